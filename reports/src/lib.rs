@@ -1,0 +1,5 @@
+//! Records in, understanding out.
+//!
+//! This crate is pure: it never measures, never spawns and never asks the system for anything.
+
+pub mod record;

@@ -1,0 +1,198 @@
+//! The record: what one trial left behind, as one JSON line.
+//!
+//! Integers in nanoseconds, bytes and counts; nothing is rounded for people here. Fields are
+//! added, never changed in meaning; `schema` tells a reader that cannot follow.
+
+use std::collections::BTreeMap;
+
+use quadrant_suite::histogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+/// The version of this format.
+pub const SCHEMA: u32 = 1;
+
+/// One trial of one cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    pub schema: u32,
+    pub run_id: String,
+    pub seed: u64,
+    pub scenario: String,
+    /// What the scenario asks, for the heading of its tables.
+    pub question: String,
+    /// A few words on the workload of this case ("64 B, closed loop"), for the same heading.
+    pub workload: String,
+    /// The axes' values of this case, in the scenario's order.
+    pub case: Vec<AxisValue>,
+    /// Counted from 0.
+    pub trial: u32,
+    pub subject: Subject,
+    pub status: Status,
+    /// Why it is not `ok`, in a sentence a person understands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Present only when the figures may be believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<Metrics>,
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// What the scenario expects of this case, and whether it came so.
+    #[serde(default)]
+    pub expectations: Vec<CheckedExpectation>,
+    /// How long the whole trial took, with its start and end.
+    pub took_ns: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AxisValue {
+    pub axis: String,
+    pub value: String,
+}
+
+/// One expectation of the scenario, held against this record's metrics.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckedExpectation {
+    /// As the scenario says it: `stalls.count = 0`.
+    pub expected: String,
+    pub seen: f64,
+    pub met: bool,
+}
+
+/// The thing compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// `runtime/executor/backend`.
+    pub id: String,
+    pub runtime: String,
+    pub version: String,
+    pub executor: String,
+    pub backend: String,
+    /// Threads it was told to run tasks on; 0 for one thread for each task.
+    pub workers: u32,
+    /// Something a reader of its figures should know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Ok,
+    /// The subject says, or the machine is, that it cannot do this.
+    Unsupported,
+    /// It ran and gave wrong answers, errors or a refusal.
+    Failed,
+    /// Its process ended before it should.
+    Crashed,
+    TimedOut,
+    /// Nothing is known of it: the library would not build or load, the harness was stopped.
+    Unmeasured,
+}
+
+/// What was measured while the window was open.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// What one operation is: `request`, or the name of the first group of tasks.
+    pub operation: String,
+    pub ops: u64,
+    pub errors: u64,
+    pub elapsed_ns: u64,
+    pub ops_per_sec: f64,
+    pub latency_ns: Latency,
+    pub concurrency: Concurrency,
+    /// Named steps.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub steps: BTreeMap<String, Latency>,
+    /// The groups of tasks beside the one that `operation` names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupMetrics>,
+    pub threads: Threads,
+    pub stalls: Stalls,
+    /// CPU time of the subject, all its threads, kernel work included.
+    pub cpu_ns: u64,
+    pub context_switches: ContextSwitches,
+    pub rss_bytes: Rss,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupMetrics {
+    pub name: String,
+    pub ops: u64,
+    pub ops_per_sec: f64,
+    pub latency_ns: Latency,
+    pub concurrency: Concurrency,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    pub min: u64,
+    pub p50: u64,
+    pub p90: u64,
+    pub p99: u64,
+    pub p999: u64,
+    pub max: u64,
+    pub mean: u64,
+    pub histogram: Histogram,
+}
+
+impl From<Histogram> for Latency {
+    fn from(histogram: Histogram) -> Self {
+        Self {
+            min: histogram.min(),
+            p50: histogram.quantile(0.5),
+            p90: histogram.quantile(0.9),
+            p99: histogram.quantile(0.99),
+            p999: histogram.quantile(0.999),
+            max: histogram.max(),
+            mean: histogram.mean(),
+            histogram,
+        }
+    }
+}
+
+/// Operations in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Concurrency {
+    pub peak: u64,
+    pub mean: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Threads {
+    pub peak: u64,
+    pub mean: f64,
+    /// Threads that polled tasks.
+    pub loops: u64,
+    /// io_uring's kernel workers at most.
+    pub kernel: u64,
+    /// How `peak` was found: `sampled` may miss a thread that lived for a moment.
+    pub method: String,
+    /// The most threads seen under each name; digits at a name's end are left out.
+    pub names: BTreeMap<String, u64>,
+}
+
+/// Polls that lasted at least `threshold_ns`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stalls {
+    pub threshold_ns: u64,
+    pub count: u64,
+    pub longest_ns: u64,
+    pub total_ns: u64,
+    /// Polls of at least 1 ms.
+    pub count_1ms: u64,
+    /// Polls of at least 100 ms.
+    pub count_100ms: u64,
+    pub polls: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContextSwitches {
+    pub voluntary: u64,
+    pub involuntary: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rss {
+    pub start: u64,
+    pub peak: u64,
+}

@@ -1,0 +1,100 @@
+//! What an adapter says about itself before anything runs.
+//!
+//! It is the adapter's word: the harness plans by it and never takes it for evidence.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// One adapter: a runtime and the ways it can run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Description {
+    pub runtime: String,
+    /// Version of the runtime's crate.
+    pub version: String,
+    /// Something a reader of its figures should know, such as "discontinued".
+    pub note: Option<String>,
+    pub executors: Vec<Executor>,
+}
+
+/// One subject of an adapter: an executor on a backend.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Executor {
+    pub executor: String,
+    pub backend: String,
+    pub topology: Topology,
+    /// Whether it follows the plan's `workers`; otherwise it has one, or one for each task.
+    pub workers: Workers,
+    pub capabilities: BTreeSet<Capability>,
+    /// The most tasks it promises to hold at once; no value means "as memory allows".
+    pub tasks_max: Option<u64>,
+    /// Locked memory it cannot start without.
+    pub memlock_bytes_min: u64,
+}
+
+/// Who deals out the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Topology {
+    /// One root deals tasks to all workers.
+    Shared,
+    /// One root on each worker; each listens for itself and takes its share of the tasks.
+    PerCore,
+}
+
+/// How many threads may run tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Workers {
+    One,
+    Many,
+    PerTask,
+}
+
+/// Something a plan may need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Capability {
+    /// Serve connections that do nothing but receive and send back.
+    Echo,
+    /// Serve connections that run any steps.
+    Tcp,
+    /// Run tasks that are not connections, and start new ones.
+    Tasks,
+    /// Wait without holding the loop.
+    Timers,
+    /// Read files in a way of its own.
+    Files,
+    /// Run blocking work beside the loop and await it.
+    Offload,
+}
+
+impl Capability {
+    /// What is missing, said so that it completes "this executor has no …".
+    pub fn lacking(self) -> &'static str {
+        match self {
+            Capability::Echo => "way to serve connections",
+            Capability::Tcp => "way to run other steps than `recv, send` on a connection",
+            Capability::Tasks => "tasks of its own, only connections",
+            Capability::Timers => "timers",
+            Capability::Files => "file operations",
+            Capability::Offload => "pool for blocking work",
+        }
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Capability::Echo => "echo",
+            Capability::Tcp => "tcp",
+            Capability::Tasks => "tasks",
+            Capability::Timers => "timers",
+            Capability::Files => "files",
+            Capability::Offload => "offload",
+        })
+    }
+}

@@ -1,0 +1,9 @@
+//! The contract between Quadrant and a runtime, and the workloads that run on it.
+
+pub mod clock;
+pub mod description;
+pub mod hash;
+pub mod histogram;
+pub mod outcome;
+pub mod pattern;
+pub mod plan;

@@ -1,0 +1,290 @@
+//! The plan: everything one trial has to do, with nothing left to decide.
+//!
+//! The harness makes it from a scenario, and it crosses into the adapter as one JSON text.
+//! Times are nanoseconds and sizes are bytes. A plan never mentions an axis, a unit or a file
+//! of the workspace.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::ClockScale;
+use crate::description::Capability;
+
+/// One trial's work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Which of the adapter's executors runs it.
+    pub executor: String,
+    /// Which OS mechanism that executor has to use.
+    pub backend: String,
+    /// Worker threads, for executors that can have several.
+    pub workers: u32,
+    /// Seed of everything that is drawn by chance.
+    pub seed: u64,
+    /// A poll at least this long is a stall.
+    pub stall_threshold_ns: u64,
+    /// How the stamps of this machine's clock become nanoseconds.
+    pub clock: ClockScale,
+    /// Latency rows of the steps that were given a name; `Step::row` and `Action::Open` index it.
+    pub rows: Vec<String>,
+    /// The step lists, flattened; servers, groups and spawning steps refer to them by index.
+    pub programs: Vec<Program>,
+    /// Present when the subject listens.
+    pub server: Option<Server>,
+    /// The tasks the subject runs by itself.
+    pub groups: Vec<Group>,
+    /// Present when steps read files.
+    pub files: Option<FileSet>,
+}
+
+/// A flat list of steps; `Action::Repeat` refers to the steps that follow it.
+pub type Program = Vec<Step>;
+
+/// The subject listens and every connection runs `program` once per request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    pub program: usize,
+    /// Size of a request, and of its answer.
+    pub message_bytes: usize,
+    /// How many connections the load will open.
+    pub connections: u32,
+}
+
+/// `count` tasks that each run `program` again and again; one pass is one operation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    pub name: String,
+    pub count: u32,
+    pub program: usize,
+    pub pace: Pace,
+}
+
+/// When the next operation of a task begins.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Pace {
+    /// As soon as the one before it has ended, until the trial's time is over.
+    BackToBack,
+    /// On a fixed schedule (open loop); latency counts from the scheduled moment.
+    Every { ns: u64 },
+    /// Back to back, this many times for each task; the trial ends when all are done.
+    Repeat { times: u64 },
+}
+
+/// Files that the harness made before the trial. File `i` is named `i` in decimal and holds
+/// `pattern::block(i, …)`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileSet {
+    pub directory: String,
+    pub count: u32,
+    pub bytes: u64,
+    /// Drop a file from the page cache after it was read, so that the next read is cold too.
+    pub cold: bool,
+}
+
+/// One step, and the latency row it reports to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    pub action: Action,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<usize>,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Action {
+    /// Receive one whole request. Only in a server's program.
+    Recv { how: How },
+    /// Send back what was received last. Only in a server's program.
+    Send { how: How },
+    /// Wait.
+    Sleep { ns: u64, how: How },
+    /// Use this much CPU time of one thread.
+    Cpu { ns: u64, how: How },
+    /// Compute `hash::chain(rounds)` and compare it with `expected`.
+    Hash {
+        rounds: u64,
+        expected: u64,
+        how: How,
+    },
+    /// Read one whole file and compare its contents.
+    ReadFile { file: FileChoice, how: How },
+    /// Let others run.
+    Yield,
+    /// Start `count` tasks that each run `program` once.
+    Spawn { program: usize, count: u32 },
+    /// Wait for all tasks this task has spawned.
+    Join,
+    /// Run each program once, all at the same time, and wait for all of them.
+    Gather { programs: Vec<usize> },
+    /// Pass a message to a partner task and back, `rounds` times.
+    PingPong { rounds: u32 },
+    /// Run the next `length` steps `times` times.
+    Repeat { times: u64, length: usize },
+    /// A named compound step begins …
+    Open { row: usize },
+    /// … and ends here.
+    Close { row: usize },
+}
+
+/// Which file a step reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum FileChoice {
+    /// The tasks of a group share the files out among themselves and go round in them.
+    Next,
+    /// Any file, drawn by the plan's seed.
+    Random,
+    /// Always this one.
+    Index(u32),
+}
+
+/// The way an operation is performed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// The runtime's own way.
+    Await,
+    /// The plain call, made right there on the thread that runs the task.
+    Blocking,
+    /// Try, be told "would block", try again in order until it is done.
+    Polling,
+    /// An asynchronous operation, but the task's thread waits for it on the spot.
+    Forced,
+    /// The blocking call on the runtime's blocking pool, awaited.
+    Offload,
+}
+
+impl How {
+    /// The word that stands for it in scenarios and tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            How::Await => "await",
+            How::Blocking => "blocking",
+            How::Polling => "polling",
+            How::Forced => "forced",
+            How::Offload => "offload",
+        }
+    }
+}
+
+impl Plan {
+    /// What a subject must be able to do to run this plan.
+    pub fn needs(&self) -> BTreeSet<Capability> {
+        let mut needs = BTreeSet::new();
+        if let Some(server) = &self.server {
+            let plain_echo = matches!(
+                self.programs[server.program].as_slice(),
+                [
+                    Step {
+                        action: Action::Recv { how: How::Await },
+                        row: None
+                    },
+                    Step {
+                        action: Action::Send { how: How::Await },
+                        row: None
+                    }
+                ]
+            );
+            needs.insert(if plain_echo {
+                Capability::Echo
+            } else {
+                Capability::Tcp
+            });
+        }
+        if !self.groups.is_empty() {
+            needs.insert(Capability::Tasks);
+            if self
+                .groups
+                .iter()
+                .any(|group| matches!(group.pace, Pace::Every { .. }))
+            {
+                needs.insert(Capability::Timers);
+            }
+        }
+        for step in self.programs.iter().flatten() {
+            needs.extend(step.action.needs());
+        }
+        needs
+    }
+
+    /// The most tasks that can be alive at once, so that a subject with a limit can decline.
+    pub fn tasks_peak(&self) -> u64 {
+        let connections = self.server.as_ref().map_or(0, |server| {
+            u64::from(server.connections) * (1 + self.children_peak(server.program, 0))
+        });
+        let groups: u64 = self
+            .groups
+            .iter()
+            .map(|group| u64::from(group.count) * (1 + self.children_peak(group.program, 0)))
+            .sum();
+        connections + groups
+    }
+
+    /// Children of one run of `program`, as if none ended before a `Join`.
+    fn children_peak(&self, program: usize, depth: u32) -> u64 {
+        // A spawning chain as long as the program list would be a loop; the harness makes none.
+        if depth as usize > self.programs.len() {
+            return u64::MAX / 1_000_000;
+        }
+        let (mut alive, mut peak) = (0_u64, 0_u64);
+        for step in &self.programs[program] {
+            match &step.action {
+                Action::Spawn { program, count } => {
+                    alive += u64::from(*count) * (1 + self.children_peak(*program, depth + 1));
+                }
+                Action::Join => alive = 0,
+                Action::Gather { programs } => {
+                    let branches: u64 = programs
+                        .iter()
+                        .map(|&p| 1 + self.children_peak(p, depth + 1))
+                        .sum();
+                    peak = peak.max(alive + branches);
+                }
+                Action::PingPong { .. } => peak = peak.max(alive + 1),
+                _ => {}
+            }
+            peak = peak.max(alive);
+        }
+        peak
+    }
+}
+
+impl Action {
+    fn needs(&self) -> Vec<Capability> {
+        match self {
+            Action::Recv { how } | Action::Send { how } if *how != How::Await => {
+                vec![Capability::Tcp]
+            }
+            Action::Sleep {
+                how: How::Await, ..
+            } => vec![Capability::Timers],
+            Action::ReadFile {
+                how: How::Await, ..
+            } => vec![Capability::Files],
+            Action::Sleep {
+                how: How::Offload, ..
+            }
+            | Action::Cpu {
+                how: How::Offload, ..
+            }
+            | Action::Hash {
+                how: How::Offload, ..
+            }
+            | Action::ReadFile {
+                how: How::Offload, ..
+            } => vec![Capability::Offload],
+            Action::Spawn { .. } | Action::Gather { .. } | Action::PingPong { .. } => {
+                vec![Capability::Tasks]
+            }
+            _ => vec![],
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! What the parent says to a root, over a loopback connection that the root reads through the
+//! runtime's own I/O: the subject gets no helper thread for it.
+
+/// Every message has this size.
+pub const MESSAGE_BYTES: usize = 16;
+
+/// One word of the parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message {
+    /// Begin the groups' tasks.
+    Go,
+    /// Hand in the outcome.
+    Stop,
+}
+
+impl Message {
+    pub fn encode(self) -> [u8; MESSAGE_BYTES] {
+        let mut bytes = [0; MESSAGE_BYTES];
+        bytes[0] = match self {
+            Message::Go => 1,
+            Message::Stop => 2,
+        };
+        bytes
+    }
+
+    pub fn decode(bytes: &[u8; MESSAGE_BYTES]) -> Option<Message> {
+        match bytes[0] {
+            1 => Some(Message::Go),
+            2 => Some(Message::Stop),
+            _ => None,
+        }
+    }
+}

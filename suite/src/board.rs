@@ -36,14 +36,18 @@ pub struct Board {
     finished: AtomicU32,
     window_start: AtomicU64,
     window_end: AtomicU64,
-    /// Threads that have polled tasks; may exceed `LOOPS_MAX`.
+    /// Threads alive that have polled tasks, and the most there were.
     loops: AtomicU64,
+    loops_peak: AtomicU64,
+    /// Slots that were ever taken.
+    slots_used: AtomicU64,
     slots: [LoopSlot; LOOPS_MAX],
 }
 
 /// What one loop leaves on the board. Stall figures cover the measuring window only.
 #[repr(C, align(128))]
 pub struct LoopSlot {
+    taken: AtomicU32,
     /// Start of the poll in progress; 0 between polls.
     pub poll_started: AtomicU64,
     pub polls: AtomicU64,
@@ -55,6 +59,14 @@ pub struct LoopSlot {
 }
 
 impl Board {
+    /// A board of this process alone.
+    #[cfg(test)]
+    #[allow(unsafe_code)]
+    pub(crate) fn blank() -> Box<Board> {
+        // SAFETY: the board consists of atomics only, for which all zeros is a valid value.
+        unsafe { Box::<Board>::new_zeroed().assume_init() }
+    }
+
     pub fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Acquire) {
             0 => Phase::Starting,
@@ -107,12 +119,7 @@ impl Board {
             return None;
         }
         let ports = &self.control_ports[..roots as usize];
-        Some(
-            ports
-                .iter()
-                .map(|port| port.load(Ordering::Relaxed) as u16)
-                .collect(),
-        )
+        Some(ports.iter().map(|port| port.load(Ordering::Relaxed) as u16).collect())
     }
 
     pub fn publish_server(&self, port: u16) {
@@ -131,19 +138,73 @@ impl Board {
         self.finished.load(Ordering::Acquire) != 0
     }
 
-    /// How many threads have polled tasks.
-    pub fn loops(&self) -> u64 {
-        self.loops.load(Ordering::Relaxed)
+    /// The most threads that polled tasks at one time.
+    pub fn loops_peak(&self) -> u64 {
+        self.loops_peak.load(Ordering::Relaxed)
     }
 
-    /// The slots in use.
+    /// The slots that were ever in use.
     pub fn slots(&self) -> &[LoopSlot] {
-        &self.slots[..(self.loops() as usize).min(LOOPS_MAX)]
+        &self.slots[..(self.slots_used.load(Ordering::Acquire) as usize).min(LOOPS_MAX)]
     }
 
-    /// A slot for a thread that polls a task for the first time.
-    pub(crate) fn register_loop(&self) -> &LoopSlot {
-        let index = self.loops.fetch_add(1, Ordering::Relaxed) as usize;
-        &self.slots[index.min(LOOPS_MAX - 1)]
+    /// A slot for a thread that is about to poll its first task. Its figures go on from what
+    /// an earlier owner left. When all are taken, the last one is shared: stalls are still
+    /// counted exactly there, polls only nearly.
+    pub(crate) fn take_slot(&self) -> &LoopSlot {
+        let alive = self.loops.fetch_add(1, Ordering::Relaxed) + 1;
+        self.loops_peak.fetch_max(alive, Ordering::Relaxed);
+        for (index, slot) in self.slots.iter().enumerate() {
+            if slot.taken.load(Ordering::Relaxed) == 0 && slot.taken.swap(1, Ordering::Acquire) == 0
+            {
+                self.slots_used.fetch_max(index as u64 + 1, Ordering::Release);
+                return slot;
+            }
+        }
+        &self.slots[LOOPS_MAX - 1]
+    }
+
+    /// The thread that owned `slot` ends.
+    pub(crate) fn give_back(&self, slot: &LoopSlot) {
+        slot.poll_started.store(0, Ordering::Relaxed);
+        slot.taken.store(0, Ordering::Release);
+        self.loops.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_handed_out_once_and_taken_back() {
+        let board = Board::blank();
+        let first: *const LoopSlot = board.take_slot();
+        let second: *const LoopSlot = board.take_slot();
+        assert_ne!(first, second);
+        assert_eq!((board.loops_peak(), board.slots().len()), (2, 2));
+        board.give_back(&board.slots[0]);
+        board.take_slot();
+        assert_eq!((board.loops_peak(), board.slots().len()), (2, 2));
+    }
+
+    #[test]
+    fn more_loops_than_slots_share_the_last() {
+        let board = Board::blank();
+        for _ in 0..LOOPS_MAX + 10 {
+            board.take_slot();
+        }
+        assert_eq!(board.loops_peak() as usize, LOOPS_MAX + 10);
+        assert_eq!(board.slots().len(), LOOPS_MAX);
+    }
+
+    #[test]
+    fn control_ports_appear_when_every_root_is_ready() {
+        let board = Board::blank();
+        assert_eq!(board.control_ports(), None);
+        board.publish_root(1, 5001, 2);
+        assert_eq!(board.control_ports(), None);
+        board.publish_root(0, 5000, 2);
+        assert_eq!(board.control_ports(), Some(vec![5000, 5001]));
     }
 }

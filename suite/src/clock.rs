@@ -23,10 +23,8 @@ pub struct ClockScale {
 
 impl ClockScale {
     /// The system's monotonic clock: works everywhere, costs about 30 ns a stamp.
-    pub const MONOTONIC: ClockScale = ClockScale {
-        cpu_counter: false,
-        ns_per_tick_shifted: 1 << 32,
-    };
+    pub const MONOTONIC: ClockScale =
+        ClockScale { cpu_counter: false, ns_per_tick_shifted: 1 << 32 };
 
     pub fn ns(self, ticks: u64) -> u64 {
         ((u128::from(ticks) * u128::from(self.ns_per_tick_shifted)) >> 32) as u64
@@ -52,11 +50,7 @@ static CPU_COUNTER: AtomicBool = AtomicBool::new(false);
 /// Now.
 #[inline]
 pub fn stamp() -> Stamp {
-    if CPU_COUNTER.load(Relaxed) {
-        cpu_counter()
-    } else {
-        monotonic_ns()
-    }
+    if CPU_COUNTER.load(Relaxed) { cpu_counter() } else { monotonic_ns() }
 }
 
 /// Nanoseconds of the system's monotonic clock.
@@ -97,10 +91,7 @@ mod tests {
 
     #[test]
     fn ticks_and_nanoseconds_agree() {
-        let scale = ClockScale {
-            cpu_counter: true,
-            ns_per_tick_shifted: (1_u64 << 32) * 10 / 27,
-        };
+        let scale = ClockScale { cpu_counter: true, ns_per_tick_shifted: (1_u64 << 32) * 10 / 27 };
         for ns in [1_000, 1_000_000, 3_600_000_000_000] {
             assert!(scale.ns(scale.ticks(ns)).abs_diff(ns) <= ns / 100_000 + 2);
         }

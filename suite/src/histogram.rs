@@ -44,13 +44,7 @@ pub struct Histogram {
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self {
-            counts: vec![0; BUCKETS],
-            count: 0,
-            sum: 0,
-            min: u64::MAX,
-            max: 0,
-        }
+        Self { counts: vec![0; BUCKETS], count: 0, sum: 0, min: u64::MAX, max: 0 }
     }
 }
 
@@ -127,21 +121,10 @@ struct Wire {
 
 impl Serialize for Histogram {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let buckets = self
-            .counts
-            .iter()
-            .copied()
-            .enumerate()
-            .filter(|(_, count)| *count > 0)
-            .collect();
-        Wire {
-            count: self.count,
-            sum: self.sum,
-            min: self.min(),
-            max: self.max,
-            buckets,
-        }
-        .serialize(serializer)
+        let buckets =
+            self.counts.iter().copied().enumerate().filter(|(_, count)| *count > 0).collect();
+        Wire { count: self.count, sum: self.sum, min: self.min(), max: self.max, buckets }
+            .serialize(serializer)
     }
 }
 
@@ -161,9 +144,7 @@ impl<'de> Deserialize<'de> for Histogram {
                 .ok_or_else(|| D::Error::custom("histogram counts overflow"))?;
         }
         if histogram.count != wire.count {
-            return Err(D::Error::custom(
-                "histogram buckets do not add up to its count",
-            ));
+            return Err(D::Error::custom("histogram buckets do not add up to its count"));
         }
         histogram.sum = wire.sum;
         if wire.count > 0 {
@@ -207,11 +188,7 @@ impl SharedHistogram {
     }
 
     pub(crate) fn add_to(&self, total: &mut Histogram) {
-        let counts: Vec<u64> = self
-            .counts
-            .iter()
-            .map(|count| count.load(Relaxed))
-            .collect();
+        let counts: Vec<u64> = self.counts.iter().map(|count| count.load(Relaxed)).collect();
         let count = counts.iter().sum();
         total.merge(&Histogram {
             counts,
@@ -255,10 +232,7 @@ mod tests {
         assert_eq!(histogram.quantile(0.99), 99);
         assert_eq!(histogram.quantile(1.0), 100);
         assert_eq!(histogram.quantile(0.0), 1);
-        assert_eq!(
-            (histogram.min(), histogram.max(), histogram.mean()),
-            (1, 100, 50)
-        );
+        assert_eq!((histogram.min(), histogram.max(), histogram.mean()), (1, 100, 50));
     }
 
     #[test]

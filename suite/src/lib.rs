@@ -1,11 +1,29 @@
 //! The contract between Quadrant and a runtime, and the workloads that run on it.
+//!
+//! An adapter implements [`runtime::Runtime`] (or, for something that is no runtime, only
+//! [`runtime::Adapter`]) and ends with [`export!`]. The engine below is compiled into each
+//! adapter, so a plan runs natively: nothing crosses the C boundary while it is measured.
+//!
+//! This crate knows no runtime, no YAML, no file layout and no terminal.
 
 pub mod board;
+pub mod boundary;
 pub mod clock;
 pub mod control;
 pub mod description;
+mod gauge;
 pub mod hash;
 pub mod histogram;
+mod ledger;
 pub mod outcome;
 pub mod pattern;
+mod ping_pong;
+pub mod plain_calls;
 pub mod plan;
+mod player;
+pub mod poll_wrapper;
+mod root;
+pub mod runtime;
+pub mod scene;
+pub mod task;
+pub mod yielding;

@@ -13,7 +13,7 @@ const STRIDE: u64 = 7_919;
 fn pool() -> &'static [u8] {
     static POOL: OnceLock<Vec<u8>> = OnceLock::new();
     POOL.get_or_init(|| {
-        let mut state = 0x5EED_0F_0A_D2A7_u64;
+        let mut state = 0x5EED_0F0A_D2A7_u64;
         let mut bytes = Vec::with_capacity(POOL_BYTES + 8);
         while bytes.len() < POOL_BYTES {
             state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);

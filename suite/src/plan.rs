@@ -109,11 +109,7 @@ pub enum Action {
     /// Use this much CPU time of one thread.
     Cpu { ns: u64, how: How },
     /// Compute `hash::chain(rounds)` and compare it with `expected`.
-    Hash {
-        rounds: u64,
-        expected: u64,
-        how: How,
-    },
+    Hash { rounds: u64, expected: u64, how: How },
     /// Read one whole file and compare its contents.
     ReadFile { file: FileChoice, how: How },
     /// Let others run.
@@ -183,29 +179,15 @@ impl Plan {
             let plain_echo = matches!(
                 self.programs[server.program].as_slice(),
                 [
-                    Step {
-                        action: Action::Recv { how: How::Await },
-                        row: None
-                    },
-                    Step {
-                        action: Action::Send { how: How::Await },
-                        row: None
-                    }
+                    Step { action: Action::Recv { how: How::Await }, row: None },
+                    Step { action: Action::Send { how: How::Await }, row: None }
                 ]
             );
-            needs.insert(if plain_echo {
-                Capability::Echo
-            } else {
-                Capability::Tcp
-            });
+            needs.insert(if plain_echo { Capability::Echo } else { Capability::Tcp });
         }
         if !self.groups.is_empty() {
             needs.insert(Capability::Tasks);
-            if self
-                .groups
-                .iter()
-                .any(|group| matches!(group.pace, Pace::Every { .. }))
-            {
+            if self.groups.iter().any(|group| matches!(group.pace, Pace::Every { .. })) {
                 needs.insert(Capability::Timers);
             }
         }
@@ -242,10 +224,8 @@ impl Plan {
                 }
                 Action::Join => alive = 0,
                 Action::Gather { programs } => {
-                    let branches: u64 = programs
-                        .iter()
-                        .map(|&p| 1 + self.children_peak(p, depth + 1))
-                        .sum();
+                    let branches: u64 =
+                        programs.iter().map(|&p| 1 + self.children_peak(p, depth + 1)).sum();
                     peak = peak.max(alive + branches);
                 }
                 Action::PingPong { .. } => peak = peak.max(alive + 1),
@@ -263,24 +243,12 @@ impl Action {
             Action::Recv { how } | Action::Send { how } if *how != How::Await => {
                 vec![Capability::Tcp]
             }
-            Action::Sleep {
-                how: How::Await, ..
-            } => vec![Capability::Timers],
-            Action::ReadFile {
-                how: How::Await, ..
-            } => vec![Capability::Files],
-            Action::Sleep {
-                how: How::Offload, ..
-            }
-            | Action::Cpu {
-                how: How::Offload, ..
-            }
-            | Action::Hash {
-                how: How::Offload, ..
-            }
-            | Action::ReadFile {
-                how: How::Offload, ..
-            } => vec![Capability::Offload],
+            Action::Sleep { how: How::Await, .. } => vec![Capability::Timers],
+            Action::ReadFile { how: How::Await, .. } => vec![Capability::Files],
+            Action::Sleep { how: How::Offload, .. }
+            | Action::Cpu { how: How::Offload, .. }
+            | Action::Hash { how: How::Offload, .. }
+            | Action::ReadFile { how: How::Offload, .. } => vec![Capability::Offload],
             Action::Spawn { .. } | Action::Gather { .. } | Action::PingPong { .. } => {
                 vec![Capability::Tasks]
             }

@@ -1,0 +1,153 @@
+//! No runtime at all: one thread for each task and plain blocking calls. The baseline of every
+//! table, and the answer to "do we need an async runtime here?".
+
+use std::future::Future;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::Duration;
+
+use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
+use quadrant_suite::plain_calls::Descriptor;
+use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
+use quadrant_suite::scene::Scene;
+use quadrant_suite::task::Task;
+
+quadrant_suite::export!(Threads);
+
+#[derive(Clone)]
+struct Threads;
+
+impl Adapter for Threads {
+    fn describe() -> Description {
+        Description {
+            runtime: "threads".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            note: None,
+            executors: vec![Executor {
+                executor: "thread-per-task".to_owned(),
+                backend: "blocking".to_owned(),
+                topology: Topology::Shared,
+                workers: Workers::PerTask,
+                capabilities: [
+                    Capability::Echo,
+                    Capability::Tcp,
+                    Capability::Tasks,
+                    Capability::Timers,
+                    Capability::Files,
+                    Capability::Offload,
+                ]
+                .into(),
+                tasks_max: Some(4_096),
+                memlock_bytes_min: 0,
+            }],
+        }
+    }
+
+    fn run(scene: &'static Scene) -> Result<(), Refusal> {
+        if scene.plan().executor != "thread-per-task" {
+            return Err(scene.unknown_executor());
+        }
+        block_on(scene.root(Threads));
+        Ok(())
+    }
+}
+
+/// Runs a future on this thread, which sleeps whenever the future waits.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(result) => return result,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+impl Runtime for Threads {
+    type Listener = TcpListener;
+    type Stream = TcpStream;
+    type Join = io::Result<JoinHandle<()>>;
+
+    const CALLS_BLOCK: bool = true;
+
+    fn spawn(&self, task: Task<Self>) -> Self::Join {
+        thread::Builder::new().name("task".to_owned()).spawn(move || block_on(task.run()))
+    }
+
+    async fn join(join: Self::Join) -> io::Result<()> {
+        join?.join().map_err(|_| io::Error::other("the thread panicked"))
+    }
+
+    fn detach(join: Self::Join) -> io::Result<()> {
+        join.map(drop)
+    }
+
+    async fn listen(&self, address: SocketAddr, _reuse_port: bool) -> io::Result<Self::Listener> {
+        TcpListener::bind(address)
+    }
+
+    fn local_port(listener: &Self::Listener) -> io::Result<u16> {
+        Ok(listener.local_addr()?.port())
+    }
+
+    async fn accept(listener: &mut Self::Listener) -> io::Result<Self::Stream> {
+        let (stream, _) = listener.accept()?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn read(
+        stream: &mut Self::Stream,
+        mut buffer: Vec<u8>,
+        range: Range<usize>,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        (stream.read(&mut buffer[range]), buffer)
+    }
+
+    async fn write(
+        stream: &mut Self::Stream,
+        buffer: Vec<u8>,
+        range: Range<usize>,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        (stream.write(&buffer[range]), buffer)
+    }
+
+    fn descriptor(stream: &Self::Stream) -> Descriptor {
+        stream.as_raw_fd()
+    }
+
+    async fn yield_now(&self) {
+        thread::yield_now();
+    }
+
+    async fn sleep(&self, time: Duration) {
+        thread::sleep(time);
+    }
+
+    async fn read_file(&self, path: FilePath, _bytes: usize) -> io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
+
+    /// A thread of its own for the job; the task's thread waits for it.
+    async fn offload<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        let worker = thread::Builder::new().name("offloaded".to_owned()).spawn(job)?;
+        worker.join().map_err(|_| io::Error::other("the job panicked"))
+    }
+}

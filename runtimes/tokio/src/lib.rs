@@ -1,0 +1,149 @@
+//! tokio: a work-stealing scheduler on several threads, or everything on the current one;
+//! sockets by epoll, files on the pool for blocking work.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::Duration;
+
+use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
+use quadrant_suite::plain_calls::Descriptor;
+use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
+use quadrant_suite::scene::Scene;
+use quadrant_suite::task::Task;
+use std::os::fd::AsRawFd;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::runtime::Builder;
+use tokio::task::JoinHandle;
+
+quadrant_suite::export!(Tokio);
+
+/// tokio finds its runtime in a thread-local, so a handle needs nothing.
+#[derive(Clone)]
+struct Tokio;
+
+impl Adapter for Tokio {
+    fn describe() -> Description {
+        let executor = |executor: &str, workers| Executor {
+            executor: executor.to_owned(),
+            backend: "epoll".to_owned(),
+            topology: Topology::Shared,
+            workers,
+            capabilities: [
+                Capability::Echo,
+                Capability::Tcp,
+                Capability::Tasks,
+                Capability::Timers,
+                Capability::Files,
+                Capability::Offload,
+            ]
+            .into(),
+            tasks_max: None,
+            memlock_bytes_min: 0,
+        };
+        Description {
+            runtime: "tokio".to_owned(),
+            version: quadrant_suite::locked_version!("tokio"),
+            note: None,
+            executors: vec![
+                executor("multi-thread", Workers::Many),
+                executor("current-thread", Workers::One),
+            ],
+        }
+    }
+
+    fn run(scene: &'static Scene) -> Result<(), Refusal> {
+        let mut builder = match scene.plan().executor.as_str() {
+            "multi-thread" => {
+                let mut builder = Builder::new_multi_thread();
+                builder.worker_threads(scene.plan().workers as usize);
+                builder
+            }
+            "current-thread" => Builder::new_current_thread(),
+            _ => return Err(scene.unknown_executor()),
+        };
+        builder.enable_all().build()?.block_on(scene.root(Tokio));
+        Ok(())
+    }
+}
+
+impl Runtime for Tokio {
+    type Listener = TcpListener;
+    type Stream = TcpStream;
+    type Join = JoinHandle<()>;
+
+    fn spawn(&self, task: Task<Self>) -> Self::Join {
+        tokio::spawn(task.run())
+    }
+
+    async fn join(join: Self::Join) -> io::Result<()> {
+        Ok(join.await?)
+    }
+
+    fn detach(join: Self::Join) -> io::Result<()> {
+        drop(join);
+        Ok(())
+    }
+
+    async fn listen(&self, address: SocketAddr, reuse_port: bool) -> io::Result<Self::Listener> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseport(reuse_port)?;
+        socket.bind(address)?;
+        socket.listen(1024)
+    }
+
+    fn local_port(listener: &Self::Listener) -> io::Result<u16> {
+        Ok(listener.local_addr()?.port())
+    }
+
+    async fn accept(listener: &mut Self::Listener) -> io::Result<Self::Stream> {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn read(
+        stream: &mut Self::Stream,
+        mut buffer: Vec<u8>,
+        range: Range<usize>,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        (stream.read(&mut buffer[range]).await, buffer)
+    }
+
+    async fn write(
+        stream: &mut Self::Stream,
+        buffer: Vec<u8>,
+        range: Range<usize>,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        (stream.write(&buffer[range]).await, buffer)
+    }
+
+    fn descriptor(stream: &Self::Stream) -> Descriptor {
+        stream.as_raw_fd()
+    }
+
+    fn yield_now(&self) -> impl Future<Output = ()> {
+        tokio::task::yield_now()
+    }
+
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()> {
+        tokio::time::sleep(time)
+    }
+
+    fn read_file(
+        &self,
+        path: FilePath,
+        _bytes: usize,
+    ) -> impl Future<Output = io::Result<Vec<u8>>> {
+        tokio::fs::read(path)
+    }
+
+    async fn offload<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        Ok(tokio::task::spawn_blocking(job).await?)
+    }
+}

@@ -1,0 +1,167 @@
+//! The C boundary between the harness and an adapter library.
+//!
+//! One exported symbol, a table that begins with magic, version and its own size. Texts cross
+//! as pointer and length, results through a callback of the host, and nobody frees memory of
+//! the other side. No panic crosses.
+
+#![allow(unsafe_code)]
+
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::board::Board;
+use crate::outcome::Outcome;
+use crate::plan::Plan;
+use crate::poll_wrapper::panic_text;
+use crate::runtime::{Adapter, Refusal};
+use crate::scene::Scene;
+
+/// "QUADRANT", so that a file that is something else is told at once.
+pub const MAGIC: u64 = u64::from_be_bytes(*b"QUADRANT");
+/// Raised whenever the table, the board or a text that crosses changes its meaning.
+pub const ABI_VERSION: u32 = 1;
+/// The name of the exported symbol.
+pub const SYMBOL: &str = "QUADRANT_ADAPTER";
+
+/// What a library exports. Only the first three fields may be read before they are checked.
+#[repr(C)]
+pub struct Table {
+    pub magic: u64,
+    pub abi_version: u32,
+    pub size: u32,
+    /// Hands in the description.
+    pub describe: extern "C" fn(sink: Sink),
+    /// Runs the plan (`plan_length` bytes of JSON); hands in the outcome, then may take its
+    /// time to return.
+    pub run: extern "C" fn(plan: *const u8, plan_length: usize, board: *const Board, sink: Sink),
+}
+
+/// Where the host takes a text; it copies it before it returns. May be called on any thread.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Sink {
+    pub context: *const c_void,
+    pub take: extern "C" fn(context: *const c_void, text: *const u8, length: usize),
+}
+
+// SAFETY: the host promises that `take` may be called from any thread with its context, which
+// it keeps until the process ends.
+unsafe impl Send for Sink {}
+// SAFETY: as above.
+unsafe impl Sync for Sink {}
+
+impl Sink {
+    fn send(&self, text: &str) {
+        (self.take)(self.context, text.as_ptr(), text.len());
+    }
+
+    pub(crate) fn hand_in(&self, outcome: &Outcome) {
+        // A trial has one outcome: whatever comes after the first would spoil its line.
+        static HANDED_IN: AtomicBool = AtomicBool::new(false);
+        if HANDED_IN.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        match serde_json::to_string(outcome) {
+            Ok(text) => self.send(&text),
+            Err(error) => eprintln!("the outcome could not be written: {error}"),
+        }
+    }
+}
+
+impl Table {
+    pub const fn new<A: Adapter>() -> Self {
+        Self {
+            magic: MAGIC,
+            abi_version: ABI_VERSION,
+            size: size_of::<Table>() as u32,
+            describe: describe::<A>,
+            run: run::<A>,
+        }
+    }
+}
+
+extern "C" fn describe<A: Adapter>(sink: Sink) {
+    let described = catch_unwind(|| serde_json::to_string(&A::describe()));
+    match described {
+        Ok(Ok(text)) => sink.send(&text),
+        Ok(Err(error)) => eprintln!("the description could not be written: {error}"),
+        Err(panic) => eprintln!("describing itself panicked: {}", panic_text(&*panic)),
+    }
+}
+
+extern "C" fn run<A: Adapter>(
+    plan: *const u8,
+    plan_length: usize,
+    board: *const Board,
+    sink: Sink,
+) {
+    // SAFETY: the host passes a text that stays as it is during this call, and a board that is
+    // mapped, whole and aligned, until the process ends.
+    let (plan, board) = unsafe { (std::slice::from_raw_parts(plan, plan_length), &*board) };
+    let plan: Plan = match serde_json::from_slice(plan) {
+        Ok(plan) => plan,
+        Err(error) => {
+            let reason = format!("the adapter does not understand the plan: {error}");
+            return sink.hand_in(&Outcome::Failed { reason });
+        }
+    };
+    let scene: &'static Scene = Box::leak(Box::new(Scene::new(plan, board, sink)));
+    match catch_unwind(AssertUnwindSafe(|| A::run(scene))) {
+        // Without an effect when the outcome was handed in, as it should have been.
+        Ok(Ok(())) => scene
+            .refuse(Refusal::Failed("the runtime came back before the trial was over".to_owned())),
+        Ok(Err(refusal)) => scene.refuse(refusal),
+        Err(panic) => {
+            scene.refuse(Refusal::Failed(format!("the run panicked: {}", panic_text(&*panic))))
+        }
+    }
+}
+
+/// The version of `package` in the text of a `Cargo.lock`.
+pub fn locked_version(lock: &str, package: &str) -> String {
+    lock.split("[[package]]")
+        .find_map(|entry| {
+            let mut lines = entry.lines();
+            lines.find(|line| *line == format!("name = \"{package}\""))?;
+            lines.find_map(|line| line.strip_prefix("version = \""))?.strip_suffix('"')
+        })
+        .unwrap_or("unknown")
+        .to_owned()
+}
+
+/// The version that this workspace's lock file gives a package.
+#[macro_export]
+macro_rules! locked_version {
+    ($package:literal) => {
+        $crate::boundary::locked_version(
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock")),
+            $package,
+        )
+    };
+}
+
+/// Publishes an adapter: the whole C boundary of its library.
+#[macro_export]
+macro_rules! export {
+    ($adapter:ty) => {
+        #[allow(unsafe_code)]
+        // SAFETY: the name is this project's own, and a library exports one adapter.
+        #[unsafe(no_mangle)]
+        pub static QUADRANT_ADAPTER: $crate::boundary::Table =
+            $crate::boundary::Table::new::<$adapter>();
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_a_version_in_a_lock_file() {
+        let lock = "[[package]]\nname = \"mio-old\"\nversion = \"9.9.9\"\n\n\
+                    [[package]]\nname = \"mio\"\nversion = \"1.2.3\"\n";
+        assert_eq!(locked_version(lock, "mio"), "1.2.3");
+        assert_eq!(locked_version(lock, "none"), "unknown");
+    }
+}

@@ -1,0 +1,106 @@
+//! How many operations of a group are in flight, at the most and on average.
+//!
+//! One atomic word holds both the number of operations in flight and the sum of their starting
+//! times, so that the two always fit together and operations that outlast the window are still
+//! accounted for.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// The upper bits count operations, the lower ones add up their starts.
+const START_BITS: u32 = 44;
+/// Starts are kept in units of 2^16 ns (66 µs): a million operations of 17 minutes fit.
+const UNIT_SHIFT: u32 = 16;
+
+#[derive(Default)]
+pub(crate) struct Gauge {
+    packed: AtomicU64,
+    peak: AtomicU64,
+    /// Time in the window of the operations that ended in it.
+    ended_ns: AtomicU64,
+}
+
+/// One operation in flight. Times are nanoseconds since the trial's beginning.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Flight {
+    start_ns: u64,
+}
+
+impl Flight {
+    fn packed(self) -> u64 {
+        (1 << START_BITS) + (self.start_ns >> UNIT_SHIFT)
+    }
+}
+
+impl Gauge {
+    pub(crate) fn begin(&self, now_ns: u64, measuring: bool) -> Flight {
+        let flight = Flight { start_ns: now_ns };
+        let before = self.packed.fetch_add(flight.packed(), Relaxed);
+        if measuring {
+            self.note((before >> START_BITS) + 1);
+        }
+        flight
+    }
+
+    /// `window_ns` is the window's start when the window is open.
+    pub(crate) fn end(&self, flight: Flight, now_ns: u64, window_ns: Option<u64>) {
+        let before = self.packed.fetch_sub(flight.packed(), Relaxed);
+        if let Some(window_ns) = window_ns {
+            self.note(before >> START_BITS);
+            let inside = now_ns.saturating_sub(flight.start_ns.max(window_ns));
+            self.ended_ns.fetch_add(inside, Relaxed);
+        }
+    }
+
+    fn note(&self, in_flight: u64) {
+        if in_flight > self.peak.load(Relaxed) {
+            self.peak.fetch_max(in_flight, Relaxed);
+        }
+    }
+
+    /// Peak, and mean in thousandths, for a window that ends now.
+    pub(crate) fn read(&self, window_ns: u64, now_ns: u64) -> (u64, u64) {
+        let packed = self.packed.load(Relaxed);
+        let in_flight = packed >> START_BITS;
+        let starts_ns = (packed & ((1 << START_BITS) - 1)) << UNIT_SHIFT;
+        let window = now_ns.saturating_sub(window_ns).max(1);
+        // Each operation in flight counts from its start, but never more than the window.
+        let unended = (in_flight * now_ns).saturating_sub(starts_ns).min(in_flight * window);
+        let total = u128::from(self.ended_ns.load(Relaxed) + unended);
+        let mean_milli = (total * 1_000 / u128::from(window)) as u64;
+        (self.peak.load(Relaxed).max(in_flight), mean_milli)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn operations_that_outlast_the_window_count() {
+        let gauge = Gauge::default();
+        for _ in 0..64 {
+            gauge.begin(10 * MS, false);
+        }
+        assert_eq!(gauge.read(100 * MS, 300 * MS), (64, 64_000));
+    }
+
+    #[test]
+    fn half_the_time_is_half_an_operation() {
+        let gauge = Gauge::default();
+        for i in 0..100 {
+            let flight = gauge.begin(i * MS, true);
+            gauge.end(flight, i * MS + MS / 2, Some(0));
+        }
+        assert_eq!(gauge.read(0, 100 * MS), (1, 500));
+    }
+
+    #[test]
+    fn an_operation_from_before_the_window_is_cut_at_its_start() {
+        let gauge = Gauge::default();
+        let flight = gauge.begin(0, false);
+        gauge.end(flight, 60 * MS, Some(50 * MS));
+        assert_eq!(gauge.read(50 * MS, 150 * MS), (1, 100));
+    }
+}

@@ -1,0 +1,100 @@
+//! The ledger: what the subject counts about itself while the window is open.
+//!
+//! Its size depends on the rows of the plan, never on the number of tasks. Threads write to
+//! shards, so that two loops seldom touch the same cache line.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use crate::histogram::{Histogram, SharedHistogram};
+
+const SHARDS: usize = 8;
+
+/// The shard of the calling thread.
+fn shard() -> usize {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    thread_local! {
+        static SHARD: usize = NEXT.fetch_add(1, Relaxed) as usize % SHARDS;
+    }
+    SHARD.try_with(|shard| *shard).unwrap_or(0)
+}
+
+/// One latency row, made when it is first written.
+#[derive(Default)]
+pub(crate) struct Row {
+    shards: [OnceLock<Box<SharedHistogram>>; SHARDS],
+}
+
+impl Row {
+    pub(crate) fn record(&self, ns: u64) {
+        self.shards[shard()].get_or_init(Box::default).record(ns);
+    }
+
+    pub(crate) fn total(&self) -> Histogram {
+        let mut total = Histogram::default();
+        for shard in self.shards.iter().filter_map(OnceLock::get) {
+            shard.add_to(&mut total);
+        }
+        total
+    }
+}
+
+/// A counter that many threads add to.
+#[derive(Default)]
+pub(crate) struct Counter {
+    shards: [Padded; SHARDS],
+}
+
+#[derive(Default)]
+#[repr(align(128))]
+struct Padded(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, count: u64) {
+        self.shards[shard()].0.fetch_add(count, Relaxed);
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.0.load(Relaxed)).sum()
+    }
+}
+
+/// Errors of the whole trial, with the words of the first.
+#[derive(Default)]
+pub(crate) struct Faults {
+    pub(crate) errors: Counter,
+    pub(crate) wrong_answers: Counter,
+    pub(crate) panics: Counter,
+    first: Mutex<Option<String>>,
+}
+
+impl Faults {
+    pub(crate) fn error(&self, text: String) {
+        self.errors.add(1);
+        self.keep_first(text);
+    }
+
+    pub(crate) fn wrong_answer(&self, text: String) {
+        self.wrong_answers.add(1);
+        self.error(text);
+    }
+
+    pub(crate) fn panic(&self, text: &str) {
+        self.panics.add(1);
+        self.error(format!("a task panicked: {text}"));
+    }
+
+    pub(crate) fn first(&self) -> Option<String> {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep_first(&self, mut text: String) {
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.is_none() {
+            if let Some((end, _)) = text.char_indices().nth(500) {
+                text.truncate(end);
+            }
+            *first = Some(text);
+        }
+    }
+}

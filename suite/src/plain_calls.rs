@@ -1,0 +1,151 @@
+//! System calls made around the runtime, on its own sockets: what `how: blocking` and
+//! `how: polling` mean. Also CPU time, and dropping a file from the page cache.
+//!
+//! Never changes a descriptor's mode: the runtime goes on using it afterwards.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+/// A socket, as the system names it.
+#[cfg(unix)]
+pub type Descriptor = std::os::fd::RawFd;
+#[cfg(windows)]
+pub type Descriptor = std::os::windows::io::RawSocket;
+
+/// Which way a socket has to be ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    Receive,
+    Send,
+}
+
+/// One try; "would block" is an error of that kind.
+#[cfg(unix)]
+pub fn try_receive(socket: Descriptor, buffer: &mut [u8]) -> io::Result<usize> {
+    use rustix::net::{RecvFlags, recv};
+    let (received, _) = recv(borrow(socket), buffer, RecvFlags::DONTWAIT)?;
+    Ok(received)
+}
+
+/// One try; "would block" is an error of that kind.
+#[cfg(unix)]
+pub fn try_send(socket: Descriptor, buffer: &[u8]) -> io::Result<usize> {
+    use rustix::net::{SendFlags, send};
+    Ok(send(borrow(socket), buffer, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
+}
+
+/// Holds the thread until the socket is ready.
+#[cfg(unix)]
+pub fn wait_ready(socket: Descriptor, direction: Direction) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let flags = match direction {
+        Direction::Receive => PollFlags::IN,
+        Direction::Send => PollFlags::OUT,
+    };
+    let socket = borrow(socket);
+    loop {
+        match poll(&mut [PollFd::new(&socket, flags)], None) {
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+            Ok(_) => return Ok(()),
+        }
+    }
+}
+
+#[cfg(unix)]
+#[allow(unsafe_code)]
+fn borrow(socket: Descriptor) -> std::os::fd::BorrowedFd<'static> {
+    // SAFETY: the descriptor was asked of a stream that the calling task owns and keeps until
+    // the call is over, and the borrow does not leave this module.
+    unsafe { std::os::fd::BorrowedFd::borrow_raw(socket) }
+}
+
+#[cfg(not(unix))]
+mod elsewhere {
+    use super::*;
+
+    fn unsupported<T>() -> io::Result<T> {
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "plain calls on a runtime's sockets exist on Unix only so far",
+        ))
+    }
+
+    pub fn try_receive(_: Descriptor, _: &mut [u8]) -> io::Result<usize> {
+        unsupported()
+    }
+
+    pub fn try_send(_: Descriptor, _: &[u8]) -> io::Result<usize> {
+        unsupported()
+    }
+
+    pub fn wait_ready(_: Descriptor, _: Direction) -> io::Result<()> {
+        unsupported()
+    }
+}
+#[cfg(not(unix))]
+pub use elsewhere::{try_receive, try_send, wait_ready};
+
+/// CPU time this thread has used.
+fn thread_cpu_time() -> Duration {
+    #[cfg(unix)]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    }
+    #[cfg(not(unix))]
+    {
+        Duration::from_nanos(crate::clock::monotonic_ns())
+    }
+}
+
+/// Uses up CPU time of the calling thread, however long that takes by the clock on the wall.
+pub fn use_cpu(time: Duration) {
+    let end = thread_cpu_time() + time;
+    // Some 20 µs between two looks: the look is a system call of half a microsecond.
+    while thread_cpu_time() < end {
+        std::hint::black_box(crate::hash::chain(200));
+    }
+}
+
+/// Makes the next read of the file come from its device.
+pub fn drop_from_cache(path: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let file = std::fs::File::open(path)?;
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = path;
+    Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn a_try_would_block_and_a_wait_does_not_return_early() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        let mut buffer = [0; 8];
+        let error = try_receive(server.as_raw_fd(), &mut buffer).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        client.write_all(b"abc").unwrap();
+        wait_ready(server.as_raw_fd(), Direction::Receive).unwrap();
+        assert_eq!(try_receive(server.as_raw_fd(), &mut buffer).unwrap(), 3);
+        assert_eq!(&buffer[..3], b"abc");
+    }
+
+    #[test]
+    fn cpu_time_is_really_used() {
+        let before = thread_cpu_time();
+        use_cpu(Duration::from_millis(3));
+        let used = thread_cpu_time() - before;
+        assert!(used >= Duration::from_millis(3), "{used:?}");
+    }
+}

@@ -1,0 +1,426 @@
+//! The player: performs the steps of a program, one task's worth of state.
+//!
+//! Programs are flat, so that playing one is a loop and not a recursion: a future that holds
+//! itself would have to be boxed, and a boxed one would have to decide whether it is `Send`.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Stamp, stamp};
+use crate::hash;
+use crate::pattern;
+use crate::ping_pong::{Side, Table};
+use crate::plain_calls::{self, Direction};
+use crate::plan::{Action, FileChoice, FileSet, How};
+use crate::runtime::Runtime;
+use crate::scene::Scene;
+use crate::task::{Task, Work, waiting};
+use crate::yielding::yield_once;
+
+/// Why a program did not run to its end.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// The peer closed the connection between two requests.
+    Closed,
+    Error(String),
+    WrongAnswer(String),
+}
+
+impl Ending {
+    fn error(step: &str, error: &io::Error) -> Self {
+        Ending::Error(format!("{step}: {error}"))
+    }
+}
+
+/// Where a task stands among its likes; decides which files are its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    index: u32,
+    of: u32,
+}
+
+impl Place {
+    pub(crate) const CONNECTION: Place = Place { index: 0, of: 1 };
+
+    pub(crate) fn member(index: u32, of: u32) -> Self {
+        Self { index, of }
+    }
+}
+
+/// A `repeat` in progress: the stretch of the program, and how often it is still to be run.
+struct Round {
+    first: usize,
+    end: usize,
+    left: u64,
+}
+
+pub(crate) struct Player<R: Runtime> {
+    scene: &'static Scene,
+    runtime: R,
+    place: Place,
+    stream: Option<R::Stream>,
+    /// What was received last.
+    message: Vec<u8>,
+    spawned: Vec<R::Join>,
+    rounds: Vec<Round>,
+    /// Starts of the named compound steps in progress.
+    opened: Vec<(usize, Stamp)>,
+    /// How many files this task has read.
+    files_read: u64,
+    chance: u64,
+}
+
+impl<R: Runtime> Player<R> {
+    pub(crate) fn new(
+        scene: &'static Scene,
+        runtime: R,
+        place: Place,
+        stream: Option<R::Stream>,
+    ) -> Self {
+        let message_bytes = match (&stream, &scene.plan().server) {
+            (Some(_), Some(server)) => server.message_bytes,
+            _ => 0,
+        };
+        Self {
+            scene,
+            runtime,
+            place,
+            stream,
+            message: vec![0; message_bytes],
+            spawned: Vec::new(),
+            rounds: Vec::new(),
+            opened: Vec::new(),
+            files_read: 0,
+            chance: scene.plan().seed ^ (u64::from(place.index) << 32) ^ 0x9E37_79B9_7F4A_7C15,
+        }
+    }
+
+    /// Plays a program for its own sake and reports what went wrong.
+    pub(crate) async fn play_once(mut self, program: usize) {
+        if let Err(ending) = self.play(program).await {
+            self.report(ending);
+        }
+    }
+
+    pub(crate) fn report(&self, ending: Ending) {
+        match ending {
+            Ending::Closed => {}
+            Ending::Error(text) => self.scene.faults.error(text),
+            Ending::WrongAnswer(text) => self.scene.faults.wrong_answer(text),
+        }
+    }
+
+    /// Plays a program from its first step to its last.
+    pub(crate) async fn play(&mut self, program: usize) -> Result<(), Ending> {
+        let steps = &self.scene.plan().programs[program];
+        let mut at = 0;
+        loop {
+            while let Some(round) = self.rounds.last_mut().filter(|round| round.end == at) {
+                round.left -= 1;
+                if round.left > 0 {
+                    at = round.first;
+                } else {
+                    self.rounds.pop();
+                }
+            }
+            let Some(step) = steps.get(at) else {
+                return Ok(());
+            };
+            at += 1;
+            match &step.action {
+                Action::Repeat { times, length } => {
+                    self.rounds.push(Round { first: at, end: at + length, left: *times });
+                }
+                Action::Open { row } => self.opened.push((*row, stamp())),
+                Action::Close { row } => self.close(*row),
+                action => {
+                    let started = step.row.map(|row| (row, stamp()));
+                    if let Err(ending) = self.perform(action).await {
+                        self.rounds.clear();
+                        self.opened.clear();
+                        return Err(ending);
+                    }
+                    if let Some((row, started)) = started {
+                        self.scene.record_row(row, started);
+                    }
+                }
+            }
+        }
+    }
+
+    fn close(&mut self, row: usize) {
+        if let Some((opened, started)) = self.opened.pop() {
+            debug_assert_eq!(opened, row, "compound steps close in the order they were opened");
+            self.scene.record_row(row, started);
+        }
+    }
+
+    async fn perform(&mut self, action: &'static Action) -> Result<(), Ending> {
+        match action {
+            Action::Recv { how } => self.receive(*how).await,
+            Action::Send { how } => self.send(*how).await,
+            Action::Sleep { ns, how } => self.sleep(Duration::from_nanos(*ns), *how).await,
+            Action::Cpu { ns, how } => {
+                let time = Duration::from_nanos(*ns);
+                self.here_or_offloaded("cpu", *how, move || plain_calls::use_cpu(time)).await
+            }
+            Action::Hash { rounds, expected, how } => self.hash(*rounds, *expected, *how).await,
+            Action::ReadFile { file, how } => self.read_file(*file, *how).await,
+            Action::Yield => {
+                self.runtime.yield_now().await;
+                Ok(())
+            }
+            Action::Spawn { program, count } => {
+                self.spawned.reserve(*count as usize);
+                for index in 0..*count {
+                    let place = Place::member(index, *count);
+                    self.spawn(Work::Child { program: *program, place });
+                }
+                Ok(())
+            }
+            Action::Join => {
+                let spawned = std::mem::take(&mut self.spawned);
+                self.join(spawned).await
+            }
+            Action::Gather { programs } => {
+                let earlier = std::mem::take(&mut self.spawned);
+                for (index, &program) in programs.iter().enumerate() {
+                    let place = Place::member(index as u32, programs.len() as u32);
+                    self.spawn(Work::Child { program, place });
+                }
+                let branches = std::mem::replace(&mut self.spawned, earlier);
+                self.join(branches).await
+            }
+            Action::PingPong { rounds } => self.ping_pong(*rounds).await,
+            // Handled by `play`, which alone knows where the program stands.
+            Action::Repeat { .. } | Action::Open { .. } | Action::Close { .. } => Ok(()),
+        }
+    }
+
+    fn spawn(&mut self, work: Work<R>) {
+        let task = Task::new(self.scene, &self.runtime, work);
+        self.spawned.push(self.runtime.spawn(task));
+    }
+
+    async fn join(&mut self, joins: Vec<R::Join>) -> Result<(), Ending> {
+        for join in joins {
+            waiting::<R, _>(self.scene, R::join(join))
+                .await
+                .map_err(|error| Ending::error("join", &error))?;
+        }
+        Ok(())
+    }
+
+    async fn ping_pong(&mut self, rounds: u32) -> Result<(), Ending> {
+        let table = Table::new();
+        let partner = Work::Partner { table: Arc::clone(&table), rounds };
+        let partner = self.runtime.spawn(Task::new(self.scene, &self.runtime, partner));
+        let rallied = table.rally(Side::Opener, rounds).await;
+        waiting::<R, _>(self.scene, R::join(partner))
+            .await
+            .map_err(|error| Ending::error("ping_pong", &error))?;
+        rallied.map_err(Ending::WrongAnswer)
+    }
+
+    async fn sleep(&mut self, time: Duration, how: How) -> Result<(), Ending> {
+        match how {
+            How::Await => waiting::<R, _>(self.scene, self.runtime.sleep(time)).await,
+            How::Polling => {
+                let clock = self.scene.plan().clock;
+                let end = stamp() + clock.ticks(time.as_nanos() as u64);
+                while stamp() < end {
+                    yield_once().await;
+                }
+            }
+            _ => {
+                return self
+                    .here_or_offloaded("sleep", how, move || std::thread::sleep(time))
+                    .await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn hash(&mut self, rounds: u64, expected: u64, how: How) -> Result<(), Ending> {
+        let seen = self.here_or_offloaded("hash", how, move || hash::chain(rounds)).await?;
+        if seen != expected {
+            return Err(Ending::WrongAnswer(format!(
+                "hash: {rounds} rounds gave {seen:016x} instead of {expected:016x}"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Blocking work, on the spot or on the runtime's pool.
+    async fn here_or_offloaded<T: Send + 'static>(
+        &mut self,
+        step: &'static str,
+        how: How,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Ending> {
+        if how != How::Offload {
+            return Ok(job());
+        }
+        waiting::<R, _>(self.scene, self.runtime.offload(job))
+            .await
+            .map_err(|error| Ending::error(step, &error))
+    }
+
+    /// Receives one whole request into `self.message`.
+    async fn receive(&mut self, how: How) -> Result<(), Ending> {
+        let Some(stream) = &mut self.stream else {
+            return Err(no_connection("recv"));
+        };
+        let mut filled = 0;
+        while filled < self.message.len() {
+            let wanted = filled..self.message.len();
+            let received = match how {
+                How::Blocking | How::Polling => {
+                    let socket = R::descriptor(stream);
+                    let tried = plain_calls::try_receive(socket, &mut self.message[wanted]);
+                    would_block(tried, socket, Direction::Receive, how).await
+                }
+                _ => {
+                    let buffer = std::mem::take(&mut self.message);
+                    let reading = R::read(stream, buffer, wanted);
+                    let (received, buffer) = waiting::<R, _>(self.scene, reading).await;
+                    self.message = buffer;
+                    received.map(Some)
+                }
+            };
+            match received {
+                Ok(None) => {}
+                Ok(Some(0)) if filled == 0 => return Err(Ending::Closed),
+                Ok(Some(0)) => return self.cut_short("recv: the peer closed in mid-request"),
+                Ok(Some(count)) => filled += count,
+                Err(error) => return self.cut_short(&format!("recv: {error}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends `self.message`.
+    async fn send(&mut self, how: How) -> Result<(), Ending> {
+        let Some(stream) = &mut self.stream else {
+            return Err(no_connection("send"));
+        };
+        let mut sent = 0;
+        while sent < self.message.len() {
+            let left = sent..self.message.len();
+            let count = match how {
+                How::Blocking | How::Polling => {
+                    let socket = R::descriptor(stream);
+                    let tried = plain_calls::try_send(socket, &self.message[left]);
+                    would_block(tried, socket, Direction::Send, how).await
+                }
+                _ => {
+                    let buffer = std::mem::take(&mut self.message);
+                    let writing = R::write(stream, buffer, left);
+                    let (count, buffer) = waiting::<R, _>(self.scene, writing).await;
+                    self.message = buffer;
+                    count.map(Some)
+                }
+            };
+            match count {
+                Ok(None) => {}
+                Ok(Some(0)) => return self.cut_short("send: nothing more could be written"),
+                Ok(Some(count)) => sent += count,
+                Err(error) => return self.cut_short(&format!("send: {error}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// A connection that breaks when the trial is over is the driver leaving, not an error.
+    fn cut_short(&self, text: &str) -> Result<(), Ending> {
+        Err(if self.scene.board().is_over() {
+            Ending::Closed
+        } else {
+            Ending::Error(text.to_owned())
+        })
+    }
+
+    async fn read_file(&mut self, choice: FileChoice, how: How) -> Result<(), Ending> {
+        let scene = self.scene;
+        let Some(files) = &scene.plan().files else {
+            return Err(Ending::Error("read_file: the plan has no files".to_owned()));
+        };
+        let index = self.choose(choice, files.count);
+        let path = scene.file_path(index);
+        let read = match how {
+            How::Await => {
+                let reading = self.runtime.read_file(path, files.bytes as usize);
+                waiting::<R, _>(scene, reading).await
+            }
+            _ => self.here_or_offloaded("read_file", how, move || std::fs::read(path)).await?,
+        };
+        let contents = read.map_err(|error| Ending::error("read_file", &error))?;
+        self.files_read += 1;
+        if files.cold {
+            plain_calls::drop_from_cache(path.as_ref())
+                .map_err(|error| Ending::error("dropping a file from the cache", &error))?;
+        }
+        check_contents(files, index, &contents)
+    }
+
+    fn choose(&mut self, choice: FileChoice, count: u32) -> u32 {
+        match choice {
+            FileChoice::Index(index) => index,
+            // Each task begins in its own part of the files and goes round from there.
+            FileChoice::Next => {
+                let begin = u64::from(self.place.index) * u64::from(count)
+                    / u64::from(self.place.of.max(1));
+                ((begin + self.files_read) % u64::from(count)) as u32
+            }
+            FileChoice::Random => {
+                self.chance ^= self.chance << 13;
+                self.chance ^= self.chance >> 7;
+                self.chance ^= self.chance << 17;
+                (self.chance % u64::from(count)) as u32
+            }
+        }
+    }
+}
+
+/// What to do when a try found nothing: hold the thread until there is something (`blocking`),
+/// or let the others have their try first (`polling`). `None` means: try again.
+async fn would_block(
+    tried: io::Result<usize>,
+    socket: plain_calls::Descriptor,
+    direction: Direction,
+    how: How,
+) -> io::Result<Option<usize>> {
+    match tried {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            if how == How::Blocking {
+                plain_calls::wait_ready(socket, direction)?;
+            } else {
+                yield_once().await;
+            }
+            Ok(None)
+        }
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+        tried => tried.map(Some),
+    }
+}
+
+fn no_connection(step: &str) -> Ending {
+    Ending::Error(format!("{step}: this task has no connection"))
+}
+
+fn check_contents(files: &FileSet, index: u32, contents: &[u8]) -> Result<(), Ending> {
+    if contents.len() as u64 != files.bytes {
+        return Err(Ending::WrongAnswer(format!(
+            "read_file: file {index} has {} bytes, {} were read",
+            files.bytes,
+            contents.len()
+        )));
+    }
+    if !pattern::matches(u64::from(index), 0, contents) {
+        return Err(Ending::WrongAnswer(format!(
+            "read_file: the contents of file {index} are not what was written there"
+        )));
+    }
+    Ok(())
+}

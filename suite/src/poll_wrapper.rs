@@ -1,0 +1,202 @@
+//! The poll wrapper: how long one uninterrupted poll of a task held its loop.
+//!
+//! It costs two stamps and a few stores a poll, never a lock and never a system call. It sees
+//! every task of the suite and nothing else: what a runtime does between polls is not its
+//! business.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
+
+use crate::board::{Board, LoopSlot};
+use crate::clock::{ClockScale, stamp};
+
+const MS: u64 = 1_000_000;
+
+/// Where polls are accounted for.
+pub struct Meter {
+    board: &'static Board,
+    scale: ClockScale,
+    /// 1 ms, the least that is looked at more closely.
+    ticks_ms: u64,
+    threshold_ns: u64,
+}
+
+/// This thread's slot, given back when the thread ends.
+struct Seat {
+    board: &'static Board,
+    slot: &'static LoopSlot,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.board.give_back(self.slot);
+    }
+}
+
+thread_local! {
+    static SEAT: RefCell<Option<Seat>> = const { RefCell::new(None) };
+}
+
+impl Meter {
+    pub(crate) fn new(board: &'static Board, scale: ClockScale, threshold_ns: u64) -> Self {
+        Self { board, scale, ticks_ms: scale.ticks(MS), threshold_ns }
+    }
+
+    /// This thread's slot; none when the thread is already ending.
+    fn slot(&self) -> Option<&'static LoopSlot> {
+        SEAT.try_with(|seat| {
+            let mut seat = seat.borrow_mut();
+            seat.get_or_insert_with(|| Seat { board: self.board, slot: self.board.take_slot() })
+                .slot
+        })
+        .ok()
+    }
+
+    /// Runs `poll` as one poll of a task on this thread.
+    #[inline]
+    pub fn poll<T>(&self, poll: impl FnOnce() -> T) -> T {
+        let Some(slot) = self.slot() else {
+            return poll();
+        };
+        // A loop run inside a task polls other tasks while the outer poll is still going on.
+        let outer = slot.poll_started.load(Relaxed);
+        slot.poll_started.store(stamp(), Relaxed);
+        let result = poll();
+        self.end(slot);
+        slot.poll_started.store(outer, Relaxed);
+        result
+    }
+
+    /// Takes the time of an operation that waits inside its call out of the poll in progress.
+    pub(crate) async fn outside_poll<T>(&self, operation: impl Future<Output = T>) -> T {
+        if let Some(slot) = self.slot() {
+            self.end(slot);
+        }
+        let result = operation.await;
+        if let Some(slot) = self.slot() {
+            slot.poll_started.store(stamp(), Relaxed);
+        }
+        result
+    }
+
+    #[inline]
+    fn end(&self, slot: &LoopSlot) {
+        let started = slot.poll_started.load(Relaxed);
+        if started == 0 {
+            return;
+        }
+        let ticks = stamp().saturating_sub(started);
+        slot.poll_started.store(0, Relaxed);
+        // One thread writes a slot, so no atomic addition is needed.
+        slot.polls.store(slot.polls.load(Relaxed) + 1, Relaxed);
+        if ticks >= self.ticks_ms {
+            self.note_long_poll(slot, self.scale.ns(ticks));
+        }
+    }
+
+    #[cold]
+    fn note_long_poll(&self, slot: &LoopSlot, ns: u64) {
+        if !self.board.is_measuring() {
+            return;
+        }
+        for (count, threshold) in slot.stalls.iter().zip([MS, self.threshold_ns, 100 * MS]) {
+            if ns >= threshold {
+                count.fetch_add(1, Relaxed);
+            }
+        }
+        if ns >= self.threshold_ns {
+            slot.longest_ns.fetch_max(ns, Relaxed);
+            slot.stalled_ns.fetch_add(ns, Relaxed);
+        }
+    }
+
+    /// Runs a task's future, metered; a panic inside it ends it and is answered as its text.
+    pub(crate) async fn metered(&self, future: impl Future<Output = ()>) -> Result<(), String> {
+        let mut future = pin!(future);
+        poll_fn(|context| {
+            let polled =
+                self.poll(|| catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))));
+            match polled {
+                Ok(Poll::Ready(())) => Poll::Ready(Ok(())),
+                Ok(Poll::Pending) => Poll::Pending,
+                Err(panic) => Poll::Ready(Err(panic_text(&*panic).to_owned())),
+            }
+        })
+        .await
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a message")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board::Phase;
+    use std::time::{Duration, Instant};
+
+    fn meter() -> Meter {
+        let board = Box::leak(Board::blank());
+        board.enter(Phase::Measuring, stamp());
+        Meter::new(board, ClockScale::MONOTONIC, 5 * MS)
+    }
+
+    fn spin(time: Duration) {
+        let start = Instant::now();
+        while start.elapsed() < time {}
+    }
+
+    #[test]
+    fn counts_polls_and_only_the_long_ones_as_stalls() {
+        let meter = meter();
+        for _ in 0..100 {
+            meter.poll(|| ());
+        }
+        meter.poll(|| spin(Duration::from_millis(2)));
+        meter.poll(|| spin(Duration::from_millis(6)));
+        let slot = &meter.board.slots()[0];
+        assert_eq!(slot.polls.load(Relaxed), 102);
+        assert!(slot.stalls[0].load(Relaxed) >= 2);
+        assert!(slot.stalls[1].load(Relaxed) >= 1);
+        assert!(slot.longest_ns.load(Relaxed) >= 6 * MS);
+        assert_eq!(slot.poll_started.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn a_stall_outside_the_window_is_not_counted() {
+        let meter = meter();
+        meter.board.enter(Phase::Over, stamp());
+        meter.poll(|| spin(Duration::from_millis(6)));
+        assert_eq!(meter.board.slots()[0].stalls[1].load(Relaxed), 0);
+    }
+
+    #[test]
+    fn an_inner_poll_leaves_the_outer_one_running() {
+        let meter = meter();
+        meter.poll(|| {
+            meter.poll(|| ());
+            assert_ne!(meter.board.slots()[0].poll_started.load(Relaxed), 0);
+        });
+        assert_eq!(meter.board.slots()[0].polls.load(Relaxed), 2);
+    }
+
+    #[test]
+    fn ended_threads_give_their_slots_back() {
+        let meter: &'static Meter = Box::leak(Box::new(meter()));
+        for _ in 0..10 {
+            std::thread::spawn(|| meter.poll(|| ())).join().unwrap();
+        }
+        assert_eq!(meter.board.slots().len(), 1);
+        assert_eq!(meter.board.loops_peak(), 1);
+    }
+}

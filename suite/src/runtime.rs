@@ -1,0 +1,144 @@
+//! What an adapter teaches the suite about one runtime.
+//!
+//! I/O takes and returns owned buffers: that costs readiness-based runtimes nothing and is
+//! what completion-based ones need. Nothing here asks a future to be `Send`: `Runtime::spawn`
+//! is written where the runtime's types are known, so the compiler checks it there.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::description::Description;
+use crate::plain_calls::Descriptor;
+use crate::scene::Scene;
+use crate::task::Task;
+
+/// A library that can run trials; what `export!` publishes.
+pub trait Adapter {
+    fn describe() -> Description;
+
+    /// Runs the scene's plan on the executor that the plan names, until it is over.
+    fn run(scene: &'static Scene) -> Result<(), Refusal>;
+}
+
+/// One runtime, as a handle that every task carries a copy of.
+///
+/// A method whose capability is not claimed is never called; its default says so.
+pub trait Runtime: Clone + 'static {
+    type Listener: 'static;
+    type Stream: 'static;
+    /// A spawned task. Dropping one may cancel it: the suite always joins or detaches.
+    type Join: 'static;
+
+    /// Whether operations wait inside the call and hold the thread. Then the stretch between
+    /// two of them is what counts as one poll.
+    const CALLS_BLOCK: bool = false;
+
+    /// Starts `task.run()` on the runtime.
+    fn spawn(&self, task: Task<Self>) -> Self::Join;
+
+    /// Waits for a task; an error means that it could not run to its end.
+    fn join(join: Self::Join) -> impl Future<Output = io::Result<()>>;
+
+    /// Lets a task run on by itself.
+    fn detach(join: Self::Join) -> io::Result<()>;
+
+    /// Listens on a loopback address; with `reuse_port` several roots share one port.
+    fn listen(
+        &self,
+        address: SocketAddr,
+        reuse_port: bool,
+    ) -> impl Future<Output = io::Result<Self::Listener>>;
+
+    fn local_port(listener: &Self::Listener) -> io::Result<u16>;
+
+    /// The next connection, with Nagle's delay switched off.
+    fn accept(listener: &mut Self::Listener) -> impl Future<Output = io::Result<Self::Stream>>;
+
+    /// Reads some bytes into `buffer[range]`; 0 means that the peer has ended.
+    fn read(
+        stream: &mut Self::Stream,
+        buffer: Vec<u8>,
+        range: Range<usize>,
+    ) -> impl Future<Output = (io::Result<usize>, Vec<u8>)>;
+
+    /// Writes some bytes of `buffer[range]`.
+    fn write(
+        stream: &mut Self::Stream,
+        buffer: Vec<u8>,
+        range: Range<usize>,
+    ) -> impl Future<Output = (io::Result<usize>, Vec<u8>)>;
+
+    /// The stream's socket, for the steps that bypass the runtime.
+    fn descriptor(stream: &Self::Stream) -> Descriptor;
+
+    /// Lets others run.
+    fn yield_now(&self) -> impl Future<Output = ()> {
+        crate::yielding::yield_once()
+    }
+
+    fn sleep(&self, _time: Duration) -> impl Future<Output = ()> {
+        async { panic!("this runtime does not claim `timers`") }
+    }
+
+    /// Reads a whole file of `_bytes` bytes the way the runtime's users would.
+    fn read_file(
+        &self,
+        _path: FilePath,
+        _bytes: usize,
+    ) -> impl Future<Output = io::Result<Vec<u8>>> {
+        async { Err(not_claimed("files")) }
+    }
+
+    /// Runs `_job` on the runtime's pool for blocking work.
+    fn offload<T: Send + 'static>(
+        &self,
+        _job: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = io::Result<T>> {
+        async { Err(not_claimed("offload")) }
+    }
+}
+
+fn not_claimed(capability: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        format!("this runtime does not claim `{capability}`"),
+    )
+}
+
+/// A file of the trial, as runtimes take paths. A type of its own because the compiler proves
+/// `Send` for a future that holds it, which it fails to do for one that holds a bare reference.
+#[derive(Debug, Clone, Copy)]
+pub struct FilePath(pub(crate) &'static Path);
+
+impl AsRef<Path> for FilePath {
+    fn as_ref(&self) -> &Path {
+        self.0
+    }
+}
+
+/// Why an adapter does not run a plan.
+#[derive(Debug)]
+pub enum Refusal {
+    /// It cannot be done here; the text names the remedy where there is one.
+    Unsupported(String),
+    Failed(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Unsupported(reason) | Refusal::Failed(reason) => formatter.write_str(reason),
+        }
+    }
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Refusal::Failed(format!("the runtime could not be started: {error}"))
+    }
+}

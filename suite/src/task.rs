@@ -1,0 +1,196 @@
+//! A task: a description of work that an adapter spawns by `task.run()`.
+//!
+//! It holds everything it needs, so that whether its future is `Send` depends on nothing but
+//! the runtime's own types. A panic never leaves it.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::clock::{Stamp, stamp};
+use crate::control::{MESSAGE_BYTES, Message};
+use crate::ping_pong::{Side, Table};
+use crate::plan::Pace;
+use crate::player::{Ending, Place, Player};
+use crate::runtime::Runtime;
+use crate::scene::Scene;
+
+pub struct Task<R: Runtime> {
+    scene: &'static Scene,
+    runtime: R,
+    work: Work<R>,
+}
+
+pub(crate) enum Work<R: Runtime> {
+    /// Hears the parent, on behalf of one root.
+    Control { listener: R::Listener, root: usize, roots: usize },
+    /// Takes connections and spawns a task for each.
+    Accept { listener: R::Listener },
+    /// One connection.
+    Serve { stream: R::Stream },
+    /// One task of a group.
+    Member { group: usize, index: u32 },
+    /// What a step has spawned.
+    Child { program: usize, place: Place },
+    /// The other side of a ping-pong.
+    Partner { table: Arc<Table>, rounds: u32 },
+}
+
+impl<R: Runtime> Task<R> {
+    pub(crate) fn new(scene: &'static Scene, runtime: &R, work: Work<R>) -> Self {
+        Self { scene, runtime: runtime.clone(), work }
+    }
+
+    /// The task's future: what an adapter hands to its runtime.
+    pub async fn run(self) {
+        let Task { scene, runtime, work } = self;
+        if let Err(panic) = scene.meter().metered(perform(scene, runtime, work)).await {
+            scene.faults.panic(&panic);
+        }
+    }
+}
+
+async fn perform<R: Runtime>(scene: &'static Scene, runtime: R, work: Work<R>) {
+    match work {
+        Work::Control { listener, root, roots } => {
+            control(scene, runtime, listener, root, roots).await;
+        }
+        Work::Accept { listener } => accept(scene, runtime, listener).await,
+        Work::Serve { stream } => serve(scene, runtime, stream).await,
+        Work::Member { group, index } => member(scene, runtime, group, index).await,
+        Work::Child { program, place } => {
+            Player::new(scene, runtime, place, None).play_once(program).await;
+        }
+        Work::Partner { table, rounds } => {
+            if let Err(wrong) = table.rally(Side::Partner, rounds).await {
+                scene.faults.wrong_answer(wrong);
+            }
+        }
+    }
+}
+
+/// Waits for an operation of the runtime; where that holds the thread, the wait is no stall.
+pub(crate) async fn waiting<R: Runtime, T>(
+    scene: &'static Scene,
+    operation: impl Future<Output = T>,
+) -> T {
+    if R::CALLS_BLOCK { scene.meter().outside_poll(operation).await } else { operation.await }
+}
+
+/// Spawns a task that nobody will join.
+pub(crate) fn launch<R: Runtime>(scene: &'static Scene, runtime: &R, work: Work<R>) {
+    if let Err(error) = R::detach(runtime.spawn(Task::new(scene, runtime, work))) {
+        scene.count_error(format!("a task could not be started: {error}"));
+    }
+}
+
+async fn control<R: Runtime>(
+    scene: &'static Scene,
+    runtime: R,
+    mut listener: R::Listener,
+    root: usize,
+    roots: usize,
+) {
+    let mut stream = match waiting::<R, _>(scene, R::accept(&mut listener)).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            return scene.count_error(format!("the control connection was not accepted: {error}"));
+        }
+    };
+    let mut buffer = vec![0; MESSAGE_BYTES];
+    loop {
+        let mut filled = 0;
+        while filled < MESSAGE_BYTES {
+            let reading = R::read(&mut stream, buffer, filled..MESSAGE_BYTES);
+            let (read, back) = waiting::<R, _>(scene, reading).await;
+            buffer = back;
+            match read {
+                // The parent is gone: nobody wants the outcome.
+                Ok(0) | Err(_) => return,
+                Ok(count) => filled += count,
+            }
+        }
+        let mut message = [0; MESSAGE_BYTES];
+        message.copy_from_slice(&buffer);
+        match Message::decode(&message) {
+            Some(Message::Go) => start_groups(scene, &runtime, root, roots),
+            Some(Message::Stop) => return scene.close_root(),
+            None => scene.count_error("the parent sent a word that is not known".to_owned()),
+        }
+    }
+}
+
+/// Starts this root's share of every group.
+fn start_groups<R: Runtime>(scene: &'static Scene, runtime: &R, root: usize, roots: usize) {
+    for (group, description) in scene.plan().groups.iter().enumerate() {
+        for index in (root as u32..description.count).step_by(roots) {
+            launch(scene, runtime, Work::Member { group, index });
+        }
+    }
+}
+
+async fn accept<R: Runtime>(scene: &'static Scene, runtime: R, mut listener: R::Listener) {
+    loop {
+        match waiting::<R, _>(scene, R::accept(&mut listener)).await {
+            Ok(stream) => launch(scene, &runtime, Work::Serve { stream }),
+            Err(error) => {
+                scene.count_error(format!("accepting a connection failed: {error}"));
+                // Out of descriptors, for example: trying again at once would only spin.
+                return;
+            }
+        }
+    }
+}
+
+async fn serve<R: Runtime>(scene: &'static Scene, runtime: R, stream: R::Stream) {
+    let Some(server) = &scene.plan().server else {
+        return;
+    };
+    let mut player = Player::new(scene, runtime, Place::CONNECTION, Some(stream));
+    loop {
+        match player.play(server.program).await {
+            Ok(()) => scene.count_request(),
+            Err(Ending::Closed) => return,
+            Err(ending) => return player.report(ending),
+        }
+    }
+}
+
+async fn member<R: Runtime>(scene: &'static Scene, runtime: R, group: usize, index: u32) {
+    let description = &scene.plan().groups[group];
+    let place = Place::member(index, description.count);
+    let mut player = Player::new(scene, runtime.clone(), place, None);
+    let mut done = 0;
+    let mut due = stamp();
+    while !scene.board().is_over() {
+        match description.pace {
+            Pace::BackToBack => due = stamp(),
+            Pace::Repeat { times } if done == times => return scene.count_finished_task(),
+            Pace::Repeat { .. } => due = stamp(),
+            Pace::Every { ns } => due = next_due::<R>(scene, &runtime, due, ns).await,
+        }
+        let flight = scene.begin_operation(group);
+        let ended = player.play(description.program).await;
+        scene.end_operation(group, flight, due, ended.is_ok());
+        if let Err(ending) = ended {
+            player.report(ending);
+        }
+        done += 1;
+    }
+}
+
+/// Sleeps until the next operation of an open loop is due, unless it is late already.
+async fn next_due<R: Runtime>(
+    scene: &'static Scene,
+    runtime: &R,
+    last_due: Stamp,
+    period_ns: u64,
+) -> Stamp {
+    let clock = scene.plan().clock;
+    let due = last_due + clock.ticks(period_ns);
+    let ahead = clock.ns_between(stamp(), due);
+    if ahead > 0 {
+        let time = std::time::Duration::from_nanos(ahead);
+        waiting::<R, _>(scene, runtime.sleep(time)).await;
+    }
+    due
+}

@@ -1,0 +1,4 @@
+//! The rooms behind the `quadrant` command.
+
+#[cfg(unix)]
+pub mod board_memory;

@@ -2,4 +2,5 @@
 //!
 //! This crate is pure: it never measures, never spawns and never asks the system for anything.
 
+pub mod expectation;
 pub mod record;

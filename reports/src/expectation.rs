@@ -262,6 +262,7 @@ fn split_group(rest: &str) -> Option<(&str, GroupFigure)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample;
 
     #[test]
     fn reads_back_what_it_writes() {
@@ -308,6 +309,48 @@ mod tests {
             "stalls",
         ] {
             assert_eq!(metric_unit(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_listed_name_reads_its_own_figure() {
+        let record = sample::open_loop().remove(0);
+        let metrics = record.metrics.unwrap();
+        for name in metric_names() {
+            assert!(metric_value(&metrics, name).is_some(), "{name}");
+        }
+        for (name, value) in [
+            ("ops", 2_000.0),
+            ("cpu_ns_per_op", 5_400.0),
+            ("threads.loops", 2.0),
+            ("concurrency.mean", 12.4),
+            ("rss.peak", (11 << 20) as f64),
+            ("groups.hasher.ops_per_sec", 18.1),
+            (
+                "groups.hasher.latency.p99",
+                metrics.groups[0].latency_ns.p99 as f64,
+            ),
+            ("steps.db.p50", metrics.steps["db"].p50 as f64),
+        ] {
+            assert_eq!(metric_value(&metrics, name), Some(value), "{name}");
+        }
+        for name in ["steps.cache.p50", "groups.nobody.ops", "nonsense", ""] {
+            assert_eq!(metric_value(&metrics, name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_figure_that_does_not_exist_is_never_as_expected() {
+        let mut metrics = sample::metrics(0.0, 5);
+        metrics.latency_ns = Latency::from(quadrant_suite::histogram::Histogram::default());
+        for metric in ["latency.p99", "cpu_ns_per_op"] {
+            let expectation = Expectation {
+                metric: metric.into(),
+                comparison: Comparison::AtMost,
+                value: 1e9,
+            };
+            let checked = expectation.check(&metrics);
+            assert_eq!((checked.seen, checked.met), (None, false));
         }
     }
 }

@@ -239,3 +239,87 @@ fn pooled<'a>(latencies: impl Iterator<Item = &'a Latency>) -> Histogram {
     }
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    fn told(statuses: &[(Status, &str)]) -> String {
+        let records: Vec<Record> = statuses
+            .iter()
+            .zip(0..)
+            .map(|((status, reason), trial)| match status {
+                Status::Ok => sample::ok("a/b/c", trial, 10.0, 5),
+                status => sample::told("a/b/c", trial, *status, Some(reason)),
+            })
+            .collect();
+        let cells = Cell::all_of(&records);
+        assert_eq!(cells.len(), 1);
+        match &cells[0].outcome {
+            Outcome::Measured(_) => "figures".to_owned(),
+            Outcome::Told { text, .. } => text.clone(),
+        }
+    }
+
+    #[test]
+    fn one_bad_trial_takes_the_figures_of_all() {
+        use Status::{Crashed, Failed, Ok, TimedOut, Unmeasured, Unsupported};
+        assert_eq!(told(&[(Ok, ""), (Ok, "")]), "figures");
+        assert_eq!(told(&[(Ok, ""), (Unmeasured, "interrupted")]), "figures");
+        assert_eq!(
+            told(&[(Ok, ""), (Failed, "lied"), (Ok, "")]),
+            "failed 1 of 3 trials: lied"
+        );
+        assert_eq!(
+            told(&[(TimedOut, "slow"), (TimedOut, "slow")]),
+            "timed out in all 2 trials: slow"
+        );
+        assert_eq!(
+            told(&[(Unsupported, "no ring"), (Unsupported, "no ring")]),
+            "unsupported: no ring"
+        );
+        assert_eq!(
+            told(&[
+                (Crashed, "signal 6"),
+                (Failed, "lied"),
+                (Crashed, "signal 11")
+            ]),
+            "failed 1 of 3 trials: lied; crashed 1 of 3 trials: signal 6; crashed 1 of 3 trials: signal 11"
+        );
+        assert_eq!(
+            told(&[(Unmeasured, "would not build")]),
+            "unmeasured: would not build"
+        );
+    }
+
+    #[test]
+    fn trials_are_taken_together_by_what_each_figure_means() {
+        let records = [
+            sample::edit(sample::ok("a/b/c", 0, 100.0, 10), |metrics| {
+                metrics.stalls.count = 2;
+                metrics.stalls.longest_ns = 11;
+                metrics.threads.peak = 9;
+                metrics.cpu_ns = 1_000;
+            }),
+            sample::edit(sample::ok("a/b/c", 1, 300.0, 1_000), |metrics| {
+                metrics.stalls.count = 1;
+                metrics.stalls.longest_ns = 30;
+                metrics.cpu_ns = 7_000;
+            }),
+        ];
+        let cells = Cell::all_of(&records);
+        let figures = cells[0].figures().unwrap();
+        assert_eq!(
+            (figures.ops_per_sec, figures.ops_spread),
+            (200.0, Some(0.5))
+        );
+        assert_eq!((figures.stalls, figures.stalls_longest_ns), (3, 30));
+        assert_eq!(figures.threads_peak, 9);
+        assert_eq!(figures.cpu_ns_per_op, Some(20));
+        assert_eq!(figures.latency.count(), 204);
+        assert!(
+            figures.latency.quantile(0.25) < 20_000 && figures.latency.quantile(0.75) > 900_000
+        );
+    }
+}

@@ -18,8 +18,8 @@ fn line(kind: Kind) -> (&'static str, &'static str) {
             "operations completed per second: the median of the trials, ± half of their range",
         ),
         Kind::Standing => (
-            "the best",
-            "best: highest median. same: no difference worth choosing by. 0.66×: that share of the best one's throughput, beyond noise. unclear: the trials vary too much to say, make more. ~ means one trial only, so nothing is sure",
+            "against",
+            "best: highest median. same: no difference worth choosing by. 0.66×: this share of the best one's throughput, beyond noise. unclear: the trials vary too much to say; more of them would tell. ~: one trial only, so nothing is sure",
         ),
         Kind::Latency => (
             "latency",

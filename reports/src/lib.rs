@@ -4,6 +4,7 @@
 
 pub mod bootstrap;
 mod case_table;
+mod closing;
 mod columns;
 mod csv;
 pub mod expectation;

@@ -84,16 +84,6 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Many names in a few words: all of them up to five, else three and how many more.
-pub(crate) fn names(names: &[&str]) -> String {
-    match names {
-        [first, second, third, rest @ ..] if rest.len() > 2 => {
-            format!("{first}, {second}, {third} and {} more", rest.len())
-        }
-        _ => names.join(", "),
-    }
-}
-
 pub(crate) fn plural(count: u64, one: &str, many: &str) -> String {
     format!(
         "{} {}",
@@ -133,12 +123,5 @@ mod tests {
             wrap("the driver was seen at most 182 k, then less", 32),
             ["the driver was seen at most", "182 k, then less"]
         );
-    }
-
-    #[test]
-    fn long_lists_of_names_are_counted() {
-        assert_eq!(names(&["a", "b"]), "a, b");
-        assert_eq!(names(&["a", "b", "c", "d", "e"]), "a, b, c, d, e");
-        assert_eq!(names(&["a", "b", "c", "d", "e", "f"]), "a, b, c and 3 more");
     }
 }

@@ -6,7 +6,7 @@
 use crate::expectation::{Expectation, Unit, metric_unit};
 use crate::figures::{Cell, metrics, status_word};
 use crate::number;
-use crate::prose::{clean, names, plural};
+use crate::prose::{clean, plural};
 
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Remarks {
@@ -91,17 +91,26 @@ fn once_each<'a>(said: impl IntoIterator<Item = (String, &'a str)>, cells: &[Cel
         .collect()
 }
 
+/// Whom a remark is about, by name, or by the few it is not about.
 fn about(subjects: &[&str], cells: &[Cell]) -> String {
-    let with_figures = cells.iter().filter(|cell| cell.figures().is_some()).count();
-    let measured = subjects.iter().all(|id| {
-        cells
-            .iter()
-            .any(|cell| cell.subject.id == *id && cell.figures().is_some())
-    });
-    if measured && subjects.len() == with_figures && with_figures > 1 {
-        return "all measured".to_owned();
-    }
-    names(subjects)
+    let measured: Vec<&str> = cells
+        .iter()
+        .filter(|cell| cell.figures().is_some())
+        .map(|cell| cell.subject.id.as_str())
+        .collect();
+    let others: Vec<&str> = measured
+        .iter()
+        .copied()
+        .filter(|id| !subjects.contains(id))
+        .collect();
+    let only_measured = subjects.iter().all(|id| measured.contains(id));
+    let text = match others.as_slice() {
+        _ if !only_measured || subjects.len() < 2 => subjects.join(", "),
+        [] => "all measured".to_owned(),
+        [one] if subjects.len() > 2 => format!("all measured but {one}"),
+        _ => subjects.join(", "),
+    };
+    clean(&text)
 }
 
 #[derive(Debug, PartialEq)]
@@ -265,5 +274,133 @@ fn in_unit(metric: &str, value: f64) -> String {
         Some(Unit::PerSecond) => format!("{}/s", number::rate(value)),
         _ if whole => number::count(value as u64),
         _ => number::rate(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Record, Status};
+    use crate::sample;
+
+    fn warnings(records: &[Record]) -> Vec<(String, String)> {
+        let remarks = remarks(&Cell::all_of(records));
+        remarks
+            .warnings
+            .into_iter()
+            .map(|remark| (remark.subjects, remark.text))
+            .collect()
+    }
+
+    fn warned(id: &str, trial: u32, text: &str) -> Record {
+        Record {
+            warnings: vec![text.to_owned()],
+            ..sample::ok(id, trial, 10.0, 5)
+        }
+    }
+
+    #[track_caller]
+    fn check(records: &[Record], expected: &[(&str, &str)]) {
+        let seen = warnings(records);
+        let seen: Vec<(&str, &str)> = seen
+            .iter()
+            .map(|(who, text)| (who.as_str(), text.as_str()))
+            .collect();
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn equal_words_become_one_with_the_range_of_their_numbers() {
+        check(
+            &[
+                warned("a/b/c", 0, "driver at 83 % of 96,000, 0.5 s late."),
+                warned("a/b/c", 1, "driver at 9 % of 96,000, 0.5 s late."),
+                warned("d/e/f", 0, "driver at 91.5 % of 101,000, 0.5 s late."),
+            ],
+            &[(
+                "all measured",
+                "driver at 9…91.5 % of 96,000…101,000, 0.5 s late.",
+            )],
+        );
+    }
+
+    #[test]
+    fn a_warning_names_whom_it_spoils() {
+        let ids = ["a/b/c", "d/e/f", "g/h/i", "j/k/l"];
+        let with = |who: &[&str]| -> Vec<Record> {
+            ids.iter()
+                .map(|id| match who.contains(id) {
+                    true => warned(id, 0, "noisy"),
+                    false => sample::ok(id, 0, 10.0, 5),
+                })
+                .collect()
+        };
+        check(&with(&ids[..1]), &[("a/b/c", "noisy")]);
+        check(&with(&ids[..2]), &[("a/b/c, d/e/f", "noisy")]);
+        check(&with(&ids[..3]), &[("all measured but j/k/l", "noisy")]);
+        check(&with(&ids), &[("all measured", "noisy")]);
+    }
+
+    #[test]
+    fn trials_lost_to_an_interruption_are_told_beside_the_figures() {
+        check(
+            &[
+                sample::ok("a/b/c", 0, 10.0, 5),
+                sample::told("a/b/c", 1, Status::Unmeasured, Some("interrupted")),
+            ],
+            &[("a/b/c", "1 of 2 trials unmeasured: interrupted")],
+        );
+    }
+
+    #[test]
+    fn errors_among_believed_operations_are_not_passed_over() {
+        let record = sample::edit(sample::ok("a/b/c", 0, 10.0, 5), |metrics| {
+            metrics.errors = 1
+        });
+        check(&[record], &[("a/b/c", "1 error among the operations")]);
+    }
+
+    #[test]
+    fn expectations_are_said_in_the_units_of_people() {
+        for (expected, seen, text) in [
+            (
+                "latency.p99 <= 5000000",
+                Some(7_210_000.0),
+                "latency.p99 ≤ 5 ms, saw 7.2 ms in 1 of 1 trial",
+            ),
+            (
+                "rss.peak < 1048576",
+                Some(2_097_152.0),
+                "rss.peak < 1.0 MiB, saw 2.0 MiB in 1 of 1 trial",
+            ),
+            (
+                "threads.peak = 3",
+                Some(1_026.0),
+                "threads.peak = 3, saw 1,026 in 1 of 1 trial",
+            ),
+            (
+                "ops_per_sec >= 2000",
+                Some(1_500.0),
+                "ops_per_sec ≥ 2.00 k/s, saw 1.50 k/s in 1 of 1 trial",
+            ),
+            (
+                "cpu_ns_per_op < 9000",
+                None,
+                "cpu_ns_per_op < 9 µs, saw nothing to measure in 1 of 1 trial",
+            ),
+            (
+                "something later",
+                Some(1.0),
+                "something later, saw 1 in 1 of 1 trial",
+            ),
+        ] {
+            let mut record = sample::ok("a/b/c", 0, 10.0, 5);
+            record.expectations = vec![crate::record::CheckedExpectation {
+                expected: expected.into(),
+                seen,
+                met: false,
+            }];
+            assert_eq!(remarks(&Cell::all_of(&[record])).missed[0].text, text);
+        }
     }
 }

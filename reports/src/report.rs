@@ -9,12 +9,12 @@ use std::str::FromStr;
 
 use crate::case_table::CaseTable;
 use crate::columns::Kind;
-use crate::paint::{Paint, Style};
-use crate::prose::{width, wrap};
+use crate::paint::Style;
+use crate::prose::clean;
 use crate::record::Record;
-use crate::summary::{EXPLANATION, Summary};
+use crate::summary::Summary;
 use crate::tally::Tally;
-use crate::{csv, legend, markdown, terminal};
+use crate::{closing, csv, legend, markdown, terminal};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
@@ -75,6 +75,8 @@ pub struct Reporter<W> {
     tally: Tally,
     summary: Summary,
     kinds: BTreeSet<Kind>,
+    /// Runtimes that have figures, and their versions.
+    versions: BTreeSet<String>,
     written: u64,
 }
 
@@ -93,6 +95,7 @@ impl<W: Write> Reporter<W> {
             tally: Tally::default(),
             summary: Summary::default(),
             kinds: BTreeSet::new(),
+            versions: BTreeSet::new(),
             written: 0,
         })
     }
@@ -156,6 +159,8 @@ impl<W: Write> Reporter<W> {
         };
         self.summary.add(&table);
         self.kinds.extend(table.kinds());
+        let measured = records.iter().filter(|record| record.metrics.is_some());
+        self.versions.extend(measured.map(version));
         if self.written > 0 {
             self.output.write_all(b"\n")?;
         }
@@ -168,47 +173,20 @@ impl<W: Write> Reporter<W> {
     }
 
     fn end_of_tables(&mut self) -> io::Result<()> {
-        let paint = Paint::new(self.style);
+        let mut text = String::new();
         if self.summary.is_worth_saying() {
-            writeln!(
-                self.output,
-                "\n{}   {}",
-                paint.bold("summary"),
-                self.summary.title()
-            )?;
-            for line in wrap(EXPLANATION, self.style.width) {
-                writeln!(self.output, "{}", paint.dim(&line))?;
-            }
-            writeln!(self.output)?;
-            for line in terminal::pairs(&self.summary.winners(), "best in", self.style) {
-                writeln!(self.output, "{line}")?;
-            }
-            writeln!(self.output)?;
-            for line in terminal::plain_grid(&Summary::HEADINGS, &self.summary.rows(), &paint) {
-                writeln!(self.output, "{line}")?;
-            }
+            text.push_str(&closing::summary(&self.summary, self.style));
         }
-        if self.kinds.is_empty() {
-            return Ok(());
+        if !self.kinds.is_empty() {
+            let legend = legend::legend(&self.kinds);
+            text.push_str(&closing::legend(&legend, &self.versions(), self.style));
         }
-        writeln!(self.output, "\n{}", paint.bold("what the columns mean"))?;
-        let legend = legend::legend(&self.kinds);
-        let names = legend
-            .iter()
-            .map(|(name, _)| width(name))
-            .max()
-            .unwrap_or_default();
-        for (name, meaning) in legend {
-            for (index, line) in wrap(meaning, self.style.width.saturating_sub(names + 3))
-                .iter()
-                .enumerate()
-            {
-                let name = if index == 0 { name } else { "" };
-                let padding = " ".repeat(names - width(name));
-                writeln!(self.output, " {}{padding}  {line}", paint.bold(name))?;
-            }
-        }
-        Ok(())
+        self.output.write_all(text.as_bytes())
+    }
+
+    fn versions(&self) -> String {
+        let versions: Vec<&str> = self.versions.iter().map(String::as_str).collect();
+        format!("versions: {}", versions.join(", "))
     }
 
     fn end_of_markdown(&mut self) -> io::Result<()> {
@@ -219,9 +197,18 @@ impl<W: Write> Reporter<W> {
         if !self.kinds.is_empty() {
             let text = markdown::legend(&legend::legend(&self.kinds));
             self.output.write_all(text.as_bytes())?;
+            writeln!(self.output, "\n{}", markdown::escape(&self.versions()))?;
         }
         Ok(())
     }
+}
+
+/// `tokio 1.47.1`; a runtime that has no version (plain threads) goes by its name.
+fn version(record: &Record) -> String {
+    clean(&format!(
+        "{} {}",
+        record.subject.runtime, record.subject.version
+    ))
 }
 
 #[cfg(test)]

@@ -147,7 +147,7 @@ fn winners(cases: u64, wins: &BTreeMap<String, u64>) -> String {
 }
 
 /// What the summary's words mean.
-pub(crate) const EXPLANATION: &str = "cases in which a subject was best, as good as the best, \
-slower, or not to be told; without a single winner a case counts as same for all. The ratio is \
-the geometric mean of its throughput to each case's best, over the cases it has figures in; \
-compare ratios over the same number of cases only";
+pub(crate) const EXPLANATION: &str = "best, same, slower and unclear count cases, by throughput; \
+where nobody won, all are the same. The ratio is the geometric mean of a subject's throughput \
+relative to each case's best, over the cases it has figures in: compare two such means only if \
+they stand on the same cases";

@@ -14,8 +14,8 @@ use crate::prose::{plural, width, wrap};
 use crate::record::Status;
 use crate::remarks::Remark;
 
-const INDENT: &str = " ";
-const GAP: usize = 2;
+pub(crate) const INDENT: &str = " ";
+pub(crate) const GAP: usize = 2;
 
 pub(crate) fn draw(table: &CaseTable, style: Style) -> String {
     let paint = Paint::new(style);
@@ -31,7 +31,7 @@ pub(crate) fn draw(table: &CaseTable, style: Style) -> String {
         .chain([width("subject")])
         .max()
         .unwrap_or_default();
-    for (index, block) in blocks(&table.columns, subject_width, style.width)
+    for (index, block) in balanced_blocks(&table.columns, subject_width, style.width)
         .into_iter()
         .enumerate()
     {
@@ -79,6 +79,25 @@ fn heading(table: &CaseTable, style: Style, paint: &Paint, lines: &mut Vec<Strin
     if !table.question.is_empty() {
         lines.extend(wrap(&table.question, style.width));
     }
+}
+
+/// The fewest blocks that fit, made about equally wide, so that no column ends up alone.
+fn balanced_blocks(columns: &[Column], subject_width: usize, available: usize) -> Vec<&[Column]> {
+    let mut best = blocks(columns, subject_width, available);
+    let widest: usize = columns
+        .iter()
+        .map(|column| GAP + column_width(column))
+        .sum();
+    let mut narrower = available.min(INDENT.len() + subject_width + widest);
+    while best.len() > 1 && narrower > 0 {
+        narrower -= 1;
+        let next = blocks(columns, subject_width, narrower);
+        if next.len() > best.len() {
+            break;
+        }
+        best = next;
+    }
+    best
 }
 
 /// Cuts the columns into runs that fit beside the subject, in their order. Columns under one
@@ -278,7 +297,7 @@ fn remarks(table: &CaseTable, style: Style, paint: &Paint, lines: &mut Vec<Strin
 }
 
 /// A label and a paragraph hanging from it.
-pub(crate) fn prose(painted: &str, label: &str, text: &str, style: Style) -> Vec<String> {
+fn prose(painted: &str, label: &str, text: &str, style: Style) -> Vec<String> {
     const LABEL: usize = "not as expected".len();
     let indent = INDENT.len() + LABEL + GAP;
     wrap(text, style.width.saturating_sub(indent))
@@ -291,59 +310,6 @@ pub(crate) fn prose(painted: &str, label: &str, text: &str, style: Style) -> Vec
             let padding = " ".repeat((LABEL + GAP).saturating_sub(width(label)));
             format!("{INDENT}{painted}{padding}{line}")
         })
-        .collect()
-}
-
-/// Two columns: a name, and what is said of it, over as many lines as it takes.
-pub(crate) fn pairs(rows: &[(String, String)], title: &str, style: Style) -> Vec<String> {
-    let paint = Paint::new(style);
-    let names = rows
-        .iter()
-        .map(|(name, _)| width(name))
-        .max()
-        .unwrap_or_default()
-        .max(width("scenario"));
-    let mut lines = vec![format!(
-        "{INDENT}{}{}{}",
-        paint.dim("scenario"),
-        " ".repeat(names + GAP - width("scenario")),
-        paint.dim(title)
-    )];
-    for (name, text) in rows {
-        let available = style.width.saturating_sub(INDENT.len() + names + GAP);
-        for (index, line) in wrap(text, available).into_iter().enumerate() {
-            let name = if index == 0 { name } else { "" };
-            lines.push(format!(
-                "{INDENT}{name}{}{line}",
-                " ".repeat(names + GAP - width(name))
-            ));
-        }
-    }
-    lines
-}
-
-/// Texts in columns: the first to the left, all others to the right.
-pub(crate) fn plain_grid<const N: usize>(
-    headings: &[&str; N],
-    rows: &[[String; N]],
-    paint: &Paint,
-) -> Vec<String> {
-    let mut builder = Builder::default();
-    builder.push_record(headings.iter().map(|heading| paint.dim(heading)));
-    for row in rows {
-        builder.push_record(row);
-    }
-    let mut table = builder.build();
-    table
-        .with(Borders::empty())
-        .with(Padding::new(GAP, 0, 0, 0))
-        .with(Alignment::right());
-    table.modify(Columns::first(), Alignment::left());
-    table.modify(Columns::first(), Padding::new(INDENT.len(), 0, 0, 0));
-    table
-        .to_string()
-        .lines()
-        .map(|line| line.trim_end().to_owned())
         .collect()
 }
 

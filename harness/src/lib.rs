@@ -2,3 +2,5 @@
 
 #[cfg(unix)]
 pub mod board_memory;
+#[cfg(unix)]
+pub mod driver;

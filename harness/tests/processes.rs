@@ -1,0 +1,167 @@
+//! The hidden processes as processes: this program starts itself again as each of them.
+#![allow(clippy::unwrap_used)] // all of it is a test
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use quadrant::board_memory::BoardMemory;
+use quadrant::driver::order::{Order, Report};
+use quadrant::driver::process::{Driver, DriverError, SUBCOMMAND};
+use quadrant_suite::board::Phase;
+use quadrant_suite::clock::{ClockScale, stamp};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [SUBCOMMAND] => return quadrant::driver::run_from_stdin(),
+        ["harness-that-is-killed", port] => be_a_harness_with_a_driver(port.parse().unwrap()),
+        _ => {}
+    }
+    let exe = std::env::current_exe().unwrap();
+    // Test runners ask what there is; there is one thing.
+    if arguments.iter().any(|argument| argument == "--list") {
+        println!("processes: test");
+        return ExitCode::SUCCESS;
+    }
+    a_driver_runs_a_trial(&exe);
+    an_order_that_cannot_be_met_is_told(&exe);
+    a_driver_that_is_killed_is_an_error(&exe);
+    a_dropped_driver_is_gone(&exe);
+    a_driver_dies_with_its_harness(&exe);
+    println!("processes: ok");
+    ExitCode::SUCCESS
+}
+
+fn order(port: u16) -> Order {
+    Order {
+        port,
+        connections: 4,
+        message_bytes: 64,
+        rate_per_sec: None,
+        seed: 7,
+        clock: ClockScale::MONOTONIC,
+        cpus: vec![],
+        connect_limit_ns: 1_000_000_000,
+        board_fd: 0,
+        parent: 0,
+    }
+}
+
+fn null_server() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || quadrant::driver::null_server::serve(listener));
+    port
+}
+
+fn hear(driver: &mut Driver) -> Result<Report, DriverError> {
+    let begun = Instant::now();
+    loop {
+        if let Some(report) = driver.try_read()? {
+            return Ok(report);
+        }
+        assert!(begun.elapsed() < LIMIT, "the driver says nothing");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn a_driver_runs_a_trial(exe: &Path) {
+    let memory = BoardMemory::create().unwrap();
+    let mut driver = Driver::spawn(exe, &order(null_server()), &memory).unwrap();
+    assert_eq!(hear(&mut driver).unwrap(), Report::Connected(4));
+    memory.board().enter(Phase::Warmup, stamp());
+    std::thread::sleep(Duration::from_millis(20));
+    memory.board().enter(Phase::Measuring, stamp());
+    std::thread::sleep(Duration::from_millis(200));
+    memory.board().enter(Phase::Over, stamp());
+    let Report::Finished(load) = hear(&mut driver).unwrap() else {
+        panic!("no result");
+    };
+    assert!(load.requests > 0);
+    assert_eq!(load.first_error, None);
+    assert_eq!((load.connections, load.connections_served), (4, 4));
+    assert!(matches!(
+        hear(&mut driver),
+        Err(DriverError::Ended(status)) if status.success()
+    ));
+}
+
+fn an_order_that_cannot_be_met_is_told(exe: &Path) {
+    let memory = BoardMemory::create().unwrap();
+    let impossible = Order {
+        connections: 0,
+        ..order(1)
+    };
+    let mut driver = Driver::spawn(exe, &impossible, &memory).unwrap();
+    let error = hear(&mut driver).unwrap_err().to_string();
+    assert!(error.contains("a load needs a connection"), "{error}");
+    let error = Driver::spawn(Path::new("/nowhere"), &order(1), &memory).err();
+    assert!(matches!(error, Some(DriverError::Start(_))));
+}
+
+fn a_driver_that_is_killed_is_an_error(exe: &Path) {
+    let memory = BoardMemory::create().unwrap();
+    let mut driver = Driver::spawn(exe, &order(null_server()), &memory).unwrap();
+    hear(&mut driver).unwrap();
+    kill(driver.id());
+    assert!(matches!(hear(&mut driver), Err(DriverError::Ended(_))));
+}
+
+fn a_dropped_driver_is_gone(exe: &Path) {
+    let memory = BoardMemory::create().unwrap();
+    let mut driver = Driver::spawn(exe, &order(null_server()), &memory).unwrap();
+    hear(&mut driver).unwrap();
+    let id = driver.id();
+    drop(driver);
+    assert!(!is_alive(id));
+}
+
+fn a_driver_dies_with_its_harness(exe: &Path) {
+    use std::io::BufRead;
+    let mut harness = std::process::Command::new(exe)
+        .args(["harness-that-is-killed", &null_server().to_string()])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let stdout = harness.stdout.take().unwrap();
+    std::io::BufReader::new(stdout)
+        .read_line(&mut line)
+        .unwrap();
+    let driver: u32 = line.trim().parse().unwrap();
+    assert!(is_alive(driver));
+    harness.kill().unwrap();
+    harness.wait().unwrap();
+    wait_until(|| !is_alive(driver));
+}
+
+fn be_a_harness_with_a_driver(port: u16) {
+    let memory = BoardMemory::create().unwrap();
+    let exe = std::env::current_exe().unwrap();
+    let mut driver = Driver::spawn(&exe, &order(port), &memory).unwrap();
+    hear(&mut driver).unwrap();
+    println!("{}", driver.id());
+    std::thread::sleep(LIMIT);
+}
+
+fn kill(id: u32) {
+    let id = rustix::process::Pid::from_raw(id as i32).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::KILL).unwrap();
+}
+
+/// A process that nobody has waited for yet is dead all the same.
+fn is_alive(id: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{id}/stat"))
+        .is_ok_and(|stat| !stat.contains(") Z ") && !stat.contains(") X "))
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < LIMIT, "waited in vain");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -4,3 +4,5 @@
 pub mod board_memory;
 #[cfg(unix)]
 pub mod driver;
+#[cfg(unix)]
+pub mod fixtures;

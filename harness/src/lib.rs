@@ -1,8 +1,3 @@
-//! The rooms behind the `quadrant` command.
+//! The rooms of the `quadrant` command. Nothing here knows a runtime by name.
 
-#[cfg(unix)]
-pub mod board_memory;
-#[cfg(unix)]
-pub mod driver;
-#[cfg(unix)]
-pub mod fixtures;
+pub mod spec;

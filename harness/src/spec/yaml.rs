@@ -93,8 +93,7 @@ fn problem(error: &Error, text: &str) -> Problem {
 fn not_yaml(at: Place, error: &Error, text: &str) -> Problem {
     let why = UserMessageFormatter.format_message(error).into_owned();
     let problem = Problem::new(at, format!("this is no valid YAML: {why}"));
-    // The two mistakes this language invites: `metric: >= 10` begins a block of text, and
-    // `{ by: $order }` inside a plain value ends it.
+    // The mistake this language invites: in YAML, `metric: >= 10` begins a block of text.
     let line = text.lines().nth(at.line.wrapping_sub(1)).unwrap_or("");
     if line.contains(": >") {
         return problem.help("put a text that begins with `>` in quotes: \">= 10\"".to_owned());

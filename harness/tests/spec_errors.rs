@@ -31,10 +31,8 @@ fn task(steps: &str) -> String {
 
 /// One list of steps of a task for each title.
 fn told_of_tasks(mistakes: &[(&str, &str)]) -> String {
-    let whole: Vec<(&str, String)> = mistakes
-        .iter()
-        .map(|(title, steps)| (*title, task(steps)))
-        .collect();
+    let whole: Vec<(&str, String)> =
+        mistakes.iter().map(|(title, steps)| (*title, task(steps))).collect();
     let whole: Vec<(&str, &str)> = whole.iter().map(|(t, s)| (*t, s.as_str())).collect();
     told(&whole)
 }
@@ -43,10 +41,8 @@ fn told_of_servers(mistakes: &[(&str, &str)]) -> String {
     let server = |steps: &str| {
         format!("server: {{ steps: {steps} }}\nload: {{ connections: 1, send: 1B }}\n")
     };
-    let whole: Vec<(&str, String)> = mistakes
-        .iter()
-        .map(|(title, steps)| (*title, server(steps)))
-        .collect();
+    let whole: Vec<(&str, String)> =
+        mistakes.iter().map(|(title, steps)| (*title, server(steps))).collect();
     let whole: Vec<(&str, &str)> = whole.iter().map(|(t, s)| (*t, s.as_str())).collect();
     told(&whole)
 }
@@ -64,25 +60,13 @@ fn shape() {
             ("missing key", "load: { connections: 5 }\n"),
             ("a value instead of a list", "tasks: 5\n"),
             ("a value instead of a map", "load: 5\n"),
-            (
-                "a list instead of a value",
-                "load: { connections: [1, 2], send: 1B }\n",
-            ),
+            ("a list instead of a value", "load: { connections: [1, 2], send: 1B }\n"),
             ("an empty value", "load: { connections: , send: 1B }\n"),
-            (
-                "an optional key left empty",
-                "load: { connections: 1, send: 1B, rate: }\n",
-            ),
+            ("an optional key left empty", "load: { connections: 1, send: 1B, rate: }\n"),
             ("empty axes", "axes:\n"),
             ("empty tasks", "tasks:\n"),
-            (
-                "empty time",
-                "time:\ntasks: [{ name: t, steps: [yield] }]\n",
-            ),
-            (
-                "empty expect",
-                "expect:\ntasks: [{ name: t, steps: [yield] }]\n",
-            ),
+            ("empty time", "time:\ntasks: [{ name: t, steps: [yield] }]\n"),
+            ("empty expect", "expect:\ntasks: [{ name: t, steps: [yield] }]\n"),
             (
                 "empty step",
                 "tasks: [{ name: t, steps: [yield, ] }, ]\nserver:\n  steps:\n    - recv\n    -\n",
@@ -94,10 +78,7 @@ fn shape() {
             ("an unknown tag", "stall: !ms 5\n"),
             ("neither server nor tasks", ""),
             ("a server without load", "server: { steps: [echo] }\n"),
-            (
-                "a load without server",
-                "load: { connections: 1, send: 1B }\n",
-            ),
+            ("a load without server", "load: { connections: 1, send: 1B }\n"),
             (
                 "files that nobody reads",
                 "files: { count: 1, size: 1B }\ntasks:\n  - { name: t, steps: [yield] }\n",
@@ -110,14 +91,8 @@ fn shape() {
                 "two groups of one name",
                 "tasks:\n  - { name: t, steps: [yield] }\n  - { name: t, steps: [yield] }\n",
             ),
-            (
-                "a bad name",
-                "tasks:\n  - { name: My Tasks, steps: [yield] }\n",
-            ),
-            (
-                "a name that is taken",
-                "tasks:\n  - { name: request, steps: [yield] }\n",
-            ),
+            ("a bad name", "tasks:\n  - { name: My Tasks, steps: [yield] }\n"),
+            ("a name that is taken", "tasks:\n  - { name: request, steps: [yield] }\n"),
         ]),
     );
 }
@@ -156,41 +131,23 @@ fn steps() {
             ("a missing key of a step", "[{ sleep: { how: await } }]"),
             ("no steps", "[]"),
             ("no steps inside", "[{ repeat: { times: 2, steps: [] } }]"),
-            (
-                "a list that is none",
-                "[{ repeat: { times: 2, steps: yield } }]",
-            ),
+            ("a list that is none", "[{ repeat: { times: 2, steps: yield } }]"),
             ("an empty gather", "[{ gather: [] }]"),
             ("recv in a task", "[recv]"),
-            (
-                "echo in a spawned task",
-                "[{ spawn: { count: 1, steps: [echo] } }, join]",
-            ),
+            ("echo in a spawned task", "[{ spawn: { count: 1, steps: [echo] } }, join]"),
             ("send in a branch", "[{ gather: [send] }]"),
             ("join of nothing", "[join]"),
-            (
-                "join of what is joined",
-                "[{ spawn: { count: 1, steps: [yield] } }, join, join]",
-            ),
-            (
-                "spawn without join",
-                "[{ spawn: { count: 1, steps: [yield] } }]",
-            ),
+            ("join of what is joined", "[{ spawn: { count: 1, steps: [yield] } }, join, join]"),
+            ("spawn without join", "[{ spawn: { count: 1, steps: [yield] } }]"),
             (
                 "spawn in repeat, join outside",
                 "[{ repeat: { times: 9, steps: [{ spawn: { count: 1, steps: [yield] } }] } }, join]",
             ),
-            (
-                "an impossible how",
-                "[{ hash: { rounds: 1, how: polling } }]",
-            ),
+            ("an impossible how", "[{ hash: { rounds: 1, how: polling } }]"),
             ("forced", "[{ sleep: { for: 1ms, how: forced } }]"),
             ("no how at all", "[{ sleep: { for: 1ms, how: bloking } }]"),
             ("read_file without files", "[{ read_file: next }]"),
-            (
-                "a doubled row",
-                "[{ sleep: { for: 1ms, as: a } }, { cpu: { for: 1ms, as: a } }]",
-            ),
+            ("a doubled row", "[{ sleep: { for: 1ms, as: a } }, { cpu: { for: 1ms, as: a } }]"),
             ("a bad row name", "[{ yield: { as: $x } }]"),
             (
                 "nested too deeply",
@@ -244,10 +201,7 @@ fn quantities() {
                 "too many connections",
                 "server: { steps: [echo] }\nload: { connections: 1000000000, send: 64B }\n",
             ),
-            (
-                "no connections",
-                "server: { steps: [echo] }\nload: { connections: 0, send: 64B }\n",
-            ),
+            ("no connections", "server: { steps: [echo] }\nload: { connections: 0, send: 64B }\n"),
             (
                 "a size of 1,000s",
                 "server: { steps: [echo] }\nload: { connections: 1, send: 64KB }\n",
@@ -311,33 +265,15 @@ fn axes() {
         &told(&[
             ("undefined", &with("{ pauses: [1ms], how: [await] }")),
             ("undefined, and there is none", &with("{}")),
-            (
-                "never used",
-                &with("{ pause: [1ms], how: [await], files: [1, 2] }"),
-            ),
+            ("never used", &with("{ pause: [1ms], how: [await], files: [1, 2] }")),
             ("doubled", &with("{ pause: [1ms], pause: [2ms] }")),
             ("empty", &with("{ pause: [], how: [await] }")),
             ("no list", &with("{ pause: 5ms, how: [await] }")),
-            (
-                "a repeated value",
-                &with("{ pause: [1ms, 2ms, 1ms], how: [await] }"),
-            ),
-            (
-                "a value that does not fit",
-                &with("{ pause: [1ms, 10fortnights], how: [await] }"),
-            ),
-            (
-                "a value out of range",
-                &with("{ pause: [1ms, 61s], how: [await] }"),
-            ),
-            (
-                "a how that does not fit",
-                &with("{ pause: [1ms], how: [await, forced] }"),
-            ),
-            (
-                "bad characters in a value",
-                &with("{ pause: [1 ms], how: [await] }"),
-            ),
+            ("a repeated value", &with("{ pause: [1ms, 2ms, 1ms], how: [await] }")),
+            ("a value that does not fit", &with("{ pause: [1ms, 10fortnights], how: [await] }")),
+            ("a value out of range", &with("{ pause: [1ms, 61s], how: [await] }")),
+            ("a how that does not fit", &with("{ pause: [1ms], how: [await, forced] }")),
+            ("bad characters in a value", &with("{ pause: [1 ms], how: [await] }")),
             ("a bad name", &with("{ Pause: [1ms], how: [await] }")),
             ("too many values", &with(&many)),
             ("too many cases", &with(&cube)),
@@ -357,34 +293,13 @@ fn choices() {
     snapshot(
         "choices",
         &told(&[
-            (
-                "by is missing",
-                &with("{ first: [yield], second: [yield] }"),
-            ),
-            (
-                "by is no axis",
-                &with("{ by: order, first: [yield], second: [yield] }"),
-            ),
-            (
-                "by is an unknown axis",
-                &with("{ by: $ordre, first: [yield], second: [yield] }"),
-            ),
-            (
-                "a value is missing",
-                &with("{ by: $order, first: [yield] }"),
-            ),
-            (
-                "a value too many",
-                &with("{ by: $order, first: [yield], second: [], secnd: [] }"),
-            ),
-            (
-                "a value twice",
-                &with("{ by: $order, first: [yield], first: [], second: [] }"),
-            ),
-            (
-                "nothing left to do",
-                &with("{ by: $order, first: [yield], second: [] }"),
-            ),
+            ("by is missing", &with("{ first: [yield], second: [yield] }")),
+            ("by is no axis", &with("{ by: order, first: [yield], second: [yield] }")),
+            ("by is an unknown axis", &with("{ by: $ordre, first: [yield], second: [yield] }")),
+            ("a value is missing", &with("{ by: $order, first: [yield] }")),
+            ("a value too many", &with("{ by: $order, first: [yield], second: [], secnd: [] }")),
+            ("a value twice", &with("{ by: $order, first: [yield], first: [], second: [] }")),
+            ("nothing left to do", &with("{ by: $order, first: [yield], second: [] }")),
         ]),
     );
 }
@@ -410,23 +325,11 @@ fn expectations() {
             ("no duration", &with("latency.p99: 5")),
             ("an unquoted sign", &with("stalls.count: >= 5")),
             ("nothing expected", &with("when: { how: offload }")),
-            (
-                "a map of wanted values",
-                &with("{ when: { how: { a: b } }, errors: 0 }"),
-            ),
+            ("a map of wanted values", &with("{ when: { how: { a: b } }, errors: 0 }")),
             ("a list of amounts", &with("{ errors: [0] }")),
-            (
-                "unknown axis",
-                &with("{ when: { hwo: offload }, errors: 0 }"),
-            ),
-            (
-                "unknown value",
-                &with("{ when: { how: ofload }, errors: 0 }"),
-            ),
-            (
-                "a bad pattern",
-                &with("{ subjects: \"tokio/[\", errors: 0 }"),
-            ),
+            ("unknown axis", &with("{ when: { hwo: offload }, errors: 0 }")),
+            ("unknown value", &with("{ when: { how: ofload }, errors: 0 }")),
+            ("a bad pattern", &with("{ subjects: \"tokio/[\", errors: 0 }")),
             ("a doubled figure", &with("{ errors: 0, errors: 1 }")),
         ]),
     );
@@ -441,21 +344,13 @@ fn files_that_cannot_be_read() {
         std::fs::write(&path, bytes).unwrap();
         spec::load(&path).unwrap_err().message().to_owned()
     };
-    assert_eq!(
-        message("latin1.yaml", b"name: \xE9\n"),
-        "is not written in UTF-8"
-    );
+    assert_eq!(message("latin1.yaml", b"name: \xE9\n"), "is not written in UTF-8");
     assert_eq!(
         message("long.yaml", "é".repeat(1 << 18).as_bytes()),
         "is too long; a scenario can have 256 KiB"
     );
     let missing = spec::load(&folder.join("missing.yaml")).unwrap_err();
-    assert!(
-        missing
-            .to_string()
-            .contains("missing.yaml: cannot be read: "),
-        "{missing}"
-    );
+    assert!(missing.to_string().contains("missing.yaml: cannot be read: "), "{missing}");
     assert_eq!(missing.position(), None);
     std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -19,10 +19,8 @@ fn task(steps: &str) -> Case {
     } else {
         ""
     };
-    sound(&format!(
-        "name: x\nquestion: q?\n{files}tasks: [{{ name: t, steps: {steps} }}]\n"
-    ))
-    .case(0)
+    sound(&format!("name: x\nquestion: q?\n{files}tasks: [{{ name: t, steps: {steps} }}]\n"))
+        .case(0)
 }
 
 fn actions(case: &Case) -> Vec<Action> {
@@ -34,9 +32,7 @@ fn actions(case: &Case) -> Vec<Action> {
 fn taught() -> Vec<String> {
     let page = include_str!("../../specs/README.md");
     let blocks = page.split("```yaml\n").skip(1);
-    blocks
-        .map(|block| block.split("```").next().unwrap_or(block).to_owned())
-        .collect()
+    blocks.map(|block| block.split("```").next().unwrap_or(block).to_owned()).collect()
 }
 
 #[test]
@@ -55,71 +51,26 @@ fn every_step_becomes_its_action() {
     let ns = 10_000_000;
     for (steps, expected) in [
         ("[{ sleep: 10ms }]", Action::Sleep { ns, how: Await }),
-        (
-            "[{ sleep: { for: 10ms, how: offload } }]",
-            Action::Sleep { ns, how: Offload },
-        ),
+        ("[{ sleep: { for: 10ms, how: offload } }]", Action::Sleep { ns, how: Offload }),
         ("[{ cpu: 10ms }]", Action::Cpu { ns, how: Blocking }),
-        (
-            "[{ hash: 7 }]",
-            Action::Hash {
-                rounds: 7,
-                expected: hash::chain(7),
-                how: Blocking,
-            },
-        ),
-        (
-            "[read_file]",
-            Action::ReadFile {
-                file: FileChoice::Next,
-                how: Await,
-            },
-        ),
-        (
-            "[{ read_file: random }]",
-            Action::ReadFile {
-                file: FileChoice::Random,
-                how: Await,
-            },
-        ),
-        (
-            "[{ read_file: 2 }]",
-            Action::ReadFile {
-                file: FileChoice::Index(2),
-                how: Await,
-            },
-        ),
+        ("[{ hash: 7 }]", Action::Hash { rounds: 7, expected: hash::chain(7), how: Blocking }),
+        ("[read_file]", Action::ReadFile { file: FileChoice::Next, how: Await }),
+        ("[{ read_file: random }]", Action::ReadFile { file: FileChoice::Random, how: Await }),
+        ("[{ read_file: 2 }]", Action::ReadFile { file: FileChoice::Index(2), how: Await }),
         (
             "[{ read_file: { how: blocking } }]",
-            Action::ReadFile {
-                file: FileChoice::Next,
-                how: Blocking,
-            },
+            Action::ReadFile { file: FileChoice::Next, how: Blocking },
         ),
         ("[yield]", Action::Yield),
         ("[{ yield: {} }]", Action::Yield),
         ("[{ ping_pong: 100 }]", Action::PingPong { rounds: 100 }),
-        (
-            "[{ gather: [yield, [yield, yield]] }]",
-            Action::Gather {
-                programs: vec![1, 2],
-            },
-        ),
+        ("[{ gather: [yield, [yield, yield]] }]", Action::Gather { programs: vec![1, 2] }),
     ] {
         assert_eq!(actions(&task(steps)), [expected], "{steps}");
     }
     assert_eq!(
-        actions(&task(
-            "[{ spawn: { count: 5, steps: [yield] } }, yield, join]"
-        )),
-        [
-            Action::Spawn {
-                program: 1,
-                count: 5
-            },
-            Action::Yield,
-            Action::Join
-        ]
+        actions(&task("[{ spawn: { count: 5, steps: [yield] } }, yield, join]")),
+        [Action::Spawn { program: 1, count: 5 }, Action::Yield, Action::Join]
     );
 }
 
@@ -133,15 +84,9 @@ fn lists_inside_lists_are_laid_out_flat() {
         actions(&case),
         [
             Action::Open { row: 0 },
-            Action::Repeat {
-                times: 3,
-                length: 6
-            },
+            Action::Repeat { times: 3, length: 6 },
             Action::Yield,
-            Action::Repeat {
-                times: 2,
-                length: 4
-            },
+            Action::Repeat { times: 2, length: 4 },
             Action::Open { row: 1 },
             Action::Yield,
             Action::Yield,
@@ -167,10 +112,7 @@ fn an_echo_is_a_recv_and_a_send() {
     assert_eq!(plain.summary, "5 connections, 64 B, 100/s");
     assert_eq!(plain.load.unwrap().rate_per_second, Some(100));
     let server_part = plain.server.unwrap();
-    assert_eq!(
-        (server_part.connections, server_part.message_bytes),
-        (5, 64)
-    );
+    assert_eq!((server_part.connections, server_part.message_bytes), (5, 64));
     let named = server("[{ echo: { how: polling, as: exchange } }]");
     let actions: Vec<&Action> = named.programs[0].iter().map(|step| &step.action).collect();
     assert_eq!(
@@ -196,10 +138,7 @@ fn defaults_and_summaries() {
     )
     .case(0)
     .work;
-    assert_eq!(
-        work.summary,
-        "1 KiB, closed loop; a: 1 task every 50 ms; b: 1 task, 3 times each"
-    );
+    assert_eq!(work.summary, "1 KiB, closed loop; a: 1 task every 50 ms; b: 1 task, 3 times each");
     assert_eq!(work.groups[0].pace, Pace::Every { ns: 50_000_000 });
     assert_eq!(work.groups[1].pace, Pace::Repeat { times: 3 });
 }
@@ -216,10 +155,7 @@ fn expectations_follow_the_case() {
     };
     assert_eq!(expected(0), ["concurrency.peak <= 1"]);
     assert_eq!(expected(2), ["concurrency.peak <= 5"]);
-    assert_eq!(
-        expected(3),
-        ["concurrency.peak <= 5", "latency.p99 < 5000000"]
-    );
+    assert_eq!(expected(3), ["concurrency.peak <= 5", "latency.p99 < 5000000"]);
     let last = scenario.case(3).expectations.pop().unwrap();
     assert_eq!(last.subjects.as_deref(), Some("tokio"));
     assert_eq!(last.expectation.comparison, Comparison::Below);
@@ -230,18 +166,10 @@ fn a_chosen_list_stands_in_place_of_the_choice() {
     let scenario = sound(
         "name: x\nquestion: q?\naxes: { order: [in-turn, together] }\ntasks:\n  - name: t\n    steps:\n      - yield\n      - choose:\n          by: $order\n          in-turn: [{ yield: { as: inner } }, yield]\n          together: [{ gather: [{ yield: { as: inner } }, yield] }]\n",
     );
-    assert_eq!(
-        actions(&scenario.case(0)),
-        [Action::Yield, Action::Yield, Action::Yield]
-    );
+    assert_eq!(actions(&scenario.case(0)), [Action::Yield, Action::Yield, Action::Yield]);
     assert_eq!(
         actions(&scenario.case(1)),
-        [
-            Action::Yield,
-            Action::Gather {
-                programs: vec![1, 2]
-            }
-        ]
+        [Action::Yield, Action::Gather { programs: vec![1, 2] }]
     );
     assert_eq!(scenario.case(1).work.rows, ["inner"]);
 }
@@ -265,11 +193,7 @@ fn ten_thousand_cases_are_worked_out_one_by_one() {
     let case = scenario.case(9_999);
     assert_eq!(case.work.groups[0].count, 10);
     let case = scenario.case(1_234);
-    let values: Vec<&str> = case
-        .values
-        .iter()
-        .map(|value| value.value.as_str())
-        .collect();
+    let values: Vec<&str> = case.values.iter().map(|value| value.value.as_str()).collect();
     assert_eq!(values, ["2", "3", "4", "5"]);
     assert_eq!(case.values, scenario.case_values(1_234));
 }
@@ -318,10 +242,7 @@ fn assert_well_formed(program: &Program) {
         }
         if let Action::Repeat { length, .. } = step.action {
             let end = index + 1 + length;
-            assert!(
-                length > 0 && ends.last().is_some_and(|outer| end <= *outer),
-                "{program:?}"
-            );
+            assert!(length > 0 && ends.last().is_some_and(|outer| end <= *outer), "{program:?}");
             ends.push(end);
         }
     }
@@ -357,13 +278,8 @@ fn any_steps() -> impl Strategy<Value = String> {
     prop::collection::vec(step, 1..5).prop_map(|steps| {
         let text = steps.join(", ");
         let parts = text.split('@').enumerate();
-        let numbered = parts.map(|(n, part)| {
-            if n == 0 {
-                part.to_owned()
-            } else {
-                format!("{n}{part}")
-            }
-        });
+        let numbered =
+            parts.map(|(n, part)| if n == 0 { part.to_owned() } else { format!("{n}{part}") });
         format!("[{}]", numbered.collect::<String>())
     })
 }

@@ -26,11 +26,7 @@ pub(super) struct Axes {
 
 impl Axes {
     pub(super) fn read(entries: &Entries<Vec<Scalar>>) -> Result<Self, Problem> {
-        let mut read = Self {
-            axes: Vec::new(),
-            names_at: Vec::new(),
-            values_at: Vec::new(),
-        };
+        let mut read = Self { axes: Vec::new(), names_at: Vec::new(), values_at: Vec::new() };
         let mut cases = 1_usize;
         for (name, values) in &entries.0 {
             names::check(name)?;
@@ -38,10 +34,7 @@ impl Axes {
             if read.axes.len() == limits::AXES {
                 return Err(Problem::new(
                     name.at,
-                    format!(
-                        "there are too many axes; a scenario can have {}",
-                        limits::AXES
-                    ),
+                    format!("there are too many axes; a scenario can have {}", limits::AXES),
                 ));
             }
             cases = cases.saturating_mul(values.len());
@@ -60,8 +53,7 @@ impl Axes {
                 values: values.iter().map(|value| value.text.clone()).collect(),
             });
             read.names_at.push(name.at);
-            read.values_at
-                .push(values.iter().map(|value| value.at).collect());
+            read.values_at.push(values.iter().map(|value| value.at).collect());
         }
         Ok(read)
     }
@@ -101,26 +93,17 @@ impl Axes {
 fn check_values(name: &Scalar, values: &[Scalar]) -> Result<(), Problem> {
     let axis = quoted(&name.text);
     if values.is_empty() {
-        return Err(Problem::new(
-            name.at,
-            format!("the axis {axis} has no values"),
-        ));
+        return Err(Problem::new(name.at, format!("the axis {axis} has no values")));
     }
     if values.len() > limits::AXIS_VALUES {
         return Err(Problem::new(
             values[limits::AXIS_VALUES].at,
-            format!(
-                "the axis {axis} has too many values; it can have {}",
-                limits::AXIS_VALUES
-            ),
+            format!("the axis {axis} has too many values; it can have {}", limits::AXIS_VALUES),
         ));
     }
     for (index, value) in values.iter().enumerate() {
         let shown = quoted(&value.text);
-        if values[..index]
-            .iter()
-            .any(|before| before.text == value.text)
-        {
+        if values[..index].iter().any(|before| before.text == value.text) {
             return Err(Problem::new(
                 value.at,
                 format!("the value {shown} stands twice in the axis {axis}"),

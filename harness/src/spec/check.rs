@@ -24,10 +24,8 @@ pub(super) fn parts(document: &Document) -> Result<(), Problem> {
             .help("add `load: { connections: 50, send: 64B }`".to_owned()));
         }
         (None, Some(load)) => {
-            return Err(
-                Problem::new(load.referenced.into(), "there is no `server` for this load")
-                    .help("add `server: { steps: [echo] }`".to_owned()),
-            );
+            return Err(Problem::new(load.referenced.into(), "there is no `server` for this load")
+                .help("add `server: { steps: [echo] }`".to_owned()));
         }
         (None, None) if document.tasks.is_empty() => {
             return Err(Problem::new(
@@ -56,16 +54,10 @@ fn groups(document: &Document) -> Result<(), Problem> {
             ));
         }
         let before = document.tasks[..index].iter();
-        if let Some(first) = before
-            .map(|g| &g.value.name)
-            .find(|n| n.text == group.name.text)
-        {
+        if let Some(first) = before.map(|g| &g.value.name).find(|n| n.text == group.name.text) {
             return Err(Problem::new(
                 group.name.at,
-                format!(
-                    "the tasks in line {} are named `{}` already",
-                    first.at.line, first.text
-                ),
+                format!("the tasks in line {} are named `{}` already", first.at.line, first.text),
             ));
         }
         if let (Some(_), Some(repeat)) = (&group.every, &group.repeat) {

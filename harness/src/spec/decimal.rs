@@ -47,10 +47,7 @@ pub(super) fn exact(number: &str, factor: u64) -> Exact {
     if part % scale != 0 {
         return Exact::Fraction;
     }
-    match u64::try_from(part / scale)
-        .ok()
-        .and_then(|part| whole.checked_add(part))
-    {
+    match u64::try_from(part / scale).ok().and_then(|part| whole.checked_add(part)) {
         Some(value) => Exact::Value(value),
         None => Exact::Overflow,
     }

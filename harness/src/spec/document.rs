@@ -139,11 +139,7 @@ impl<'de> de::Visitor<'de> for ExpectVisitor {
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Expect, A::Error> {
-        let mut expect = Expect {
-            when: Entries::default(),
-            subjects: None,
-            metrics: Vec::new(),
-        };
+        let mut expect = Expect { when: Entries::default(), subjects: None, metrics: Vec::new() };
         while let Some(key) = map.next_key::<Scalar>()? {
             match key.text.as_str() {
                 "when" => expect.when = map.next_value()?,

@@ -36,11 +36,7 @@ pub(super) struct Problem {
 
 impl Problem {
     pub(super) fn new(at: Place, message: impl Into<String>) -> Self {
-        Self {
-            at,
-            message: message.into(),
-            help: None,
-        }
+        Self { at, message: message.into(), help: None }
     }
 
     pub(super) fn help(mut self, help: impl Into<Option<String>>) -> Self {
@@ -131,10 +127,8 @@ impl Snippet {
         let start = column.saturating_sub(Self::BEFORE);
         let window: String = line.chars().skip(start).take(Self::SHOWN).collect();
         // One character each, so that the carets stay below what they mean.
-        let mut shown: String = window
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
+        let mut shown: String =
+            window.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let length = shown.chars().count();
         let mut indent = column - start;
         let width = at.width.clamp(1, length.saturating_sub(indent).max(1));
@@ -145,11 +139,7 @@ impl Snippet {
         if line.chars().nth(start + Self::SHOWN).is_some() {
             shown.push('…');
         }
-        Self {
-            line: shown.trim_end().to_owned(),
-            indent,
-            width,
-        }
+        Self { line: shown.trim_end().to_owned(), indent, width }
     }
 }
 
@@ -173,11 +163,7 @@ mod tests {
     #[test]
     fn a_long_line_is_cut_around_its_fault() {
         let line = format!("{}wrong{}", "a".repeat(300), "b".repeat(300));
-        let at = Place {
-            line: 1,
-            column: 301,
-            width: 5,
-        };
+        let at = Place { line: 1, column: 301, width: 5 };
         let error = Problem::new(at, "no").in_text("x.yaml", &line);
         let shown = error.to_string();
         let lines: Vec<&str> = shown.lines().collect();
@@ -189,11 +175,7 @@ mod tests {
 
     #[test]
     fn escape_sequences_do_not_reach_the_terminal() {
-        let at = Place {
-            line: 1,
-            column: 1,
-            width: 900,
-        };
+        let at = Place { line: 1, column: 1, width: 900 };
         let shown = Problem::new(at, "`\u{1b}[31m`")
             .help("\u{7}".to_owned())
             .in_text("\u{1b}.yaml", "\u{1b}[31m")

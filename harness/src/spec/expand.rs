@@ -32,18 +32,10 @@ pub(super) fn expand(document: &Document, axes: &Axes, case: usize) -> Result<Ex
     let warmup = document.time.warmup.as_ref();
     let measure = document.time.measure.as_ref();
     let stall = document.stall.as_ref();
-    let warmup_ns = values.quantity_or(
-        warmup,
-        "`warmup`",
-        limits::WARMUP,
-        limits::WARMUP_DEFAULT_NS,
-    )?;
-    let measure_ns = values.quantity_or(
-        measure,
-        "`measure`",
-        limits::MEASURE,
-        limits::MEASURE_DEFAULT_NS,
-    )?;
+    let warmup_ns =
+        values.quantity_or(warmup, "`warmup`", limits::WARMUP, limits::WARMUP_DEFAULT_NS)?;
+    let measure_ns =
+        values.quantity_or(measure, "`measure`", limits::MEASURE, limits::MEASURE_DEFAULT_NS)?;
     let stall_threshold_ns =
         values.quantity_or(stall, "`stall`", limits::STALL, limits::STALL_DEFAULT_NS)?;
     let heads = read_heads(document, &mut values)?;
@@ -71,12 +63,7 @@ pub(super) fn expand(document: &Document, axes: &Axes, case: usize) -> Result<Ex
             pace,
         });
     }
-    let Flattener {
-        programs,
-        rows,
-        hashes,
-        ..
-    } = flattener;
+    let Flattener { programs, rows, hashes, .. } = flattener;
 
     let mut work = Work {
         rows,
@@ -109,11 +96,7 @@ pub(super) fn expand(document: &Document, axes: &Axes, case: usize) -> Result<Ex
     }
     Ok(Expanded {
         used: values.used().to_vec(),
-        case: Case {
-            values: values.list(),
-            work,
-            expectations,
-        },
+        case: Case { values: values.list(), work, expectations },
         hashes,
         reads_files,
     })
@@ -175,11 +158,7 @@ fn read_load(document: &Document, values: &mut Values<'_>) -> Result<Option<Load
             ),
         ));
     }
-    Ok(Some(Load {
-        connections,
-        message_bytes: bytes as usize,
-        rate_per_second,
-    }))
+    Ok(Some(Load { connections, message_bytes: bytes as usize, rate_per_second }))
 }
 
 /// Everything of the groups but their steps.
@@ -209,31 +188,18 @@ fn read_heads(document: &Document, values: &mut Values<'_>) -> Result<Vec<(u32, 
 
 /// The limits that bind several values together. Whether any task reads files.
 fn check_together(work: &Work, document: &Document, values: &Values<'_>) -> Result<bool, Problem> {
-    let server = work
-        .server
-        .iter()
-        .map(|server| (u64::from(server.connections), server.program));
-    let groups = work
-        .groups
-        .iter()
-        .map(|group| (u64::from(group.count), group.program));
+    let server = work.server.iter().map(|server| (u64::from(server.connections), server.program));
+    let groups = work.groups.iter().map(|group| (u64::from(group.count), group.program));
     let roots: Vec<(u64, usize)> = server.chain(groups).collect();
     let together = |peak: fn(&[quadrant_suite::plan::Program], usize) -> u64| {
         roots.iter().fold(0_u64, |sum, (count, program)| {
             sum.saturating_add(peak(&work.programs, *program).saturating_mul(*count))
         })
     };
-    let at = document
-        .tasks
-        .last()
-        .map_or_else(|| document.name.at, |group| group.value.name.at);
+    let at = document.tasks.last().map_or_else(|| document.name.at, |group| group.value.name.at);
     let tasks = together(peak::tasks);
     if tasks > limits::TASKS {
-        let tasks = if tasks == u64::MAX {
-            "far too many".to_owned()
-        } else {
-            grouped(tasks)
-        };
+        let tasks = if tasks == u64::MAX { "far too many".to_owned() } else { grouped(tasks) };
         return Err(Problem::new(
             at,
             format!(

@@ -41,11 +41,7 @@ pub(super) fn read(
         let value = values.read(&number, &usage, |text| amount(text, unit))?;
         expected.push(Expected {
             subjects: expect.subjects.as_ref().map(|glob| glob.text.clone()),
-            expectation: Expectation {
-                metric: metric.text.clone(),
-                comparison,
-                value,
-            },
+            expectation: Expectation { metric: metric.text.clone(), comparison, value },
         });
     }
     Ok(())
@@ -69,34 +65,18 @@ fn matches(expect: &Expect, values: &Values<'_>) -> Result<bool, Problem> {
     for (name, wanted) in &expect.when.0 {
         let Some(axis) = axes.find(&name.text) else {
             let names = axes.all().iter().map(|axis| axis.name.as_str());
-            return Err(
-                Problem::new(name.at, format!("there is no axis {}", quoted(&name.text)))
-                    .help(nearest::advice(&name.text, names)),
-            );
+            return Err(Problem::new(name.at, format!("there is no axis {}", quoted(&name.text)))
+                .help(nearest::advice(&name.text, names)));
         };
         let possible = &axes.all()[axis].values;
-        if let Some(wrong) = wanted
-            .0
-            .iter()
-            .find(|wanted| !possible.contains(&wanted.text))
-        {
+        if let Some(wrong) = wanted.0.iter().find(|wanted| !possible.contains(&wanted.text)) {
             return Err(Problem::new(
                 wrong.at,
-                format!(
-                    "{} is no value of the axis `{}`",
-                    quoted(&wrong.text),
-                    name.text
-                ),
+                format!("{} is no value of the axis `{}`", quoted(&wrong.text), name.text),
             )
-            .help(nearest::advice(
-                &wrong.text,
-                possible.iter().map(String::as_str),
-            )));
+            .help(nearest::advice(&wrong.text, possible.iter().map(String::as_str))));
         }
-        all &= wanted
-            .0
-            .iter()
-            .any(|wanted| wanted.text == values.value(axis));
+        all &= wanted.0.iter().any(|wanted| wanted.text == values.value(axis));
     }
     Ok(all)
 }
@@ -115,21 +95,19 @@ fn unit(metric: &Scalar, named: &Named<'_>) -> Result<Unit, Problem> {
     };
     let parts: Vec<&str> = text.split('.').collect();
     match parts.as_slice() {
-        ["steps", step, ..] if !named.rows.iter().any(|row| row == step) => Err(Problem::new(
-            metric.at,
-            format!("no step of this case is named {}", quoted(step)),
-        )
-        .help(nearest::advice(step, named.rows.iter().map(String::as_str)))),
+        ["steps", step, ..] if !named.rows.iter().any(|row| row == step) => {
+            Err(Problem::new(metric.at, format!("no step of this case is named {}", quoted(step)))
+                .help(nearest::advice(step, named.rows.iter().map(String::as_str))))
+        }
         ["groups", group, ..] if named.operation == Some(group) => Err(Problem::new(
             metric.at,
             format!("`{group}` is the first group, whose figures have no prefix"),
         )
         .help(format!("write `{}`", parts[2..].join(".")))),
-        ["groups", group, ..] if !named.groups.iter().any(|known| known == group) => Err(
-            Problem::new(metric.at, format!("no tasks are named {}", quoted(group))).help(
-                nearest::advice(group, named.groups.iter().map(String::as_str)),
-            ),
-        ),
+        ["groups", group, ..] if !named.groups.iter().any(|known| known == group) => {
+            Err(Problem::new(metric.at, format!("no tasks are named {}", quoted(group)))
+                .help(nearest::advice(group, named.groups.iter().map(String::as_str))))
+        }
         _ => Ok(unit),
     }
 }

@@ -74,11 +74,7 @@ impl<'v, 'a> Flattener<'v, 'a> {
         if draft.steps.len() > before {
             return Ok(());
         }
-        let case = if steps.is_empty() {
-            String::new()
-        } else {
-            self.values.in_case()
-        };
+        let case = if steps.is_empty() { String::new() } else { self.values.in_case() };
         Err(Problem::new(at, format!("there are no steps here{case}"))
             .help("a step that does next to nothing is `yield`".to_owned()))
     }
@@ -107,47 +103,31 @@ impl<'v, 'a> Flattener<'v, 'a> {
             Body::Send(it) => self.exchange(it, draft, at, false, true),
             Body::Echo(it) => self.exchange(it, draft, at, true, true),
             Body::Sleep(it) => {
-                let ns = self
-                    .values
-                    .quantity(&it.r#for, "the `for` of `sleep`", limits::SLEEP)?;
+                let ns = self.values.quantity(&it.r#for, "the `for` of `sleep`", limits::SLEEP)?;
                 let how = self.how(it.how.as_ref(), "sleep", how::SLEEP)?;
                 self.leaf(draft, Action::Sleep { ns, how }, &it.r#as)
             }
             Body::Cpu(it) => {
-                let ns = self
-                    .values
-                    .quantity(&it.r#for, "the `for` of `cpu`", limits::CPU)?;
+                let ns = self.values.quantity(&it.r#for, "the `for` of `cpu`", limits::CPU)?;
                 let how = self.how(it.how.as_ref(), "cpu", how::COMPUTE)?;
                 self.leaf(draft, Action::Cpu { ns, how }, &it.r#as)
             }
             Body::Hash(it) => {
                 let usage = "the `rounds` of `hash`";
-                let rounds = self
-                    .values
-                    .quantity(&it.rounds, usage, limits::HASH_ROUNDS)?;
+                let rounds = self.values.quantity(&it.rounds, usage, limits::HASH_ROUNDS)?;
                 let how = self.how(it.how.as_ref(), "hash", how::COMPUTE)?;
                 self.hashes.push((rounds, at));
                 // The answer is put in when a case is taken from the scenario.
                 let expected = 0;
-                self.leaf(
-                    draft,
-                    Action::Hash {
-                        rounds,
-                        expected,
-                        how,
-                    },
-                    &it.r#as,
-                )
+                self.leaf(draft, Action::Hash { rounds, expected, how }, &it.r#as)
             }
             Body::ReadFile(it) => self.read_file(it, draft, at),
             Body::Yield(it) => self.leaf(draft, Action::Yield, &it.r#as),
             Body::Spawn(it) => self.spawn(it, draft, at),
             Body::Join(it) => {
                 if draft.spawned.take().is_none() {
-                    return Err(
-                        Problem::new(at, "nothing was spawned that `join` could wait for")
-                            .help("`join` follows `spawn` in the same list of steps".to_owned()),
-                    );
+                    return Err(Problem::new(at, "nothing was spawned that `join` could wait for")
+                        .help("`join` follows `spawn` in the same list of steps".to_owned()));
                 }
                 self.leaf(draft, Action::Join, &it.r#as)
             }
@@ -157,9 +137,7 @@ impl<'v, 'a> Flattener<'v, 'a> {
             }
             Body::Sequence(it) => {
                 let row = self.open(draft, &it.r#as)?;
-                self.deeper(draft, |flattener, draft| {
-                    flattener.list(&it.steps, draft, at)
-                })?;
+                self.deeper(draft, |flattener, draft| flattener.list(&it.steps, draft, at))?;
                 draft.close(row);
                 Ok(())
             }
@@ -214,9 +192,7 @@ impl<'v, 'a> Flattener<'v, 'a> {
             None => FileChoice::Next,
             Some(file) => self
                 .values
-                .read(file, "the `file` of `read_file`", |text| {
-                    file_choice(text, count)
-                })?,
+                .read(file, "the `file` of `read_file`", |text| file_choice(text, count))?,
         };
         let how = self.how(it.how.as_ref(), "read_file", how::READ)?;
         self.leaf(draft, Action::ReadFile { file, how }, &it.r#as)
@@ -224,8 +200,7 @@ impl<'v, 'a> Flattener<'v, 'a> {
 
     fn spawn(&mut self, it: &'a Spawn, draft: &mut Draft, at: Place) -> Result<(), Problem> {
         let count =
-            self.values
-                .quantity_u32(&it.count, "the `count` of `spawn`", limits::SPAWNED)?;
+            self.values.quantity_u32(&it.count, "the `count` of `spawn`", limits::SPAWNED)?;
         let program = self.nested_program(&it.steps, Runner::Spawned, at, draft.depth + 1)?;
         draft.spawned = Some(at);
         self.leaf(draft, Action::Spawn { program, count }, &it.r#as)
@@ -247,18 +222,14 @@ impl<'v, 'a> Flattener<'v, 'a> {
     }
 
     fn repeat(&mut self, it: &'a Repeat, draft: &mut Draft, at: Place) -> Result<(), Problem> {
-        let times = self
-            .values
-            .quantity(&it.times, "the `times` of `repeat`", limits::TIMES)?;
+        let times = self.values.quantity(&it.times, "the `times` of `repeat`", limits::TIMES)?;
         let row = self.open(draft, &it.r#as)?;
         let head = draft.steps.len();
         draft.push(Action::Repeat { times, length: 0 }, None);
         // What is spawned in one round is joined in it, or tasks would pile up.
         let spawned = draft.spawned.take();
         let repeated = std::mem::replace(&mut draft.repeated, true);
-        self.deeper(draft, |flattener, draft| {
-            flattener.list(&it.steps, draft, at)
-        })?;
+        self.deeper(draft, |flattener, draft| flattener.list(&it.steps, draft, at))?;
         draft.check_joined()?;
         draft.spawned = spawned;
         draft.repeated = repeated;
@@ -273,10 +244,7 @@ impl<'v, 'a> Flattener<'v, 'a> {
         let Some(name) = it.by.axis() else {
             return Err(Problem::new(
                 it.by.at,
-                format!(
-                    "`by` names an axis with `$`, and {} is none",
-                    quoted(&it.by.text)
-                ),
+                format!("`by` names an axis with `$`, and {} is none", quoted(&it.by.text)),
             )
             .help(
                 self.values
@@ -293,10 +261,7 @@ impl<'v, 'a> Flattener<'v, 'a> {
                     key.at,
                     format!("{} is no value of the axis `{name}`", quoted(&key.text)),
                 )
-                .help(super::nearest::advice(
-                    &key.text,
-                    values.iter().map(String::as_str),
-                )));
+                .help(super::nearest::advice(&key.text, values.iter().map(String::as_str))));
             }
         }
         let alternative = |value: &str| it.alternatives.iter().find(|(key, _)| key.text == value);
@@ -305,9 +270,7 @@ impl<'v, 'a> Flattener<'v, 'a> {
                 it.by.at,
                 format!("the value `{missing}` of the axis `{name}` has no steps here"),
             )
-            .help(format!(
-                "add `{missing}: [ … ]`; it may be empty: `{missing}: []`"
-            )));
+            .help(format!("add `{missing}: [ … ]`; it may be empty: `{missing}: []`")));
         }
         let chosen = alternative(self.values.value(axis)).expect("every value has an alternative");
         Ok(&chosen.1)
@@ -318,8 +281,7 @@ impl<'v, 'a> Flattener<'v, 'a> {
             return Ok(possible[0]);
         };
         let usage = format!("the `how` of `{word}`");
-        self.values
-            .read(how, &usage, |text| how::read(text, word, possible))
+        self.values.read(how, &usage, |text| how::read(text, word, possible))
     }
 
     fn leaf(

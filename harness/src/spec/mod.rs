@@ -53,10 +53,7 @@ pub fn load(path: &Path) -> Result<Scenario, SpecError> {
         Ok(text) => parse(&shown, &text),
         // A cut in the middle of a letter is no fault of the text.
         Err(error) if error.as_bytes().len() as u64 > limits::SPEC_BYTES => Err(too_long(&shown)),
-        Err(_) => Err(SpecError::of_file(
-            &shown,
-            "is not written in UTF-8".to_owned(),
-        )),
+        Err(_) => Err(SpecError::of_file(&shown, "is not written in UTF-8".to_owned())),
     }
 }
 

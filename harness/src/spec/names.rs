@@ -21,10 +21,7 @@ pub(super) fn check(name: &Scalar) -> Result<(), Problem> {
     if text.len() > limits::NAME_CHARS {
         return Err(Problem::new(
             name.at,
-            format!(
-                "this name is too long; a name can have {} characters",
-                limits::NAME_CHARS
-            ),
+            format!("this name is too long; a name can have {} characters", limits::NAME_CHARS),
         ));
     }
     Ok(())

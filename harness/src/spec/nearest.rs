@@ -52,10 +52,7 @@ mod tests {
         ] {
             assert_eq!(nearest(seen, &words), found, "{seen}");
         }
-        assert_eq!(
-            advice("write", words).unwrap(),
-            "possible here: recv, send, sleep, read_file"
-        );
+        assert_eq!(advice("write", words).unwrap(), "possible here: recv, send, sleep, read_file");
         assert_eq!(nearest(&"x".repeat(10_000), &words), None);
     }
 }

@@ -37,9 +37,9 @@ fn peak(
                 spawned = 0;
                 0
             }
-            Action::Gather { programs } => programs
-                .iter()
-                .fold(0_u64, |sum, branch| sum.saturating_add(below(*branch))),
+            Action::Gather { programs } => {
+                programs.iter().fold(0_u64, |sum, branch| sum.saturating_add(below(*branch)))
+            }
             Action::PingPong { .. } => partner,
             _ => 0,
         };

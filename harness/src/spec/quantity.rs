@@ -73,10 +73,7 @@ impl Kind {
             return wrong(&format!("is no {}; write {}", self.noun(), self.advice()));
         };
         if unit.starts_with(char::is_whitespace) && self.factor(unit.trim()).is_some() {
-            return wrong(&format!(
-                "has a space in it; write {number}{}",
-                unit.trim_start()
-            ));
+            return wrong(&format!("has a space in it; write {number}{}", unit.trim_start()));
         }
         let Some(factor) = self.factor(unit) else {
             return wrong(&self.unit_complaint(number, unit));
@@ -116,18 +113,8 @@ impl Kind {
     fn units(self) -> &'static [(&'static str, u64)] {
         match self {
             Kind::Count => &[("", 1)],
-            Kind::Duration => &[
-                ("ns", 1),
-                ("us", 1_000),
-                ("ms", 1_000_000),
-                ("s", 1_000_000_000),
-            ],
-            Kind::Size => &[
-                ("B", 1),
-                ("KiB", 1 << 10),
-                ("MiB", 1 << 20),
-                ("GiB", 1 << 30),
-            ],
+            Kind::Duration => &[("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000)],
+            Kind::Size => &[("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)],
             Kind::Rate => &[("/s", 1)],
         }
     }
@@ -160,10 +147,8 @@ impl Kind {
     }
 
     fn unit_complaint(self, number: &str, unit: &str) -> String {
-        let decimal = matches!(
-            unit.to_ascii_lowercase().as_str(),
-            "k" | "kb" | "m" | "mb" | "g" | "gb"
-        );
+        let decimal =
+            matches!(unit.to_ascii_lowercase().as_str(), "k" | "kb" | "m" | "mb" | "g" | "gb");
         match self {
             Kind::Size if decimal => {
                 let prefix = unit[..1].to_ascii_uppercase();
@@ -253,36 +238,16 @@ mod tests {
                 ".nan",
                 "`.nan` is no whole number; write a number like 100, without unit or separators",
             ),
-            (
-                Kind::Count,
-                "18446744073709551616",
-                "`18446744073709551616` is far too large",
-            ),
+            (Kind::Count, "18446744073709551616", "`18446744073709551616` is far too large"),
             (
                 Kind::Duration,
                 "10 fortnights",
                 "`10 fortnights` is no duration; write a duration like 250us, 10ms or 2s",
             ),
-            (
-                Kind::Duration,
-                "10 ms",
-                "`10 ms` has a space in it; write 10ms",
-            ),
-            (
-                Kind::Duration,
-                "10",
-                "`10` has no unit; write a duration like 250us, 10ms or 2s",
-            ),
-            (
-                Kind::Duration,
-                "0.5ns",
-                "`0.5ns` is no whole number of nanoseconds",
-            ),
-            (
-                Kind::Duration,
-                "99999999999999s",
-                "`99999999999999s` is far too large",
-            ),
+            (Kind::Duration, "10 ms", "`10 ms` has a space in it; write 10ms"),
+            (Kind::Duration, "10", "`10` has no unit; write a duration like 250us, 10ms or 2s"),
+            (Kind::Duration, "0.5ns", "`0.5ns` is no whole number of nanoseconds"),
+            (Kind::Duration, "99999999999999s", "`99999999999999s` is far too large"),
             (
                 Kind::Duration,
                 "soon",
@@ -304,27 +269,11 @@ mod tests {
                 "1g",
                 "`1g` is not clear: units of 1,000 or of 1,024? Write 1GiB (of 1,024) or the size in B",
             ),
-            (
-                Kind::Size,
-                "64kib",
-                "`64kib` is no size; write a size like 64B, 4KiB or 1MiB",
-            ),
-            (
-                Kind::Size,
-                "64",
-                "`64` has no unit; write a size like 64B, 4KiB or 1MiB",
-            ),
-            (
-                Kind::Rate,
-                "2000",
-                "`2000` has no unit; write a rate like 2000/s",
-            ),
+            (Kind::Size, "64kib", "`64kib` is no size; write a size like 64B, 4KiB or 1MiB"),
+            (Kind::Size, "64", "`64` has no unit; write a size like 64B, 4KiB or 1MiB"),
+            (Kind::Rate, "2000", "`2000` has no unit; write a rate like 2000/s"),
             (Kind::Rate, "2.5/s", "`2.5/s` is no whole number"),
-            (
-                Kind::Rate,
-                "2000/min",
-                "`2000/min` is no rate; write a rate like 2000/s",
-            ),
+            (Kind::Rate, "2000/min", "`2000/min` is no rate; write a rate like 2000/s"),
         ] {
             assert_eq!(kind.read(text).unwrap_err(), why, "{text}");
         }

@@ -28,10 +28,7 @@ impl Scalar {
 impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<String>::deserialize(deserializer)?;
-        Ok(Self {
-            at: spanned.referenced.into(),
-            text: spanned.value,
-        })
+        Ok(Self { at: spanned.referenced.into(), text: spanned.value })
     }
 }
 
@@ -41,12 +38,10 @@ pub(super) struct Scalars(pub(super) Vec<Scalar>);
 
 impl<'de> Deserialize<'de> for Scalars {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(
-            match Short::<Vec<Scalar>, true>::deserialize(deserializer)? {
-                Short::Scalar(scalar) => Self(vec![scalar]),
-                Short::Full(list) => Self(list),
-            },
-        )
+        Ok(match Short::<Vec<Scalar>, true>::deserialize(deserializer)? {
+            Short::Scalar(scalar) => Self(vec![scalar]),
+            Short::Full(list) => Self(list),
+        })
     }
 }
 
@@ -71,10 +66,7 @@ impl<'de, T: Deserialize<'de>, const LIST: bool> Deserialize<'de> for Short<T, L
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<TextOr<T, LIST>>::deserialize(deserializer)?;
         Ok(match spanned.value {
-            TextOr::Text(text) => Short::Scalar(Scalar {
-                text,
-                at: spanned.referenced.into(),
-            }),
+            TextOr::Text(text) => Short::Scalar(Scalar { text, at: spanned.referenced.into() }),
             TextOr::Full(full) => Short::Full(full),
         })
     }
@@ -97,11 +89,7 @@ impl<'de, T: Deserialize<'de>, const LIST: bool> de::Visitor<'de> for TextOrVisi
     type Value = TextOr<T, LIST>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if LIST {
-            "a value or a list of values"
-        } else {
-            "a value or a map"
-        })
+        f.write_str(if LIST { "a value or a list of values" } else { "a value or a map" })
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
@@ -181,8 +169,8 @@ where
 {
     match Short::<Vec<T>, true>::deserialize(deserializer)? {
         Short::Full(list) => Ok(list),
-        Short::Scalar(_) => Err(de::Error::custom(
-            "a list is expected here: `[…]`, or lines that begin with `-`",
-        )),
+        Short::Scalar(_) => {
+            Err(de::Error::custom("a list is expected here: `[…]`, or lines that begin with `-`"))
+        }
     }
 }

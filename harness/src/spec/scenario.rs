@@ -147,10 +147,8 @@ impl Scenario {
             .help(format!("write `${name}` where its values belong")));
         }
         if let (Some(files), false) = (&self.document.files, reads_files) {
-            return Err(
-                Problem::new(files.referenced.into(), "no step reads these files")
-                    .help("read them with the step `read_file`".to_owned()),
-            );
+            return Err(Problem::new(files.referenced.into(), "no step reads these files")
+                .help("read them with the step `read_file`".to_owned()));
         }
         Ok(())
     }
@@ -186,14 +184,9 @@ impl Scenario {
     pub fn case(&self, index: usize) -> Case {
         assert!(index < self.case_count(), "there is no case {index}");
         let expanded = expand(&self.document, &self.axes, index);
-        let mut case = expanded
-            .expect("every case was worked out when the scenario was read")
-            .case;
+        let mut case = expanded.expect("every case was worked out when the scenario was read").case;
         for step in case.work.programs.iter_mut().flatten() {
-            if let Action::Hash {
-                rounds, expected, ..
-            } = &mut step.action
-            {
+            if let Action::Hash { rounds, expected, .. } = &mut step.action {
                 *expected = self.hashes[rounds];
             }
         }

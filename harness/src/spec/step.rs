@@ -160,11 +160,7 @@ macro_rules! short_form {
     ($step:ident, $field:ident, $value:expr) => {
         impl From<Scalar> for $step {
             fn from(scalar: Scalar) -> Self {
-                Self {
-                    $field: $value(scalar),
-                    how: None,
-                    r#as: None,
-                }
+                Self { $field: $value(scalar), how: None, r#as: None }
             }
         }
     };
@@ -176,10 +172,7 @@ short_form!(ReadFile, file, Some);
 
 impl From<Scalar> for Exchange {
     fn from(how: Scalar) -> Self {
-        Self {
-            how: Some(how),
-            r#as: None,
-        }
+        Self { how: Some(how), r#as: None }
     }
 }
 
@@ -191,10 +184,7 @@ impl From<Scalar> for PingPong {
 
 impl From<Vec<Branch>> for Gather {
     fn from(branches: Vec<Branch>) -> Self {
-        Self {
-            branches,
-            r#as: None,
-        }
+        Self { branches, r#as: None }
     }
 }
 

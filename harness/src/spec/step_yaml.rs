@@ -27,17 +27,14 @@ impl Step {
             "join" => Body::Join(Plain::default()),
             _ => {
                 return Err(match example(word) {
-                    Some(example) => E::custom(format!(
-                        "`{word}` needs to know more; write it like `{example}`"
-                    )),
+                    Some(example) => {
+                        E::custom(format!("`{word}` needs to know more; write it like `{example}`"))
+                    }
                     None => E::unknown_variant(word, WORDS),
                 });
             }
         };
-        Ok(Self {
-            at: Place::default(),
-            body,
-        })
+        Ok(Self { at: Place::default(), body })
     }
 
     /// A bare word does not know its place; the node around it does.
@@ -195,18 +192,12 @@ where
 
     fn visit_seq<A: de::SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
         let items = Vec::<I>::deserialize(SeqAccessDeserializer::new(list))?;
-        Ok(Listed {
-            full: items.into(),
-            items: PhantomData,
-        })
+        Ok(Listed { full: items.into(), items: PhantomData })
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
         let full = T::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(Listed {
-            full,
-            items: PhantomData,
-        })
+        Ok(Listed { full, items: PhantomData })
     }
 }
 
@@ -235,9 +226,6 @@ impl<'de> de::Visitor<'de> for ChooseVisitor {
                 alternatives.push((key, map.next_value()?));
             }
         }
-        Ok(Choose {
-            by: by.ok_or_else(|| de::Error::missing_field("by"))?,
-            alternatives,
-        })
+        Ok(Choose { by: by.ok_or_else(|| de::Error::missing_field("by"))?, alternatives })
     }
 }

@@ -23,20 +23,13 @@ pub(super) struct Complaint {
 
 impl From<String> for Complaint {
     fn from(message: String) -> Self {
-        Self {
-            message,
-            help: None,
-        }
+        Self { message, help: None }
     }
 }
 
 impl<'a> Values<'a> {
     pub(super) fn of_case(axes: &'a Axes, case: usize) -> Self {
-        Self {
-            axes,
-            positions: axes.positions(case),
-            used: vec![false; axes.all().len()],
-        }
+        Self { axes, positions: axes.positions(case), used: vec![false; axes.all().len()] }
     }
 
     pub(super) fn axes(&self) -> &'a Axes {
@@ -67,30 +60,22 @@ impl<'a> Values<'a> {
         if list.is_empty() {
             return String::new();
         }
-        let values: Vec<String> = list
-            .iter()
-            .map(|value| format!("{}={}", value.axis, value.value))
-            .collect();
+        let values: Vec<String> =
+            list.iter().map(|value| format!("{}={}", value.axis, value.value)).collect();
         format!(" in the case {}", values.join(", "))
     }
 
     /// The axis that `$name` means.
     pub(super) fn axis(&mut self, name: &str, at: Place) -> Result<usize, Problem> {
         let Some(axis) = self.axes.find(name) else {
-            let names: Vec<String> = self
-                .axes
-                .all()
-                .iter()
-                .map(|a| format!("${}", a.name))
-                .collect();
+            let names: Vec<String> =
+                self.axes.all().iter().map(|a| format!("${}", a.name)).collect();
             let seen = format!("${name}");
             let advice =
                 nearest::advice(&seen, names.iter().map(String::as_str)).unwrap_or_else(|| {
                     format!("name it under `axes:`, as in `axes: {{ {name}: [1, 2] }}`")
                 });
-            return Err(
-                Problem::new(at, format!("there is no axis {}", quoted(name))).help(advice),
-            );
+            return Err(Problem::new(at, format!("there is no axis {}", quoted(name))).help(advice));
         };
         self.used[axis] = true;
         Ok(axis)

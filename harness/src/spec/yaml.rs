@@ -47,14 +47,14 @@ fn problem(error: &Error, text: &str) -> Problem {
     }
     let told = |message: &str| Problem::new(at, message);
     match error {
-        Error::SerdeUnknownField {
-            field, expected, ..
-        } => told(&format!("unknown key {}", quoted(field)))
-            .help(nearest::advice(field, expected.iter().copied())),
-        Error::SerdeUnknownVariant {
-            variant, expected, ..
-        } => told(&format!("unknown step {}", quoted(variant)))
-            .help(nearest::advice(variant, expected.iter().copied())),
+        Error::SerdeUnknownField { field, expected, .. } => {
+            told(&format!("unknown key {}", quoted(field)))
+                .help(nearest::advice(field, expected.iter().copied()))
+        }
+        Error::SerdeUnknownVariant { variant, expected, .. } => {
+            told(&format!("unknown step {}", quoted(variant)))
+                .help(nearest::advice(variant, expected.iter().copied()))
+        }
         Error::SerdeMissingField { field, .. } => {
             told(&format!("the key `{field}` is missing here"))
         }

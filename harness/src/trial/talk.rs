@@ -108,10 +108,10 @@ impl<S: Read + AsFd> Stream<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
+    use std::io::{PipeReader, Write, pipe};
 
-    fn spoken(text: &[u8], keep: Keep) -> Stream<std::io::PipeReader> {
-        let (reader, mut writer) = std::io::pipe().unwrap();
+    fn spoken(text: &[u8], keep: Keep) -> Stream<PipeReader> {
+        let (reader, mut writer) = pipe().unwrap();
         writer.write_all(text).unwrap();
         drop(writer);
         let mut stream = Stream::new(reader, keep).unwrap();
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn keeps_a_bounded_tail() {
-        let (reader, mut writer) = std::io::pipe().unwrap();
+        let (reader, mut writer) = pipe().unwrap();
         let mut stream = Stream::new(reader, Keep::Tail).unwrap();
         for i in 0..200 {
             writer.write_all(format!("line {i} {}\n", "x".repeat(200)).as_bytes()).unwrap();
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_line_is_told_when_it_is_whole() {
-        let (reader, mut writer) = std::io::pipe().unwrap();
+        let (reader, mut writer) = pipe().unwrap();
         let mut stream = Stream::new(reader, Keep::Line { bytes_max: 100 }).unwrap();
         writer.write_all(b"half").unwrap();
         stream.listen();

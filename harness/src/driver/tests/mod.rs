@@ -80,11 +80,7 @@ impl Trial {
                 sender.send(report).map_err(std::io::Error::other)
             })
         });
-        Self {
-            memory,
-            thread,
-            reports,
-        }
+        Self { memory, thread, reports }
     }
 
     fn connected(&self) -> u32 {

@@ -2,4 +2,27 @@
 //!
 //! This crate is pure: it never measures, never spawns and never asks the system for anything.
 
+pub mod bootstrap;
+mod case_table;
+mod closing;
+mod columns;
+mod csv;
+pub mod expectation;
+mod figures;
+mod legend;
+mod markdown;
+pub mod number;
+pub mod paint;
+mod prose;
+pub mod read;
 pub mod record;
+mod remarks;
+pub mod report;
+pub mod standing;
+pub mod statistics;
+mod summary;
+pub mod tally;
+mod terminal;
+
+#[cfg(test)]
+mod sample;

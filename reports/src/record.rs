@@ -54,7 +54,8 @@ pub struct AxisValue {
 pub struct CheckedExpectation {
     /// As the scenario says it: `stalls.count = 0`.
     pub expected: String,
-    pub seen: f64,
+    /// `None` when the trial has no such figure, as no latency when nothing completed.
+    pub seen: Option<f64>,
     pub met: bool,
 }
 

@@ -1,9 +1,10 @@
 //! System calls made around the runtime, on its own sockets: what `how: blocking` and
-//! `how: polling` mean. Also CPU time, and dropping a file from the page cache.
+//! `how: polling` mean. Also listening, CPU time, and dropping a file from the page cache.
 //!
 //! Never changes a descriptor's mode: the runtime goes on using it afterwards.
 
 use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
@@ -87,6 +88,19 @@ mod elsewhere {
 #[cfg(not(unix))]
 pub use elsewhere::{try_receive, try_send, wait_ready};
 
+/// Connections that a listener holds until they are accepted.
+#[cfg(unix)]
+const BACKLOG: i32 = 1024;
+
+/// A listener for runtimes that build on the standard one. That asks for 128 places, and of a
+/// burst of connections every one beyond them would be tried again after a second only.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    #[cfg(unix)]
+    rustix::net::listen(&listener, BACKLOG)?;
+    Ok(listener)
+}
+
 /// CPU time this thread has used.
 fn thread_cpu_time() -> Duration {
     #[cfg(unix)]
@@ -129,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_try_would_block_and_a_wait_does_not_return_early() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (server, _) = listener.accept().unwrap();
         let mut buffer = [0; 8];
@@ -139,6 +153,17 @@ mod tests {
         wait_ready(server.as_raw_fd(), Direction::Receive).unwrap();
         assert_eq!(try_receive(server.as_raw_fd(), &mut buffer).unwrap(), 3);
         assert_eq!(&buffer[..3], b"abc");
+    }
+
+    #[test]
+    fn a_listener_holds_a_burst_of_connections() {
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = listener.local_addr().unwrap();
+        let patience = Duration::from_millis(500);
+        let burst: Vec<_> = (0..500)
+            .map(|_| std::net::TcpStream::connect_timeout(&address, patience).unwrap())
+            .collect();
+        assert_eq!(burst.len(), 500);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
 use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
-use quadrant_suite::plain_calls::Descriptor;
+use quadrant_suite::plain_calls::{self, Descriptor};
 use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
 use quadrant_suite::scene::Scene;
 use quadrant_suite::task::Task;
@@ -97,7 +97,7 @@ impl Runtime for Threads {
     }
 
     async fn listen(&self, address: SocketAddr, _reuse_port: bool) -> io::Result<Self::Listener> {
-        TcpListener::bind(address)
+        plain_calls::listen(address)
     }
 
     fn local_port(listener: &Self::Listener) -> io::Result<u16> {

@@ -1,0 +1,115 @@
+//! The load driver: a process of its own that sends requests to a subject and checks its answers.
+//!
+//! It runs on its own event loop and knows no runtime. It never shares a thread, a lock or an
+//! allocation with the subject, and it counts nothing that it did not compare byte by byte.
+
+mod connect;
+mod connection;
+mod drive;
+mod in_flight;
+pub mod null_server;
+pub mod order;
+pub mod process;
+mod schedule;
+mod tally;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, BufRead, Read, Write};
+use std::process::ExitCode;
+
+use anyhow::{Context, ensure};
+
+use crate::board_memory::BoardMemory;
+use order::{Order, Report};
+
+/// An order is a few hundred bytes.
+const ORDER_BYTES_MAX: u64 = 64 * 1024;
+/// Descriptors besides the connections.
+const OTHER_FILES: u64 = 32;
+
+/// The driver process, from its order on standard input to its result on standard output, where
+/// it also says why there is none.
+pub fn run_from_stdin() -> ExitCode {
+    // Lines are written whole, each by one call, because the harness reads while we go on.
+    let say = &mut |report: Report| {
+        let mut line = serde_json::to_vec(&report)?;
+        line.push(b'\n');
+        io::stdout().lock().write_all(&line)?;
+        io::stdout().lock().flush()
+    };
+    match run(say) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // If nobody hears it any more, nobody needs to.
+            let _ = say(Report::Failed(format!("{error:#}")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(say: &mut dyn FnMut(Report) -> io::Result<()>) -> anyhow::Result<()> {
+    let mut line = String::new();
+    io::stdin().lock().take(ORDER_BYTES_MAX).read_line(&mut line).context("reading the order")?;
+    let order: Order = serde_json::from_str(&line).context("the order is not understood")?;
+    die_with_parent(&order)?;
+    stay_on(&order.cpus)?;
+    sleep_exactly()?;
+    allow_files(u64::from(order.connections) + OTHER_FILES)?;
+    order.clock.install();
+    let board = BoardMemory::from_inherited(order.board_fd).context("taking over the board")?;
+    drive::drive(&order, board, say)
+}
+
+fn die_with_parent(order: &Order) -> anyhow::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    // It may have died before that; elsewhere the loop goes on looking.
+    ensure!(std::os::unix::process::parent_id() == order.parent, "the harness is gone");
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn stay_on(cpus: &[usize]) -> anyhow::Result<()> {
+    use rustix::thread::{CpuSet, sched_setaffinity};
+
+    if cpus.is_empty() {
+        return Ok(());
+    }
+    let mut set = CpuSet::new();
+    for &cpu in cpus {
+        ensure!(cpu < CpuSet::MAX_CPU, "there is no CPU {cpu}");
+        set.set(cpu);
+    }
+    sched_setaffinity(None, &set).with_context(|| format!("binding the driver to CPU {cpus:?}"))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn stay_on(_cpus: &[usize]) -> anyhow::Result<()> {
+    Ok(())
+}
+
+/// The system may let a sleep end 50 µs late, to end several at once.
+fn sleep_exactly() -> anyhow::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))?;
+    Ok(())
+}
+
+/// Raises the limit of open files as far as needed.
+fn allow_files(needed: u64) -> anyhow::Result<()> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= needed) {
+        return Ok(());
+    }
+    ensure!(
+        limit.maximum.is_none_or(|maximum| maximum >= needed),
+        "the load needs {needed} open files, but {} are allowed: raise the limit (ulimit -Hn) or \
+         ask for fewer connections",
+        limit.maximum.unwrap_or(u64::MAX)
+    );
+    let wider = Rlimit { current: Some(needed), maximum: limit.maximum };
+    setrlimit(Resource::Nofile, wider).context("raising the limit of open files")
+}

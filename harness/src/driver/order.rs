@@ -1,0 +1,81 @@
+//! What the harness asks of the driver and what the driver answers, one JSON line each.
+//!
+//! Nothing here acts.
+
+use quadrant_suite::clock::ClockScale;
+use quadrant_suite::histogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+/// The load of one trial.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// Where the subject listens, on 127.0.0.1.
+    pub port: u16,
+    pub connections: u32,
+    /// Size of a request, and of its answer.
+    pub message_bytes: usize,
+    /// Open loop at this rate; without it closed loop.
+    pub rate_per_sec: Option<u64>,
+    pub seed: u64,
+    pub clock: ClockScale,
+    /// CPUs the driver has to stay on; empty leaves it to the system.
+    pub cpus: Vec<usize>,
+    /// How long opening the connections may take.
+    pub connect_limit_ns: u64,
+    /// The board's descriptor; [`super::process::Driver::spawn`] fills it in.
+    pub board_fd: i32,
+    /// The harness's process id, likewise filled in.
+    pub parent: u32,
+}
+
+/// What the driver says, in this order; `Failed` may stand in the place of either other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Report {
+    /// So many connections stand; the load begins with the board's warm-up.
+    Connected(u32),
+    /// The trial is over.
+    Finished(Box<Load>),
+    /// There is no result, for this reason.
+    Failed(String),
+}
+
+/// What the driver saw. The window is the time from the board's `Measuring` to its `Over`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Load {
+    /// Rightly and wholly answered within the window.
+    pub requests: u64,
+    /// Connections lost or not to be had, at any time before the end.
+    pub errors: u64,
+    /// Requests whose answer had other contents, at any time before the end.
+    pub wrong_answers: u64,
+    /// What went wrong first, in a sentence.
+    pub first_error: Option<String>,
+    /// Of `requests`: from sending, or in open loop from the moment it was due.
+    pub latency: Histogram,
+    /// Open loop only: of the same requests, from when they were really sent.
+    pub uncorrected_latency: Option<Histogram>,
+    /// How long requests that still had no answer at the window's end had then been sent, or in
+    /// open loop due: a lower bound of their latency. A pause that lasts until the end shows
+    /// here and nowhere else.
+    pub unanswered: Histogram,
+    /// Requests sent and not wholly answered, on connections that were ever answered before:
+    /// one that waits in the accept queue is not served.
+    pub in_flight_peak: u64,
+    /// The same, averaged over the window's time, in thousandths.
+    pub in_flight_mean_milli: u64,
+    /// Open loop only: the most requests within the window that were due with no connection free for
+    /// them.
+    pub backlog_peak: u64,
+    pub connections: u32,
+    /// Answered at least once within the window.
+    pub connections_served: u32,
+    pub window_ns: u64,
+    /// CPU time of the driver within the window, without what it spent waiting awake.
+    pub busy_ns: u64,
+    pub asked_per_sec: Option<u64>,
+    /// `requests` by the window's length.
+    pub achieved_per_sec: u64,
+}

@@ -1,0 +1,124 @@
+//! The harness's side of the driver process: starting it, hearing it, ending it.
+//!
+//! Never waits: a supervisor polls the driver's output beside everything else.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+
+use super::order::{Order, Report};
+use crate::board_memory::BoardMemory;
+
+/// The subcommand under which the `quadrant` executable is a driver.
+pub const SUBCOMMAND: &str = "__driver";
+/// A result has two or three histograms of at most some 30 KiB; more is no result.
+const LINE_BYTES_MAX: usize = 1024 * 1024;
+
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    #[error("the load driver could not be started: {0}")]
+    Start(#[source] io::Error),
+    #[error("the load driver could not be heard: {0}")]
+    Unheard(#[source] io::Error),
+    #[error("the load driver ended without a result ({0})")]
+    Ended(ExitStatus),
+    #[error("the load driver said something that is not understood: {0}")]
+    NotUnderstood(String),
+    #[error("the load driver failed: {0}")]
+    Failed(String),
+}
+
+/// A running driver. Dropping it ends the process.
+pub struct Driver {
+    child: Child,
+    stdout: ChildStdout,
+    heard: Vec<u8>,
+}
+
+impl Driver {
+    /// Starts `exe __driver` with `order`, on `board`. Fills in what only this side knows
+    /// (`board_fd`, `parent`). To be called from the thread that lives as long as the harness:
+    /// the driver dies with the thread that started it.
+    pub fn spawn(exe: &Path, order: &Order, board: &BoardMemory) -> Result<Self, DriverError> {
+        let passed = board.pass_on().map_err(DriverError::Start)?;
+        let mut child = Command::new(exe)
+            .arg(SUBCOMMAND)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // A group of its own, so that it can be ended whole, and Ctrl-C is the harness's.
+            .process_group(0)
+            .spawn()
+            .map_err(DriverError::Start)?;
+        let order =
+            Order { board_fd: passed.number(), parent: std::process::id(), ..order.clone() };
+        drop(passed);
+        let stdout = child.stdout.take().expect("standard output was piped");
+        let stdin = child.stdin.take().expect("standard input was piped");
+        let driver = Self { child, stdout, heard: Vec::new() };
+        rustix::io::ioctl_fionbio(&driver.stdout, true)
+            .map_err(|error| DriverError::Start(error.into()))?;
+        let mut line = serde_json::to_vec(&order).map_err(|e| DriverError::Start(e.into()))?;
+        line.push(b'\n');
+        // Smaller than any pipe, so this does not wait; closing it is part of the message.
+        { stdin }.write_all(&line).map_err(DriverError::Start)?;
+        Ok(driver)
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The driver's next word, if it has said one; `None` means not yet. Readiness shows on
+    /// [`Driver::as_fd`].
+    pub fn try_read(&mut self) -> Result<Option<Report>, DriverError> {
+        loop {
+            if let Some(end) = self.heard.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = self.heard.drain(..=end).collect();
+                return match serde_json::from_slice(&line) {
+                    Ok(Report::Failed(why)) => Err(DriverError::Failed(why)),
+                    Ok(report) => Ok(Some(report)),
+                    Err(_) => Err(not_understood(&line)),
+                };
+            }
+            if self.heard.len() > LINE_BYTES_MAX {
+                return Err(not_understood(&self.heard));
+            }
+            let mut chunk = [0; 16 * 1024];
+            match self.stdout.read(&mut chunk) {
+                Ok(0) => {
+                    let status = self.child.wait().map_err(DriverError::Unheard)?;
+                    return Err(DriverError::Ended(status));
+                }
+                Ok(length) => self.heard.extend_from_slice(&chunk[..length]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(DriverError::Unheard(error)),
+            }
+        }
+    }
+}
+
+impl AsFd for Driver {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stdout.as_fd()
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Not reaped yet, so the number is still its own.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            if let Some(group) = rustix::process::Pid::from_raw(self.child.id() as i32) {
+                let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+            }
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn not_understood(bytes: &[u8]) -> DriverError {
+    let shown = &bytes[..bytes.len().min(200)];
+    DriverError::NotUnderstood(String::from_utf8_lossy(shown).trim_end().to_owned())
+}

@@ -1,0 +1,203 @@
+//! What the driver counts, and from when to when.
+//!
+//! The window's edges are the stamps on the board, not the moments at which they are noticed. It
+//! never allocates while requests run, and never touches a socket.
+
+use quadrant_suite::board::{Board, Phase};
+use quadrant_suite::clock::{ClockScale, Stamp, stamp};
+use quadrant_suite::histogram::Histogram;
+use rustix::time::{ClockId, clock_gettime};
+
+use super::connection::{Answer, Connection};
+use super::in_flight::InFlight;
+use super::order::{Load, Order};
+
+pub(super) struct Tally<'a> {
+    board: &'a Board,
+    clock: ClockScale,
+    open_loop: bool,
+    /// The window as far as it is known; both `Stamp::MAX` before it begins.
+    start: Stamp,
+    end: Stamp,
+    over: bool,
+    in_flight: InFlight,
+    cpu_at_start: u64,
+    /// Ticks within the window spent waiting awake.
+    awake: u64,
+    load: Load,
+    uncorrected: Histogram,
+}
+
+impl<'a> Tally<'a> {
+    pub(super) fn new(order: &Order, board: &'a Board) -> Self {
+        Self {
+            board,
+            clock: order.clock,
+            open_loop: order.rate_per_sec.is_some(),
+            start: Stamp::MAX,
+            end: Stamp::MAX,
+            over: false,
+            in_flight: InFlight::default(),
+            cpu_at_start: 0,
+            awake: 0,
+            load: Load { asked_per_sec: order.rate_per_sec, ..Load::default() },
+            uncorrected: Histogram::default(),
+        }
+    }
+
+    /// Looks at the board. It has to be called before anything is counted, because the phase may
+    /// have changed since; one load of a shared line, mostly unchanged.
+    #[inline]
+    pub(super) fn observe(&mut self) {
+        if self.over {
+            return;
+        }
+        if self.start == Stamp::MAX {
+            if self.board.phase() < Phase::Measuring {
+                return;
+            }
+            self.start = self.board.window_start();
+            self.in_flight.open(self.start);
+            self.cpu_at_start = thread_cpu_ns();
+        }
+        if self.board.phase() == Phase::Over {
+            self.end = self.board.window_end();
+            self.over = true;
+            self.in_flight.close(self.end);
+            let awake_ns = self.clock.ns(self.awake);
+            self.load.busy_ns = (thread_cpu_ns() - self.cpu_at_start).saturating_sub(awake_ns);
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// The connection's answer was whole at `at`; `next` is when its next request was due, which
+    /// goes out now, if there is one.
+    #[inline]
+    pub(super) fn answered(
+        &mut self,
+        connection: &mut Connection,
+        answer: Answer,
+        at: Stamp,
+        next: Option<Stamp>,
+    ) {
+        self.observe();
+        if answer == Answer::Wrong {
+            self.load.wrong_answers += 1;
+            let number = connection.answers;
+            self.note(|| {
+                format!("a wrong answer: request {number} of a connection came back changed")
+            });
+        } else if self.start <= at && at < self.end {
+            self.load.requests += 1;
+            let waited = self.clock.ns_between(connection.due_at, at);
+            self.load.latency.record(waited);
+            if self.open_loop {
+                let waited = self.clock.ns_between(connection.sent_at, at);
+                self.uncorrected.record(waited);
+            }
+            if !connection.served_in_window {
+                connection.served_in_window = true;
+                self.load.connections_served += 1;
+            }
+        }
+        // An answer that is followed by the next request at once leaves the number as it was.
+        if connection.in_flight != next.is_some() {
+            self.change_in_flight(connection, next.is_some(), at);
+        }
+        if let Some(due) = next {
+            connection.begin(due, at);
+        }
+    }
+
+    /// A request was sent on a connection that had none.
+    pub(super) fn sent(&mut self, connection: &mut Connection, due: Stamp, at: Stamp) {
+        self.observe();
+        connection.begin(due, at);
+        if connection.answers > 0 {
+            self.change_in_flight(connection, true, at);
+        }
+    }
+
+    /// A connection is gone. After the end that is the subject's good right.
+    pub(super) fn lost(&mut self, connection: &mut Connection, sentence: impl FnOnce() -> String) {
+        self.observe();
+        if connection.in_flight {
+            self.change_in_flight(connection, false, stamp());
+        }
+        if !self.over {
+            self.load.errors += 1;
+            self.note(sentence);
+        }
+    }
+
+    /// Connections that were asked for and could not be had.
+    pub(super) fn refused(&mut self, missing: u32, sentence: String) {
+        self.load.errors += u64::from(missing);
+        self.note(|| sentence);
+    }
+
+    /// So many requests were due at `at` with no connection to carry them.
+    pub(super) fn backlog(&mut self, waiting: u64, at: Stamp) {
+        if self.start <= at {
+            self.load.backlog_peak = self.load.backlog_peak.max(waiting);
+        }
+    }
+
+    pub(super) fn waited_awake(&mut self, from: Stamp, to: Stamp) {
+        if !self.over && self.start <= from {
+            self.awake += to.saturating_sub(from);
+        }
+    }
+
+    /// When the window ended.
+    pub(super) fn end(&self) -> Stamp {
+        self.end
+    }
+
+    /// A request that was due at `due` has no answer at the window's end.
+    pub(super) fn unanswered(&mut self, due: Stamp) {
+        self.load.unanswered.record(self.clock.ns_between(due, self.end));
+    }
+
+    pub(super) fn finish(mut self, connections: u32) -> Load {
+        let window_ns = if self.start < self.end && self.over {
+            self.clock.ns_between(self.start, self.end)
+        } else {
+            0
+        };
+        let achieved = u128::from(self.load.requests) * 1_000_000_000;
+        self.load.achieved_per_sec = achieved
+            .checked_div(u128::from(window_ns))
+            .and_then(|rate| u64::try_from(rate).ok())
+            .unwrap_or(0);
+        self.load.window_ns = window_ns;
+        self.load.in_flight_peak = self.in_flight.peak();
+        self.load.in_flight_mean_milli = self.in_flight.mean_milli();
+        self.load.uncorrected_latency = self.open_loop.then_some(self.uncorrected);
+        self.load.connections = connections;
+        self.load
+    }
+
+    fn change_in_flight(&mut self, connection: &mut Connection, to: bool, at: Stamp) {
+        connection.in_flight = to;
+        if to {
+            self.in_flight.add(at);
+        } else {
+            self.in_flight.remove(at);
+        }
+    }
+
+    #[cold]
+    fn note(&mut self, sentence: impl FnOnce() -> String) {
+        self.load.first_error.get_or_insert_with(sentence);
+    }
+}
+
+/// What the driver's one thread has used of a CPU.
+fn thread_cpu_ns() -> u64 {
+    let used = clock_gettime(ClockId::ThreadCPUTime);
+    used.tv_sec as u64 * 1_000_000_000 + used.tv_nsec as u64
+}

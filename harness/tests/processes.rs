@@ -1,0 +1,231 @@
+//! The hidden processes as processes: this program starts itself again as each of them.
+#![allow(clippy::unwrap_used)] // all of it is a test
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use quadrant::board_memory::BoardMemory;
+use quadrant::driver::order::{Order, Report};
+use quadrant::driver::process::{Driver, DriverError, SUBCOMMAND};
+use quadrant::fixtures::{FixtureStore, Fixtures, caretaker};
+use quadrant_suite::board::Phase;
+use quadrant_suite::clock::{ClockScale, stamp};
+use rustix::process::Signal;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [SUBCOMMAND] => return quadrant::driver::run_from_stdin(),
+        [caretaker::SUBCOMMAND, directory] => return caretaker::run(Path::new(directory)),
+        ["harness-with-files"] => be_a_harness_with_files(),
+        ["harness-with-driver", port] => be_a_harness_with_a_driver(port.parse().unwrap()),
+        _ => {}
+    }
+    let exe = std::env::current_exe().unwrap();
+    // Test runners ask what there is; there is one thing.
+    if arguments.iter().any(|argument| argument == "--list") {
+        println!("processes: test");
+        return ExitCode::SUCCESS;
+    }
+    a_driver_runs_a_trial(&exe);
+    an_order_that_cannot_be_met_is_told(&exe);
+    a_driver_that_is_killed_is_an_error(&exe);
+    a_dropped_driver_is_gone(&exe);
+    a_driver_dies_with_its_harness(&exe);
+    files_end_with_a_killed_harness(&exe);
+    files_and_caretaker_end_with_their_set(&exe);
+    a_caretaker_refuses_other_directories(&exe);
+    println!("processes: ok");
+    ExitCode::SUCCESS
+}
+
+fn order(port: u16) -> Order {
+    Order {
+        port,
+        connections: 4,
+        message_bytes: 64,
+        rate_per_sec: None,
+        seed: 7,
+        clock: ClockScale::MONOTONIC,
+        cpus: vec![],
+        connect_limit_ns: 1_000_000_000,
+        board_fd: 0,
+        parent: 0,
+    }
+}
+
+fn null_server() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || quadrant::driver::null_server::serve(listener));
+    port
+}
+
+fn hear(driver: &mut Driver) -> Result<Report, DriverError> {
+    let begun = Instant::now();
+    loop {
+        if let Some(report) = driver.try_read()? {
+            return Ok(report);
+        }
+        assert!(begun.elapsed() < LIMIT, "the driver says nothing");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn a_driver_runs_a_trial(exe: &Path) {
+    let memory = BoardMemory::create().unwrap();
+    let mut driver = Driver::spawn(exe, &order(null_server()), &memory).unwrap();
+    assert_eq!(hear(&mut driver).unwrap(), Report::Connected(4));
+    memory.board().enter(Phase::Warmup, stamp());
+    std::thread::sleep(Duration::from_millis(20));
+    memory.board().enter(Phase::Measuring, stamp());
+    std::thread::sleep(Duration::from_millis(200));
+    memory.board().enter(Phase::Over, stamp());
+    let Report::Finished(load) = hear(&mut driver).unwrap() else {
+        panic!("no result");
+    };
+    assert!(load.requests > 0);
+    assert_eq!(load.first_error, None);
+    assert_eq!((load.connections, load.connections_served), (4, 4));
+    assert!(matches!(
+        hear(&mut driver),
+        Err(DriverError::Ended(status)) if status.success()
+    ));
+}
+
+fn an_order_that_cannot_be_met_is_told(exe: &Path) {
+    let memory = BoardMemory::create().unwrap();
+    let impossible = Order { connections: 0, ..order(1) };
+    let mut driver = Driver::spawn(exe, &impossible, &memory).unwrap();
+    let error = hear(&mut driver).unwrap_err().to_string();
+    assert!(error.contains("a load needs a connection"), "{error}");
+    let error = Driver::spawn(Path::new("/nowhere"), &order(1), &memory).err();
+    assert!(matches!(error, Some(DriverError::Start(_))));
+}
+
+fn a_driver_that_is_killed_is_an_error(exe: &Path) {
+    let memory = BoardMemory::create().unwrap();
+    let mut driver = Driver::spawn(exe, &order(null_server()), &memory).unwrap();
+    hear(&mut driver).unwrap();
+    signal(driver.id(), Signal::KILL);
+    assert!(matches!(hear(&mut driver), Err(DriverError::Ended(_))));
+}
+
+fn a_dropped_driver_is_gone(exe: &Path) {
+    let memory = BoardMemory::create().unwrap();
+    let mut driver = Driver::spawn(exe, &order(null_server()), &memory).unwrap();
+    hear(&mut driver).unwrap();
+    let id = driver.id();
+    drop(driver);
+    assert!(!is_alive(id));
+}
+
+fn a_driver_dies_with_its_harness(exe: &Path) {
+    let (mut harness, line) = start(exe, &["harness-with-driver", &null_server().to_string()]);
+    let driver: u32 = line.parse().unwrap();
+    assert!(is_alive(driver));
+    harness.kill().unwrap();
+    harness.wait().unwrap();
+    wait_until(|| !is_alive(driver));
+}
+
+fn be_a_harness_with_a_driver(port: u16) {
+    let memory = BoardMemory::create().unwrap();
+    let exe = std::env::current_exe().unwrap();
+    let mut driver = Driver::spawn(&exe, &order(port), &memory).unwrap();
+    hear(&mut driver).unwrap();
+    println!("{}", driver.id());
+    std::thread::sleep(LIMIT);
+}
+
+fn files_end_with_a_killed_harness(exe: &Path) {
+    let (mut harness, line) = start(exe, &["harness-with-files"]);
+    let directory = Path::new(&line);
+    assert_eq!(std::fs::read_dir(directory).unwrap().count(), 5);
+    let children = children_of(harness.id());
+    assert_eq!(children.len(), 1, "{children:?}");
+    for polite in [Signal::INT, Signal::TERM, Signal::HUP] {
+        signal(children[0], polite);
+    }
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(is_alive(children[0]) && directory.exists());
+    harness.kill().unwrap();
+    harness.wait().unwrap();
+    wait_until(|| !directory.exists());
+    wait_until(|| !is_alive(children[0]));
+}
+
+fn files_and_caretaker_end_with_their_set(exe: &Path) {
+    let set = Fixtures::files(&std::env::temp_dir(), 2, 10, Some(exe)).unwrap();
+    let directory = set.directory().to_owned();
+    let children = children_of(std::process::id());
+    assert_eq!(children.len(), 1, "{children:?}");
+    drop(set);
+    assert!(!directory.exists());
+    assert!(!is_alive(children[0]));
+}
+
+fn a_caretaker_refuses_other_directories(exe: &Path) {
+    let set = Fixtures::files(&std::env::temp_dir(), 0, 0, None).unwrap();
+    let precious = set.directory().join("precious");
+    std::fs::create_dir(&precious).unwrap();
+    let output = Command::new(exe)
+        .arg(caretaker::SUBCOMMAND)
+        .arg(&precious)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert!(output.stdout.is_empty());
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("only directories whose name begins with"), "{text}");
+    assert!(precious.exists());
+}
+
+fn be_a_harness_with_files() {
+    let exe = std::env::current_exe().unwrap();
+    let mut store = FixtureStore::new(std::env::temp_dir(), Some(exe));
+    let set = store.files(5, 1_000).unwrap();
+    println!("{}", set.directory().display());
+    std::thread::sleep(LIMIT);
+}
+
+/// Starts this program as a harness and hears its first line.
+fn start(exe: &Path, arguments: &[&str]) -> (Child, String) {
+    let mut harness = Command::new(exe).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let stdout = harness.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
+    (harness, line.trim().to_owned())
+}
+
+fn children_of(id: u32) -> Vec<u32> {
+    std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"))
+        .unwrap()
+        .split_whitespace()
+        .map(|child| child.parse().unwrap())
+        .collect()
+}
+
+fn signal(id: u32, signal: Signal) {
+    let id = rustix::process::Pid::from_raw(id as i32).unwrap();
+    rustix::process::kill_process(id, signal).unwrap();
+}
+
+/// A process that nobody has waited for yet is dead all the same.
+fn is_alive(id: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{id}/stat"))
+        .is_ok_and(|stat| !stat.contains(") Z ") && !stat.contains(") X "))
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < LIMIT, "waited in vain");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,286 @@
+//! The trials of one cell, taken together: its figures, or why it shows none.
+//!
+//! Never shows figures of a cell that once crashed, hung or answered wrongly: its other trials
+//! may have been fast because they were wrong.
+
+use std::collections::BTreeMap;
+
+use quadrant_suite::histogram::Histogram;
+
+use crate::prose::{clean, plural};
+use crate::record::{Latency, Metrics, Record, Status, Subject};
+use crate::standing::Throughput;
+use crate::statistics::{mean, median, spread};
+
+/// One subject in one scenario case.
+pub(crate) struct Cell<'a> {
+    pub subject: &'a Subject,
+    pub trials: Vec<&'a Record>,
+    pub outcome: Outcome,
+}
+
+pub(crate) enum Outcome {
+    Measured(Box<Figures>),
+    Told { status: Status, text: String },
+}
+
+/// All trials' metrics as one.
+pub(crate) struct Figures {
+    pub throughput: Throughput,
+    pub ops_per_sec: f64,
+    pub ops_spread: Option<f64>,
+    pub latency: Histogram,
+    pub in_flight_peak: u64,
+    pub in_flight_mean: f64,
+    pub threads_peak: u64,
+    pub threads_loops: u64,
+    pub threads_kernel: u64,
+    pub stalls: u64,
+    pub stalls_longest_ns: u64,
+    /// `None` when nothing completed.
+    pub cpu_ns_per_op: Option<u64>,
+    pub rss_peak_bytes: u64,
+    pub groups: BTreeMap<String, GroupFigures>,
+    pub steps: BTreeMap<String, Histogram>,
+}
+
+pub(crate) struct GroupFigures {
+    pub ops_per_sec: f64,
+    pub ops_spread: Option<f64>,
+}
+
+impl<'a> Cell<'a> {
+    /// The cells of one scenario case, in the order their subjects first appear.
+    pub(crate) fn all_of(records: &'a [Record]) -> Vec<Cell<'a>> {
+        let mut cells: Vec<(&Subject, Vec<&Record>)> = Vec::new();
+        for record in records {
+            match cells.iter_mut().find(|(subject, _)| subject.id == record.subject.id) {
+                Some((_, trials)) => trials.push(record),
+                None => cells.push((&record.subject, vec![record])),
+            }
+        }
+        cells
+            .into_iter()
+            .map(|(subject, trials)| Cell { subject, outcome: outcome(&trials), trials })
+            .collect()
+    }
+
+    pub(crate) fn figures(&self) -> Option<&Figures> {
+        match &self.outcome {
+            Outcome::Measured(figures) => Some(figures),
+            Outcome::Told { .. } => None,
+        }
+    }
+
+    /// Trials of a cell with figures that nobody knows anything of.
+    pub(crate) fn lost_trials(&self) -> impl Iterator<Item = &'a Record> {
+        self.trials
+            .iter()
+            .copied()
+            .filter(|record| self.figures().is_some() && metrics(record).is_none())
+    }
+}
+
+/// The metrics of a trial that may be believed.
+pub(crate) fn metrics(record: &Record) -> Option<&Metrics> {
+    record.metrics.as_ref().filter(|_| record.status == Status::Ok)
+}
+
+fn outcome(trials: &[&Record]) -> Outcome {
+    let believed: Vec<(u32, &Metrics)> =
+        trials.iter().filter_map(|record| Some((record.trial, metrics(record)?))).collect();
+    let spoiled = trials.iter().any(|record| spoils_others(record.status));
+    if believed.is_empty() || spoiled {
+        return told(trials);
+    }
+    Outcome::Measured(Box::new(together(&believed)))
+}
+
+fn spoils_others(status: Status) -> bool {
+    matches!(status, Status::Failed | Status::Crashed | Status::TimedOut)
+}
+
+/// The word for a status, as people read it.
+pub(crate) fn status_word(status: Status) -> &'static str {
+    match status {
+        Status::Ok => "ok",
+        Status::Unsupported => "unsupported",
+        Status::Failed => "failed",
+        Status::Crashed => "crashed",
+        Status::TimedOut => "timed out",
+        Status::Unmeasured => "unmeasured",
+    }
+}
+
+fn status_and_reason(record: &Record) -> (Status, String) {
+    match (record.status, &record.reason) {
+        (Status::Ok, _) => (Status::Unmeasured, "the record holds no figures".to_owned()),
+        (status, Some(reason)) => (status, clean(reason)),
+        (status, None) => (status, "no reason was recorded".to_owned()),
+    }
+}
+
+/// The worst status, and every different way in which the trials of this cell went wrong.
+fn told(trials: &[&Record]) -> Outcome {
+    let mut ways: Vec<((Status, String), u64)> = Vec::new();
+    for record in trials.iter().filter(|record| metrics(record).is_none()) {
+        let way = status_and_reason(record);
+        match ways.iter_mut().find(|(known, _)| *known == way) {
+            Some((_, count)) => *count += 1,
+            None => ways.push((way, 1)),
+        }
+    }
+    ways.sort_by_key(|((status, _), _)| severity(*status));
+    let all = trials.len() as u64;
+    let text = ways
+        .iter()
+        .map(|((status, reason), count)| {
+            let word = status_word(*status);
+            match *count {
+                _ if all == 1 || *status == Status::Unsupported => format!("{word}: {reason}"),
+                count if count == all => format!("{word} in all {all} trials: {reason}"),
+                count => format!("{word} {count} of {}: {reason}", plural(all, "trial", "trials")),
+            }
+        })
+        .collect::<Vec<_>>()
+        .join("; ");
+    let status = ways.first().map_or(Status::Unmeasured, |((status, _), _)| *status);
+    Outcome::Told { status, text }
+}
+
+/// Worst first; also the order of the rows beneath a table's figures.
+pub(crate) fn severity(status: Status) -> u8 {
+    match status {
+        Status::Failed => 0,
+        Status::Crashed => 1,
+        Status::TimedOut => 2,
+        Status::Unmeasured => 3,
+        Status::Unsupported => 4,
+        Status::Ok => 5,
+    }
+}
+
+fn together(trials: &[(u32, &Metrics)]) -> Figures {
+    let all = || trials.iter().map(|(_, metrics)| *metrics);
+    let most = |read: fn(&Metrics) -> u64| all().map(read).max().unwrap_or_default();
+    let sum = |read: fn(&Metrics) -> u64| all().map(read).fold(0, u64::saturating_add);
+    let rates: Vec<f64> = all().map(|metrics| metrics.ops_per_sec).collect();
+    let in_flight: Vec<f64> = all().map(|metrics| metrics.concurrency.mean).collect();
+    let mut groups: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let mut steps: BTreeMap<String, Histogram> = BTreeMap::new();
+    for metrics in all() {
+        for group in &metrics.groups {
+            groups.entry(group.name.clone()).or_default().push(group.ops_per_sec);
+        }
+        for (name, latency) in &metrics.steps {
+            steps.entry(name.clone()).or_default().merge(&latency.histogram);
+        }
+    }
+    Figures {
+        throughput: trials.iter().map(|(trial, metrics)| (*trial, metrics.ops_per_sec)).collect(),
+        ops_per_sec: median(&rates).unwrap_or_default(),
+        ops_spread: spread(&rates),
+        latency: pooled(all().map(|metrics| &metrics.latency_ns)),
+        in_flight_peak: most(|metrics| metrics.concurrency.peak),
+        in_flight_mean: mean(&in_flight).unwrap_or_default(),
+        threads_peak: most(|metrics| metrics.threads.peak),
+        threads_loops: most(|metrics| metrics.threads.loops),
+        threads_kernel: most(|metrics| metrics.threads.kernel),
+        stalls: sum(|metrics| metrics.stalls.count),
+        stalls_longest_ns: most(|metrics| metrics.stalls.longest_ns),
+        cpu_ns_per_op: sum(|metrics| metrics.cpu_ns).checked_div(sum(|metrics| metrics.ops)),
+        rss_peak_bytes: most(|metrics| metrics.rss_bytes.peak),
+        groups: groups
+            .into_iter()
+            .map(|(name, rates)| {
+                let figures = GroupFigures {
+                    ops_per_sec: median(&rates).unwrap_or_default(),
+                    ops_spread: spread(&rates),
+                };
+                (name, figures)
+            })
+            .collect(),
+        steps,
+    }
+}
+
+/// One histogram of all trials: a quantile of it weighs every operation alike, which a mean of
+/// the trials' quantiles does not.
+fn pooled<'a>(latencies: impl Iterator<Item = &'a Latency>) -> Histogram {
+    let mut all = Histogram::default();
+    for latency in latencies {
+        all.merge(&latency.histogram);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    fn told(statuses: &[(Status, &str)]) -> String {
+        let records: Vec<Record> = statuses
+            .iter()
+            .zip(0..)
+            .map(|((status, reason), trial)| match status {
+                Status::Ok => sample::ok("a/b/c", trial, 10.0, 5),
+                status => sample::told("a/b/c", trial, *status, Some(reason)),
+            })
+            .collect();
+        let cells = Cell::all_of(&records);
+        assert_eq!(cells.len(), 1);
+        match &cells[0].outcome {
+            Outcome::Measured(_) => "figures".to_owned(),
+            Outcome::Told { text, .. } => text.clone(),
+        }
+    }
+
+    #[test]
+    fn one_bad_trial_takes_the_figures_of_all() {
+        use Status::{Crashed, Failed, Ok, TimedOut, Unmeasured, Unsupported};
+        assert_eq!(told(&[(Ok, ""), (Ok, "")]), "figures");
+        assert_eq!(told(&[(Ok, ""), (Unmeasured, "interrupted")]), "figures");
+        assert_eq!(told(&[(Ok, ""), (Failed, "lied"), (Ok, "")]), "failed 1 of 3 trials: lied");
+        assert_eq!(
+            told(&[(TimedOut, "slow"), (TimedOut, "slow")]),
+            "timed out in all 2 trials: slow"
+        );
+        assert_eq!(
+            told(&[(Unsupported, "no ring"), (Unsupported, "no ring")]),
+            "unsupported: no ring"
+        );
+        assert_eq!(
+            told(&[(Crashed, "signal 6"), (Failed, "lied"), (Crashed, "signal 11")]),
+            "failed 1 of 3 trials: lied; crashed 1 of 3 trials: signal 6; crashed 1 of 3 trials: signal 11"
+        );
+        assert_eq!(told(&[(Unmeasured, "would not build")]), "unmeasured: would not build");
+    }
+
+    #[test]
+    fn trials_are_taken_together_by_what_each_figure_means() {
+        let records = [
+            sample::edit(sample::ok("a/b/c", 0, 100.0, 10), |metrics| {
+                metrics.stalls.count = 2;
+                metrics.stalls.longest_ns = 11;
+                metrics.threads.peak = 9;
+                metrics.cpu_ns = 1_000;
+            }),
+            sample::edit(sample::ok("a/b/c", 1, 300.0, 1_000), |metrics| {
+                metrics.stalls.count = 1;
+                metrics.stalls.longest_ns = 30;
+                metrics.cpu_ns = 7_000;
+            }),
+        ];
+        let cells = Cell::all_of(&records);
+        let figures = cells[0].figures().unwrap();
+        assert_eq!((figures.ops_per_sec, figures.ops_spread), (200.0, Some(0.5)));
+        assert_eq!((figures.stalls, figures.stalls_longest_ns), (3, 30));
+        assert_eq!(figures.threads_peak, 9);
+        assert_eq!(figures.cpu_ns_per_op, Some(20));
+        assert_eq!(figures.latency.count(), 204);
+        assert!(
+            figures.latency.quantile(0.25) < 20_000 && figures.latency.quantile(0.75) > 900_000
+        );
+    }
+}

@@ -1,0 +1,50 @@
+//! What each column means, in plain words, once at the end of a run.
+//!
+//! Never explains a column that no table of the run had.
+
+use std::collections::BTreeSet;
+
+use crate::columns::Kind;
+
+/// A name and a sentence for each kind of column that appeared.
+pub(crate) fn legend(kinds: &BTreeSet<Kind>) -> Vec<(&'static str, &'static str)> {
+    kinds.iter().map(|kind| line(*kind)).collect()
+}
+
+fn line(kind: Kind) -> (&'static str, &'static str) {
+    match kind {
+        Kind::Throughput => (
+            "…/s",
+            "operations completed per second: the median of the trials, ± half of their range",
+        ),
+        Kind::Standing => (
+            "against",
+            "best: highest median. same: no difference worth choosing by. 0.66×: this share of the best one's throughput, beyond noise. unclear: the trials vary too much to say; more of them would tell. ~: one trial only, so nothing is sure",
+        ),
+        Kind::Latency => (
+            "latency",
+            "half of all operations (p50), and 99 of 100 (p99), took at most this long; all trials taken together",
+        ),
+        Kind::InFlight => (
+            "in flight",
+            "operations begun and not yet ended at one time: the most, and (the mean) where it differs",
+        ),
+        Kind::Threads => (
+            "threads",
+            "the most operating system threads of the subject at one time, and (how many of them ran tasks); kernel: io_uring's own workers",
+        ),
+        Kind::Stalls => (
+            "stalls",
+            "how often a task kept its thread this long without giving it back, in all trials, and the longest time; – is never",
+        ),
+        Kind::Group => {
+            ("other …/s", "what the other tasks of the scenario completed per second, meanwhile")
+        }
+        Kind::Cpu => (
+            "CPU per …",
+            "CPU time of all the subject's threads, the kernel's work for them included, per operation",
+        ),
+        Kind::Memory => ("memory", "the most resident memory of the subject's process"),
+        Kind::Step => ("step …", "latency of that named step alone"),
+    }
+}

@@ -1,0 +1,220 @@
+//! Records read back from where a run left them.
+//!
+//! Never guesses: a line it cannot follow is refused with its number, except the last one of a
+//! run that was cut off while writing it.
+
+use std::io::{self, BufRead};
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::record::{Record, SCHEMA};
+
+#[derive(Debug, Error)]
+pub enum ReadError {
+    #[error("the records could not be read: {0}")]
+    Io(#[from] io::Error),
+    #[error(
+        "line {line} is a record of schema {schema}, and this version reads schema {SCHEMA} only; \
+         read it with the version of quadrant that wrote it"
+    )]
+    UnknownSchema { line: u64, schema: u64 },
+    #[error("line {line} is not a record: {reason}")]
+    NotARecord { line: u64, reason: String },
+}
+
+/// The records of one `records.jsonl`, one at a time. Stops at the first error.
+pub struct Records<R> {
+    lines: R,
+    line: u64,
+    broken_end: Option<String>,
+    ended: bool,
+}
+
+impl<R: BufRead> Records<R> {
+    pub fn new(lines: R) -> Self {
+        Self { lines, line: 0, broken_end: None, ended: false }
+    }
+
+    /// After the last record: what to tell if the file ends within one.
+    pub fn broken_end(&self) -> Option<&str> {
+        self.broken_end.as_deref()
+    }
+
+    fn read(&mut self) -> Result<Option<Record>, ReadError> {
+        loop {
+            let mut bytes = Vec::new();
+            if self.lines.read_until(b'\n', &mut bytes)? == 0 {
+                return Ok(None);
+            }
+            self.line += 1;
+            let line = bytes.trim_ascii();
+            if line.is_empty() {
+                continue;
+            }
+            match parse(line, self.line) {
+                // A whole line ends in a line feed; without one, its writer was interrupted.
+                Err(ReadError::NotARecord { line, .. }) if !bytes.ends_with(b"\n") => {
+                    self.broken_end = Some(format!(
+                        "line {line}, the last, is cut off: the run ended while it was written; \
+                         its trial is left out"
+                    ));
+                    return Ok(None);
+                }
+                parsed => return parsed.map(Some),
+            }
+        }
+    }
+}
+
+impl<R: BufRead> Iterator for Records<R> {
+    type Item = Result<Record, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let read = self.read().transpose();
+        self.ended = !matches!(read, Some(Ok(_)));
+        read
+    }
+}
+
+fn parse(text: &[u8], line: u64) -> Result<Record, ReadError> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        schema: u64,
+    }
+    let refuse =
+        |error: serde_json::Error| ReadError::NotARecord { line, reason: error.to_string() };
+    // The version first: a later schema may fail in ways that would only confuse.
+    let Versioned { schema } = serde_json::from_slice(text).map_err(refuse)?;
+    if schema != u64::from(SCHEMA) {
+        return Err(ReadError::UnknownSchema { line, schema });
+    }
+    serde_json::from_slice(text).map_err(refuse)
+}
+
+/// Sorts records into their scenario cases, in the order the cases first appear: shards and
+/// interrupted runs may have left one case's trials apart.
+pub fn by_case(records: impl IntoIterator<Item = Record>) -> Vec<Vec<Record>> {
+    let mut cases: Vec<Vec<Record>> = Vec::new();
+    for record in records {
+        // The newest case first: trials of one case mostly stand together.
+        match cases.iter_mut().rev().find(|case| same_case(&case[0], &record)) {
+            Some(case) => case.push(record),
+            None => cases.push(vec![record]),
+        }
+    }
+    cases
+}
+
+/// Whether two records may stand in one table.
+pub fn same_case(a: &Record, b: &Record) -> bool {
+    a.scenario == b.scenario && a.case == b.case && a.run_id == b.run_id
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use quadrant_suite::histogram::Histogram;
+
+    use super::*;
+    use crate::record::{Latency, Status};
+    use crate::sample;
+
+    fn line(record: &Record) -> String {
+        serde_json::to_string(record).unwrap() + "\n"
+    }
+
+    #[test]
+    fn all_kinds_of_records_survive() {
+        let records = [sample::everything(), sample::open_loop()].concat();
+        let text: String = records.iter().map(line).collect();
+        let read: Vec<Record> = Records::new(text.as_bytes()).map(Result::unwrap).collect();
+        assert_eq!(read, records);
+        assert_eq!(by_case(read).len(), 2);
+    }
+
+    #[test]
+    fn a_cut_off_end_is_told_and_costs_one_record() {
+        let record = sample::ok("a/b/c", 0, 10.0, 5);
+        let whole = line(&record);
+        for cut in [1, whole.len() / 2, whole.len() - 2] {
+            let text = format!("{whole}\n{}", &whole[..cut]);
+            let mut records = Records::new(text.as_bytes());
+            assert_eq!(records.next().unwrap().unwrap(), record);
+            assert!(records.next().is_none(), "{cut}");
+            assert!(records.broken_end().unwrap().starts_with("line 3, the last, is cut off"));
+        }
+    }
+
+    #[test]
+    fn a_broken_line_that_was_written_whole_is_refused() {
+        let whole = line(&sample::ok("a/b/c", 0, 10.0, 5));
+        let text = format!("{{\"schema\":1,\n{whole}");
+        let mut records = Records::new(text.as_bytes());
+        let error = records.next().unwrap().unwrap_err();
+        assert!(error.to_string().starts_with("line 1 is not a record: "), "{error}");
+        assert!(records.next().is_none());
+    }
+
+    #[test]
+    fn another_schema_is_refused_in_a_sentence() {
+        let error =
+            Records::new(&b"{\"schema\":2,\"cells\":[]}\n"[..]).next().unwrap().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "line 1 is a record of schema 2, and this version reads schema 1 only; \
+             read it with the version of quadrant that wrote it"
+        );
+    }
+
+    #[test]
+    fn fields_of_a_later_version_are_ignored() {
+        let record = sample::ok("a/b/c", 0, 10.0, 5);
+        let text = line(&record)
+            .replacen('{', "{\"noise\":{\"load\":1.5},", 1)
+            .replace("\"metrics\":{", "\"metrics\":{\"backend_seen\":\"epoll\",");
+        assert_eq!(Records::new(text.as_bytes()).next().unwrap().unwrap(), record);
+    }
+
+    prop_compose! {
+        fn records()(
+            numbers in prop::array::uniform8(any::<u64>()),
+            rates in prop::array::uniform3(0.0..f64::MAX),
+            text in any::<String>(),
+            latencies in prop::collection::vec(any::<u64>(), 0..20),
+            ok in any::<bool>(),
+        ) -> Record {
+            if !ok {
+                return sample::told("a/b/c", numbers[0] as u32, Status::Failed, Some(&text));
+            }
+            let mut histogram = Histogram::default();
+            latencies.iter().for_each(|latency| histogram.record(*latency));
+            let mut record = sample::edit(sample::ok("a/b/c", 0, rates[0], 5), |metrics| {
+                metrics.ops = numbers[1];
+                metrics.cpu_ns = numbers[2];
+                metrics.stalls.longest_ns = numbers[3];
+                metrics.rss_bytes.peak = numbers[4];
+                metrics.concurrency.mean = rates[1];
+                metrics.threads.mean = rates[2];
+                metrics.latency_ns = Latency::from(histogram.clone());
+                metrics.steps.insert(text.clone(), Latency::from(histogram));
+            });
+            record.seed = numbers[5];
+            record.warnings.push(text);
+            record
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_read_back_is_the_record_written(record in records()) {
+            let text = line(&record);
+            prop_assert_eq!(text.matches('\n').count(), 1);
+            let read = Records::new(text.as_bytes()).next().unwrap().unwrap();
+            prop_assert_eq!(read, record);
+        }
+    }
+}

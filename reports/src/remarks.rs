@@ -1,0 +1,357 @@
+//! What stands beneath a table: broken expectations, warnings and notes, each said once, with
+//! the subjects it is about.
+//!
+//! Never hides whom a remark spoils: it names them, or says that it is all of them.
+
+use crate::expectation::{Expectation, Unit, metric_unit};
+use crate::figures::{Cell, metrics, status_word};
+use crate::number;
+use crate::prose::{clean, plural};
+
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Remarks {
+    pub missed: Vec<Remark>,
+    /// Expectations that every trial met.
+    pub met: Vec<String>,
+    pub warnings: Vec<Remark>,
+    pub notes: Vec<Remark>,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) struct Remark {
+    pub subjects: String,
+    pub text: String,
+}
+
+pub(crate) fn remarks(cells: &[Cell]) -> Remarks {
+    let (missed, met) = expectations(cells);
+    let mut warnings: Vec<(String, &str)> = Vec::new();
+    for cell in cells {
+        let subject = cell.subject.id.as_str();
+        for record in &cell.trials {
+            warnings.extend(record.warnings.iter().map(|text| (clean(text), subject)));
+            if let Some(errors) =
+                metrics(record).map(|metrics| metrics.errors).filter(|errors| *errors > 0)
+            {
+                let text = format!("{} among the operations", plural(errors, "error", "errors"));
+                warnings.push((text, subject));
+            }
+        }
+        let lost = cell.lost_trials().count() as u64;
+        if let Some(record) = cell.lost_trials().next() {
+            let text = format!(
+                "{lost} of {} {}: {}",
+                plural(cell.trials.len() as u64, "trial", "trials"),
+                status_word(record.status),
+                clean(record.reason.as_deref().unwrap_or("no reason was recorded")),
+            );
+            warnings.push((text, subject));
+        }
+    }
+    let notes = cells
+        .iter()
+        .filter_map(|cell| Some((clean(cell.subject.note.as_deref()?), cell.subject.id.as_str())));
+    Remarks { missed, met, warnings: once_each(warnings, cells), notes: once_each(notes, cells) }
+}
+
+/// Equal texts become one. Texts that differ in their numbers only (`at 83 %`, `at 91 %`) do
+/// too, with the range each number went through.
+fn once_each<'a>(said: impl IntoIterator<Item = (String, &'a str)>, cells: &[Cell]) -> Vec<Remark> {
+    let mut kinds: Vec<(Vec<Piece>, Vec<&str>)> = Vec::new();
+    for (text, subject) in said {
+        let pieces = pieces(&text);
+        match kinds.iter_mut().find(|(known, _)| same_words(known, &pieces)) {
+            Some((known, subjects)) => {
+                widen(known, &pieces);
+                if !subjects.contains(&subject) {
+                    subjects.push(subject);
+                }
+            }
+            None => kinds.push((pieces, vec![subject])),
+        }
+    }
+    kinds
+        .into_iter()
+        .map(|(pieces, subjects)| Remark {
+            subjects: about(&subjects, cells),
+            text: pieces.iter().map(Piece::text).collect(),
+        })
+        .collect()
+}
+
+/// Whom a remark is about, by name, or by the few it is not about.
+fn about(subjects: &[&str], cells: &[Cell]) -> String {
+    let measured: Vec<&str> = cells
+        .iter()
+        .filter(|cell| cell.figures().is_some())
+        .map(|cell| cell.subject.id.as_str())
+        .collect();
+    let others: Vec<&str> = measured.iter().copied().filter(|id| !subjects.contains(id)).collect();
+    let only_measured = subjects.iter().all(|id| measured.contains(id));
+    let text = match others.as_slice() {
+        _ if !only_measured || subjects.len() < 2 => subjects.join(", "),
+        [] => "all measured".to_owned(),
+        [one] if subjects.len() > 2 => format!("all measured but {one}"),
+        _ => subjects.join(", "),
+    };
+    clean(&text)
+}
+
+#[derive(Debug, PartialEq)]
+enum Piece {
+    Words(String),
+    /// The lowest and the highest, as they were written.
+    Number(String, String),
+}
+
+impl Piece {
+    fn text(&self) -> String {
+        match self {
+            Piece::Words(words) => words.clone(),
+            Piece::Number(low, high) if low == high => low.clone(),
+            Piece::Number(low, high) => format!("{low}…{high}"),
+        }
+    }
+}
+
+fn pieces(text: &str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let numeric = rest.starts_with(|c: char| c.is_ascii_digit());
+        let end = rest
+            .find(|c: char| {
+                if numeric {
+                    !(c.is_ascii_digit() || c == '.' || c == ',')
+                } else {
+                    c.is_ascii_digit()
+                }
+            })
+            .unwrap_or(rest.len());
+        // The full stop or comma after a number belongs to the sentence.
+        let end = if numeric { rest[..end].trim_end_matches(['.', ',']).len() } else { end };
+        let (piece, after) = rest.split_at(end);
+        pieces.push(if numeric {
+            Piece::Number(piece.to_owned(), piece.to_owned())
+        } else {
+            Piece::Words(piece.to_owned())
+        });
+        rest = after;
+    }
+    pieces
+}
+
+fn same_words(a: &[Piece], b: &[Piece]) -> bool {
+    a.len() == b.len()
+        && a.iter().zip(b).all(|pair| match pair {
+            (Piece::Words(a), Piece::Words(b)) => a == b,
+            (Piece::Number(..), Piece::Number(..)) => true,
+            _ => false,
+        })
+}
+
+fn widen(known: &mut [Piece], other: &[Piece]) {
+    let value = |text: &str| text.replace(',', "").parse::<f64>().unwrap_or_default();
+    for pair in known.iter_mut().zip(other) {
+        if let (Piece::Number(low, high), Piece::Number(seen, _)) = pair {
+            if value(seen) < value(low) {
+                low.clone_from(seen);
+            } else if value(seen) > value(high) {
+                high.clone_from(seen);
+            }
+        }
+    }
+}
+
+/// The broken ones, one line for each subject, and the ones nobody broke.
+fn expectations(cells: &[Cell]) -> (Vec<Remark>, Vec<String>) {
+    let mut known: Vec<(&str, bool)> = Vec::new();
+    let mut missed = Vec::new();
+    for checked in
+        cells.iter().flat_map(|cell| &cell.trials).flat_map(|record| &record.expectations)
+    {
+        if !known.iter().any(|(text, _)| *text == checked.expected) {
+            known.push((&checked.expected, false));
+        }
+    }
+    for (expected, broken) in &mut known {
+        for cell in cells {
+            let checks = cell
+                .trials
+                .iter()
+                .flat_map(|record| &record.expectations)
+                .filter(|checked| checked.expected == *expected);
+            let (mut all, mut seen) = (0_u64, Vec::new());
+            for checked in checks {
+                all += 1;
+                if !checked.met {
+                    seen.push(checked.seen);
+                }
+            }
+            if !seen.is_empty() {
+                *broken = true;
+                missed.push(Remark {
+                    subjects: cell.subject.id.clone(),
+                    text: format!(
+                        "{}, saw {} in {} of {}",
+                        expectation_text(expected),
+                        seen_text(expected, &seen),
+                        seen.len(),
+                        plural(all, "trial", "trials"),
+                    ),
+                });
+            }
+        }
+    }
+    let met = known
+        .iter()
+        .filter(|(_, broken)| !broken)
+        .map(|(text, _)| expectation_text(text))
+        .collect();
+    (missed, met)
+}
+
+/// `latency.p99 ≤ 5.0 ms` for `latency.p99 <= 5000000`.
+fn expectation_text(expected: &str) -> String {
+    let Some(expectation) = Expectation::parse(expected) else {
+        return clean(expected);
+    };
+    let symbol = match expectation.comparison.symbol() {
+        "<=" => "≤",
+        ">=" => "≥",
+        symbol => symbol,
+    };
+    let value = in_unit(&expectation.metric, expectation.value);
+    format!("{} {symbol} {value}", clean(&expectation.metric))
+}
+
+fn seen_text(expected: &str, seen: &[Option<f64>]) -> String {
+    let metric =
+        Expectation::parse(expected).map(|expectation| expectation.metric).unwrap_or_default();
+    let values: Vec<f64> = seen.iter().copied().flatten().collect();
+    if values.is_empty() {
+        return "nothing to measure".to_owned();
+    }
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let (low, high) = (in_unit(&metric, low), in_unit(&metric, high));
+    if low == high { low } else { format!("{low} … {high}") }
+}
+
+fn in_unit(metric: &str, value: f64) -> String {
+    let whole = value.fract() == 0.0 && (0.0..1e6).contains(&value);
+    match metric_unit(metric) {
+        // A conversion of a float saturates, so nothing wraps.
+        Some(Unit::Nanoseconds) => number::round_duration(value.round() as u64),
+        Some(Unit::Bytes) => number::bytes(value.round() as u64),
+        Some(Unit::PerSecond) => format!("{}/s", number::rate(value)),
+        _ if whole => number::count(value as u64),
+        _ => number::rate(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Record, Status};
+    use crate::sample;
+
+    fn warnings(records: &[Record]) -> Vec<(String, String)> {
+        let remarks = remarks(&Cell::all_of(records));
+        remarks.warnings.into_iter().map(|remark| (remark.subjects, remark.text)).collect()
+    }
+
+    fn warned(id: &str, trial: u32, text: &str) -> Record {
+        Record { warnings: vec![text.to_owned()], ..sample::ok(id, trial, 10.0, 5) }
+    }
+
+    #[track_caller]
+    fn check(records: &[Record], expected: &[(&str, &str)]) {
+        let seen = warnings(records);
+        let seen: Vec<(&str, &str)> =
+            seen.iter().map(|(who, text)| (who.as_str(), text.as_str())).collect();
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn equal_words_become_one_with_the_range_of_their_numbers() {
+        check(
+            &[
+                warned("a/b/c", 0, "driver at 83 % of 96,000, 0.5 s late."),
+                warned("a/b/c", 1, "driver at 9 % of 96,000, 0.5 s late."),
+                warned("d/e/f", 0, "driver at 91.5 % of 101,000, 0.5 s late."),
+            ],
+            &[("all measured", "driver at 9…91.5 % of 96,000…101,000, 0.5 s late.")],
+        );
+    }
+
+    #[test]
+    fn a_warning_names_whom_it_spoils() {
+        let ids = ["a/b/c", "d/e/f", "g/h/i", "j/k/l"];
+        let with = |who: &[&str]| -> Vec<Record> {
+            ids.iter()
+                .map(|id| match who.contains(id) {
+                    true => warned(id, 0, "noisy"),
+                    false => sample::ok(id, 0, 10.0, 5),
+                })
+                .collect()
+        };
+        check(&with(&ids[..1]), &[("a/b/c", "noisy")]);
+        check(&with(&ids[..2]), &[("a/b/c, d/e/f", "noisy")]);
+        check(&with(&ids[..3]), &[("all measured but j/k/l", "noisy")]);
+        check(&with(&ids), &[("all measured", "noisy")]);
+    }
+
+    #[test]
+    fn trials_lost_to_an_interruption_are_told_beside_the_figures() {
+        check(
+            &[
+                sample::ok("a/b/c", 0, 10.0, 5),
+                sample::told("a/b/c", 1, Status::Unmeasured, Some("interrupted")),
+            ],
+            &[("a/b/c", "1 of 2 trials unmeasured: interrupted")],
+        );
+    }
+
+    #[test]
+    fn errors_among_believed_operations_are_not_passed_over() {
+        let record = sample::edit(sample::ok("a/b/c", 0, 10.0, 5), |metrics| metrics.errors = 1);
+        check(&[record], &[("a/b/c", "1 error among the operations")]);
+    }
+
+    #[test]
+    fn expectations_are_said_in_the_units_of_people() {
+        for (expected, seen, text) in [
+            (
+                "latency.p99 <= 5000000",
+                Some(7_210_000.0),
+                "latency.p99 ≤ 5 ms, saw 7.2 ms in 1 of 1 trial",
+            ),
+            (
+                "rss.peak < 1048576",
+                Some(2_097_152.0),
+                "rss.peak < 1.0 MiB, saw 2.0 MiB in 1 of 1 trial",
+            ),
+            ("threads.peak = 3", Some(1_026.0), "threads.peak = 3, saw 1,026 in 1 of 1 trial"),
+            (
+                "ops_per_sec >= 2000",
+                Some(1_500.0),
+                "ops_per_sec ≥ 2.00 k/s, saw 1.50 k/s in 1 of 1 trial",
+            ),
+            (
+                "cpu_ns_per_op < 9000",
+                None,
+                "cpu_ns_per_op < 9 µs, saw nothing to measure in 1 of 1 trial",
+            ),
+            ("something later", Some(1.0), "something later, saw 1 in 1 of 1 trial"),
+        ] {
+            let mut record = sample::ok("a/b/c", 0, 10.0, 5);
+            record.expectations = vec![crate::record::CheckedExpectation {
+                expected: expected.into(),
+                seen,
+                met: false,
+            }];
+            assert_eq!(remarks(&Cell::all_of(&[record])).missed[0].text, text);
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! Records into the format somebody asked for, case by case as a run goes on.
+//!
+//! Never keeps a case once it is written, so a run of any length needs no more memory.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io::{self, Write};
+use std::str::FromStr;
+
+use crate::case_table::CaseTable;
+use crate::columns::Kind;
+use crate::paint::Style;
+use crate::prose::clean;
+use crate::record::Record;
+use crate::summary::Summary;
+use crate::tally::Tally;
+use crate::{closing, csv, legend, markdown, terminal};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    Table,
+    Json,
+    Jsonl,
+    Csv,
+    Markdown,
+}
+
+impl Format {
+    pub const ALL: [Format; 5] =
+        [Format::Table, Format::Json, Format::Jsonl, Format::Csv, Format::Markdown];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Table => "table",
+            Format::Json => "json",
+            Format::Jsonl => "jsonl",
+            Format::Csv => "csv",
+            Format::Markdown => "markdown",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|format| format.name() == text).ok_or_else(|| {
+            let names = Self::ALL.map(Format::name).join(", ");
+            format!("there is no format '{text}'; there are {names}")
+        })
+    }
+}
+
+/// Writes one report. Call [`Reporter::case`] for each finished scenario case, with the records
+/// of all its cells and trials, and [`Reporter::finish`] at the end, also after an interruption:
+/// what was written before is whole then, in every format.
+pub struct Reporter<W> {
+    output: W,
+    format: Format,
+    style: Style,
+    tally: Tally,
+    summary: Summary,
+    kinds: BTreeSet<Kind>,
+    /// Runtimes that have figures, and their versions.
+    versions: BTreeSet<String>,
+    written: u64,
+}
+
+impl<W: Write> Reporter<W> {
+    /// `style` is for tables; no other format is coloured or cut to a width.
+    pub fn new(mut output: W, format: Format, style: Style) -> io::Result<Self> {
+        match format {
+            Format::Json => output.write_all(b"[")?,
+            Format::Csv => output.write_all(csv::header().as_bytes())?,
+            Format::Table | Format::Jsonl | Format::Markdown => {}
+        }
+        Ok(Self {
+            output,
+            format,
+            style,
+            tally: Tally::default(),
+            summary: Summary::default(),
+            kinds: BTreeSet::new(),
+            versions: BTreeSet::new(),
+            written: 0,
+        })
+    }
+
+    /// All records must be of one scenario case. Flushed, so that it can be read at once.
+    pub fn case(&mut self, records: &[Record]) -> io::Result<()> {
+        for record in records {
+            self.tally.add(record);
+        }
+        match self.format {
+            Format::Table | Format::Markdown => self.table(records)?,
+            Format::Json | Format::Jsonl | Format::Csv => {
+                for record in records {
+                    self.record(record)?;
+                }
+            }
+        }
+        self.output.flush()
+    }
+
+    /// What became of everything so far.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Closes the report, and gives back where it was written and what became of the run.
+    pub fn finish(mut self) -> io::Result<(W, Tally)> {
+        match self.format {
+            Format::Json => {
+                self.output.write_all(if self.written > 0 { b"\n]\n" } else { b"]\n" })?
+            }
+            Format::Jsonl | Format::Csv => {}
+            Format::Table => self.end_of_tables()?,
+            Format::Markdown => self.end_of_markdown()?,
+        }
+        self.output.flush()?;
+        Ok((self.output, self.tally))
+    }
+
+    fn record(&mut self, record: &Record) -> io::Result<()> {
+        match self.format {
+            Format::Json => {
+                self.output.write_all(if self.written > 0 { b",\n" } else { b"\n" })?;
+                serde_json::to_writer(&mut self.output, record)?;
+            }
+            Format::Csv => self.output.write_all(csv::row(record).as_bytes())?,
+            _ => {
+                serde_json::to_writer(&mut self.output, record)?;
+                self.output.write_all(b"\n")?;
+            }
+        }
+        self.written += 1;
+        Ok(())
+    }
+
+    fn table(&mut self, records: &[Record]) -> io::Result<()> {
+        let Some(table) = CaseTable::new(records) else {
+            return Ok(());
+        };
+        self.summary.add(&table);
+        self.kinds.extend(table.kinds());
+        let measured = records.iter().filter(|record| record.metrics.is_some());
+        self.versions.extend(measured.map(version));
+        if self.written > 0 {
+            self.output.write_all(b"\n")?;
+        }
+        self.written += 1;
+        let text = match self.format {
+            Format::Markdown => markdown::write(&table),
+            _ => terminal::draw(&table, self.style),
+        };
+        self.output.write_all(text.as_bytes())
+    }
+
+    fn end_of_tables(&mut self) -> io::Result<()> {
+        let mut text = String::new();
+        if self.summary.is_worth_saying() {
+            text.push_str(&closing::summary(&self.summary, self.style));
+        }
+        if !self.kinds.is_empty() {
+            let legend = legend::legend(&self.kinds);
+            text.push_str(&closing::legend(&legend, &self.versions(), self.style));
+        }
+        self.output.write_all(text.as_bytes())
+    }
+
+    fn versions(&self) -> String {
+        let versions: Vec<&str> = self.versions.iter().map(String::as_str).collect();
+        format!("versions: {}", versions.join(", "))
+    }
+
+    fn end_of_markdown(&mut self) -> io::Result<()> {
+        if self.summary.is_worth_saying() {
+            let text = markdown::summary(&self.summary);
+            self.output.write_all(text.as_bytes())?;
+        }
+        if !self.kinds.is_empty() {
+            let text = markdown::legend(&legend::legend(&self.kinds));
+            self.output.write_all(text.as_bytes())?;
+            writeln!(self.output, "\n{}", markdown::escape(&self.versions()))?;
+        }
+        Ok(())
+    }
+}
+
+/// `tokio 1.47.1`; a runtime that has no version (plain threads) goes by its name.
+fn version(record: &Record) -> String {
+    clean(&format!("{} {}", record.subject.runtime, record.subject.version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Status;
+    use crate::sample;
+
+    fn report(format: Format, cases: &[Vec<Record>]) -> String {
+        let style = Style { color: false, width: 120 };
+        let mut reporter = Reporter::new(Vec::new(), format, style).unwrap();
+        for case in cases {
+            reporter.case(case).unwrap();
+        }
+        let (output, tally) = reporter.finish().unwrap();
+        let records: usize = cases.iter().map(Vec::len).sum();
+        assert_eq!(tally.trials(), records as u64);
+        String::from_utf8(output).unwrap()
+    }
+
+    fn two_small_cases() -> Vec<Vec<Record>> {
+        [("1", 0.98), ("64", 0.5)]
+            .into_iter()
+            .map(|(connections, share)| {
+                let mut records: Vec<Record> = (0..3)
+                    .flat_map(|trial| {
+                        let weather = 1.0 + f64::from(trial) * 0.02;
+                        [
+                            sample::ok("tokio/multi-thread/epoll", trial, 90_000.0 * weather, 30),
+                            sample::ok(
+                                "smol/multi-thread/epoll",
+                                trial,
+                                90_000.0 * weather * share,
+                                31,
+                            ),
+                        ]
+                    })
+                    .collect();
+                let reason = Some("io_uring is disabled here");
+                records.push(sample::told(
+                    "glommio/per-core/io_uring",
+                    0,
+                    Status::Unsupported,
+                    reason,
+                ));
+                for record in &mut records {
+                    record.case[0].value = connections.into();
+                }
+                records
+            })
+            .collect()
+    }
+
+    #[test]
+    fn tables_end_with_a_summary_and_a_legend() {
+        insta::assert_snapshot!(report(Format::Table, &two_small_cases()));
+    }
+
+    #[test]
+    fn pages_end_with_a_summary_and_a_legend() {
+        insta::assert_snapshot!(report(Format::Markdown, &two_small_cases()));
+    }
+
+    #[test]
+    fn json_of_two_records() {
+        let records = vec![
+            sample::told("a/b/c", 0, Status::Crashed, Some("killed by signal 9")),
+            sample::told("d/e/f", 0, Status::Unsupported, None),
+        ];
+        insta::assert_snapshot!(report(Format::Json, &[records]));
+    }
+
+    #[test]
+    fn json_is_an_array_of_the_records_however_many() {
+        for cases in
+            [vec![], vec![sample::open_loop()], vec![sample::open_loop(), sample::everything()]]
+        {
+            let read: Vec<Record> = serde_json::from_str(&report(Format::Json, &cases)).unwrap();
+            assert_eq!(read, cases.concat());
+        }
+    }
+
+    #[test]
+    fn a_line_or_a_row_for_each_record() {
+        let cases = [sample::open_loop(), sample::everything()];
+        let records = cases.concat().len();
+        assert_eq!(report(Format::Jsonl, &cases).lines().count(), records);
+        assert_eq!(report(Format::Csv, &cases).lines().count(), records + 1);
+        assert_eq!(report(Format::Csv, &[]).lines().count(), 1);
+        assert_eq!(report(Format::Jsonl, &[]), "");
+    }
+
+    #[test]
+    fn no_case_no_text() {
+        assert_eq!(report(Format::Table, &[]), "");
+        assert_eq!(report(Format::Markdown, &[]), "");
+    }
+
+    #[test]
+    fn formats_go_by_their_names() {
+        for format in Format::ALL {
+            assert_eq!(format.to_string().parse(), Ok(format));
+        }
+        assert_eq!(
+            "yaml".parse::<Format>().unwrap_err(),
+            "there is no format 'yaml'; there are table, json, jsonl, csv, markdown"
+        );
+    }
+}

@@ -1,0 +1,209 @@
+//! Records made up for tests.
+//!
+//! Never pretends to be a measurement: every figure is derived from the few a test gives.
+
+use std::collections::BTreeMap;
+
+use quadrant_suite::histogram::Histogram;
+
+use crate::record::{
+    AxisValue, CheckedExpectation, Concurrency, ContextSwitches, GroupMetrics, Latency, Metrics,
+    Record, Rss, SCHEMA, Stalls, Status, Subject, Threads,
+};
+
+/// A trial that completed `ops_per_sec` operations of about `latency_us` each for a second.
+pub(crate) fn ok(id: &str, trial: u32, ops_per_sec: f64, latency_us: u64) -> Record {
+    Record { metrics: Some(metrics(ops_per_sec, latency_us)), ..told(id, trial, Status::Ok, None) }
+}
+
+pub(crate) fn told(id: &str, trial: u32, status: Status, reason: Option<&str>) -> Record {
+    let mut parts = id.split('/').map(str::to_owned);
+    Record {
+        schema: SCHEMA,
+        run_id: "2025-01-31-a".into(),
+        seed: 42,
+        scenario: "echo/many-connections".into(),
+        question: "How many connections does one server hold, with how many threads?".into(),
+        workload: "64 B, closed loop".into(),
+        case: vec![AxisValue { axis: "connections".into(), value: "1024".into() }],
+        trial,
+        subject: Subject {
+            id: id.into(),
+            runtime: parts.next().unwrap(),
+            version: "1.2.3".into(),
+            executor: parts.next().unwrap(),
+            backend: parts.next().unwrap(),
+            workers: 2,
+            note: None,
+        },
+        status,
+        reason: reason.map(str::to_owned),
+        metrics: None,
+        warnings: Vec::new(),
+        expectations: Vec::new(),
+        took_ns: 1_350_000_000,
+    }
+}
+
+pub(crate) fn metrics(ops_per_sec: f64, latency_us: u64) -> Metrics {
+    Metrics {
+        operation: "request".into(),
+        ops: ops_per_sec as u64,
+        errors: 0,
+        elapsed_ns: 1_000_321_000,
+        ops_per_sec,
+        latency_ns: latency(latency_us),
+        concurrency: Concurrency { peak: 1024, mean: 1024.0 },
+        steps: BTreeMap::new(),
+        groups: Vec::new(),
+        threads: Threads {
+            peak: 3,
+            mean: 3.0,
+            loops: 2,
+            kernel: 0,
+            method: "sampled".into(),
+            names: BTreeMap::from([("worker".to_owned(), 2)]),
+        },
+        stalls: Stalls {
+            threshold_ns: 10_000_000,
+            count: 0,
+            longest_ns: 0,
+            total_ns: 0,
+            count_1ms: 0,
+            count_100ms: 0,
+            polls: 400_000,
+        },
+        cpu_ns: (ops_per_sec * 5_400.0) as u64,
+        context_switches: ContextSwitches { voluntary: 1_200, involuntary: 80 },
+        rss_bytes: Rss { start: 4 << 20, peak: 11 << 20 },
+    }
+}
+
+pub(crate) fn latency(microseconds: u64) -> Latency {
+    let mut histogram = Histogram::default();
+    for share in 1..=100 {
+        histogram.record(microseconds * 1_000 * (90 + share / 5) / 100);
+    }
+    histogram.record(microseconds * 1_500);
+    histogram.record(microseconds * 1_800);
+    Latency::from(histogram)
+}
+
+pub(crate) fn edit(mut record: Record, change: impl FnOnce(&mut Metrics)) -> Record {
+    change(record.metrics.as_mut().unwrap());
+    record
+}
+
+/// Every status, remark and kind of figure in one case.
+pub(crate) fn everything() -> Vec<Record> {
+    let mut records = Vec::new();
+    for trial in 0..3 {
+        let weather = 1.0 + f64::from(trial) * 0.01;
+        records.push(edit(
+            ok("smol/multi-thread/epoll", trial, 121_000.0 * weather, 504),
+            |metrics| {
+                metrics.stalls.count = 2;
+                metrics.stalls.longest_ns = 14_100_000 + u64::from(trial);
+            },
+        ));
+        records.push(ok("tokio/multi-thread/epoll", trial, 182_000.0 * weather, 351));
+        records.push(edit(
+            ok("glommio/per-core/io_uring", trial, 181_000.0 * weather, 360),
+            |metrics| {
+                metrics.threads.peak = 2;
+                metrics.threads.kernel = 4;
+                metrics.concurrency.mean = 870.2;
+                metrics.rss_bytes.peak = 14 << 20;
+            },
+        ));
+        let jitter = [1.0, 0.55, 1.3][trial as usize];
+        records.push(edit(
+            ok("threads/thread-per-task/blocking", trial, 96_000.0 * jitter, 640),
+            |metrics| {
+                metrics.threads.peak = 1_026;
+                metrics.threads.loops = 1_024;
+                metrics.cpu_ns *= 2;
+            },
+        ));
+        records.push(ok("async-std/multi-thread/epoll", trial, 118_000.0 * weather, 517));
+    }
+    for record in &mut records {
+        let metrics = record.metrics.as_ref().unwrap();
+        record.warnings.push(format!("driver at {} % of its ceiling", 80 + record.trial));
+        record.expectations.push(CheckedExpectation {
+            expected: "stalls.count = 0".into(),
+            seen: Some(metrics.stalls.count as f64),
+            met: metrics.stalls.count == 0,
+        });
+        record.expectations.push(CheckedExpectation {
+            expected: "latency.p99 <= 5000000".into(),
+            seen: Some(metrics.latency_ns.p99 as f64),
+            met: true,
+        });
+        if record.subject.runtime == "async-std" {
+            record.subject.note = Some("discontinued in 2025 in favour of smol".into());
+        }
+    }
+    records[1].warnings.push("steal time 3 % during the window".into());
+    records.push(ok("monoio/per-core/epoll", 0, 190_000.0, 300));
+    records.push(told(
+        "monoio/per-core/epoll",
+        1,
+        Status::Failed,
+        Some("reply 17 of connection 3 differs at byte 12: expected 0x5a, got 0x00"),
+    ));
+    records.push(ok("monoio/per-core/epoll", 2, 191_000.0, 300));
+    records.push(told(
+        "ntex/per-core/epoll",
+        0,
+        Status::Crashed,
+        Some("killed by signal 11 (SIGSEGV) \u{1b}[31mafter 210 ms"),
+    ));
+    records.push(told(
+        "nuclei/per-core/io_uring",
+        0,
+        Status::TimedOut,
+        Some("did not end within 10 s after its window closed; its process group was killed"),
+    ));
+    records.push(told(
+        "heph/per-core/epoll",
+        0,
+        Status::Unmeasured,
+        Some("would not build: error[E0277]: the trait bound `Socket: AsFd` is not satisfied"),
+    ));
+    records.push(told("compio/per-core/io_uring", 0, Status::Unsupported, Some("io_uring is disabled here (kernel.io_uring_disabled=2); an administrator can allow it with sysctl kernel.io_uring_disabled=0")));
+    records
+}
+
+/// A scenario with other tasks and named steps, measured at a fixed rate.
+pub(crate) fn open_loop() -> Vec<Record> {
+    let mut records = Vec::new();
+    for trial in 0..3 {
+        for (id, hashes, latency_us) in [
+            ("tokio/multi-thread/epoll", 18.1, 900),
+            ("smol/multi-thread/epoll", 17.9, 700),
+            ("tokio/current-thread/epoll", 9.4, 21_000),
+        ] {
+            let mut record = edit(ok(id, trial, 2_000.0, latency_us), |metrics| {
+                metrics.groups.push(GroupMetrics {
+                    name: "hasher".into(),
+                    ops: 18,
+                    ops_per_sec: hashes,
+                    latency_ns: latency(50_000),
+                    concurrency: Concurrency { peak: 1, mean: 0.9 },
+                });
+                metrics.concurrency = Concurrency { peak: 50, mean: 12.4 };
+                metrics.steps.insert("db".into(), latency(latency_us / 2));
+                metrics.steps.insert("render".into(), latency(latency_us / 3));
+            });
+            record.scenario = "mixed/hash-on-the-loop".into();
+            record.question =
+                "When one request hashes a password on the loop, what happens to everyone else?"
+                    .into();
+            record.workload = "50 connections, 2000/s, 64 B".into();
+            record.case = vec![AxisValue { axis: "how".into(), value: "offload".into() }];
+            records.push(record);
+        }
+    }
+    records
+}

@@ -1,0 +1,143 @@
+//! async-std: one global executor on several threads, started by its first task; sockets by
+//! epoll, timers in the reactor, files on the pool for blocking work.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use async_global_executor::GlobalExecutorConfig;
+use async_std::io::{ReadExt, WriteExt};
+use async_std::net::{TcpListener, TcpStream};
+use async_std::task::{self, JoinHandle};
+use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
+use quadrant_suite::plain_calls::{self, Descriptor};
+use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
+use quadrant_suite::scene::Scene;
+use quadrant_suite::task::Task;
+
+quadrant_suite::export!(AsyncStd);
+
+/// There is one executor in a process, so a handle needs nothing.
+#[derive(Clone)]
+struct AsyncStd;
+
+impl Adapter for AsyncStd {
+    fn describe() -> Description {
+        Description {
+            runtime: "async-std".to_owned(),
+            version: quadrant_suite::locked_version!("async-std"),
+            note: Some(
+                "discontinued since 2025; its README points to smol (RUSTSEC-2025-0052)".to_owned(),
+            ),
+            executors: vec![Executor {
+                executor: "multi-thread".to_owned(),
+                backend: "epoll".to_owned(),
+                topology: Topology::Shared,
+                workers: Workers::Many,
+                capabilities: [
+                    Capability::Echo,
+                    Capability::Tcp,
+                    Capability::Tasks,
+                    Capability::Timers,
+                    Capability::Files,
+                    Capability::Offload,
+                ]
+                .into(),
+                tasks_max: None,
+                memlock_bytes_min: 0,
+            }],
+        }
+    }
+
+    fn run(scene: &'static Scene) -> Result<(), Refusal> {
+        if scene.plan().executor != "multi-thread" {
+            return Err(scene.unknown_executor());
+        }
+        // async-std itself takes its number of threads from the environment alone. The executor
+        // beneath it keeps to the first configuration it is given, and this one comes first.
+        async_global_executor::init_with_config(
+            GlobalExecutorConfig::default()
+                .with_min_threads(scene.plan().workers as usize)
+                .with_thread_name_fn(|| "async-std/runtime".to_owned()),
+        );
+        task::block_on(scene.root(AsyncStd));
+        Ok(())
+    }
+}
+
+impl Runtime for AsyncStd {
+    type Listener = TcpListener;
+    type Stream = TcpStream;
+    type Join = JoinHandle<()>;
+
+    fn spawn(&self, task: Task<Self>) -> Self::Join {
+        task::spawn(task.run())
+    }
+
+    async fn join(join: Self::Join) -> io::Result<()> {
+        join.await;
+        Ok(())
+    }
+
+    fn detach(join: Self::Join) -> io::Result<()> {
+        drop(join);
+        Ok(())
+    }
+
+    async fn listen(&self, address: SocketAddr, _reuse_port: bool) -> io::Result<Self::Listener> {
+        Ok(plain_calls::listen(address)?.into())
+    }
+
+    fn local_port(listener: &Self::Listener) -> io::Result<u16> {
+        Ok(listener.local_addr()?.port())
+    }
+
+    async fn accept(listener: &mut Self::Listener) -> io::Result<Self::Stream> {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn read(
+        stream: &mut Self::Stream,
+        mut buffer: Vec<u8>,
+        range: Range<usize>,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        (stream.read(&mut buffer[range]).await, buffer)
+    }
+
+    async fn write(
+        stream: &mut Self::Stream,
+        buffer: Vec<u8>,
+        range: Range<usize>,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        (stream.write(&buffer[range]).await, buffer)
+    }
+
+    fn descriptor(stream: &Self::Stream) -> Descriptor {
+        stream.as_raw_fd()
+    }
+
+    fn yield_now(&self) -> impl Future<Output = ()> {
+        task::yield_now()
+    }
+
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()> {
+        task::sleep(time)
+    }
+
+    async fn read_file(&self, path: FilePath, _bytes: usize) -> io::Result<Vec<u8>> {
+        let path: &std::path::Path = path.as_ref();
+        async_std::fs::read(path).await
+    }
+
+    async fn offload<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        Ok(task::spawn_blocking(job).await)
+    }
+}

@@ -1,0 +1,176 @@
+//! glommio: an executor for each core, which shares nothing with the others. Everything waits in
+//! io_uring; a thread beside each executor does its blocking work.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
+use glommio::io::BufferedFile;
+use glommio::net::{TcpListener, TcpStream};
+use glommio::{BuilderErrorKind, GlommioError, LocalExecutorPoolBuilder, PoolPlacement};
+use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
+use quadrant_suite::plain_calls::Descriptor;
+use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
+use quadrant_suite::scene::Scene;
+use quadrant_suite::task::Task;
+
+quadrant_suite::export!(Glommio);
+
+/// glommio finds its executor in a thread-local, so a handle needs nothing.
+#[derive(Clone)]
+struct Glommio;
+
+impl Adapter for Glommio {
+    fn describe() -> Description {
+        Description {
+            runtime: "glommio".to_owned(),
+            version: quadrant_suite::locked_version!("glommio"),
+            note: None,
+            executors: vec![Executor {
+                executor: "per-core".to_owned(),
+                backend: "io_uring".to_owned(),
+                topology: Topology::PerCore,
+                workers: Workers::Many,
+                capabilities: [
+                    Capability::Echo,
+                    Capability::Tcp,
+                    Capability::Tasks,
+                    Capability::Timers,
+                    Capability::Files,
+                    Capability::Offload,
+                ]
+                .into(),
+                tasks_max: None,
+                // Checked by glommio against the process's limit, whatever the number of workers.
+                memlock_bytes_min: 512 * 1024,
+            }],
+        }
+    }
+
+    fn run(scene: &'static Scene) -> Result<(), Refusal> {
+        if scene.plan().executor != "per-core" {
+            return Err(scene.unknown_executor());
+        }
+        let workers = scene.plan().workers as usize;
+        // Unbound: the harness pins the process from outside.
+        let pool = LocalExecutorPoolBuilder::new(PoolPlacement::Unbound(workers))
+            .name("glommio")
+            .on_all_shards(move || {
+                let root = ROOTS.fetch_add(1, Ordering::Relaxed);
+                scene.root_of(Glommio, root, workers)
+            })
+            .map_err(refusal)?;
+        pool.join_all().into_iter().collect::<Result<Vec<()>, _>>().map_err(refusal)?;
+        Ok(())
+    }
+}
+
+/// The roots that have begun; the number of the next one.
+static ROOTS: AtomicUsize = AtomicUsize::new(0);
+
+fn refusal(error: GlommioError<()>) -> Refusal {
+    match error {
+        // What its panic says then is no help to anyone.
+        GlommioError::BuilderError(BuilderErrorKind::ThreadPanic(_))
+            if ROOTS.load(Ordering::Relaxed) == 0 =>
+        {
+            Refusal::Unsupported(
+                "glommio panicked before it began, as it does where io_uring is disabled or too \
+                 old: see kernel.io_uring_disabled and, in a container, its seccomp profile"
+                    .to_owned(),
+            )
+        }
+        error => Refusal::Failed(error.to_string()),
+    }
+}
+
+impl Runtime for Glommio {
+    type Listener = TcpListener;
+    type Stream = TcpStream;
+    type Join = glommio::Task<()>;
+
+    fn spawn(&self, task: Task<Self>) -> Self::Join {
+        glommio::spawn_local(task.run())
+    }
+
+    async fn join(join: Self::Join) -> io::Result<()> {
+        join.await;
+        Ok(())
+    }
+
+    fn detach(join: Self::Join) -> io::Result<()> {
+        join.detach();
+        Ok(())
+    }
+
+    /// glommio lets every listener share its port.
+    async fn listen(&self, address: SocketAddr, _reuse_port: bool) -> io::Result<Self::Listener> {
+        Ok(TcpListener::bind(address)?)
+    }
+
+    fn local_port(listener: &Self::Listener) -> io::Result<u16> {
+        Ok(listener.local_addr()?.port())
+    }
+
+    async fn accept(listener: &mut Self::Listener) -> io::Result<Self::Stream> {
+        let stream = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn read(
+        stream: &mut Self::Stream,
+        mut buffer: Vec<u8>,
+        range: Range<usize>,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        (stream.read(&mut buffer[range]).await, buffer)
+    }
+
+    async fn write(
+        stream: &mut Self::Stream,
+        buffer: Vec<u8>,
+        range: Range<usize>,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        (stream.write(&buffer[range]).await, buffer)
+    }
+
+    fn descriptor(stream: &Self::Stream) -> Descriptor {
+        stream.as_raw_fd()
+    }
+
+    async fn yield_now(&self) {
+        // `yield_if_needed` would go on at once unless the time slice is used up.
+        glommio::executor().yield_now().await;
+    }
+
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()> {
+        glommio::timer::sleep(time)
+    }
+
+    /// Through the page cache: direct I/O would pass by it and needs a file system that has it.
+    async fn read_file(&self, path: FilePath, bytes: usize) -> io::Result<Vec<u8>> {
+        let file = BufferedFile::open(path).await?;
+        let mut contents = Vec::with_capacity(bytes);
+        while contents.len() < bytes {
+            let read = file.read_at(contents.len() as u64, bytes - contents.len()).await?;
+            if read.is_empty() {
+                break;
+            }
+            contents.extend_from_slice(&read);
+        }
+        file.close().await?;
+        Ok(contents)
+    }
+
+    async fn offload<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        Ok(glommio::executor().spawn_blocking(job).await)
+    }
+}

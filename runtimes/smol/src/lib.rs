@@ -1,0 +1,153 @@
+//! smol: an executor that several threads run, or only the current one; whichever of them has
+//! nothing to do waits in the reactor for all. Sockets by epoll, timers in the reactor, files on
+//! the pool for blocking work.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::thread;
+use std::time::Duration;
+
+use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
+use quadrant_suite::plain_calls::{self, Descriptor};
+use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
+use quadrant_suite::scene::Scene;
+use quadrant_suite::task::Task;
+use smol::io::{AsyncReadExt, AsyncWriteExt};
+use smol::net::{TcpListener, TcpStream};
+
+quadrant_suite::export!(Smol);
+
+/// The executor is a static, as smol's own is, so a handle needs nothing.
+#[derive(Clone)]
+struct Smol;
+
+static EXECUTOR: smol::Executor<'static> = smol::Executor::new();
+
+impl Adapter for Smol {
+    fn describe() -> Description {
+        let executor = |executor: &str, workers| Executor {
+            executor: executor.to_owned(),
+            backend: "epoll".to_owned(),
+            topology: Topology::Shared,
+            workers,
+            capabilities: [
+                Capability::Echo,
+                Capability::Tcp,
+                Capability::Tasks,
+                Capability::Timers,
+                Capability::Files,
+                Capability::Offload,
+            ]
+            .into(),
+            tasks_max: None,
+            memlock_bytes_min: 0,
+        };
+        Description {
+            runtime: "smol".to_owned(),
+            version: quadrant_suite::locked_version!("smol"),
+            note: None,
+            executors: vec![
+                executor("multi-thread", Workers::Many),
+                executor("single-thread", Workers::One),
+            ],
+        }
+    }
+
+    fn run(scene: &'static Scene) -> Result<(), Refusal> {
+        match scene.plan().executor.as_str() {
+            "multi-thread" => {
+                for _ in 0..scene.plan().workers {
+                    thread::Builder::new()
+                        .name("smol-worker".to_owned())
+                        .spawn(|| smol::block_on(EXECUTOR.run(smol::future::pending::<()>())))?;
+                }
+                // Not smol's own `block_on`, with which this thread would take its turn in the
+                // reactor too: one more than the plan says.
+                smol::future::block_on(scene.root(Smol));
+            }
+            "single-thread" => smol::block_on(EXECUTOR.run(scene.root(Smol))),
+            _ => return Err(scene.unknown_executor()),
+        }
+        Ok(())
+    }
+}
+
+impl Runtime for Smol {
+    type Listener = TcpListener;
+    type Stream = TcpStream;
+    type Join = smol::Task<()>;
+
+    fn spawn(&self, task: Task<Self>) -> Self::Join {
+        EXECUTOR.spawn(task.run())
+    }
+
+    async fn join(join: Self::Join) -> io::Result<()> {
+        join.await;
+        Ok(())
+    }
+
+    fn detach(join: Self::Join) -> io::Result<()> {
+        join.detach();
+        Ok(())
+    }
+
+    async fn listen(&self, address: SocketAddr, _reuse_port: bool) -> io::Result<Self::Listener> {
+        plain_calls::listen(address)?.try_into()
+    }
+
+    fn local_port(listener: &Self::Listener) -> io::Result<u16> {
+        Ok(listener.local_addr()?.port())
+    }
+
+    async fn accept(listener: &mut Self::Listener) -> io::Result<Self::Stream> {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn read(
+        stream: &mut Self::Stream,
+        mut buffer: Vec<u8>,
+        range: Range<usize>,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        (stream.read(&mut buffer[range]).await, buffer)
+    }
+
+    async fn write(
+        stream: &mut Self::Stream,
+        buffer: Vec<u8>,
+        range: Range<usize>,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        (stream.write(&buffer[range]).await, buffer)
+    }
+
+    fn descriptor(stream: &Self::Stream) -> Descriptor {
+        stream.as_raw_fd()
+    }
+
+    fn yield_now(&self) -> impl Future<Output = ()> {
+        smol::future::yield_now()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        smol::Timer::after(time).await;
+    }
+
+    fn read_file(
+        &self,
+        path: FilePath,
+        _bytes: usize,
+    ) -> impl Future<Output = io::Result<Vec<u8>>> {
+        smol::fs::read(path)
+    }
+
+    async fn offload<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        Ok(smol::unblock(job).await)
+    }
+}

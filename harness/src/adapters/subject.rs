@@ -287,8 +287,11 @@ pub struct Filter {
 
 impl Filter {
     pub fn new(include: &[String], exclude: &[String]) -> Result<Self> {
+        // `tokio` means `tokio/**`, and `**/epoll` is an id's end.
         let compile = |patterns: &[String]| -> Result<Vec<GlobMatcher>> {
-            patterns.iter().map(|pattern| id_glob(pattern)).collect()
+            let whole = patterns.iter().map(|pattern| glob(pattern));
+            let begun = patterns.iter().map(|pattern| glob(&format!("{pattern}/**")));
+            whole.chain(begun).collect()
         };
         let runtimes = include.iter().map(|pattern| {
             let runtime = pattern.split('/').next().unwrap_or(pattern);
@@ -319,12 +322,6 @@ impl Filter {
             self.exclude.iter().any(|glob| glob.is_match(format!("{runtime}/\u{0}/\u{0}")));
         wanted && !excluded
     }
-}
-
-/// `tokio` means `tokio/**`.
-fn id_glob(pattern: &str) -> Result<GlobMatcher> {
-    let complete = pattern.split('/').count() >= 3 || pattern.ends_with("**");
-    if complete { glob(pattern) } else { glob(&format!("{pattern}/**")) }
 }
 
 fn glob(pattern: &str) -> Result<GlobMatcher> {

@@ -37,9 +37,15 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
     limits::raise();
     orphans::adopt();
     let resumed = match &options.resume {
-        Some(folder) => Some((folder.clone(), results::read_run(folder)?)),
+        Some(folder) => {
+            let run = results::read_run(folder);
+            Some((folder.clone(), run.map_err(|error| Failure::usage(format!("{error:#}")))?))
+        }
         None => None,
     };
+    if let Some(objection) = options.out.as_deref().and_then(results::objection) {
+        return Err(Failure::usage(objection));
+    }
     if let Some((_, run)) = &resumed {
         run.options.apply(&mut options);
     }

@@ -187,21 +187,17 @@ impl Trial {
         // Work of a fixed amount is measured from its very beginning.
         let fixed_work =
             order.plan.groups.iter().any(|group| matches!(group.pace, Pace::Repeat { .. }));
-        if fixed_work {
-            self.board().enter(Phase::Measuring, stamp());
-        } else {
-            self.board().enter(Phase::Warmup, stamp());
-        }
-        tell(&mut controls, Message::Go);
         if !fixed_work {
+            self.board().enter(Phase::Warmup, stamp());
+            tell(&mut controls, Message::Go);
             self.watch(order.warmup, |_| None::<()>)?;
         }
-
         let mut observation = Observation::begin(pid);
-        if !fixed_work {
-            self.board().enter(Phase::Measuring, stamp());
-        }
+        self.board().enter(Phase::Measuring, stamp());
         observation.window_opens();
+        if fixed_work {
+            tell(&mut controls, Message::Go);
+        }
         self.watch(order.measure, |trial| {
             observation.look();
             (fixed_work && trial.board().is_finished()).then_some(())

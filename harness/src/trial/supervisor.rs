@@ -539,6 +539,7 @@ impl Description {
             if let Some(line) = self.answer.line() {
                 return match line.strip_prefix(NOT_LOADED) {
                     Some(reason) => Err(reason.to_owned()),
+                    None if line.is_empty() => Err(self.silence()),
                     None => Ok(line),
                 };
             }
@@ -548,10 +549,8 @@ impl Description {
                 if self.answer.line().is_some() {
                     continue;
                 }
-                let words = self.stderr.last_words();
-                let words = words.map_or_else(String::new, |words| format!(": {words}"));
                 let ending = signals::ending(status);
-                return Err(format!("loading {shown}, the process {ending}{words}"));
+                return Err(format!("loading {shown}, the process {ending}{}", self.last_words()));
             }
             if interrupt::requested() {
                 return Err("interrupted".to_owned());
@@ -561,6 +560,17 @@ impl Description {
             }
             std::thread::sleep(WATCH_EVERY);
         }
+    }
+
+    /// Why there is no description although the adapter came back from being asked.
+    fn silence(&mut self) -> String {
+        self.stderr.listen();
+        format!("{} does not describe itself{}", self.library.display(), self.last_words())
+    }
+
+    fn last_words(&self) -> String {
+        let words = self.stderr.last_words();
+        words.map_or_else(String::new, |words| format!("; its last words: {words}"))
     }
 }
 

@@ -37,10 +37,7 @@ fn be_the_null_server() -> anyhow::Result<()> {
 
 fn bench() -> anyhow::Result<()> {
     let exe = std::env::current_exe()?;
-    let mut server = Command::new(&exe)
-        .arg(NULL_SERVER)
-        .stdout(Stdio::piped())
-        .spawn()?;
+    let mut server = Command::new(&exe).arg(NULL_SERVER).stdout(Stdio::piped()).spawn()?;
     let mut line = String::new();
     let stdout = server.stdout.take().expect("standard output was piped");
     std::io::BufReader::new(stdout).read_line(&mut line)?;

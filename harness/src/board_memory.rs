@@ -65,9 +65,7 @@ impl BoardMemory {
         // SAFETY: the number is not -1, and the borrow only asks whether it is open.
         let asked = unsafe { BorrowedFd::borrow_raw(number) };
         rustix::io::fcntl_getfd(asked).map_err(|_| {
-            refused(format!(
-                "descriptor {number} is not open: the board was not passed on"
-            ))
+            refused(format!("descriptor {number} is not open: the board was not passed on"))
         })?;
         // SAFETY: the descriptor is open, and the parent opened it for this process alone, whose
         // code takes it here and nowhere else, so nobody else closes it.
@@ -140,17 +138,10 @@ fn nameless_memory() -> io::Result<OwnedFd> {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     static MADE: AtomicU32 = AtomicU32::new(0);
-    let name = format!(
-        "quadrant-board-{}-{}",
-        std::process::id(),
-        MADE.fetch_add(1, Ordering::Relaxed)
-    );
+    let name =
+        format!("quadrant-board-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
     let path = std::env::temp_dir().join(name);
-    let file = std::fs::File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(&path)?;
+    let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path)?;
     std::fs::remove_file(&path)?;
     file.set_len(BOARD_BYTES as u64)?;
     Ok(file.into())

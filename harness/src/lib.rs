@@ -1,8 +1,25 @@
-//! The rooms behind the `quadrant` command.
+//! The rooms of the `quadrant` command. Nothing here knows a runtime by name.
+//!
+//! Data travels one way: a scenario (`spec`) is selected (`selection`), planned and run
+//! (`run`), each trial in a process of its own (`trial`) that loads one adapter (`adapters`),
+//! while `driver` loads it and `observe` looks on. Everything asked of the system is in
+//! `machine`.
 
-#[cfg(unix)]
+pub mod adapters;
 pub mod board_memory;
-#[cfg(unix)]
+pub mod color;
+pub mod command_line;
 pub mod driver;
-#[cfg(unix)]
+pub mod failure;
 pub mod fixtures;
+pub mod house;
+pub mod interrupt;
+pub mod lint;
+pub mod list;
+pub mod machine;
+pub mod observe;
+pub mod progress;
+pub mod run;
+pub mod selection;
+pub mod spec;
+pub mod trial;

@@ -99,10 +99,7 @@ fn a_driver_runs_a_trial(exe: &Path) {
 
 fn an_order_that_cannot_be_met_is_told(exe: &Path) {
     let memory = BoardMemory::create().unwrap();
-    let impossible = Order {
-        connections: 0,
-        ..order(1)
-    };
+    let impossible = Order { connections: 0, ..order(1) };
     let mut driver = Driver::spawn(exe, &impossible, &memory).unwrap();
     let error = hear(&mut driver).unwrap_err().to_string();
     assert!(error.contains("a load needs a connection"), "{error}");
@@ -185,10 +182,7 @@ fn a_caretaker_refuses_other_directories(exe: &Path) {
     assert!(!output.status.success());
     assert!(output.stdout.is_empty());
     let text = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        text.contains("only directories whose name begins with"),
-        "{text}"
-    );
+    assert!(text.contains("only directories whose name begins with"), "{text}");
     assert!(precious.exists());
 }
 
@@ -202,11 +196,7 @@ fn be_a_harness_with_files() {
 
 /// Starts this program as a harness and hears its first line.
 fn start(exe: &Path, arguments: &[&str]) -> (Child, String) {
-    let mut harness = Command::new(exe)
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut harness = Command::new(exe).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     let stdout = harness.stdout.take().unwrap();
     BufReader::new(stdout).read_line(&mut line).unwrap();

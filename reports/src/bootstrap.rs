@@ -49,9 +49,7 @@ pub fn interval_95(values: &[f64]) -> Option<Interval> {
 
 /// The 97.5 % point of Student's t distribution.
 fn student_t_975(freedom: usize) -> f64 {
-    const FEW: [f64; 10] = [
-        12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
-    ];
+    const FEW: [f64; 10] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
     match FEW.get(freedom.saturating_sub(1)) {
         Some(value) => *value,
         // The first terms of its expansion in 1/freedom; right to 0.001 from here on.
@@ -86,10 +84,7 @@ mod tests {
 
     /// Twelve uniform values make a good enough normal one.
     fn normal(random: &mut SplitMix) -> f64 {
-        (0..12)
-            .map(|_| random.next() as f64 / u64::MAX as f64)
-            .sum::<f64>()
-            - 6.0
+        (0..12).map(|_| random.next() as f64 / u64::MAX as f64).sum::<f64>() - 6.0
     }
 
     #[test]
@@ -129,17 +124,9 @@ mod tests {
 
     #[test]
     fn student_meets_its_table() {
-        for (freedom, expected) in [
-            (1, 12.706),
-            (5, 2.571),
-            (11, 2.201),
-            (30, 2.042),
-            (100, 1.984),
-        ] {
-            assert!(
-                (student_t_975(freedom) - expected).abs() < 0.002,
-                "{freedom}"
-            );
+        for (freedom, expected) in [(1, 12.706), (5, 2.571), (11, 2.201), (30, 2.042), (100, 1.984)]
+        {
+            assert!((student_t_975(freedom) - expected).abs() < 0.002, "{freedom}");
         }
     }
 }

@@ -47,10 +47,7 @@ impl CaseTable {
         let measured: Vec<Measured> = ranked
             .iter()
             .filter_map(|(cell, compared)| {
-                Some(Measured {
-                    figures: cell.figures()?,
-                    compared: *compared,
-                })
+                Some(Measured { figures: cell.figures()?, compared: *compared })
             })
             .collect();
         let sample = records.iter().find_map(metrics);
@@ -66,17 +63,10 @@ impl CaseTable {
                 .collect(),
             workload: workload(records, &cells),
             question: clean(&first.question),
-            columns: if measured.is_empty() {
-                Vec::new()
-            } else {
-                columns
-            },
+            columns: if measured.is_empty() { Vec::new() } else { columns },
             subjects: ranked
                 .iter()
-                .map(|(cell, compared)| Ranked {
-                    id: clean(&cell.subject.id),
-                    compared: *compared,
-                })
+                .map(|(cell, compared)| Ranked { id: clean(&cell.subject.id), compared: *compared })
                 .collect(),
             without_figures: without_figures(&cells),
             throughput_is_level,
@@ -91,14 +81,10 @@ impl CaseTable {
 
 /// Cells with figures, best first, and whether throughput says nothing between them.
 fn rank<'c, 'a>(cells: &'c [Cell<'a>]) -> (Vec<(&'c Cell<'a>, Option<Compared>)>, bool) {
-    let measured: Vec<(&Cell, &crate::figures::Figures)> = cells
-        .iter()
-        .filter_map(|cell| Some((cell, cell.figures()?)))
-        .collect();
-    let throughputs: Vec<Throughput> = measured
-        .iter()
-        .map(|(_, figures)| figures.throughput.clone())
-        .collect();
+    let measured: Vec<(&Cell, &crate::figures::Figures)> =
+        cells.iter().filter_map(|cell| Some((cell, cell.figures()?))).collect();
+    let throughputs: Vec<Throughput> =
+        measured.iter().map(|(_, figures)| figures.throughput.clone()).collect();
     let mut rows: Vec<_> = measured.into_iter().zip(compare(&throughputs)).collect();
     let level = rows.len() > 1
         && rows.iter().all(|(_, compared)| {
@@ -107,19 +93,10 @@ fn rank<'c, 'a>(cells: &'c [Cell<'a>]) -> (Vec<(&'c Cell<'a>, Option<Compared>)>
     rows.sort_by(|((a_cell, a), _), ((b_cell, b), _)| {
         let by_p99 = a.latency.quantile(0.99).cmp(&b.latency.quantile(0.99));
         let by_throughput = b.ops_per_sec.total_cmp(&a.ops_per_sec);
-        let order = if level {
-            by_p99
-        } else {
-            by_throughput.then(by_p99)
-        };
+        let order = if level { by_p99 } else { by_throughput.then(by_p99) };
         order.then_with(|| a_cell.subject.id.cmp(&b_cell.subject.id))
     });
-    (
-        rows.into_iter()
-            .map(|((cell, _), compared)| (cell, compared))
-            .collect(),
-        level,
-    )
+    (rows.into_iter().map(|((cell, _), compared)| (cell, compared)).collect(), level)
 }
 
 fn without_figures(cells: &[Cell]) -> Vec<Told> {
@@ -127,28 +104,18 @@ fn without_figures(cells: &[Cell]) -> Vec<Told> {
         .iter()
         .filter_map(|cell| match &cell.outcome {
             Outcome::Measured(_) => None,
-            Outcome::Told { status, text } => Some(Told {
-                id: clean(&cell.subject.id),
-                status: *status,
-                text: text.clone(),
-            }),
+            Outcome::Told { status, text } => {
+                Some(Told { id: clean(&cell.subject.id), status: *status, text: text.clone() })
+            }
         })
         .collect();
-    told.sort_by(|a, b| {
-        severity(a.status)
-            .cmp(&severity(b.status))
-            .then_with(|| a.id.cmp(&b.id))
-    });
+    told.sort_by(|a, b| severity(a.status).cmp(&severity(b.status)).then_with(|| a.id.cmp(&b.id)));
     told
 }
 
 /// `64 B, closed loop, 3 trials × 1 s`.
 fn workload(records: &[Record], cells: &[Cell]) -> String {
-    let trials = cells
-        .iter()
-        .map(|cell| cell.trials.len())
-        .max()
-        .unwrap_or_default();
+    let trials = cells.iter().map(|cell| cell.trials.len()).max().unwrap_or_default();
     let noun = if trials == 1 { "trial" } else { "trials" };
     let lengths: Vec<f64> = records
         .iter()
@@ -158,10 +125,7 @@ fn workload(records: &[Record], cells: &[Cell]) -> String {
     let length = median(&lengths).map_or_else(String::new, |length| {
         // Two digits are what somebody asked for; the rest is how late the window closed.
         let unit = 10_f64.powf(length.max(10.0).log10().floor() - 1.0);
-        format!(
-            " × {}",
-            number::round_duration(((length / unit).round() * unit) as u64)
-        )
+        format!(" × {}", number::round_duration(((length / unit).round() * unit) as u64))
     });
     let trials = format!("{trials} {noun}{length}");
     match clean(&records[0].workload) {

@@ -27,21 +27,15 @@ pub(crate) fn summary(summary: &Summary, style: Style) -> String {
     lines.push(String::new());
     lines.extend(grid(&Summary::HEADINGS, &summary.rows(), &paint));
     lines.push(String::new());
-    lines.extend(
-        wrap(EXPLANATION, style.width)
-            .iter()
-            .map(|line| paint.dim(line)),
-    );
+    lines.extend(wrap(EXPLANATION, style.width).iter().map(|line| paint.dim(line)));
     joined(lines)
 }
 
 pub(crate) fn legend(legend: &[(&str, &str)], versions: &str, style: Style) -> String {
     let paint = Paint::new(style);
     let mut lines = vec![String::new(), paint.bold("what the columns mean")];
-    let meanings: Vec<(String, String)> = legend
-        .iter()
-        .map(|(name, meaning)| ((*name).to_owned(), (*meaning).to_owned()))
-        .collect();
+    let meanings: Vec<(String, String)> =
+        legend.iter().map(|(name, meaning)| ((*name).to_owned(), (*meaning).to_owned())).collect();
     lines.extend(named(&meanings, style, |name| paint.bold(name)));
     lines.push(String::new());
     lines.extend(wrap(versions, style.width));
@@ -50,17 +44,11 @@ pub(crate) fn legend(legend: &[(&str, &str)], versions: &str, style: Style) -> S
 
 /// A name, and what is said of it hanging beside, over as many lines as it takes.
 fn named(rows: &[(String, String)], style: Style, paint: impl Fn(&str) -> String) -> Vec<String> {
-    let names = rows
-        .iter()
-        .map(|(name, _)| width(name))
-        .max()
-        .unwrap_or_default();
+    let names = rows.iter().map(|(name, _)| width(name)).max().unwrap_or_default();
     let indent = INDENT.len() + names + GAP;
     let mut lines = Vec::new();
     for (name, text) in rows {
-        for (index, line) in wrap(text, style.width.saturating_sub(indent))
-            .into_iter()
-            .enumerate()
+        for (index, line) in wrap(text, style.width.saturating_sub(indent)).into_iter().enumerate()
         {
             let name = if index == 0 { name } else { "" };
             let padding = " ".repeat(names + GAP - width(name));
@@ -78,18 +66,12 @@ fn grid<const N: usize>(headings: &[&str; N], rows: &[[String; N]], paint: &Pain
         builder.push_record(row);
     }
     let mut table = builder.build();
-    table
-        .with(Borders::empty())
-        .with(Padding::new(GAP, 0, 0, 0))
-        .with(Alignment::right());
+    table.with(Borders::empty()).with(Padding::new(GAP, 0, 0, 0)).with(Alignment::right());
     table.modify(Columns::first(), Alignment::left());
     table.modify(Columns::first(), Padding::new(INDENT.len(), 0, 0, 0));
     table.to_string().lines().map(str::to_owned).collect()
 }
 
 fn joined(lines: Vec<String>) -> String {
-    lines
-        .iter()
-        .map(|line| format!("{}\n", line.trim_end()))
-        .collect()
+    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
 }

@@ -76,41 +76,22 @@ pub(crate) fn columns(operation: &str, threshold_ns: u64, rows: &[Measured]) -> 
         throughput(row.figures.ops_per_sec, row.figures.ops_spread)
     });
     if rows.iter().any(|row| row.compared.is_some()) {
-        add(Kind::Standing, ["against", "the best"], &|row| {
-            standing(row.compared)
-        });
+        add(Kind::Standing, ["against", "the best"], &|row| standing(row.compared));
     }
-    add(Kind::Latency, ["latency", "p50"], &|row| {
-        quantile(Some(&row.figures.latency), 0.5)
-    });
-    add(Kind::Latency, ["latency", "p99"], &|row| {
-        quantile(Some(&row.figures.latency), 0.99)
-    });
-    add(Kind::InFlight, ["in flight", "peak (mean)"], &|row| {
-        in_flight(row.figures)
-    });
-    add(Kind::Threads, ["threads", "peak (loops)"], &|row| {
-        threads(row.figures)
-    });
+    add(Kind::Latency, ["latency", "p50"], &|row| quantile(Some(&row.figures.latency), 0.5));
+    add(Kind::Latency, ["latency", "p99"], &|row| quantile(Some(&row.figures.latency), 0.99));
+    add(Kind::InFlight, ["in flight", "peak (mean)"], &|row| in_flight(row.figures));
+    add(Kind::Threads, ["threads", "peak (loops)"], &|row| threads(row.figures));
     let stall_heading = format!("stalls ≥ {}", number::round_duration(threshold_ns));
-    add(Kind::Stalls, [&stall_heading, "count, longest"], &|row| {
-        stalls(row.figures)
-    });
-    let groups: BTreeSet<&String> = rows
-        .iter()
-        .flat_map(|row| row.figures.groups.keys())
-        .collect();
+    add(Kind::Stalls, [&stall_heading, "count, longest"], &|row| stalls(row.figures));
+    let groups: BTreeSet<&String> = rows.iter().flat_map(|row| row.figures.groups.keys()).collect();
     for name in groups {
-        add(
-            Kind::Group,
-            [&format!("{}/s", clean(name)), "median"],
-            &|row| {
-                let group = row.figures.groups.get(name);
-                group.map_or_else(CellText::none, |group| {
-                    throughput(group.ops_per_sec, group.ops_spread)
-                })
-            },
-        );
+        add(Kind::Group, [&format!("{}/s", clean(name)), "median"], &|row| {
+            let group = row.figures.groups.get(name);
+            group.map_or_else(CellText::none, |group| {
+                throughput(group.ops_per_sec, group.ops_spread)
+            })
+        });
     }
     add(Kind::Cpu, ["CPU per", &operation], &|row| {
         CellText::number(row.figures.cpu_ns_per_op.map(number::duration))
@@ -118,16 +99,11 @@ pub(crate) fn columns(operation: &str, threshold_ns: u64, rows: &[Measured]) -> 
     add(Kind::Memory, ["memory", "peak"], &|row| {
         CellText::number(Some(number::bytes(row.figures.rss_peak_bytes)))
     });
-    let steps: BTreeSet<&String> = rows
-        .iter()
-        .flat_map(|row| row.figures.steps.keys())
-        .collect();
+    let steps: BTreeSet<&String> = rows.iter().flat_map(|row| row.figures.steps.keys()).collect();
     for name in steps {
         let heading = format!("step {}", clean(name));
         for (point, share) in [("p50", 0.5), ("p99", 0.99)] {
-            add(Kind::Step, [&heading, point], &|row| {
-                quantile(row.figures.steps.get(name), share)
-            });
+            add(Kind::Step, [&heading, point], &|row| quantile(row.figures.steps.get(name), share));
         }
     }
     columns
@@ -141,11 +117,7 @@ impl Column {
             Kind::Standing => 0,
             _ => line.find([' ', ',']).unwrap_or(line.len()),
         };
-        CellText {
-            number: line[..end].to_owned(),
-            rest: line[end..].to_owned(),
-            tint: Tint::Plain,
-        }
+        CellText { number: line[..end].to_owned(), rest: line[end..].to_owned(), tint: Tint::Plain }
     }
 
     /// The heading where there is one line for it.
@@ -164,10 +136,7 @@ impl CellText {
     }
 
     fn number(number: Option<String>) -> Self {
-        Self {
-            number: number.unwrap_or_else(|| number::NONE.to_owned()),
-            ..Self::default()
-        }
+        Self { number: number.unwrap_or_else(|| number::NONE.to_owned()), ..Self::default() }
     }
 
     /// Number and rest in a row, as they read.
@@ -179,19 +148,14 @@ impl CellText {
 fn throughput(ops_per_sec: f64, spread: Option<f64>) -> CellText {
     CellText {
         number: number::rate(ops_per_sec),
-        rest: spread.map_or_else(String::new, |spread| {
-            format!(" {}", number::plus_minus(spread))
-        }),
+        rest: spread.map_or_else(String::new, |spread| format!(" {}", number::plus_minus(spread))),
         tint: Tint::Plain,
     }
 }
 
 fn standing(compared: Option<Compared>) -> CellText {
     let Some(compared) = compared else {
-        return CellText {
-            rest: number::NONE.to_owned(),
-            ..CellText::default()
-        };
+        return CellText { rest: number::NONE.to_owned(), ..CellText::default() };
     };
     let ratio = number::ratio(compared.ratio);
     let (word, tint) = match compared.standing {
@@ -201,11 +165,7 @@ fn standing(compared: Option<Compared>) -> CellText {
         Standing::Unclear => ("unclear".to_owned(), Tint::Plain),
     };
     let doubt = if compared.interval.is_none() { "~" } else { "" };
-    CellText {
-        number: String::new(),
-        rest: format!("{doubt}{word}"),
-        tint,
-    }
+    CellText { number: String::new(), rest: format!("{doubt}{word}"), tint }
 }
 
 fn quantile(histogram: Option<&Histogram>, share: f64) -> CellText {
@@ -229,16 +189,9 @@ fn in_flight(figures: &Figures) -> CellText {
 fn threads(figures: &Figures) -> CellText {
     let mut rest = format!(" ({})", number::count(figures.threads_loops));
     if figures.threads_kernel > 0 {
-        rest.push_str(&format!(
-            " +{} kernel",
-            number::count(figures.threads_kernel)
-        ));
+        rest.push_str(&format!(" +{} kernel", number::count(figures.threads_kernel)));
     }
-    CellText {
-        number: number::count(figures.threads_peak),
-        rest,
-        tint: Tint::Plain,
-    }
+    CellText { number: number::count(figures.threads_peak), rest, tint: Tint::Plain }
 }
 
 fn stalls(figures: &Figures) -> CellText {

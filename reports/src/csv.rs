@@ -30,18 +30,11 @@ const FIELDS: [Field; 20] = [
     ("reason", |r| r.reason.clone().unwrap_or_default()),
     ("warnings", |r| r.warnings.join("; ")),
     ("expectations_met", |r| {
-        r.expectations
-            .iter()
-            .filter(|checked| checked.met)
-            .count()
-            .to_string()
+        r.expectations.iter().filter(|checked| checked.met).count().to_string()
     }),
     ("expectations_missed", |r| {
         let missed = r.expectations.iter().filter(|checked| !checked.met);
-        missed
-            .map(|checked| checked.expected.as_str())
-            .collect::<Vec<_>>()
-            .join("; ")
+        missed.map(|checked| checked.expected.as_str()).collect::<Vec<_>>().join("; ")
     }),
     ("note", |r| r.subject.note.clone().unwrap_or_default()),
     ("took_ns", |r| r.took_ns.to_string()),
@@ -75,12 +68,8 @@ const FIGURES: [Figure; 32] = [
     ("stalls_count_1ms", |m| m.stalls.count_1ms.to_string()),
     ("stalls_count_100ms", |m| m.stalls.count_100ms.to_string()),
     ("cpu_ns", |m| m.cpu_ns.to_string()),
-    ("context_switches_voluntary", |m| {
-        m.context_switches.voluntary.to_string()
-    }),
-    ("context_switches_involuntary", |m| {
-        m.context_switches.involuntary.to_string()
-    }),
+    ("context_switches_voluntary", |m| m.context_switches.voluntary.to_string()),
+    ("context_switches_involuntary", |m| m.context_switches.involuntary.to_string()),
     ("rss_start_bytes", |m| m.rss_bytes.start.to_string()),
     ("rss_peak_bytes", |m| m.rss_bytes.peak.to_string()),
     ("groups_json", groups),
@@ -88,23 +77,15 @@ const FIGURES: [Figure; 32] = [
 ];
 
 pub(crate) fn header() -> String {
-    let names = FIELDS
-        .iter()
-        .map(|(name, _)| *name)
-        .chain(FIGURES.iter().map(|(name, _)| *name));
+    let names = FIELDS.iter().map(|(name, _)| *name).chain(FIGURES.iter().map(|(name, _)| *name));
     names.collect::<Vec<_>>().join(",") + "\n"
 }
 
 pub(crate) fn row(record: &Record) -> String {
-    let figures = FIGURES
-        .iter()
-        .map(|(_, read)| record.metrics.as_ref().map(read).unwrap_or_default());
+    let figures =
+        FIGURES.iter().map(|(_, read)| record.metrics.as_ref().map(read).unwrap_or_default());
     let cells = FIELDS.iter().map(|(_, read)| read(record)).chain(figures);
-    cells
-        .map(|cell| quoted(&cell))
-        .collect::<Vec<_>>()
-        .join(",")
-        + "\n"
+    cells.map(|cell| quoted(&cell)).collect::<Vec<_>>().join(",") + "\n"
 }
 
 /// RFC 4180: a comma, a quote or a line's end puts the cell in quotes, and quotes are doubled.
@@ -117,10 +98,7 @@ fn quoted(cell: &str) -> String {
 }
 
 fn case(record: &Record) -> String {
-    let axes = record
-        .case
-        .iter()
-        .map(|axis| format!("{}={}", axis.axis, axis.value));
+    let axes = record.case.iter().map(|axis| format!("{}={}", axis.axis, axis.value));
     axes.collect::<Vec<_>>().join("; ")
 }
 
@@ -148,11 +126,8 @@ fn steps(metrics: &Metrics) -> String {
     if metrics.steps.is_empty() {
         return String::new();
     }
-    let steps: BTreeMap<_, _> = metrics
-        .steps
-        .iter()
-        .map(|(name, latency)| (name, quantiles(latency)))
-        .collect();
+    let steps: BTreeMap<_, _> =
+        metrics.steps.iter().map(|(name, latency)| (name, quantiles(latency))).collect();
     json!(steps).to_string()
 }
 
@@ -173,18 +148,9 @@ mod tests {
     fn a_record_with_figures_and_one_without() {
         let everything = sample::everything();
         let open_loop = sample::open_loop();
-        let crashed = everything
-            .iter()
-            .find(|record| record.metrics.is_none())
-            .unwrap();
+        let crashed = everything.iter().find(|record| record.metrics.is_none()).unwrap();
         insta::assert_snapshot!(
-            [
-                header(),
-                row(&everything[0]),
-                row(crashed),
-                row(&open_loop[0])
-            ]
-            .concat()
+            [header(), row(&everything[0]), row(crashed), row(&open_loop[0])].concat()
         );
     }
 
@@ -192,11 +158,7 @@ mod tests {
     fn every_row_has_the_headers_number_of_cells() {
         let columns = header().matches(',').count();
         for record in sample::everything() {
-            let row = row(&Record {
-                reason: None,
-                workload: String::new(),
-                ..record
-            });
+            let row = row(&Record { reason: None, workload: String::new(), ..record });
             assert_eq!(row.matches(',').count(), columns, "{row}");
         }
     }

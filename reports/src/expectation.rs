@@ -82,9 +82,7 @@ impl Comparison {
     }
 
     pub fn from_symbol(symbol: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|comparison| comparison.symbol() == symbol)
+        Self::ALL.into_iter().find(|comparison| comparison.symbol() == symbol)
     }
 
     pub fn holds(self, seen: f64, value: f64) -> bool {
@@ -167,36 +165,20 @@ const METRICS: [(&str, Unit, Read); 26] = {
         ("latency.p999", Nanoseconds, |m| latency(m, |l| l.p999)),
         ("latency.max", Nanoseconds, |m| latency(m, |l| l.max)),
         ("latency.mean", Nanoseconds, |m| latency(m, |l| l.mean)),
-        ("concurrency.peak", Count, |m| {
-            Some(m.concurrency.peak as f64)
-        }),
+        ("concurrency.peak", Count, |m| Some(m.concurrency.peak as f64)),
         ("concurrency.mean", Count, |m| Some(m.concurrency.mean)),
         ("threads.peak", Count, |m| Some(m.threads.peak as f64)),
         ("threads.loops", Count, |m| Some(m.threads.loops as f64)),
         ("threads.kernel", Count, |m| Some(m.threads.kernel as f64)),
         ("stalls.count", Count, |m| Some(m.stalls.count as f64)),
-        ("stalls.count_1ms", Count, |m| {
-            Some(m.stalls.count_1ms as f64)
-        }),
-        ("stalls.count_100ms", Count, |m| {
-            Some(m.stalls.count_100ms as f64)
-        }),
-        ("stalls.longest_ns", Nanoseconds, |m| {
-            Some(m.stalls.longest_ns as f64)
-        }),
-        ("stalls.total_ns", Nanoseconds, |m| {
-            Some(m.stalls.total_ns as f64)
-        }),
+        ("stalls.count_1ms", Count, |m| Some(m.stalls.count_1ms as f64)),
+        ("stalls.count_100ms", Count, |m| Some(m.stalls.count_100ms as f64)),
+        ("stalls.longest_ns", Nanoseconds, |m| Some(m.stalls.longest_ns as f64)),
+        ("stalls.total_ns", Nanoseconds, |m| Some(m.stalls.total_ns as f64)),
         ("stalls.polls", Count, |m| Some(m.stalls.polls as f64)),
-        ("cpu_ns_per_op", Nanoseconds, |m| {
-            (m.ops > 0).then(|| m.cpu_ns as f64 / m.ops as f64)
-        }),
-        ("context_switches.voluntary", Count, |m| {
-            Some(m.context_switches.voluntary as f64)
-        }),
-        ("context_switches.involuntary", Count, |m| {
-            Some(m.context_switches.involuntary as f64)
-        }),
+        ("cpu_ns_per_op", Nanoseconds, |m| (m.ops > 0).then(|| m.cpu_ns as f64 / m.ops as f64)),
+        ("context_switches.voluntary", Count, |m| Some(m.context_switches.voluntary as f64)),
+        ("context_switches.involuntary", Count, |m| Some(m.context_switches.involuntary as f64)),
         ("rss.start", Bytes, |m| Some(m.rss_bytes.start as f64)),
         ("rss.peak", Bytes, |m| Some(m.rss_bytes.peak as f64)),
     ]
@@ -251,10 +233,7 @@ fn split_group(rest: &str) -> Option<(&str, GroupFigure)> {
     let (group, figure) = match last {
         "ops" => (before, GroupFigure::Ops),
         "ops_per_sec" => (before, GroupFigure::OpsPerSec),
-        point => (
-            before.strip_suffix(".latency")?,
-            GroupFigure::Latency(latency_point(point)?),
-        ),
+        point => (before.strip_suffix(".latency")?, GroupFigure::Latency(latency_point(point)?)),
     };
     (!group.is_empty()).then_some((group, figure))
 }
@@ -267,11 +246,8 @@ mod tests {
     #[test]
     fn reads_back_what_it_writes() {
         for comparison in Comparison::ALL {
-            let expectation = Expectation {
-                metric: "latency.p99".into(),
-                comparison,
-                value: 5_000_000.0,
-            };
+            let expectation =
+                Expectation { metric: "latency.p99".into(), comparison, value: 5_000_000.0 };
             let text = expectation.to_string();
             assert_eq!(text, format!("latency.p99 {comparison} 5000000"));
             assert_eq!(Expectation::parse(&text), Some(expectation));
@@ -296,18 +272,8 @@ mod tests {
         }
         assert_eq!(metric_unit("steps.db.p99"), Some(Unit::Nanoseconds));
         assert_eq!(metric_unit("groups.hasher.ops"), Some(Unit::Count));
-        assert_eq!(
-            metric_unit("groups.hasher.latency.p50"),
-            Some(Unit::Nanoseconds)
-        );
-        for wrong in [
-            "",
-            "p99",
-            "steps.p99",
-            "groups.ops",
-            "steps.db.p98",
-            "stalls",
-        ] {
+        assert_eq!(metric_unit("groups.hasher.latency.p50"), Some(Unit::Nanoseconds));
+        for wrong in ["", "p99", "steps.p99", "groups.ops", "steps.db.p98", "stalls"] {
             assert_eq!(metric_unit(wrong), None, "{wrong}");
         }
     }
@@ -326,10 +292,7 @@ mod tests {
             ("concurrency.mean", 12.4),
             ("rss.peak", (11 << 20) as f64),
             ("groups.hasher.ops_per_sec", 18.1),
-            (
-                "groups.hasher.latency.p99",
-                metrics.groups[0].latency_ns.p99 as f64,
-            ),
+            ("groups.hasher.latency.p99", metrics.groups[0].latency_ns.p99 as f64),
             ("steps.db.p50", metrics.steps["db"].p50 as f64),
         ] {
             assert_eq!(metric_value(&metrics, name), Some(value), "{name}");
@@ -344,11 +307,8 @@ mod tests {
         let mut metrics = sample::metrics(0.0, 5);
         metrics.latency_ns = Latency::from(quadrant_suite::histogram::Histogram::default());
         for metric in ["latency.p99", "cpu_ns_per_op"] {
-            let expectation = Expectation {
-                metric: metric.into(),
-                comparison: Comparison::AtMost,
-                value: 1e9,
-            };
+            let expectation =
+                Expectation { metric: metric.into(), comparison: Comparison::AtMost, value: 1e9 };
             let checked = expectation.check(&metrics);
             assert_eq!((checked.seen, checked.met), (None, false));
         }

@@ -54,21 +54,14 @@ impl<'a> Cell<'a> {
     pub(crate) fn all_of(records: &'a [Record]) -> Vec<Cell<'a>> {
         let mut cells: Vec<(&Subject, Vec<&Record>)> = Vec::new();
         for record in records {
-            match cells
-                .iter_mut()
-                .find(|(subject, _)| subject.id == record.subject.id)
-            {
+            match cells.iter_mut().find(|(subject, _)| subject.id == record.subject.id) {
                 Some((_, trials)) => trials.push(record),
                 None => cells.push((&record.subject, vec![record])),
             }
         }
         cells
             .into_iter()
-            .map(|(subject, trials)| Cell {
-                subject,
-                outcome: outcome(&trials),
-                trials,
-            })
+            .map(|(subject, trials)| Cell { subject, outcome: outcome(&trials), trials })
             .collect()
     }
 
@@ -90,17 +83,12 @@ impl<'a> Cell<'a> {
 
 /// The metrics of a trial that may be believed.
 pub(crate) fn metrics(record: &Record) -> Option<&Metrics> {
-    record
-        .metrics
-        .as_ref()
-        .filter(|_| record.status == Status::Ok)
+    record.metrics.as_ref().filter(|_| record.status == Status::Ok)
 }
 
 fn outcome(trials: &[&Record]) -> Outcome {
-    let believed: Vec<(u32, &Metrics)> = trials
-        .iter()
-        .filter_map(|record| Some((record.trial, metrics(record)?)))
-        .collect();
+    let believed: Vec<(u32, &Metrics)> =
+        trials.iter().filter_map(|record| Some((record.trial, metrics(record)?))).collect();
     let spoiled = trials.iter().any(|record| spoils_others(record.status));
     if believed.is_empty() || spoiled {
         return told(trials);
@@ -151,17 +139,12 @@ fn told(trials: &[&Record]) -> Outcome {
             match *count {
                 _ if all == 1 || *status == Status::Unsupported => format!("{word}: {reason}"),
                 count if count == all => format!("{word} in all {all} trials: {reason}"),
-                count => format!(
-                    "{word} {count} of {}: {reason}",
-                    plural(all, "trial", "trials")
-                ),
+                count => format!("{word} {count} of {}: {reason}", plural(all, "trial", "trials")),
             }
         })
         .collect::<Vec<_>>()
         .join("; ");
-    let status = ways
-        .first()
-        .map_or(Status::Unmeasured, |((status, _), _)| *status);
+    let status = ways.first().map_or(Status::Unmeasured, |((status, _), _)| *status);
     Outcome::Told { status, text }
 }
 
@@ -187,23 +170,14 @@ fn together(trials: &[(u32, &Metrics)]) -> Figures {
     let mut steps: BTreeMap<String, Histogram> = BTreeMap::new();
     for metrics in all() {
         for group in &metrics.groups {
-            groups
-                .entry(group.name.clone())
-                .or_default()
-                .push(group.ops_per_sec);
+            groups.entry(group.name.clone()).or_default().push(group.ops_per_sec);
         }
         for (name, latency) in &metrics.steps {
-            steps
-                .entry(name.clone())
-                .or_default()
-                .merge(&latency.histogram);
+            steps.entry(name.clone()).or_default().merge(&latency.histogram);
         }
     }
     Figures {
-        throughput: trials
-            .iter()
-            .map(|(trial, metrics)| (*trial, metrics.ops_per_sec))
-            .collect(),
+        throughput: trials.iter().map(|(trial, metrics)| (*trial, metrics.ops_per_sec)).collect(),
         ops_per_sec: median(&rates).unwrap_or_default(),
         ops_spread: spread(&rates),
         latency: pooled(all().map(|metrics| &metrics.latency_ns)),
@@ -267,10 +241,7 @@ mod tests {
         use Status::{Crashed, Failed, Ok, TimedOut, Unmeasured, Unsupported};
         assert_eq!(told(&[(Ok, ""), (Ok, "")]), "figures");
         assert_eq!(told(&[(Ok, ""), (Unmeasured, "interrupted")]), "figures");
-        assert_eq!(
-            told(&[(Ok, ""), (Failed, "lied"), (Ok, "")]),
-            "failed 1 of 3 trials: lied"
-        );
+        assert_eq!(told(&[(Ok, ""), (Failed, "lied"), (Ok, "")]), "failed 1 of 3 trials: lied");
         assert_eq!(
             told(&[(TimedOut, "slow"), (TimedOut, "slow")]),
             "timed out in all 2 trials: slow"
@@ -280,17 +251,10 @@ mod tests {
             "unsupported: no ring"
         );
         assert_eq!(
-            told(&[
-                (Crashed, "signal 6"),
-                (Failed, "lied"),
-                (Crashed, "signal 11")
-            ]),
+            told(&[(Crashed, "signal 6"), (Failed, "lied"), (Crashed, "signal 11")]),
             "failed 1 of 3 trials: lied; crashed 1 of 3 trials: signal 6; crashed 1 of 3 trials: signal 11"
         );
-        assert_eq!(
-            told(&[(Unmeasured, "would not build")]),
-            "unmeasured: would not build"
-        );
+        assert_eq!(told(&[(Unmeasured, "would not build")]), "unmeasured: would not build");
     }
 
     #[test]
@@ -310,10 +274,7 @@ mod tests {
         ];
         let cells = Cell::all_of(&records);
         let figures = cells[0].figures().unwrap();
-        assert_eq!(
-            (figures.ops_per_sec, figures.ops_spread),
-            (200.0, Some(0.5))
-        );
+        assert_eq!((figures.ops_per_sec, figures.ops_spread), (200.0, Some(0.5)));
         assert_eq!((figures.stalls, figures.stalls_longest_ns), (3, 30));
         assert_eq!(figures.threads_peak, 9);
         assert_eq!(figures.cpu_ns_per_op, Some(20));

@@ -37,18 +37,14 @@ fn line(kind: Kind) -> (&'static str, &'static str) {
             "stalls",
             "how often a task kept its thread this long without giving it back, in all trials, and the longest time; – is never",
         ),
-        Kind::Group => (
-            "other …/s",
-            "what the other tasks of the scenario completed per second, meanwhile",
-        ),
+        Kind::Group => {
+            ("other …/s", "what the other tasks of the scenario completed per second, meanwhile")
+        }
         Kind::Cpu => (
             "CPU per …",
             "CPU time of all the subject's threads, the kernel's work for them included, per operation",
         ),
-        Kind::Memory => (
-            "memory",
-            "the most resident memory of the subject's process",
-        ),
+        Kind::Memory => ("memory", "the most resident memory of the subject's process"),
         Kind::Step => ("step …", "latency of that named step alone"),
     }
 }

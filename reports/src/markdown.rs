@@ -9,11 +9,8 @@ use crate::summary::{EXPLANATION, Summary};
 
 pub(crate) fn write(table: &CaseTable) -> String {
     let mut text = format!("### {}\n\n", escape(&table.scenario));
-    let mut facts: Vec<String> = table
-        .axes
-        .iter()
-        .map(|axis| format!("**{}**", escape(axis)))
-        .collect();
+    let mut facts: Vec<String> =
+        table.axes.iter().map(|axis| format!("**{}**", escape(axis))).collect();
     facts.push(escape(&table.workload));
     text.push_str(&facts.join(" · "));
     text.push_str("\n\n");
@@ -27,10 +24,7 @@ pub(crate) fn write(table: &CaseTable) -> String {
     }
     list.extend(said("**not as expected**:", &table.remarks.missed));
     if !table.remarks.met.is_empty() {
-        list.push(format!(
-            "as expected: {}",
-            escape(&table.remarks.met.join(", "))
-        ));
+        list.push(format!("as expected: {}", escape(&table.remarks.met.join(", "))));
     }
     list.extend(said("warning:", &table.remarks.warnings));
     list.extend(said("note:", &table.remarks.notes));
@@ -57,14 +51,7 @@ pub(crate) fn summary(summary: &Summary) -> String {
         &mut text,
     );
     for cells in summary.rows() {
-        row(
-            cells
-                .each_ref()
-                .map(|cell| escape(cell))
-                .iter()
-                .map(String::as_str),
-            &mut text,
-        );
+        row(cells.each_ref().map(|cell| escape(cell)).iter().map(String::as_str), &mut text);
     }
     text.push_str(&format!("\n{EXPLANATION}.\n"));
     text
@@ -94,12 +81,7 @@ fn grid(table: &CaseTable, text: &mut String) {
     row(rules, text);
     for (index, subject) in table.subjects.iter().enumerate() {
         let mut cells = vec![escape(&subject.id)];
-        cells.extend(
-            table
-                .columns
-                .iter()
-                .map(|column| escape(&column.cells[index].joined())),
-        );
+        cells.extend(table.columns.iter().map(|column| escape(&column.cells[index].joined())));
         row(cells.iter().map(String::as_str), text);
     }
     for told in &table.without_figures {
@@ -121,11 +103,7 @@ fn row<'a>(cells: impl IntoIterator<Item = &'a str>, text: &mut String) {
 
 fn said<'a>(label: &'a str, remarks: &'a [Remark]) -> impl Iterator<Item = String> + 'a {
     remarks.iter().map(move |remark| {
-        format!(
-            "{label} {}: {}",
-            escape(&remark.subjects),
-            escape(&remark.text)
-        )
+        format!("{label} {}: {}", escape(&remark.subjects), escape(&remark.text))
     })
 }
 
@@ -167,16 +145,8 @@ mod tests {
 
     #[test]
     fn a_reason_cannot_break_the_table() {
-        let records = [sample::told(
-            "a/b/c",
-            0,
-            Status::Failed,
-            Some("a | b\n<script> `x`"),
-        )];
+        let records = [sample::told("a/b/c", 0, Status::Failed, Some("a | b\n<script> `x`"))];
         let text = write(&CaseTable::new(&records).unwrap());
-        assert!(
-            text.contains(r"| failed: a \| b &lt;script> \`x\` |"),
-            "{text}"
-        );
+        assert!(text.contains(r"| failed: a \| b &lt;script> \`x\` |"), "{text}");
     }
 }

@@ -125,11 +125,7 @@ fn three_digits(value: f64) -> String {
 }
 
 fn one_decimal(value: f64, below: f64) -> String {
-    if value < below {
-        format!("{value:.1}")
-    } else {
-        format!("{value:.0}")
-    }
+    if value < below { format!("{value:.1}") } else { format!("{value:.0}") }
 }
 
 fn separated(value: u64) -> String {
@@ -196,13 +192,7 @@ mod tests {
         );
         check(
             mean_count,
-            &[
-                (0.0, "0"),
-                (0.53, "0.53"),
-                (12.44, "12.4"),
-                (99.96, "100"),
-                (1_023.6, "1,024"),
-            ],
+            &[(0.0, "0"), (0.53, "0.53"), (12.44, "12.4"), (99.96, "100"), (1_023.6, "1,024")],
         );
     }
 

@@ -11,10 +11,7 @@ pub struct Style {
 }
 
 impl Style {
-    pub const PLAIN: Style = Style {
-        color: false,
-        width: usize::MAX,
-    };
+    pub const PLAIN: Style = Style { color: false, width: usize::MAX };
 }
 
 /// Colours by meaning. Without colour nothing is lost: each meaning is also a word.

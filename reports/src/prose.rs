@@ -29,11 +29,8 @@ pub(crate) fn clean(text: &str) -> String {
 }
 
 fn is_hidden(character: char) -> bool {
-    const REORDERING: [RangeInclusive<char>; 3] = [
-        '\u{200b}'..='\u{200f}',
-        '\u{202a}'..='\u{202e}',
-        '\u{2066}'..='\u{2069}',
-    ];
+    const REORDERING: [RangeInclusive<char>; 3] =
+        ['\u{200b}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
     character.is_control() || REORDERING.iter().any(|range| range.contains(&character))
 }
 
@@ -85,11 +82,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 pub(crate) fn plural(count: u64, one: &str, many: &str) -> String {
-    format!(
-        "{} {}",
-        crate::number::count(count),
-        if count == 1 { one } else { many }
-    )
+    format!("{} {}", crate::number::count(count), if count == 1 { one } else { many })
 }
 
 #[cfg(test)]
@@ -107,11 +100,7 @@ mod tests {
         let lines = wrap(text, 30);
         assert_eq!(
             lines,
-            [
-                "io_uring is disabled here",
-                "(kernel.io_uring_disabled=2);",
-                "ask the administrator"
-            ]
+            ["io_uring is disabled here", "(kernel.io_uring_disabled=2);", "ask the administrator"]
         );
         assert_eq!(lines.join(" "), text);
         assert_eq!(wrap("", 30), [""]);

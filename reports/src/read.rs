@@ -33,12 +33,7 @@ pub struct Records<R> {
 
 impl<R: BufRead> Records<R> {
     pub fn new(lines: R) -> Self {
-        Self {
-            lines,
-            line: 0,
-            broken_end: None,
-            ended: false,
-        }
+        Self { lines, line: 0, broken_end: None, ended: false }
     }
 
     /// After the last record: what to tell if the file ends within one.
@@ -90,10 +85,8 @@ fn parse(text: &[u8], line: u64) -> Result<Record, ReadError> {
     struct Versioned {
         schema: u64,
     }
-    let refuse = |error: serde_json::Error| ReadError::NotARecord {
-        line,
-        reason: error.to_string(),
-    };
+    let refuse =
+        |error: serde_json::Error| ReadError::NotARecord { line, reason: error.to_string() };
     // The version first: a later schema may fail in ways that would only confuse.
     let Versioned { schema } = serde_json::from_slice(text).map_err(refuse)?;
     if schema != u64::from(SCHEMA) {
@@ -108,11 +101,7 @@ pub fn by_case(records: impl IntoIterator<Item = Record>) -> Vec<Vec<Record>> {
     let mut cases: Vec<Vec<Record>> = Vec::new();
     for record in records {
         // The newest case first: trials of one case mostly stand together.
-        match cases
-            .iter_mut()
-            .rev()
-            .find(|case| same_case(&case[0], &record))
-        {
+        match cases.iter_mut().rev().find(|case| same_case(&case[0], &record)) {
             Some(case) => case.push(record),
             None => cases.push(vec![record]),
         }
@@ -156,12 +145,7 @@ mod tests {
             let mut records = Records::new(text.as_bytes());
             assert_eq!(records.next().unwrap().unwrap(), record);
             assert!(records.next().is_none(), "{cut}");
-            assert!(
-                records
-                    .broken_end()
-                    .unwrap()
-                    .starts_with("line 3, the last, is cut off")
-            );
+            assert!(records.broken_end().unwrap().starts_with("line 3, the last, is cut off"));
         }
     }
 
@@ -171,19 +155,14 @@ mod tests {
         let text = format!("{{\"schema\":1,\n{whole}");
         let mut records = Records::new(text.as_bytes());
         let error = records.next().unwrap().unwrap_err();
-        assert!(
-            error.to_string().starts_with("line 1 is not a record: "),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("line 1 is not a record: "), "{error}");
         assert!(records.next().is_none());
     }
 
     #[test]
     fn another_schema_is_refused_in_a_sentence() {
-        let error = Records::new(&b"{\"schema\":2,\"cells\":[]}\n"[..])
-            .next()
-            .unwrap()
-            .unwrap_err();
+        let error =
+            Records::new(&b"{\"schema\":2,\"cells\":[]}\n"[..]).next().unwrap().unwrap_err();
         assert_eq!(
             error.to_string(),
             "line 1 is a record of schema 2, and this version reads schema 1 only; \
@@ -197,10 +176,7 @@ mod tests {
         let text = line(&record)
             .replacen('{', "{\"noise\":{\"load\":1.5},", 1)
             .replace("\"metrics\":{", "\"metrics\":{\"backend_seen\":\"epoll\",");
-        assert_eq!(
-            Records::new(text.as_bytes()).next().unwrap().unwrap(),
-            record
-        );
+        assert_eq!(Records::new(text.as_bytes()).next().unwrap().unwrap(), record);
     }
 
     prop_compose! {

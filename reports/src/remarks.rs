@@ -30,9 +30,8 @@ pub(crate) fn remarks(cells: &[Cell]) -> Remarks {
         let subject = cell.subject.id.as_str();
         for record in &cell.trials {
             warnings.extend(record.warnings.iter().map(|text| (clean(text), subject)));
-            if let Some(errors) = metrics(record)
-                .map(|metrics| metrics.errors)
-                .filter(|errors| *errors > 0)
+            if let Some(errors) =
+                metrics(record).map(|metrics| metrics.errors).filter(|errors| *errors > 0)
             {
                 let text = format!("{} among the operations", plural(errors, "error", "errors"));
                 warnings.push((text, subject));
@@ -49,18 +48,10 @@ pub(crate) fn remarks(cells: &[Cell]) -> Remarks {
             warnings.push((text, subject));
         }
     }
-    let notes = cells.iter().filter_map(|cell| {
-        Some((
-            clean(cell.subject.note.as_deref()?),
-            cell.subject.id.as_str(),
-        ))
-    });
-    Remarks {
-        missed,
-        met,
-        warnings: once_each(warnings, cells),
-        notes: once_each(notes, cells),
-    }
+    let notes = cells
+        .iter()
+        .filter_map(|cell| Some((clean(cell.subject.note.as_deref()?), cell.subject.id.as_str())));
+    Remarks { missed, met, warnings: once_each(warnings, cells), notes: once_each(notes, cells) }
 }
 
 /// Equal texts become one. Texts that differ in their numbers only (`at 83 %`, `at 91 %`) do
@@ -69,10 +60,7 @@ fn once_each<'a>(said: impl IntoIterator<Item = (String, &'a str)>, cells: &[Cel
     let mut kinds: Vec<(Vec<Piece>, Vec<&str>)> = Vec::new();
     for (text, subject) in said {
         let pieces = pieces(&text);
-        match kinds
-            .iter_mut()
-            .find(|(known, _)| same_words(known, &pieces))
-        {
+        match kinds.iter_mut().find(|(known, _)| same_words(known, &pieces)) {
             Some((known, subjects)) => {
                 widen(known, &pieces);
                 if !subjects.contains(&subject) {
@@ -98,11 +86,7 @@ fn about(subjects: &[&str], cells: &[Cell]) -> String {
         .filter(|cell| cell.figures().is_some())
         .map(|cell| cell.subject.id.as_str())
         .collect();
-    let others: Vec<&str> = measured
-        .iter()
-        .copied()
-        .filter(|id| !subjects.contains(id))
-        .collect();
+    let others: Vec<&str> = measured.iter().copied().filter(|id| !subjects.contains(id)).collect();
     let only_measured = subjects.iter().all(|id| measured.contains(id));
     let text = match others.as_slice() {
         _ if !only_measured || subjects.len() < 2 => subjects.join(", "),
@@ -145,11 +129,7 @@ fn pieces(text: &str) -> Vec<Piece> {
             })
             .unwrap_or(rest.len());
         // The full stop or comma after a number belongs to the sentence.
-        let end = if numeric {
-            rest[..end].trim_end_matches(['.', ',']).len()
-        } else {
-            end
-        };
+        let end = if numeric { rest[..end].trim_end_matches(['.', ',']).len() } else { end };
         let (piece, after) = rest.split_at(end);
         pieces.push(if numeric {
             Piece::Number(piece.to_owned(), piece.to_owned())
@@ -187,10 +167,8 @@ fn widen(known: &mut [Piece], other: &[Piece]) {
 fn expectations(cells: &[Cell]) -> (Vec<Remark>, Vec<String>) {
     let mut known: Vec<(&str, bool)> = Vec::new();
     let mut missed = Vec::new();
-    for checked in cells
-        .iter()
-        .flat_map(|cell| &cell.trials)
-        .flat_map(|record| &record.expectations)
+    for checked in
+        cells.iter().flat_map(|cell| &cell.trials).flat_map(|record| &record.expectations)
     {
         if !known.iter().any(|(text, _)| *text == checked.expected) {
             known.push((&checked.expected, false));
@@ -248,9 +226,8 @@ fn expectation_text(expected: &str) -> String {
 }
 
 fn seen_text(expected: &str, seen: &[Option<f64>]) -> String {
-    let metric = Expectation::parse(expected)
-        .map(|expectation| expectation.metric)
-        .unwrap_or_default();
+    let metric =
+        Expectation::parse(expected).map(|expectation| expectation.metric).unwrap_or_default();
     let values: Vec<f64> = seen.iter().copied().flatten().collect();
     if values.is_empty() {
         return "nothing to measure".to_owned();
@@ -258,11 +235,7 @@ fn seen_text(expected: &str, seen: &[Option<f64>]) -> String {
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let (low, high) = (in_unit(&metric, low), in_unit(&metric, high));
-    if low == high {
-        low
-    } else {
-        format!("{low} … {high}")
-    }
+    if low == high { low } else { format!("{low} … {high}") }
 }
 
 fn in_unit(metric: &str, value: f64) -> String {
@@ -285,27 +258,18 @@ mod tests {
 
     fn warnings(records: &[Record]) -> Vec<(String, String)> {
         let remarks = remarks(&Cell::all_of(records));
-        remarks
-            .warnings
-            .into_iter()
-            .map(|remark| (remark.subjects, remark.text))
-            .collect()
+        remarks.warnings.into_iter().map(|remark| (remark.subjects, remark.text)).collect()
     }
 
     fn warned(id: &str, trial: u32, text: &str) -> Record {
-        Record {
-            warnings: vec![text.to_owned()],
-            ..sample::ok(id, trial, 10.0, 5)
-        }
+        Record { warnings: vec![text.to_owned()], ..sample::ok(id, trial, 10.0, 5) }
     }
 
     #[track_caller]
     fn check(records: &[Record], expected: &[(&str, &str)]) {
         let seen = warnings(records);
-        let seen: Vec<(&str, &str)> = seen
-            .iter()
-            .map(|(who, text)| (who.as_str(), text.as_str()))
-            .collect();
+        let seen: Vec<(&str, &str)> =
+            seen.iter().map(|(who, text)| (who.as_str(), text.as_str())).collect();
         assert_eq!(seen, expected);
     }
 
@@ -317,10 +281,7 @@ mod tests {
                 warned("a/b/c", 1, "driver at 9 % of 96,000, 0.5 s late."),
                 warned("d/e/f", 0, "driver at 91.5 % of 101,000, 0.5 s late."),
             ],
-            &[(
-                "all measured",
-                "driver at 9…91.5 % of 96,000…101,000, 0.5 s late.",
-            )],
+            &[("all measured", "driver at 9…91.5 % of 96,000…101,000, 0.5 s late.")],
         );
     }
 
@@ -354,9 +315,7 @@ mod tests {
 
     #[test]
     fn errors_among_believed_operations_are_not_passed_over() {
-        let record = sample::edit(sample::ok("a/b/c", 0, 10.0, 5), |metrics| {
-            metrics.errors = 1
-        });
+        let record = sample::edit(sample::ok("a/b/c", 0, 10.0, 5), |metrics| metrics.errors = 1);
         check(&[record], &[("a/b/c", "1 error among the operations")]);
     }
 
@@ -373,11 +332,7 @@ mod tests {
                 Some(2_097_152.0),
                 "rss.peak < 1.0 MiB, saw 2.0 MiB in 1 of 1 trial",
             ),
-            (
-                "threads.peak = 3",
-                Some(1_026.0),
-                "threads.peak = 3, saw 1,026 in 1 of 1 trial",
-            ),
+            ("threads.peak = 3", Some(1_026.0), "threads.peak = 3, saw 1,026 in 1 of 1 trial"),
             (
                 "ops_per_sec >= 2000",
                 Some(1_500.0),
@@ -388,11 +343,7 @@ mod tests {
                 None,
                 "cpu_ns_per_op < 9 µs, saw nothing to measure in 1 of 1 trial",
             ),
-            (
-                "something later",
-                Some(1.0),
-                "something later, saw 1 in 1 of 1 trial",
-            ),
+            ("something later", Some(1.0), "something later, saw 1 in 1 of 1 trial"),
         ] {
             let mut record = sample::ok("a/b/c", 0, 10.0, 5);
             record.expectations = vec![crate::record::CheckedExpectation {

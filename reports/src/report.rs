@@ -26,13 +26,8 @@ pub enum Format {
 }
 
 impl Format {
-    pub const ALL: [Format; 5] = [
-        Format::Table,
-        Format::Json,
-        Format::Jsonl,
-        Format::Csv,
-        Format::Markdown,
-    ];
+    pub const ALL: [Format; 5] =
+        [Format::Table, Format::Json, Format::Jsonl, Format::Csv, Format::Markdown];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -55,13 +50,10 @@ impl FromStr for Format {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|format| format.name() == text)
-            .ok_or_else(|| {
-                let names = Self::ALL.map(Format::name).join(", ");
-                format!("there is no format '{text}'; there are {names}")
-            })
+        Self::ALL.into_iter().find(|format| format.name() == text).ok_or_else(|| {
+            let names = Self::ALL.map(Format::name).join(", ");
+            format!("there is no format '{text}'; there are {names}")
+        })
     }
 }
 
@@ -125,8 +117,7 @@ impl<W: Write> Reporter<W> {
     pub fn finish(mut self) -> io::Result<(W, Tally)> {
         match self.format {
             Format::Json => {
-                self.output
-                    .write_all(if self.written > 0 { b"\n]\n" } else { b"]\n" })?
+                self.output.write_all(if self.written > 0 { b"\n]\n" } else { b"]\n" })?
             }
             Format::Jsonl | Format::Csv => {}
             Format::Table => self.end_of_tables()?,
@@ -139,8 +130,7 @@ impl<W: Write> Reporter<W> {
     fn record(&mut self, record: &Record) -> io::Result<()> {
         match self.format {
             Format::Json => {
-                self.output
-                    .write_all(if self.written > 0 { b",\n" } else { b"\n" })?;
+                self.output.write_all(if self.written > 0 { b",\n" } else { b"\n" })?;
                 serde_json::to_writer(&mut self.output, record)?;
             }
             Format::Csv => self.output.write_all(csv::row(record).as_bytes())?,
@@ -205,10 +195,7 @@ impl<W: Write> Reporter<W> {
 
 /// `tokio 1.47.1`; a runtime that has no version (plain threads) goes by its name.
 fn version(record: &Record) -> String {
-    clean(&format!(
-        "{} {}",
-        record.subject.runtime, record.subject.version
-    ))
+    clean(&format!("{} {}", record.subject.runtime, record.subject.version))
 }
 
 #[cfg(test)]
@@ -218,10 +205,7 @@ mod tests {
     use crate::sample;
 
     fn report(format: Format, cases: &[Vec<Record>]) -> String {
-        let style = Style {
-            color: false,
-            width: 120,
-        };
+        let style = Style { color: false, width: 120 };
         let mut reporter = Reporter::new(Vec::new(), format, style).unwrap();
         for case in cases {
             reporter.case(case).unwrap();
@@ -286,11 +270,9 @@ mod tests {
 
     #[test]
     fn json_is_an_array_of_the_records_however_many() {
-        for cases in [
-            vec![],
-            vec![sample::open_loop()],
-            vec![sample::open_loop(), sample::everything()],
-        ] {
+        for cases in
+            [vec![], vec![sample::open_loop()], vec![sample::open_loop(), sample::everything()]]
+        {
             let read: Vec<Record> = serde_json::from_str(&report(Format::Json, &cases)).unwrap();
             assert_eq!(read, cases.concat());
         }

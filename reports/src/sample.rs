@@ -13,10 +13,7 @@ use crate::record::{
 
 /// A trial that completed `ops_per_sec` operations of about `latency_us` each for a second.
 pub(crate) fn ok(id: &str, trial: u32, ops_per_sec: f64, latency_us: u64) -> Record {
-    Record {
-        metrics: Some(metrics(ops_per_sec, latency_us)),
-        ..told(id, trial, Status::Ok, None)
-    }
+    Record { metrics: Some(metrics(ops_per_sec, latency_us)), ..told(id, trial, Status::Ok, None) }
 }
 
 pub(crate) fn told(id: &str, trial: u32, status: Status, reason: Option<&str>) -> Record {
@@ -28,10 +25,7 @@ pub(crate) fn told(id: &str, trial: u32, status: Status, reason: Option<&str>) -
         scenario: "echo/many-connections".into(),
         question: "How many connections does one server hold, with how many threads?".into(),
         workload: "64 B, closed loop".into(),
-        case: vec![AxisValue {
-            axis: "connections".into(),
-            value: "1024".into(),
-        }],
+        case: vec![AxisValue { axis: "connections".into(), value: "1024".into() }],
         trial,
         subject: Subject {
             id: id.into(),
@@ -59,10 +53,7 @@ pub(crate) fn metrics(ops_per_sec: f64, latency_us: u64) -> Metrics {
         elapsed_ns: 1_000_321_000,
         ops_per_sec,
         latency_ns: latency(latency_us),
-        concurrency: Concurrency {
-            peak: 1024,
-            mean: 1024.0,
-        },
+        concurrency: Concurrency { peak: 1024, mean: 1024.0 },
         steps: BTreeMap::new(),
         groups: Vec::new(),
         threads: Threads {
@@ -83,14 +74,8 @@ pub(crate) fn metrics(ops_per_sec: f64, latency_us: u64) -> Metrics {
             polls: 400_000,
         },
         cpu_ns: (ops_per_sec * 5_400.0) as u64,
-        context_switches: ContextSwitches {
-            voluntary: 1_200,
-            involuntary: 80,
-        },
-        rss_bytes: Rss {
-            start: 4 << 20,
-            peak: 11 << 20,
-        },
+        context_switches: ContextSwitches { voluntary: 1_200, involuntary: 80 },
+        rss_bytes: Rss { start: 4 << 20, peak: 11 << 20 },
     }
 }
 
@@ -121,12 +106,7 @@ pub(crate) fn everything() -> Vec<Record> {
                 metrics.stalls.longest_ns = 14_100_000 + u64::from(trial);
             },
         ));
-        records.push(ok(
-            "tokio/multi-thread/epoll",
-            trial,
-            182_000.0 * weather,
-            351,
-        ));
+        records.push(ok("tokio/multi-thread/epoll", trial, 182_000.0 * weather, 351));
         records.push(edit(
             ok("glommio/per-core/io_uring", trial, 181_000.0 * weather, 360),
             |metrics| {
@@ -138,30 +118,18 @@ pub(crate) fn everything() -> Vec<Record> {
         ));
         let jitter = [1.0, 0.55, 1.3][trial as usize];
         records.push(edit(
-            ok(
-                "threads/thread-per-task/blocking",
-                trial,
-                96_000.0 * jitter,
-                640,
-            ),
+            ok("threads/thread-per-task/blocking", trial, 96_000.0 * jitter, 640),
             |metrics| {
                 metrics.threads.peak = 1_026;
                 metrics.threads.loops = 1_024;
                 metrics.cpu_ns *= 2;
             },
         ));
-        records.push(ok(
-            "async-std/multi-thread/epoll",
-            trial,
-            118_000.0 * weather,
-            517,
-        ));
+        records.push(ok("async-std/multi-thread/epoll", trial, 118_000.0 * weather, 517));
     }
     for record in &mut records {
         let metrics = record.metrics.as_ref().unwrap();
-        record
-            .warnings
-            .push(format!("driver at {} % of its ceiling", 80 + record.trial));
+        record.warnings.push(format!("driver at {} % of its ceiling", 80 + record.trial));
         record.expectations.push(CheckedExpectation {
             expected: "stalls.count = 0".into(),
             seen: Some(metrics.stalls.count as f64),
@@ -176,9 +144,7 @@ pub(crate) fn everything() -> Vec<Record> {
             record.subject.note = Some("discontinued in 2025 in favour of smol".into());
         }
     }
-    records[1]
-        .warnings
-        .push("steal time 3 % during the window".into());
+    records[1].warnings.push("steal time 3 % during the window".into());
     records.push(ok("monoio/per-core/epoll", 0, 190_000.0, 300));
     records.push(told(
         "monoio/per-core/epoll",
@@ -226,24 +192,16 @@ pub(crate) fn open_loop() -> Vec<Record> {
                     latency_ns: latency(50_000),
                     concurrency: Concurrency { peak: 1, mean: 0.9 },
                 });
-                metrics.concurrency = Concurrency {
-                    peak: 50,
-                    mean: 12.4,
-                };
+                metrics.concurrency = Concurrency { peak: 50, mean: 12.4 };
                 metrics.steps.insert("db".into(), latency(latency_us / 2));
-                metrics
-                    .steps
-                    .insert("render".into(), latency(latency_us / 3));
+                metrics.steps.insert("render".into(), latency(latency_us / 3));
             });
             record.scenario = "mixed/hash-on-the-loop".into();
             record.question =
                 "When one request hashes a password on the loop, what happens to everyone else?"
                     .into();
             record.workload = "50 connections, 2000/s, 64 B".into();
-            record.case = vec![AxisValue {
-                axis: "how".into(),
-                value: "offload".into(),
-            }];
+            record.case = vec![AxisValue { axis: "how".into(), value: "offload".into() }];
             records.push(record);
         }
     }

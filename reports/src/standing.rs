@@ -64,22 +64,12 @@ pub fn compare(subjects: &[Throughput]) -> Vec<Option<Compared>> {
                 .then(|| beside(trials, &subjects[best], median / medians[best]))
         })
         .collect();
-    let all_same = all
-        .iter()
-        .flatten()
-        .all(|other| other.standing == Standing::Same);
+    let all_same = all.iter().flatten().all(|other| other.standing == Standing::Same);
     let pairs = subjects[best].len();
     all[best] = Some(Compared {
-        standing: if all_same {
-            Standing::Same
-        } else {
-            Standing::Best
-        },
+        standing: if all_same { Standing::Same } else { Standing::Best },
         ratio: 1.0,
-        interval: (pairs >= 2).then_some(Interval {
-            low: 1.0,
-            high: 1.0,
-        }),
+        interval: (pairs >= 2).then_some(Interval { low: 1.0, high: 1.0 }),
     });
     all
 }
@@ -95,31 +85,18 @@ fn beside(trials: &Throughput, best: &Throughput, of_medians: f64) -> Compared {
         .collect();
     // A trial without a single operation has no place on a logarithmic scale.
     let usable = pairs.len() == trials.len().min(best.len());
-    let ratio = geometric_mean(&pairs)
-        .filter(|_| usable)
-        .unwrap_or(of_medians);
+    let ratio = geometric_mean(&pairs).filter(|_| usable).unwrap_or(of_medians);
     let logarithms: Vec<f64> = pairs.iter().map(|ratio| ratio.ln()).collect();
     let interval = interval_95(&logarithms)
         .filter(|_| usable)
-        .map(|interval| Interval {
-            low: interval.low.exp(),
-            high: interval.high.exp(),
-        });
-    Compared {
-        standing: standing(ratio, interval),
-        ratio,
-        interval,
-    }
+        .map(|interval| Interval { low: interval.low.exp(), high: interval.high.exp() });
+    Compared { standing: standing(ratio, interval), ratio, interval }
 }
 
 fn standing(ratio: f64, interval: Option<Interval>) -> Standing {
     let negligible = (ratio - 1.0).abs() <= NEGLIGIBLE;
     let Some(interval) = interval else {
-        return if negligible {
-            Standing::Same
-        } else {
-            Standing::Slower
-        };
+        return if negligible { Standing::Same } else { Standing::Slower };
     };
     let within = interval.low >= 1.0 - NEGLIGIBLE && interval.high <= 1.0 + NEGLIGIBLE;
     if within || (negligible && interval.high < 1.0) {
@@ -139,55 +116,33 @@ mod tests {
     use crate::bootstrap::SplitMix;
 
     fn trials(values: &[f64]) -> Throughput {
-        values
-            .iter()
-            .enumerate()
-            .map(|(trial, value)| (trial as u32, *value))
-            .collect()
+        values.iter().enumerate().map(|(trial, value)| (trial as u32, *value)).collect()
     }
 
     #[track_caller]
     fn check(subjects: &[&[f64]], expected: &[Standing]) {
         let subjects: Vec<Throughput> = subjects.iter().map(|values| trials(values)).collect();
-        let standings: Vec<Standing> = compare(&subjects)
-            .into_iter()
-            .map(|compared| compared.unwrap().standing)
-            .collect();
+        let standings: Vec<Standing> =
+            compare(&subjects).into_iter().map(|compared| compared.unwrap().standing).collect();
         assert_eq!(standings, expected);
     }
 
     #[test]
     fn clear_cases() {
         use Standing::{Best, Same, Slower, Unclear};
+        check(&[&[66.0, 67.0, 65.0], &[100.0, 101.0, 99.0]], &[Slower, Best]);
+        check(&[&[100.0, 101.0, 99.0], &[101.0, 100.0, 99.5]], &[Same, Same]);
         check(
-            &[&[66.0, 67.0, 65.0], &[100.0, 101.0, 99.0]],
-            &[Slower, Best],
-        );
-        check(
-            &[&[100.0, 101.0, 99.0], &[101.0, 100.0, 99.5]],
-            &[Same, Same],
-        );
-        check(
-            &[
-                &[100.0, 101.0, 99.0],
-                &[99.8, 100.9, 98.7],
-                &[50.0, 50.1, 50.2],
-            ],
+            &[&[100.0, 101.0, 99.0], &[99.8, 100.9, 98.7], &[50.0, 50.1, 50.2]],
             &[Best, Same, Slower],
         );
-        check(
-            &[&[100.0, 60.0, 140.0], &[90.0, 110.0, 60.0]],
-            &[Best, Unclear],
-        );
+        check(&[&[100.0, 60.0, 140.0], &[90.0, 110.0, 60.0]], &[Best, Unclear]);
     }
 
     #[test]
     fn weather_that_hits_both_of_a_pair_hides_nothing() {
         use Standing::{Best, Slower};
-        check(
-            &[&[100.0, 50.0, 200.0], &[90.0, 45.2, 179.0]],
-            &[Best, Slower],
-        );
+        check(&[&[100.0, 50.0, 200.0], &[90.0, 45.2, 179.0]], &[Best, Slower]);
     }
 
     #[test]

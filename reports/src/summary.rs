@@ -104,11 +104,7 @@ impl Summary {
                 .then_with(|| ratio(b).total_cmp(&ratio(a)))
         });
         let blank = |count: u64| {
-            if count == 0 {
-                number::NONE.to_owned()
-            } else {
-                number::count(count)
-            }
+            if count == 0 { number::NONE.to_owned() } else { number::count(count) }
         };
         subjects
             .into_iter()
@@ -121,10 +117,7 @@ impl Summary {
                     blank(counts.unclear),
                     blank(counts.unsupported),
                     blank(counts.without_figures),
-                    counts
-                        .ratios
-                        .value()
-                        .map_or_else(|| number::NONE.to_owned(), number::ratio),
+                    counts.ratios.value().map_or_else(|| number::NONE.to_owned(), number::ratio),
                     plural(counts.ratios.count(), "case", "cases"),
                 ]
             })
@@ -136,10 +129,8 @@ fn winners(cases: u64, wins: &BTreeMap<String, u64>) -> String {
     let mut wins: Vec<(&String, u64)> = wins.iter().map(|(id, count)| (id, *count)).collect();
     wins.sort_by(|(a_id, a), (b_id, b)| b.cmp(a).then_with(|| a_id.cmp(b_id)));
     let level = cases - wins.iter().map(|(_, count)| count).sum::<u64>();
-    let mut said: Vec<String> = wins
-        .iter()
-        .map(|(id, count)| format!("{id} {count} of {cases}"))
-        .collect();
+    let mut said: Vec<String> =
+        wins.iter().map(|(id, count)| format!("{id} {count} of {cases}")).collect();
     if level > 0 {
         said.push(format!("nobody {level} of {cases}"));
     }

@@ -31,9 +31,8 @@ pub(crate) fn draw(table: &CaseTable, style: Style) -> String {
         .chain([width("subject")])
         .max()
         .unwrap_or_default();
-    for (index, block) in balanced_blocks(&table.columns, subject_width, style.width)
-        .into_iter()
-        .enumerate()
+    for (index, block) in
+        balanced_blocks(&table.columns, subject_width, style.width).into_iter().enumerate()
     {
         if index > 0 {
             lines.push(String::new());
@@ -84,10 +83,7 @@ fn heading(table: &CaseTable, style: Style, paint: &Paint, lines: &mut Vec<Strin
 /// The fewest blocks that fit, made about equally wide, so that no column ends up alone.
 fn balanced_blocks(columns: &[Column], subject_width: usize, available: usize) -> Vec<&[Column]> {
     let mut best = blocks(columns, subject_width, available);
-    let widest: usize = columns
-        .iter()
-        .map(|column| GAP + column_width(column))
-        .sum();
+    let widest: usize = columns.iter().map(|column| GAP + column_width(column)).sum();
     let mut narrower = available.min(INDENT.len() + subject_width + widest);
     while best.len() > 1 && narrower > 0 {
         narrower -= 1;
@@ -124,17 +120,8 @@ fn blocks(columns: &[Column], subject_width: usize, available: usize) -> Vec<&[C
 /// The widest of one part of a column. Where figures have two parts, so has the second line of
 /// the heading: `peak` stands over the peaks and `(loops)` over what follows them.
 fn widest(column: &Column, read: fn(&CellText) -> &str) -> usize {
-    let cells = column
-        .cells
-        .iter()
-        .map(|cell| width(read(cell)))
-        .max()
-        .unwrap_or_default();
-    if has_rest(column) {
-        cells.max(width(read(&column.heading_cell())))
-    } else {
-        cells
-    }
+    let cells = column.cells.iter().map(|cell| width(read(cell))).max().unwrap_or_default();
+    if has_rest(column) { cells.max(width(read(&column.heading_cell()))) } else { cells }
 }
 
 fn has_rest(column: &Column) -> bool {
@@ -143,12 +130,7 @@ fn has_rest(column: &Column) -> bool {
 
 fn column_width(column: &Column) -> usize {
     let cells = widest(column, |cell| &cell.number) + widest(column, |cell| &cell.rest);
-    let heading = column
-        .heading
-        .iter()
-        .map(|line| width(line))
-        .max()
-        .unwrap_or_default();
+    let heading = column.heading.iter().map(|line| width(line)).max().unwrap_or_default();
     heading.max(cells)
 }
 
@@ -163,11 +145,7 @@ fn grid(
     let mut bottom = vec![paint.dim("subject")];
     for (index, column) in columns.iter().enumerate() {
         let repeated = index > 0 && columns[index - 1].heading[0] == column.heading[0];
-        top.push(if repeated {
-            String::new()
-        } else {
-            paint.dim(&column.heading[0])
-        });
+        top.push(if repeated { String::new() } else { paint.dim(&column.heading[0]) });
         bottom.push(if has_rest(column) {
             let cell = column.heading_cell();
             let (before, after) = padding(column, &cell);
@@ -179,11 +157,8 @@ fn grid(
     builder.push_record(top);
     builder.push_record(bottom);
     for (index, subject) in subjects.iter().enumerate() {
-        let mut row = vec![format!(
-            "{}{}",
-            subject.id,
-            " ".repeat(subject_width - width(&subject.id))
-        )];
+        let mut row =
+            vec![format!("{}{}", subject.id, " ".repeat(subject_width - width(&subject.id)))];
         row.extend(columns.iter().map(|column| painted(column, index, paint)));
         builder.push_record(row);
     }
@@ -192,11 +167,7 @@ fn grid(
     table.with(Padding::new(GAP, 0, 0, 0));
     table.modify(Columns::first(), Padding::new(INDENT.len(), 0, 0, 0));
     for (index, column) in columns.iter().enumerate() {
-        let side = if has_rest(column) {
-            Alignment::left()
-        } else {
-            Alignment::right()
-        };
+        let side = if has_rest(column) { Alignment::left() } else { Alignment::right() };
         table.modify(Columns::one(index + 1), side);
     }
     table.to_string().lines().map(str::to_owned).collect()
@@ -221,11 +192,8 @@ fn painted(column: &Column, index: usize, paint: &Paint) -> String {
         Tint::Plain if cell.number.is_empty() => cell.rest.clone(),
         Tint::Plain => {
             let (digits, unit) = cell.number.split_once(' ').unwrap_or((&cell.number, ""));
-            let unit = if unit.is_empty() {
-                String::new()
-            } else {
-                format!(" {}", paint.dim(unit))
-            };
+            let unit =
+                if unit.is_empty() { String::new() } else { format!(" {}", paint.dim(unit)) };
             format!("{digits}{unit}{}", paint.dim(&cell.rest))
         }
     };
@@ -260,13 +228,12 @@ fn remarks(table: &CaseTable, style: Style, paint: &Paint, lines: &mut Vec<Strin
     let remarks = &table.remarks;
     let mut all: Vec<(String, &str, String)> = Vec::new();
     let said = |remark: &Remark| format!("{}: {}", remark.subjects, remark.text);
-    all.extend(remarks.missed.iter().map(|remark| {
-        (
-            paint.bad("not as expected"),
-            "not as expected",
-            said(remark),
-        )
-    }));
+    all.extend(
+        remarks
+            .missed
+            .iter()
+            .map(|remark| (paint.bad("not as expected"), "not as expected", said(remark))),
+    );
     if !remarks.met.is_empty() {
         let counted = plural(remarks.met.len() as u64, "expectation", "expectations");
         let text = if remarks.missed.is_empty() {
@@ -277,17 +244,9 @@ fn remarks(table: &CaseTable, style: Style, paint: &Paint, lines: &mut Vec<Strin
         all.push((paint.good("as expected"), "as expected", text));
     }
     all.extend(
-        remarks
-            .warnings
-            .iter()
-            .map(|remark| (paint.doubtful("warning"), "warning", said(remark))),
+        remarks.warnings.iter().map(|remark| (paint.doubtful("warning"), "warning", said(remark))),
     );
-    all.extend(
-        remarks
-            .notes
-            .iter()
-            .map(|remark| (paint.dim("note"), "note", said(remark))),
-    );
+    all.extend(remarks.notes.iter().map(|remark| (paint.dim("note"), "note", said(remark))));
     if !all.is_empty() {
         lines.push(String::new());
     }
@@ -319,13 +278,7 @@ mod tests {
     use crate::sample;
 
     fn plain(records: &[crate::record::Record], width: usize) -> String {
-        draw(
-            &CaseTable::new(records).unwrap(),
-            Style {
-                color: false,
-                width,
-            },
-        )
+        draw(&CaseTable::new(records).unwrap(), Style { color: false, width })
     }
 
     #[test]
@@ -366,23 +319,11 @@ mod tests {
     #[test]
     fn colours_change_nothing_but_colour() {
         let table = CaseTable::new(&sample::everything()).unwrap();
-        let coloured = draw(
-            &table,
-            Style {
-                color: true,
-                width: 120,
-            },
-        );
+        let coloured = draw(&table, Style { color: true, width: 120 });
         assert!(coloured.contains("\x1b[32mbest"));
         assert!(coloured.contains("\x1b[31mcrashed"));
         let bare: Vec<String> = coloured.lines().map(strip).collect();
-        let plain = draw(
-            &table,
-            Style {
-                color: false,
-                width: 120,
-            },
-        );
+        let plain = draw(&table, Style { color: false, width: 120 });
         assert_eq!(bare, plain.lines().collect::<Vec<_>>());
     }
 

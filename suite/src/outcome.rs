@@ -44,7 +44,7 @@ pub struct Findings {
 }
 
 /// One group of tasks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GroupFindings {
     pub name: String,

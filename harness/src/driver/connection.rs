@@ -137,11 +137,7 @@ impl Connection {
     }
 
     fn complete(&mut self) -> Answer {
-        let answer = if self.wrong {
-            Answer::Wrong
-        } else {
-            Answer::Right
-        };
+        let answer = if self.wrong { Answer::Wrong } else { Answer::Right };
         self.busy = false;
         self.wrong = false;
         self.sent = 0;

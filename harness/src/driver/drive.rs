@@ -54,8 +54,7 @@ pub(super) fn drive(
     let mut connections = Vec::with_capacity(opened.sockets.len());
     for (index, mut socket) in opened.sockets.into_iter().enumerate() {
         let interest = Interest::READABLE | Interest::WRITABLE;
-        poll.registry()
-            .register(&mut socket, Token(index), interest)?;
+        poll.registry().register(&mut socket, Token(index), interest)?;
         let identity = order.seed.wrapping_add(index as u64);
         connections.push(Some(Connection::new(socket, identity, order.message_bytes)));
     }
@@ -104,10 +103,7 @@ impl Drive<'_> {
             }
             self.send_due();
             self.wait(&mut poll, &mut events)?;
-            ensure!(
-                !events.is_empty() || !orphaned(self.order),
-                "the harness is gone"
-            );
+            ensure!(!events.is_empty() || !orphaned(self.order), "the harness is gone");
             // In the order in which the kernel hands them out: it queues a connection behind all
             // others when something arrives on it, so none is served twice before another.
             for event in &events {
@@ -225,10 +221,7 @@ impl Drive<'_> {
         if left_ns > AWAKE_NS {
             // epoll's own timeout, as mio sets it, knows only milliseconds.
             let sleep = Duration::from_nanos(left_ns - AWAKE_NS).min(GLANCE);
-            let timeout = Timespec {
-                tv_sec: 0,
-                tv_nsec: i64::from(sleep.subsec_nanos()) as _,
-            };
+            let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(sleep.subsec_nanos()) as _ };
             let mut ready = [PollFd::new(poll.registry(), PollFlags::IN)];
             match rustix::event::poll(&mut ready, Some(&timeout)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}

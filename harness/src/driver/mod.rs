@@ -50,11 +50,7 @@ pub fn run_from_stdin() -> ExitCode {
 
 fn run(say: &mut dyn FnMut(Report) -> io::Result<()>) -> anyhow::Result<()> {
     let mut line = String::new();
-    io::stdin()
-        .lock()
-        .take(ORDER_BYTES_MAX)
-        .read_line(&mut line)
-        .context("reading the order")?;
+    io::stdin().lock().take(ORDER_BYTES_MAX).read_line(&mut line).context("reading the order")?;
     let order: Order = serde_json::from_str(&line).context("the order is not understood")?;
     die_with_parent(&order)?;
     stay_on(&order.cpus)?;
@@ -69,10 +65,7 @@ fn die_with_parent(order: &Order) -> anyhow::Result<()> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     // It may have died before that; elsewhere the loop goes on looking.
-    ensure!(
-        std::os::unix::process::parent_id() == order.parent,
-        "the harness is gone"
-    );
+    ensure!(std::os::unix::process::parent_id() == order.parent, "the harness is gone");
     Ok(())
 }
 
@@ -117,9 +110,6 @@ fn allow_files(needed: u64) -> anyhow::Result<()> {
          ask for fewer connections",
         limit.maximum.unwrap_or(u64::MAX)
     );
-    let wider = Rlimit {
-        current: Some(needed),
-        maximum: limit.maximum,
-    };
+    let wider = Rlimit { current: Some(needed), maximum: limit.maximum };
     setrlimit(Resource::Nofile, wider).context("raising the limit of open files")
 }

@@ -22,8 +22,7 @@ pub fn serve(listener: std::net::TcpListener) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let mut listener = TcpListener::from_std(listener);
     let mut poll = Poll::new()?;
-    poll.registry()
-        .register(&mut listener, LISTENER, Interest::READABLE)?;
+    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut peers: Vec<Option<Peer>> = Vec::new();
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut events = Events::with_capacity(1_024);
@@ -56,12 +55,8 @@ fn accept(listener: &TcpListener, poll: &Poll, peers: &mut Vec<Option<Peer>>) ->
         };
         socket.set_nodelay(true)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
-        poll.registry()
-            .register(&mut socket, Token(peers.len()), interest)?;
-        peers.push(Some(Peer {
-            socket,
-            unsent: Vec::new(),
-        }));
+        poll.registry().register(&mut socket, Token(peers.len()), interest)?;
+        peers.push(Some(Peer { socket, unsent: Vec::new() }));
     }
 }
 

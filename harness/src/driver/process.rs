@@ -51,19 +51,12 @@ impl Driver {
             .process_group(0)
             .spawn()
             .map_err(DriverError::Start)?;
-        let order = Order {
-            board_fd: passed.number(),
-            parent: std::process::id(),
-            ..order.clone()
-        };
+        let order =
+            Order { board_fd: passed.number(), parent: std::process::id(), ..order.clone() };
         drop(passed);
         let stdout = child.stdout.take().expect("standard output was piped");
         let stdin = child.stdin.take().expect("standard input was piped");
-        let driver = Self {
-            child,
-            stdout,
-            heard: Vec::new(),
-        };
+        let driver = Self { child, stdout, heard: Vec::new() };
         rustix::io::ioctl_fionbio(&driver.stdout, true)
             .map_err(|error| DriverError::Start(error.into()))?;
         let mut line = serde_json::to_vec(&order).map_err(|e| DriverError::Start(e.into()))?;

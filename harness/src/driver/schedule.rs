@@ -18,13 +18,7 @@ pub(super) struct Schedule {
 
 impl Schedule {
     pub(super) fn new(start: Stamp, rate_per_sec: u64, clock: ClockScale) -> Self {
-        Self {
-            start,
-            rate_per_sec: rate_per_sec.max(1),
-            clock,
-            next: 0,
-            next_due: start,
-        }
+        Self { start, rate_per_sec: rate_per_sec.max(1), clock, next: 0, next_due: start }
     }
 
     /// When the first request that was not taken yet is or was due.
@@ -51,10 +45,7 @@ impl Schedule {
         let elapsed_ns = u128::from(self.clock.ns_between(self.start, now));
         let due = elapsed_ns * u128::from(self.rate_per_sec) / 1_000_000_000 + 1;
         // Ticks and nanoseconds are rounded apart; the next one is due, so at least that one is.
-        u64::try_from(due)
-            .unwrap_or(u64::MAX)
-            .saturating_sub(self.next)
-            .max(1)
+        u64::try_from(due).unwrap_or(u64::MAX).saturating_sub(self.next).max(1)
     }
 
     /// Every moment is computed from the start, so that no rounding adds up.
@@ -96,10 +87,7 @@ mod tests {
 
     #[test]
     fn a_clock_of_other_ticks_gives_the_same_moments() {
-        let clock = ClockScale {
-            cpu_counter: true,
-            ns_per_tick_shifted: (1_u64 << 32) * 10 / 27,
-        };
+        let clock = ClockScale { cpu_counter: true, ns_per_tick_shifted: (1_u64 << 32) * 10 / 27 };
         let mut schedule = Schedule::new(0, 10_000, clock);
         for position in 0..1_000_u64 {
             let now = clock.ticks(position * SEC / 10_000);

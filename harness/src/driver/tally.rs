@@ -40,10 +40,7 @@ impl<'a> Tally<'a> {
             in_flight: InFlight::default(),
             cpu_at_start: 0,
             awake: 0,
-            load: Load {
-                asked_per_sec: order.rate_per_sec,
-                ..Load::default()
-            },
+            load: Load { asked_per_sec: order.rate_per_sec, ..Load::default() },
             uncorrected: Histogram::default(),
         }
     }
@@ -162,9 +159,7 @@ impl<'a> Tally<'a> {
 
     /// A request that was due at `due` has no answer at the window's end.
     pub(super) fn unanswered(&mut self, due: Stamp) {
-        self.load
-            .unanswered
-            .record(self.clock.ns_between(due, self.end));
+        self.load.unanswered.record(self.clock.ns_between(due, self.end));
     }
 
     pub(super) fn finish(mut self, connections: u32) -> Load {

@@ -76,11 +76,7 @@ impl Trial {
                 sender.send(report).map_err(std::io::Error::other)
             })
         });
-        Self {
-            memory,
-            thread,
-            reports,
-        }
+        Self { memory, thread, reports }
     }
 
     fn connected(&self) -> u32 {
@@ -381,11 +377,7 @@ fn a_freeze_shows_in_the_corrected_latency_alone() {
     assert!(load.latency.quantile(0.93) > frozen_ns / 4);
     assert!(uncorrected.quantile(0.99) < frozen_ns / 4);
     assert!(uncorrected.max() >= frozen_ns);
-    assert!(
-        (200..=400).contains(&load.backlog_peak),
-        "{}",
-        load.backlog_peak
-    );
+    assert!((200..=400).contains(&load.backlog_peak), "{}", load.backlog_peak);
     // The schedule was caught up with: what was asked for was sent.
     let asked = load.window_ns / 1_000_000 + 1;
     assert!(load.requests > asked * 9 / 10 && load.requests <= asked);

@@ -1,0 +1,153 @@
+//! Builds adapters: one cargo call for each, so that no runtime's features reach another and a
+//! broken one leaves the others alone.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::found::{Package, clean};
+use crate::interrupt;
+use crate::progress::Progress;
+
+/// Lines of the compiler's words that go into a reason.
+const WORDS_MAX: usize = 400;
+
+pub(super) fn cargo() -> Command {
+    clean(Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())))
+}
+
+/// Where adapters are built; not the workspace's own folder, which cargo may hold locked.
+pub fn target_folder(workspace: &Path) -> PathBuf {
+    workspace.join("target").join("adapters")
+}
+
+/// Builds one adapter and answers with its library, or with the reason why there is none.
+pub fn build(workspace: &Path, package: &Package, progress: &Progress) -> Result<PathBuf, String> {
+    let mut child = cargo()
+        .args(["build", "--release", "--message-format", "json-render-diagnostics"])
+        .args(["--package", &package.package, "--manifest-path"])
+        .arg(workspace.join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(target_folder(workspace))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("cargo could not be started: {error}"))?;
+    let stdout = child.stdout.take().expect("standard output was asked for");
+    let stderr = child.stderr.take().expect("standard error was asked for");
+
+    let name = &package.name;
+    let (library, words) = std::thread::scope(|scope| {
+        let library = scope.spawn(|| find_library(stdout, &package.package));
+        let words = scope.spawn(|| {
+            hear_compiler(stderr, |crate_name| {
+                progress.say(format!("building adapter {name}: compiling {crate_name}"));
+            })
+        });
+        // Cargo gets the terminal's ^C itself; a signal to this process alone it would miss.
+        while !library.is_finished() {
+            if interrupt::requested() {
+                let _ = child.kill();
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        (library.join(), words.join().unwrap_or_default())
+    });
+    let status = child.wait().map_err(|error| format!("cargo could not be waited for: {error}"))?;
+    match library {
+        Ok(Some(library)) if status.success() => Ok(library),
+        _ if interrupt::requested() => Err("interrupted".to_owned()),
+        _ => Err(format!("it does not build: {}", essence(&words))),
+    }
+}
+
+#[derive(Deserialize)]
+struct CargoMessage {
+    reason: String,
+    package_id: Option<String>,
+    #[serde(default)]
+    filenames: Vec<PathBuf>,
+}
+
+/// The library's path in cargo's messages.
+fn find_library(stdout: impl Read, package: &str) -> Option<PathBuf> {
+    let mut found = None;
+    for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+        let Ok(message) = serde_json::from_str::<CargoMessage>(&line) else { continue };
+        let id = message.package_id.unwrap_or_default();
+        let is_it = id.contains(&format!("#{package}@")) || id.contains(&format!("/{package}#"));
+        if message.reason == "compiler-artifact" && is_it {
+            let suffix = std::env::consts::DLL_EXTENSION;
+            let library = |path: &PathBuf| path.extension().is_some_and(|ext| ext == suffix);
+            found = message.filenames.into_iter().find(library).or(found);
+        }
+    }
+    found
+}
+
+/// Reads the compiler's words to their end, tells what is compiled, and keeps the latest.
+fn hear_compiler(stderr: impl Read, mut compiling: impl FnMut(&str)) -> VecDeque<String> {
+    let mut words = VecDeque::new();
+    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+        if let Some(name) = line.trim_start().strip_prefix("Compiling ") {
+            compiling(name.split(' ').next().unwrap_or(name));
+        }
+        if words.len() == WORDS_MAX {
+            words.pop_front();
+        }
+        words.push_back(line);
+    }
+    words
+}
+
+/// The first error and where it is.
+fn essence(words: &VecDeque<String>) -> String {
+    let mut lines = words.iter().skip_while(|line| !line.starts_with("error"));
+    let Some(error) = lines.next() else {
+        return words.back().cloned().unwrap_or_else(|| "cargo said nothing".to_owned());
+    };
+    let place = lines.next().map(|line| line.trim()).filter(|line| line.starts_with("-->"));
+    match place {
+        Some(place) => format!("{error} ({})", place.trim_start_matches("--> ")),
+        None => error.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_essence_is_the_first_error_with_its_place() {
+        let words = [
+            "   Compiling x v0.1.0",
+            "error[E0425]: cannot find value `y` in this scope",
+            " --> runtimes/x/src/lib.rs:3:5",
+            "  |",
+            "error: could not compile `x`",
+        ];
+        let words = words.iter().map(|line| (*line).to_owned()).collect();
+        assert_eq!(
+            essence(&words),
+            "error[E0425]: cannot find value `y` in this scope (runtimes/x/src/lib.rs:3:5)"
+        );
+        assert_eq!(essence(&VecDeque::new()), "cargo said nothing");
+    }
+
+    #[test]
+    fn finds_the_library_among_cargos_messages() {
+        let suffix = std::env::consts::DLL_SUFFIX;
+        let messages = format!(
+            "{{\"reason\":\"compiler-artifact\",\"package_id\":\"path+file:///w/suite#quadrant-suite@0.1.0\",\"filenames\":[\"/t/libquadrant_suite.rlib\"]}}\n\
+             {{\"reason\":\"compiler-artifact\",\"package_id\":\"path+file:///w/runtimes/x#quadrant-x@0.1.0\",\"filenames\":[\"/t/libquadrant_x{suffix}\"]}}\n\
+             not json\n{{\"reason\":\"build-finished\",\"success\":true}}\n"
+        );
+        let found = find_library(messages.as_bytes(), "quadrant-x");
+        assert_eq!(found, Some(PathBuf::from(format!("/t/libquadrant_x{suffix}"))));
+    }
+}

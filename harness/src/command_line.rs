@@ -1,0 +1,70 @@
+//! The command line: what can be asked, and who answers it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::color::Color;
+use crate::failure::Failure;
+use crate::lint::{self, LintOptions};
+use crate::list::{self, ListOptions};
+use crate::run::{self, RunOptions};
+use crate::trial::inside::{self, InsideArguments};
+use crate::{driver, fixtures};
+
+/// Which async runtime, which executor, which OS backend, and does it behave?
+///
+/// Runs a workload, described in YAML, unchanged on every runtime, and shows how many things
+/// really ran at once, how many threads it took, and how long the loop stood still.
+#[derive(Debug, Parser)]
+#[command(name = "quadrant", version, after_help = EXIT_CODES)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+    #[arg(long, global = true, value_enum, default_value_t)]
+    color: Color,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  all well
+  1  an expectation of a scenario was not met
+  2  the command line or a scenario is wrong; nothing was run
+  3  something could not be measured: it failed, crashed, timed out or did not load
+  4  nothing was run: nothing matched, or all of it is unsupported here
+  130  interrupted; what was measured is kept";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run scenarios on subjects and print tables; without SPEC: the tour
+    Run(Box<RunOptions>),
+    /// Show what there is: specs, subjects, or the cells that would run
+    List(ListOptions),
+    /// Check scenarios
+    Lint(LintOptions),
+    #[command(name = "__trial", hide = true)]
+    Trial(InsideArguments),
+    #[command(name = "__describe", hide = true)]
+    Describe(InsideArguments),
+    #[command(name = "__driver", hide = true)]
+    Driver,
+    #[command(name = "__caretaker", hide = true)]
+    Caretaker { folder: PathBuf },
+}
+
+impl CommandLine {
+    /// Does what was asked and answers with the exit code.
+    pub fn carry_out(self) -> Result<ExitCode, Failure> {
+        let code = match self.command {
+            Command::Run(options) => run::run(*options, self.color)?,
+            Command::List(options) => list::list(&options)?,
+            Command::Lint(options) => lint::lint(&options)?,
+            Command::Trial(arguments) => inside::run(&arguments).map(|()| 0)?,
+            Command::Describe(arguments) => inside::describe(&arguments).map(|()| 0)?,
+            Command::Driver => return Ok(driver::run_from_stdin()),
+            Command::Caretaker { folder } => return Ok(fixtures::caretaker::run(&folder)),
+        };
+        Ok(ExitCode::from(code))
+    }
+}

@@ -1,0 +1,28 @@
+//! Where things are: the workspace with its `runtimes` and `specs`, if there is one.
+//!
+//! Reads folders' names only.
+
+use std::path::{Path, PathBuf};
+
+/// The workspace that the current folder lies in, else the one this program was built in.
+pub fn workspace() -> Option<PathBuf> {
+    let here = std::env::current_dir().ok()?;
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    here.ancestors().chain(built_in).find(|folder| is_workspace(folder)).map(Path::to_owned)
+}
+
+fn is_workspace(folder: &Path) -> bool {
+    ["Cargo.toml", "runtimes", "specs"].iter().all(|name| folder.join(name).exists())
+}
+
+/// A folder of adapters beside an installed program.
+pub fn adapters_beside(executable: &Path) -> Option<PathBuf> {
+    let folder = executable.parent()?.join("adapters");
+    folder.is_dir().then_some(folder)
+}
+
+/// The scenarios that come with the program.
+pub fn specs() -> Option<PathBuf> {
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("specs")));
+    workspace().map(|folder| folder.join("specs")).or(beside).filter(|folder| folder.is_dir())
+}

@@ -1,0 +1,47 @@
+//! `quadrant lint`: checks scenarios and runs nothing.
+
+use std::path::Path;
+
+use clap::Args;
+
+use crate::failure::Failure;
+use crate::selection::ScenarioOptions;
+use crate::spec;
+
+#[derive(Debug, Clone, Args)]
+pub struct LintOptions {
+    /// Scenario files, folders of them, or names below specs/
+    #[arg(value_name = "SPEC", required = true)]
+    pub specs: Vec<String>,
+}
+
+/// Tells every mistake of every file, not only the first file's.
+pub fn lint(options: &LintOptions) -> Result<u8, Failure> {
+    let files = ScenarioOptions { specs: options.specs.clone(), axis: Vec::new() }.files()?;
+    let mut wrong = 0;
+    for file in &files {
+        match spec::load(file) {
+            Ok(scenario) => {
+                println!("{}: {}", shown(file), counted(scenario.case_count(), "case"));
+            }
+            Err(error) => {
+                wrong += 1;
+                eprintln!("{error}\n");
+            }
+        }
+    }
+    if wrong > 0 {
+        eprintln!("{} of {} not as it should be", counted(wrong, "file"), files.len());
+        return Ok(2);
+    }
+    Ok(0)
+}
+
+fn shown(file: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    file.strip_prefix(here).unwrap_or(file).display().to_string()
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}

@@ -1,0 +1,199 @@
+//! `quadrant list`: what there is, what would run, and what is unsupported here and why.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use serde_json::to_string_pretty;
+
+use crate::adapters::subject::{Listed, Subject};
+use crate::failure::Failure;
+use crate::progress::Progress;
+use crate::run::{CellOptions, Circumstances, PlannedCase};
+use crate::selection::{ScenarioOptions, Selected, SubjectOptions};
+use crate::spec;
+use crate::trial::Limits;
+use crate::{house, interrupt, machine, selection};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum What {
+    /// Scenarios, with their questions
+    Specs,
+    /// What can be compared on this machine
+    #[default]
+    Subjects,
+    /// Which subject would run which case
+    Cells,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ListFormat {
+    #[default]
+    Table,
+    Json,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ListOptions {
+    #[arg(value_enum, default_value_t)]
+    pub what: What,
+    #[command(flatten)]
+    pub scenarios: ScenarioOptions,
+    #[command(flatten)]
+    pub subjects: SubjectOptions,
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ListFormat,
+}
+
+const LIMITS: Limits =
+    Limits { answer: Duration::from_secs(10), rss_bytes: 4 << 30, output_bytes: 16 << 20 };
+
+pub fn list(options: &ListOptions) -> Result<u8, Failure> {
+    interrupt::listen();
+    machine::limits::raise();
+    match options.what {
+        What::Specs => list_specs(options),
+        What::Subjects => list_subjects(options),
+        What::Cells => list_cells(options),
+    }
+}
+
+#[derive(Serialize)]
+struct ListedSpec {
+    name: String,
+    question: String,
+    cases: usize,
+}
+
+fn list_specs(options: &ListOptions) -> Result<u8, Failure> {
+    let selected =
+        if options.scenarios.specs.is_empty() { all_specs()? } else { options.scenarios.load()? };
+    let listed: Vec<ListedSpec> = selected
+        .into_iter()
+        .map(|selected| ListedSpec {
+            question: selected.scenario.question.clone(),
+            cases: selected.cases.len(),
+            name: selected.name,
+        })
+        .collect();
+    print(options.format, &listed, ["scenario", "cases", "question"], |spec| {
+        [spec.name.clone(), spec.cases.to_string(), spec.question.clone()]
+    })?;
+    Ok(0)
+}
+
+fn all_specs() -> Result<Vec<Selected>, Failure> {
+    let Some(folder) = house::specs() else {
+        return Err(Failure::usage("there is no folder `specs` here; name scenario files"));
+    };
+    let mut selected = Vec::new();
+    for path in selection::yaml_files(&folder)? {
+        let scenario = spec::load(&path).map_err(|error| Failure::usage(error.to_string()))?;
+        let name = path.strip_prefix(&folder).unwrap_or(&path).with_extension("");
+        let cases = (0..scenario.case_count()).collect();
+        selected.push(Selected { name: name.display().to_string(), scenario, cases });
+    }
+    Ok(selected)
+}
+
+fn find_subjects(options: &ListOptions) -> Result<Vec<Subject>, Failure> {
+    let progress = Progress::new();
+    let subjects = options.subjects.find(LIMITS, &progress);
+    progress.end();
+    subjects
+}
+
+fn list_subjects(options: &ListOptions) -> Result<u8, Failure> {
+    let listed: Vec<Listed> = find_subjects(options)?.iter().map(Subject::listed).collect();
+    print(options.format, &listed, ["subject", "version", "can", "note"], |subject| {
+        let can: Vec<String> = subject.capabilities.iter().map(ToString::to_string).collect();
+        let note = match &subject.reason {
+            Some(reason) => format!("not available: {reason}"),
+            None => subject.note.clone().unwrap_or_default(),
+        };
+        [subject.id.clone(), subject.version.clone(), can.join(" "), note]
+    })?;
+    Ok(if listed.is_empty() { 4 } else { 0 })
+}
+
+#[derive(Serialize)]
+struct ListedCell {
+    scenario: String,
+    case: String,
+    subject: String,
+    runs: bool,
+    reason: Option<String>,
+}
+
+fn list_cells(options: &ListOptions) -> Result<u8, Failure> {
+    let selected = options.scenarios.load()?;
+    let subjects = find_subjects(options)?;
+    let circumstances = Circumstances {
+        seed: 0,
+        clock: quadrant_suite::clock::ClockScale::MONOTONIC,
+        cpus: machine::affinity::allowed(),
+    };
+    let cell_options = CellOptions::default();
+    let mut listed = Vec::new();
+    for selected in &selected {
+        for &index in &selected.cases {
+            let case = PlannedCase::new(selected, index, &cell_options, &circumstances);
+            let values: Vec<String> = case
+                .case
+                .values
+                .iter()
+                .map(|value| format!("{}={}", value.axis, value.value))
+                .collect();
+            for subject in &subjects {
+                let reason = subject.listed().reason;
+                let reason = reason.or_else(|| subject.unsupported(&case.plan(subject, None)));
+                listed.push(ListedCell {
+                    scenario: selected.name.clone(),
+                    case: values.join(" "),
+                    subject: subject.id.clone(),
+                    runs: reason.is_none(),
+                    reason,
+                });
+            }
+        }
+    }
+    print(options.format, &listed, ["scenario", "case", "subject", "runs"], |cell| {
+        let runs =
+            cell.reason.as_ref().map_or_else(|| "yes".to_owned(), |why| format!("no: {why}"));
+        [cell.scenario.clone(), cell.case.clone(), cell.subject.clone(), runs]
+    })?;
+    Ok(if listed.iter().any(|cell| cell.runs) { 0 } else { 4 })
+}
+
+/// The list as JSON, or in columns as wide as they have to be.
+fn print<T: Serialize, const N: usize>(
+    format: ListFormat,
+    items: &[T],
+    headings: [&str; N],
+    row: impl Fn(&T) -> [String; N],
+) -> Result<(), Failure> {
+    use std::io::Write;
+    let text = match format {
+        ListFormat::Json => {
+            let mut text = to_string_pretty(items).map_err(anyhow::Error::new)?;
+            text.push('\n');
+            text
+        }
+        ListFormat::Table => {
+            let mut builder = tabled::builder::Builder::default();
+            builder.push_record(headings);
+            for item in items {
+                builder.push_record(row(item));
+            }
+            let mut table = builder.build();
+            table.with(tabled::settings::Style::empty());
+            table.with(tabled::settings::Padding::new(0, 2, 0, 0));
+            table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect()
+        }
+    };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads only the first lines has what was wanted.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}

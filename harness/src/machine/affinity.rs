@@ -1,0 +1,59 @@
+//! Which CPUs there are to use, and staying on some of them.
+
+use std::io;
+
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// CPUs that this process may run on, lowest first.
+pub fn allowed() -> Vec<usize> {
+    match sched_getaffinity(None) {
+        Ok(set) => (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect(),
+        Err(_) => (0..std::thread::available_parallelism().map_or(1, Into::into)).collect(),
+    }
+}
+
+/// Keeps this process on `cpus`, and what it starts from now on.
+pub fn stay_on(cpus: &[usize]) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    for cpu in cpus.iter().filter(|cpu| **cpu < CpuSet::MAX_CPU) {
+        set.set(*cpu);
+    }
+    Ok(sched_setaffinity(None, &set)?)
+}
+
+/// Who runs where: the driver alone on the last CPU, the subject on the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Division {
+    pub subject: Vec<usize>,
+    pub driver: Vec<usize>,
+}
+
+impl Division {
+    /// With a single CPU both have to share it.
+    pub fn of(cpus: &[usize], with_driver: bool) -> Self {
+        match cpus {
+            [subject @ .., driver] if with_driver && !subject.is_empty() => {
+                Self { subject: subject.to_vec(), driver: vec![*driver] }
+            }
+            all => Self { subject: all.to_vec(), driver: all.to_vec() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_driver_has_a_cpu_of_its_own_where_there_are_two() {
+        let division = Division::of(&[0, 1, 2, 3], true);
+        assert_eq!(division, Division { subject: vec![0, 1, 2], driver: vec![3] });
+        assert_eq!(Division::of(&[0, 1], false).subject, [0, 1]);
+        assert_eq!(Division::of(&[5], true), Division { subject: vec![5], driver: vec![5] });
+    }
+
+    #[test]
+    fn there_is_a_cpu_to_run_on() {
+        assert!(!allowed().is_empty());
+    }
+}

@@ -1,0 +1,46 @@
+//! Whether io_uring works here: a ring is set up and completes an operation, or the reason why
+//! it does not and what to do.
+
+#[cfg(target_os = "linux")]
+pub fn works() -> Result<(), String> {
+    use io_uring::{IoUring, opcode};
+
+    let mut ring = IoUring::new(4).map_err(|error| explain(&error))?;
+    // SAFETY: a no-op refers to no memory.
+    #[allow(unsafe_code)]
+    let pushed = unsafe { ring.submission().push(&opcode::Nop::new().build().user_data(7)) };
+    pushed.map_err(|_| "io_uring's queue is full at its first entry".to_owned())?;
+    ring.submit_and_wait(1).map_err(|error| explain(&error))?;
+    let completed = ring.completion().next().map(|entry| entry.user_data());
+    if completed != Some(7) {
+        return Err("io_uring accepts operations but does not complete them".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn explain(error: &std::io::Error) -> String {
+    let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled");
+    let disabled = disabled.as_deref().unwrap_or("0").trim();
+    if disabled != "0" {
+        return format!(
+            "io_uring is disabled here (kernel.io_uring_disabled={disabled}); \
+             `sysctl kernel.io_uring_disabled=0` allows it"
+        );
+    }
+    match error.raw_os_error() {
+        Some(libc::EPERM) => "io_uring is forbidden here, as containers often do (seccomp); \
+                              run outside of it or allow io_uring_setup and io_uring_enter"
+            .to_owned(),
+        Some(libc::ENOSYS) => "this kernel has no io_uring; Linux 5.8 or newer does".to_owned(),
+        Some(libc::ENOMEM) => {
+            "io_uring may not lock enough memory here; `ulimit -l unlimited` allows it".to_owned()
+        }
+        _ => format!("io_uring cannot be set up here: {error}"),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn works() -> Result<(), String> {
+    Err("io_uring exists on Linux only".to_owned())
+}

@@ -1,0 +1,142 @@
+//! Looks at a process from outside: threads, CPU time, context switches, memory.
+//!
+//! Reads only what the kernel shows of it; interrupts nothing, and a process that is already
+//! gone is a missing value and not an error.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+/// How many threads it has: the kernel keeps that number as the link count of a folder, which
+/// costs the same however many there are.
+pub fn thread_count(pid: u32) -> Option<u64> {
+    let stat = rustix::fs::stat(format!("/proc/{pid}/task")).ok()?;
+    Some((stat.st_nlink as u64).saturating_sub(2))
+}
+
+/// Its threads by name, without the digits at a name's end.
+pub fn thread_names(pid: u32) -> BTreeMap<String, u64> {
+    let mut names = BTreeMap::new();
+    for task in tasks(pid) {
+        if let Ok(name) = fs::read_to_string(format!("/proc/{pid}/task/{task}/comm")) {
+            let name = name.trim_end().trim_end_matches(|c: char| c.is_ascii_digit());
+            *names.entry(name.trim_end_matches(['-', '_', '/', ' ']).to_owned()).or_default() += 1;
+        }
+    }
+    names
+}
+
+/// Whether a thread of this name is one of io_uring's kernel workers.
+pub fn is_kernel_worker(name: &str) -> bool {
+    name.starts_with("iou-wrk") || name.starts_with("iou-sqp")
+}
+
+/// CPU time of all its threads, the ended ones included, in nanoseconds.
+#[allow(unsafe_code)]
+pub fn cpu_ns(pid: u32) -> Option<u64> {
+    // The kernel's number for "CPU time of process `pid`", as clock_getcpuclockid makes it.
+    let clock = (!(pid as libc::clockid_t) << 3) | 2;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call writes one timespec, which is there.
+    let result = unsafe { libc::clock_gettime(clock, &raw mut time) };
+    (result == 0).then(|| time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+}
+
+/// Voluntary and involuntary context switches of the threads that are alive.
+pub fn context_switches(pid: u32) -> (u64, u64) {
+    let mut total = (0, 0);
+    for task in tasks(pid) {
+        let Ok(status) = fs::read_to_string(format!("/proc/{pid}/task/{task}/status")) else {
+            continue;
+        };
+        total.0 += field(&status, "voluntary_ctxt_switches:");
+        total.1 += field(&status, "nonvoluntary_ctxt_switches:");
+    }
+    total
+}
+
+/// Resident memory now.
+pub fn rss_bytes(pid: u32) -> Option<u64> {
+    let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
+/// The most resident memory there was.
+pub fn rss_peak_bytes(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    Some(field(&status, "VmHWM:") * 1024)
+}
+
+fn field(status: &str, name: &str) -> u64 {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix(name))
+        .and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0)
+}
+
+fn tasks(pid: u32) -> impl Iterator<Item = u32> {
+    fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// Threads of this process that wait until the guard is dropped.
+    fn waiting_threads(count: usize, name: &str) -> mpsc::Sender<()> {
+        let (sender, receiver) = mpsc::channel::<()>();
+        let receiver = std::sync::Arc::new(std::sync::Mutex::new(receiver));
+        let (ready, all_ready) = mpsc::channel();
+        for i in 0..count {
+            let (receiver, ready) = (receiver.clone(), ready.clone());
+            std::thread::Builder::new()
+                .name(format!("{name}-{i}"))
+                .spawn(move || {
+                    ready.send(()).unwrap();
+                    let _ = receiver.lock().map(|receiver| receiver.recv());
+                })
+                .unwrap();
+        }
+        for _ in 0..count {
+            all_ready.recv().unwrap();
+        }
+        sender
+    }
+
+    #[test]
+    fn counts_and_names_threads() {
+        let me = std::process::id();
+        let guard = waiting_threads(20, "counted");
+        assert!(thread_count(me).unwrap() > 20);
+        assert_eq!(thread_names(me).get("counted"), Some(&20));
+        drop(guard);
+    }
+
+    #[test]
+    fn sees_cpu_time_switches_and_memory() {
+        let me = std::process::id();
+        let before = cpu_ns(me).unwrap();
+        quadrant_suite::plain_calls::use_cpu(std::time::Duration::from_millis(5));
+        assert!(cpu_ns(me).unwrap() - before >= 5_000_000);
+        let (voluntary, _) = context_switches(me);
+        assert!(voluntary > 0);
+        assert!(rss_bytes(me).unwrap() > 100_000);
+        assert!(rss_peak_bytes(me).unwrap() > 100_000);
+    }
+
+    #[test]
+    fn a_process_that_is_gone_has_no_values() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = child.id();
+        child.wait().unwrap();
+        assert_eq!(cpu_ns(pid), None);
+        assert_eq!(thread_count(pid), None);
+        assert_eq!(rss_bytes(pid), None);
+        assert_eq!(context_switches(pid), (0, 0));
+    }
+}

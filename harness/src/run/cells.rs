@@ -1,0 +1,116 @@
+//! Cells: which subject runs which case, planned one case at a time.
+
+use std::time::Duration;
+
+use quadrant_reports::record::AxisValue;
+use quadrant_suite::clock::ClockScale;
+use quadrant_suite::plan::{FileSet, Plan};
+
+use super::options::CellOptions;
+use crate::adapters::subject::{State, Subject};
+use crate::machine::affinity::Division;
+use crate::selection::Selected;
+use crate::spec::Case;
+use crate::trial::LoadShape;
+
+/// What all cells of a run have in common.
+pub struct Circumstances {
+    pub seed: u64,
+    pub clock: ClockScale,
+    /// CPUs this process may use.
+    pub cpus: Vec<usize>,
+}
+
+/// One case, ready to be given to subjects.
+pub struct PlannedCase<'a> {
+    pub scenario: &'a str,
+    pub question: &'a str,
+    pub case: Case,
+    pub division: Division,
+    pub workers: u32,
+    pub warmup: Duration,
+    pub measure: Duration,
+    pub load: Option<LoadShape>,
+    seed: u64,
+    clock: ClockScale,
+}
+
+impl<'a> PlannedCase<'a> {
+    pub fn new(
+        selected: &'a Selected,
+        index: usize,
+        options: &CellOptions,
+        circumstances: &Circumstances,
+    ) -> Self {
+        let case = selected.scenario.case(index);
+        let load = case.work.load.map(|load| LoadShape {
+            connections: load.connections,
+            message_bytes: load.message_bytes,
+            rate_per_sec: load.rate_per_second.map(u64::from),
+        });
+        let division = Division::of(&circumstances.cpus, load.is_some());
+        let workers = options.workers.unwrap_or((division.subject.len() as u32).clamp(2, 64));
+        let (warmup, measure) = options.times(case.work.warmup_ns, case.work.measure_ns);
+        Self {
+            scenario: &selected.name,
+            question: &selected.scenario.question,
+            case,
+            division,
+            workers,
+            warmup,
+            measure,
+            load,
+            seed: circumstances.seed,
+            clock: circumstances.clock,
+        }
+    }
+
+    /// The plan of one cell. `files` is where the fixture lies, once there is one.
+    pub fn plan(&self, subject: &Subject, files: Option<&str>) -> Plan {
+        let work = &self.case.work;
+        let (executor, backend) = match &subject.state {
+            State::Loadable { executor, .. } => (&*executor.executor, &*executor.backend),
+            State::Broken { .. } => ("", ""),
+        };
+        Plan {
+            executor: executor.to_owned(),
+            backend: backend.to_owned(),
+            workers: subject.workers(self.workers),
+            seed: self.seed,
+            stall_threshold_ns: work.stall_threshold_ns,
+            clock: self.clock,
+            rows: work.rows.clone(),
+            programs: work.programs.clone(),
+            server: work.server.clone(),
+            groups: work.groups.clone(),
+            files: work.files.map(|shape| FileSet {
+                directory: files.unwrap_or_default().to_owned(),
+                count: shape.count,
+                bytes: shape.bytes,
+                cold: shape.cold,
+            }),
+        }
+    }
+
+    /// `echo/connections connections=64`: what a record and a random order know it by.
+    pub fn key(&self) -> String {
+        case_key(self.scenario, &self.case.values)
+    }
+
+    /// What may spoil every trial of this case.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.load.is_some() && self.division.subject == self.division.driver {
+            warnings.push(
+                "subject and driver share the only CPU: each measures the other as well".to_owned(),
+            );
+        }
+        warnings
+    }
+}
+
+pub fn case_key(scenario: &str, values: &[AxisValue]) -> String {
+    values
+        .iter()
+        .fold(scenario.to_owned(), |key, value| format!("{key} {}={}", value.axis, value.value))
+}

@@ -1,0 +1,385 @@
+//! Conducts a run: case after case, and within a case all subjects in turn, trial by trial.
+//!
+//! Interleaving is what makes trials comparable: whatever the machine does meanwhile, it does
+//! to all of them. Memory does not grow with the number of cells: a case's records are let go
+//! of when its table is written.
+
+use std::io::{IsTerminal, Stdout, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use quadrant_reports::paint::Style;
+use quadrant_reports::record::{Record, SCHEMA, Status};
+use quadrant_reports::report::Reporter;
+use quadrant_reports::tally::Tally;
+
+use super::cells::{Circumstances, PlannedCase};
+use super::options::RunOptions;
+use super::record::{Verdict, record};
+use super::results::{self, Earlier, Results, ResumableOptions, RunFile, SubjectVersion};
+use super::shuffle::Chance;
+use crate::adapters::subject::{State, Subject};
+use crate::color::Color;
+use crate::failure::Failure;
+use crate::fixtures::FixtureStore;
+use crate::machine::{affinity, clock, identity::Identity, limits, orphans};
+use crate::progress::Progress;
+use crate::selection::Selected;
+use crate::trial::{self, Ended};
+use crate::{house, interrupt};
+
+/// What starting, ending and watching a trial adds to its time; for the estimate only.
+const TRIAL_OVERHEAD: Duration = Duration::from_millis(40);
+
+/// Runs what was asked for and answers with the exit code.
+pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
+    interrupt::listen();
+    limits::raise();
+    orphans::adopt();
+    let resumed = match &options.resume {
+        Some(folder) => Some((folder.clone(), results::read_run(folder)?)),
+        None => None,
+    };
+    if let Some((_, run)) = &resumed {
+        run.options.apply(&mut options);
+    }
+    // Specs first: whoever made a mistake there should not wait for a build.
+    let scenarios = options.scenarios.load()?;
+    if let Some((folder, run)) = &resumed
+        && run.specs != results::digests(&scenarios)
+    {
+        let folder = folder.display();
+        return Err(Failure::usage(format!(
+            "the scenarios have changed since the run in {folder} was begun: its records and new \
+             ones would not belong together. Begin a new run"
+        )));
+    }
+    let progress = Progress::new();
+    let subjects = options.subjects.find(options.limits(), &progress)?;
+    if interrupt::requested() {
+        progress.end();
+        return Ok(130);
+    }
+    if subjects.is_empty() {
+        progress.end();
+        eprintln!("no subject matches; `quadrant list subjects` shows what there is");
+        return Ok(4);
+    }
+    Conductor::new(options, scenarios, subjects, resumed, progress, color)?.conduct()
+}
+
+struct Conductor {
+    options: RunOptions,
+    scenarios: Vec<Selected>,
+    subjects: Vec<Subject>,
+    circumstances: Circumstances,
+    run_id: String,
+    results: Results,
+    earlier: Earlier,
+    fixtures: FixtureStore,
+    reporter: Option<Reporter<Stdout>>,
+    progress: Progress,
+    executable: PathBuf,
+    /// Trials done, of all there are to do.
+    done: u64,
+    planned: u64,
+}
+
+impl Conductor {
+    fn new(
+        options: RunOptions,
+        scenarios: Vec<Selected>,
+        subjects: Vec<Subject>,
+        resumed: Option<(PathBuf, RunFile)>,
+        progress: Progress,
+        color: Color,
+    ) -> Result<Self, Failure> {
+        let executable = std::env::current_exe()?;
+        let (run, results, earlier) = match resumed {
+            Some((folder, run)) => {
+                let results = Results::reopen(&folder)?;
+                (run, results, Earlier::read(&folder)?)
+            }
+            None => {
+                let run = describe_run(&options, &scenarios, &subjects);
+                let folder = options.out.clone().unwrap_or_else(|| default_folder(&run.run_id));
+                let results = Results::create(folder, &run)?;
+                (run, results, Earlier::none())
+            }
+        };
+        // The phases that this process sets are stamped by the clock that everybody uses.
+        run.clock.install();
+        let width = if std::io::stdout().is_terminal() { terminal_width() } else { usize::MAX };
+        let style = Style { color: color.wanted(&std::io::stdout()), width };
+        let reporter = Reporter::new(std::io::stdout(), options.format, style)?;
+        Ok(Self {
+            circumstances: Circumstances { seed: run.seed, clock: run.clock, cpus: run.cpus },
+            run_id: run.run_id,
+            results,
+            earlier,
+            fixtures: FixtureStore::new(std::env::temp_dir(), Some(executable.clone())),
+            reporter: Some(reporter),
+            executable,
+            options,
+            scenarios,
+            subjects,
+            progress,
+            done: 0,
+            planned: 0,
+        })
+    }
+
+    fn conduct(mut self) -> Result<u8, Failure> {
+        let began = Instant::now();
+        self.announce();
+        let scenarios = std::mem::take(&mut self.scenarios);
+        'all: for selected in &scenarios {
+            for &index in &selected.cases {
+                let case =
+                    PlannedCase::new(selected, index, &self.options.cells, &self.circumstances);
+                let records = self.run_case(&case)?;
+                let reporter = self.reporter.as_mut().expect("the reporter ends after the run");
+                self.progress.aside(|| reporter.case(&records)).map_err(unwritable_report)?;
+                if interrupt::requested() {
+                    break 'all;
+                }
+            }
+        }
+        self.finish(began)
+    }
+
+    /// All trials of one case. An interruption ends it early.
+    fn run_case(&mut self, case: &PlannedCase) -> Result<Vec<Record>, Failure> {
+        let key = case.key();
+        let mut records = self.earlier.take(&key);
+        let trials = self.options.cells.trial_count();
+        self.done +=
+            records.iter().filter(|record| record.status != Status::Unsupported).count() as u64;
+        self.progress.advance(records.len() as u64);
+
+        let subjects = std::mem::take(&mut self.subjects);
+        let mut runnable = Vec::new();
+        for subject in &subjects {
+            match self.without_running(case, subject) {
+                None => runnable.push(subject),
+                Some(verdict) if records.iter().all(|record| record.subject.id != subject.id) => {
+                    records.push(self.keep(case, subject, 0, Duration::ZERO, verdict)?);
+                }
+                Some(_) => {}
+            }
+        }
+        let files = match case.case.work.files {
+            Some(_) if runnable.is_empty() => None,
+            Some(shape) => Some(self.make_files(shape)?),
+            None => None,
+        };
+        'trials: for trial in 0..trials {
+            let mut order = runnable.clone();
+            let purpose = format!("{key} {trial}");
+            Chance::new(self.circumstances.seed, &purpose).shuffle(&mut order);
+            for subject in order {
+                let is_done =
+                    |record: &Record| record.subject.id == subject.id && record.trial == trial;
+                if records.iter().any(is_done) {
+                    continue;
+                }
+                if interrupt::requested() {
+                    break 'trials;
+                }
+                self.progress.say(format!("{key}  {}", subject.id));
+                let began = Instant::now();
+                let Some(verdict) = self.run_trial(case, subject, files.as_ref())? else {
+                    break 'trials;
+                };
+                records.push(self.keep(case, subject, trial, began.elapsed(), verdict)?);
+                self.done += 1;
+                self.progress.advance(1);
+            }
+        }
+        self.subjects = subjects;
+        Ok(records)
+    }
+
+    /// What is known of a cell before anything runs.
+    fn without_running(&self, case: &PlannedCase, subject: &Subject) -> Option<Verdict> {
+        if let State::Broken { reason } = &subject.state {
+            return Some(Verdict::without_figures(Status::Unmeasured, reason.clone()));
+        }
+        let reason = subject.unsupported(&case.plan(subject, None))?;
+        Some(Verdict::without_figures(Status::Unsupported, reason))
+    }
+
+    fn make_files(&mut self, shape: crate::spec::Files) -> Result<FilesInPlace, Failure> {
+        self.progress.say("making and verifying the files to read");
+        let set = self.fixtures.files(shape.count, shape.bytes).map_err(anyhow::Error::new)?;
+        Ok(FilesInPlace { directory: set.directory().display().to_string(), cold: shape.cold })
+    }
+
+    /// One trial; nothing when it was interrupted.
+    fn run_trial(
+        &mut self,
+        case: &PlannedCase,
+        subject: &Subject,
+        files: Option<&FilesInPlace>,
+    ) -> Result<Option<Verdict>, Failure> {
+        let State::Loadable { library, .. } = &subject.state else { return Ok(None) };
+        let mut warnings = Vec::new();
+        if let (Some(files), Some(shape)) = (files, case.case.work.files)
+            && files.cold
+        {
+            let set = self.fixtures.files(shape.count, shape.bytes).map_err(anyhow::Error::new)?;
+            warnings.extend(set.drop_from_cache().map_err(anyhow::Error::new)?.warning());
+        }
+        let plan = case.plan(subject, files.map(|files| files.directory.as_str()));
+        let ended = trial::run(&trial::Order {
+            executable: &self.executable,
+            library,
+            plan: &plan,
+            load: case.load,
+            cpus: &case.division,
+            warmup: case.warmup,
+            measure: case.measure,
+            limits: self.options.limits(),
+        });
+        let mut verdict = match ended {
+            Ended::Measured(measured) => Verdict::of(*measured),
+            Ended::Unmeasured { status, reason } => Verdict::without_figures(status, reason),
+            Ended::Interrupted => return Ok(None),
+        };
+        verdict.warnings.extend(warnings);
+        Ok(Some(verdict))
+    }
+
+    fn keep(
+        &mut self,
+        case: &PlannedCase,
+        subject: &Subject,
+        trial: u32,
+        took: Duration,
+        verdict: Verdict,
+    ) -> Result<Record, Failure> {
+        let took_ns = took.as_nanos() as u64;
+        let seed = self.circumstances.seed;
+        let record = record(&self.run_id, seed, case, subject, trial, took_ns, verdict);
+        self.results.append(&record)?;
+        Ok(record)
+    }
+
+    /// How much there is to do, before it is begun.
+    fn announce(&mut self) {
+        let trials = u64::from(self.options.cells.trial_count());
+        let (mut cases, mut time) = (0_u64, Duration::ZERO);
+        for selected in &self.scenarios {
+            for &index in &selected.cases {
+                let case =
+                    PlannedCase::new(selected, index, &self.options.cells, &self.circumstances);
+                let cells = self
+                    .subjects
+                    .iter()
+                    .filter(|subject| self.without_running(&case, subject).is_none())
+                    .count() as u64;
+                cases += 1;
+                self.planned += cells * trials;
+                let one = case.warmup + case.measure + TRIAL_OVERHEAD;
+                time += one * u32::try_from(cells * trials).unwrap_or(u32::MAX);
+            }
+        }
+        self.progress.trials(self.planned);
+        let subjects = self.subjects.len();
+        self.progress.warn(format!(
+            "{} and {}: {}, some {} s",
+            counted(cases, "case"),
+            counted(subjects as u64, "subject"),
+            counted(self.planned, "trial"),
+            time.as_secs().max(1)
+        ));
+    }
+
+    fn finish(mut self, began: Instant) -> Result<u8, Failure> {
+        self.progress.end();
+        self.fixtures.clear();
+        let reporter = self.reporter.take().expect("the reporter ends here");
+        let (mut output, tally) = reporter.finish().map_err(unwritable_report)?;
+        output.flush().map_err(unwritable_report)?;
+        let folder = self.results.folder().display();
+        if interrupt::requested() {
+            eprintln!(
+                "\nInterrupted after {} of {}; their records are in {folder}\n\
+                 Go on with: quadrant run --resume {folder}",
+                self.done,
+                counted(self.planned, "trial")
+            );
+            return Ok(130);
+        }
+        eprintln!(
+            "\n{} in {:.0} s, seed {}; records: {folder}",
+            counted(self.done, "trial"),
+            began.elapsed().as_secs_f64(),
+            self.circumstances.seed
+        );
+        Ok(exit_code(&tally))
+    }
+}
+
+struct FilesInPlace {
+    directory: String,
+    cold: bool,
+}
+
+fn exit_code(tally: &Tally) -> u8 {
+    if tally.ok == 0 && tally.exit_code() == 4 {
+        eprintln!("nothing was run: no subject can run any of the cases; the reasons stand above");
+    }
+    tally.exit_code()
+}
+
+fn unwritable_report(error: std::io::Error) -> Failure {
+    anyhow::Error::new(error).context("the report could not be written").into()
+}
+
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+fn describe_run(options: &RunOptions, scenarios: &[Selected], subjects: &[Subject]) -> RunFile {
+    let seed = options.seed.unwrap_or_else(fresh_seed);
+    let run_id = results::new_run_id(seed);
+    RunFile {
+        schema: SCHEMA,
+        seed,
+        began: run_id.clone(),
+        run_id,
+        quadrant_version: env!("CARGO_PKG_VERSION").to_owned(),
+        command_line: std::env::args().collect(),
+        options: ResumableOptions::of(options),
+        specs: results::digests(scenarios),
+        subjects: subjects
+            .iter()
+            .map(|subject| SubjectVersion {
+                id: subject.id.clone(),
+                version: subject.version.clone(),
+            })
+            .collect(),
+        clock: clock::choose(),
+        cpus: affinity::allowed(),
+        machine: Identity::look(),
+    }
+}
+
+/// Small enough to be typed again.
+fn fresh_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish() % 1_000_000
+}
+
+fn default_folder(run_id: &str) -> PathBuf {
+    match house::workspace() {
+        Some(folder) => folder.join("target").join("quadrant").join(run_id),
+        None => PathBuf::from("quadrant-results").join(run_id),
+    }
+}
+
+fn terminal_width() -> usize {
+    rustix::termios::tcgetwinsize(std::io::stdout())
+        .map_or(120, |size| if size.ws_col == 0 { 120 } else { usize::from(size.ws_col) })
+}

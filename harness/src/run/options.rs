@@ -1,0 +1,85 @@
+//! What `quadrant run` can be told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use quadrant_reports::report::Format;
+
+use crate::selection::{ScenarioOptions, SubjectOptions};
+use crate::trial::Limits;
+
+const QUICK_WARMUP: Duration = Duration::from_millis(50);
+const QUICK_MEASURE: Duration = Duration::from_millis(200);
+const TRIALS: u32 = 3;
+
+/// What decides about single cells, whatever they belong to.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CellOptions {
+    /// Trials of each cell [default: 3, with --quick 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub trials: Option<u32>,
+    /// One short trial of each cell: to see that it works, not to decide by
+    #[arg(long)]
+    pub quick: bool,
+    /// Worker threads of executors that can have several [default: the subject's CPUs, at least 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub workers: Option<u32>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct RunOptions {
+    #[command(flatten)]
+    pub scenarios: ScenarioOptions,
+    #[command(flatten)]
+    pub subjects: SubjectOptions,
+    #[command(flatten)]
+    pub cells: CellOptions,
+    /// Seed of the order of trials and of all that is drawn by chance
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Folder for the records [default: a new one in target/quadrant]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on with an interrupted run, with the options it had
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["specs", "out", "seed", "trials", "quick", "runtime", "exclude", "axis", "workers"])]
+    pub resume: Option<PathBuf>,
+    /// table, json, jsonl, csv or markdown
+    #[arg(long, default_value = "table", value_parser = str::parse::<Format>)]
+    pub format: Format,
+    /// Seconds a subject may take to become ready, and to end after its time
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = seconds)]
+    pub time_limit: f64,
+    /// MiB of memory a subject may use
+    #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(16..))]
+    pub memory_limit: u64,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("between 0.1 and 3600 seconds are possible".to_owned()),
+    }
+}
+
+impl RunOptions {
+    pub fn limits(&self) -> Limits {
+        Limits {
+            answer: Duration::from_secs_f64(self.time_limit),
+            rss_bytes: self.memory_limit << 20,
+            output_bytes: 16 << 20,
+        }
+    }
+}
+
+impl CellOptions {
+    pub fn trial_count(&self) -> u32 {
+        self.trials.unwrap_or(if self.quick { 1 } else { TRIALS })
+    }
+
+    /// Warm-up and measuring time, out of what the scenario gives.
+    pub fn times(&self, warmup_ns: u64, measure_ns: u64) -> (Duration, Duration) {
+        let times = (Duration::from_nanos(warmup_ns), Duration::from_nanos(measure_ns));
+        if self.quick { (times.0.min(QUICK_WARMUP), times.1.min(QUICK_MEASURE)) } else { times }
+    }
+}

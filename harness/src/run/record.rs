@@ -1,0 +1,201 @@
+//! Makes the record of a trial out of what the subject, the driver and the onlooker found.
+
+use std::collections::BTreeMap;
+
+use quadrant_reports::record::{
+    Concurrency, GroupMetrics, Latency, Metrics, Record, SCHEMA, Status,
+};
+use quadrant_suite::outcome::{Findings, GroupFindings};
+
+use super::cells::PlannedCase;
+use crate::adapters::subject::Subject;
+use crate::driver::order::Load;
+use crate::spec::Expected;
+use crate::trial::Measured;
+
+/// Above this share of its time the driver may be what is measured.
+const DRIVER_BUSY_MAX: f64 = 0.9;
+
+/// What one trial came to.
+pub struct Verdict {
+    pub status: Status,
+    pub reason: Option<String>,
+    pub metrics: Option<Metrics>,
+    pub warnings: Vec<String>,
+}
+
+impl Verdict {
+    pub fn without_figures(status: Status, reason: String) -> Self {
+        Self { status, reason: Some(reason), metrics: None, warnings: Vec::new() }
+    }
+
+    /// Figures, unless an answer was wrong or an operation failed: then there are none.
+    pub fn of(measured: Measured) -> Self {
+        if let Some(reason) = complaint(&measured.findings, measured.load.as_ref()) {
+            return Self::without_figures(Status::Failed, reason);
+        }
+        let warnings = measured.load.as_ref().map(load_warnings).unwrap_or_default();
+        let metrics = metrics(measured);
+        if metrics.ops == 0 {
+            let reason = "no operation came to its end within the measuring time; \
+                          give the scenario more (`time: {measure: …}`)";
+            return Self::without_figures(Status::Failed, reason.to_owned());
+        }
+        Self { status: Status::Ok, reason: None, metrics: Some(metrics), warnings }
+    }
+}
+
+pub fn record(
+    run_id: &str,
+    seed: u64,
+    case: &PlannedCase,
+    subject: &Subject,
+    trial: u32,
+    took_ns: u64,
+    mut verdict: Verdict,
+) -> Record {
+    verdict.warnings.extend(case.warnings());
+    let expectations = match &verdict.metrics {
+        Some(metrics) => case
+            .case
+            .expectations
+            .iter()
+            .filter(|expected| concerns(expected, subject))
+            .map(|expected| expected.expectation.check(metrics))
+            .collect(),
+        None => Vec::new(),
+    };
+    Record {
+        schema: SCHEMA,
+        run_id: run_id.to_owned(),
+        seed,
+        scenario: case.scenario.to_owned(),
+        question: case.question.to_owned(),
+        workload: case.case.work.summary.clone(),
+        case: case.case.values.clone(),
+        trial,
+        subject: subject.for_record(case.workers),
+        status: verdict.status,
+        reason: verdict.reason,
+        metrics: verdict.metrics,
+        warnings: verdict.warnings,
+        expectations,
+        took_ns,
+    }
+}
+
+fn concerns(expected: &Expected, subject: &Subject) -> bool {
+    expected.subjects.as_ref().is_none_or(|glob| {
+        // The scenario was checked when it was loaded, its globs included.
+        crate::adapters::subject::Filter::new(std::slice::from_ref(glob), &[])
+            .is_ok_and(|filter| filter.selects(subject))
+    })
+}
+
+/// Why the figures cannot be believed, in the order of how bad it is.
+fn complaint(findings: &Findings, load: Option<&Load>) -> Option<String> {
+    let first = |text: Option<&String>| {
+        text.map_or_else(String::new, |text| format!("; the first: {text}"))
+    };
+    let wrong_outside = load.map_or(0, |load| load.wrong_answers);
+    let wrong = findings.wrong_answers + wrong_outside;
+    let load_error = load.and_then(|load| load.first_error.as_ref());
+    let any_error = findings.first_error.as_ref().or(load_error);
+    if wrong > 0 {
+        let text = if wrong_outside > 0 { load_error } else { findings.first_error.as_ref() };
+        return Some(format!("{} given{}", counted(wrong, "wrong answer"), first(text)));
+    }
+    if findings.panics > 0 {
+        let text = findings.first_error.as_ref();
+        return Some(format!("{} panicked{}", counted(findings.panics, "task"), first(text)));
+    }
+    let errors = findings.errors + load.map_or(0, |load| load.errors);
+    (errors > 0).then(|| format!("{}{}", counted(errors, "error"), first(any_error)))
+}
+
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+fn load_warnings(load: &Load) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let busy = load.busy_ns as f64 / load.window_ns.max(1) as f64;
+    if busy > DRIVER_BUSY_MAX {
+        warnings.push(format!(
+            "the load driver was busy {:.0} % of the time: throughput may be limited by it",
+            (busy * 100.0).min(100.0)
+        ));
+    }
+    if load.connections_served < load.connections {
+        warnings.push(format!(
+            "only {} of {} connections were answered within the window",
+            load.connections_served, load.connections
+        ));
+    }
+    if let Some(asked) = load.asked_per_sec
+        && load.achieved_per_sec * 100 < asked * 98
+    {
+        warnings.push(format!(
+            "{} of {asked} requests/s asked for were achieved",
+            load.achieved_per_sec
+        ));
+    }
+    warnings
+}
+
+fn metrics(measured: Measured) -> Metrics {
+    let Measured { findings, load, window_ns, observation, stalls, loops, rss } = measured;
+    let elapsed_ns = findings.finished_after_ns.unwrap_or(window_ns).max(1);
+    let mut groups: Vec<GroupMetrics> =
+        findings.groups.into_iter().map(|group| group_metrics(group, elapsed_ns)).collect();
+    let primary = match load {
+        Some(load) => GroupMetrics {
+            name: "request".to_owned(),
+            ops: load.requests,
+            ops_per_sec: per_second(load.requests, elapsed_ns),
+            latency_ns: Latency::from(load.latency),
+            concurrency: concurrency(load.in_flight_peak, load.in_flight_mean_milli),
+        },
+        None if groups.is_empty() => group_metrics(GroupFindings::default(), elapsed_ns),
+        None => groups.remove(0),
+    };
+    Metrics {
+        operation: primary.name,
+        ops: primary.ops,
+        errors: findings.errors,
+        elapsed_ns,
+        ops_per_sec: primary.ops_per_sec,
+        latency_ns: primary.latency_ns,
+        concurrency: primary.concurrency,
+        steps: findings
+            .rows
+            .into_iter()
+            .filter(|row| !row.latency.is_empty())
+            .map(|row| (row.name, Latency::from(row.latency)))
+            .collect::<BTreeMap<_, _>>(),
+        groups,
+        threads: observation.threads(loops),
+        stalls,
+        cpu_ns: observation.cpu_ns(),
+        context_switches: observation.context_switches(),
+        rss_bytes: rss,
+    }
+}
+
+fn group_metrics(group: GroupFindings, elapsed_ns: u64) -> GroupMetrics {
+    GroupMetrics {
+        name: group.name,
+        ops: group.ops,
+        ops_per_sec: per_second(group.ops, elapsed_ns),
+        latency_ns: Latency::from(group.latency),
+        concurrency: concurrency(group.in_flight_peak, group.in_flight_mean_milli),
+    }
+}
+
+fn per_second(ops: u64, elapsed_ns: u64) -> f64 {
+    ops as f64 * 1e9 / elapsed_ns as f64
+}
+
+fn concurrency(peak: u64, mean_milli: u64) -> Concurrency {
+    Concurrency { peak, mean: mean_milli as f64 / 1_000.0 }
+}

@@ -1,0 +1,238 @@
+//! Which scenarios, cases and subjects a command is about: the options that all commands share.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::adapters::subject::{self, Filter, Source, Subject};
+use crate::failure::Failure;
+use crate::house;
+use crate::progress::Progress;
+use crate::spec::{self, Scenario};
+use crate::trial::Limits;
+
+/// Without a spec, these are run.
+const TOUR: &str = "tour";
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct SubjectOptions {
+    /// Only these subjects: a glob over runtime/executor/backend; `tokio` means `tokio/**`
+    #[arg(short, long = "runtime", value_name = "GLOB")]
+    pub runtime: Vec<String>,
+    /// Not these subjects
+    #[arg(short = 'x', long = "exclude", value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// Use the adapter libraries in this folder and build none
+    #[arg(long, value_name = "DIR")]
+    pub adapters: Option<PathBuf>,
+    /// Use the adapters as they were built last
+    #[arg(long)]
+    pub no_build: bool,
+    /// Show the adapters that misbehave for the sake of tests, too
+    #[arg(long, hide = true)]
+    pub with_test_adapters: bool,
+}
+
+impl SubjectOptions {
+    /// The selected subjects, broken ones included.
+    pub fn find(&self, limits: Limits, progress: &Progress) -> Result<Vec<Subject>, Failure> {
+        let filter = Filter::new(&self.runtime, &self.exclude)
+            .map_err(|error| Failure::usage(format!("{error:#}")))?;
+        let executable = std::env::current_exe()?;
+        let source = self.source(&executable)?;
+        let all = subject::discover(&source, &filter, &executable, limits, progress)?;
+        Ok(all.into_iter().filter(|subject| filter.selects(subject)).collect())
+    }
+
+    fn source(&self, executable: &Path) -> Result<Source, Failure> {
+        if let Some(folder) = &self.adapters {
+            return Ok(Source::Folder(folder.clone()));
+        }
+        let beside = house::adapters_beside(executable).map(Source::Folder);
+        let workspace = house::workspace().map(|folder| Source::Workspace {
+            folder,
+            build: !self.no_build,
+            with_test_adapters: self.with_test_adapters,
+        });
+        beside.or(workspace).ok_or_else(|| {
+            Failure::usage(
+                "there are no adapters here: run this inside the Quadrant workspace, or name a \
+                 folder of built adapters with --adapters",
+            )
+        })
+    }
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct ScenarioOptions {
+    /// Scenario files, folders of them, or names below specs/ such as `echo/connections`
+    #[arg(value_name = "SPEC")]
+    pub specs: Vec<String>,
+    /// Only cases with these values
+    #[arg(long = "axis", value_name = "NAME=VALUE,…")]
+    pub axis: Vec<String>,
+}
+
+/// A scenario and the numbers of its selected cases.
+pub struct Selected {
+    /// Its path below `specs/`, or its own name.
+    pub name: String,
+    pub scenario: Scenario,
+    pub cases: Vec<usize>,
+}
+
+impl ScenarioOptions {
+    pub fn load(&self) -> Result<Vec<Selected>, Failure> {
+        let mut scenarios = Vec::new();
+        for path in self.files()? {
+            let scenario = spec::load(&path).map_err(|error| Failure::usage(error.to_string()))?;
+            let name = shown_name(&path, &scenario);
+            let cases = (0..scenario.case_count()).collect();
+            scenarios.push(Selected { name, scenario, cases });
+        }
+        for filter in &self.axis {
+            keep_cases(&mut scenarios, filter)?;
+        }
+        Ok(scenarios)
+    }
+
+    /// The files that the command line means, each once.
+    pub fn files(&self) -> Result<Vec<PathBuf>, Failure> {
+        let tour = [TOUR.to_owned()];
+        let specs = if self.specs.is_empty() { &tour[..] } else { &self.specs };
+        let mut files = Vec::new();
+        for spec in specs {
+            for file in find(spec)? {
+                if !files.contains(&file) {
+                    files.push(file);
+                }
+            }
+        }
+        Ok(files)
+    }
+}
+
+/// A file, the files below a folder, or either of them below `specs/`.
+fn find(spec: &str) -> Result<Vec<PathBuf>, Failure> {
+    let given = PathBuf::from(spec);
+    let below_specs = house::specs().map(|folder| folder.join(spec));
+    let candidates = [Some(given), below_specs.clone(), below_specs.map(with_yaml)];
+    let found = candidates.into_iter().flatten().find(|path| path.exists());
+    let Some(path) = found else {
+        return Err(Failure::usage(unknown_spec(spec)));
+    };
+    if !path.is_dir() {
+        return Ok(vec![path]);
+    }
+    let files = yaml_files(&path)?;
+    if files.is_empty() {
+        return Err(Failure::usage(format!("there is no scenario (*.yaml) in {}", path.display())));
+    }
+    Ok(files)
+}
+
+fn with_yaml(mut path: PathBuf) -> PathBuf {
+    path.as_mut_os_string().push(".yaml");
+    path
+}
+
+/// All scenarios below a folder, in a fixed order.
+pub fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let unreadable =
+        |error| Failure::usage(format!("{} cannot be read: {error}", folder.display()));
+    let mut entries = std::fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>())
+        .map_err(unreadable)?;
+    entries.sort();
+    let mut files = Vec::new();
+    for path in entries {
+        if path.is_dir() {
+            files.extend(yaml_files(&path)?);
+        } else if path.extension().is_some_and(|ext| ext == "yaml" || ext == "yml") {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+fn unknown_spec(spec: &str) -> String {
+    let names: Vec<String> = house::specs()
+        .and_then(|folder| {
+            let files = yaml_files(&folder).ok()?;
+            Some(files.iter().filter_map(|file| below(file, &folder)).collect())
+        })
+        .unwrap_or_default();
+    let nearest = nearest(spec, names.iter().map(String::as_str));
+    match nearest {
+        Some(name) => format!("there is no scenario `{spec}`; did you mean `{name}`?"),
+        None => format!("there is no scenario `{spec}`; `quadrant list specs` shows what there is"),
+    }
+}
+
+fn below(file: &Path, folder: &Path) -> Option<String> {
+    Some(file.strip_prefix(folder).ok()?.with_extension("").to_string_lossy().into_owned())
+}
+
+fn shown_name(path: &Path, scenario: &Scenario) -> String {
+    let absolute = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    house::specs()
+        .and_then(|folder| below(&absolute, &folder.canonicalize().ok()?))
+        .unwrap_or_else(|| scenario.name.clone())
+}
+
+/// Keeps the cases whose axis has one of the values; scenarios without that axis stay whole.
+fn keep_cases(scenarios: &mut [Selected], filter: &str) -> Result<(), Failure> {
+    let Some((axis, values)) = filter.split_once('=') else {
+        return Err(Failure::usage(format!("--axis {filter}: write it as NAME=VALUE,VALUE")));
+    };
+    let wanted: Vec<&str> = values.split(',').map(str::trim).collect();
+    let mut known_axes = BTreeSet::new();
+    let mut known_values = BTreeSet::new();
+    for Selected { scenario, .. } in scenarios.iter() {
+        known_axes.extend(scenario.axes().iter().map(|axis| axis.name.clone()));
+        let of_it = scenario.axes().iter().filter(|known| known.name == axis);
+        known_values.extend(of_it.flat_map(|axis| axis.values.iter().cloned()));
+    }
+    if !known_axes.contains(axis) {
+        return Err(Failure::usage(unknown("axis", axis, &known_axes)));
+    }
+    if let Some(value) = wanted.iter().find(|value| !known_values.contains(**value)) {
+        return Err(Failure::usage(unknown(
+            &format!("value of axis `{axis}`"),
+            value,
+            &known_values,
+        )));
+    }
+    for Selected { scenario, cases, .. } in scenarios {
+        cases.retain(|case| {
+            let values = scenario.case(*case).values;
+            let value = values.iter().find(|value| value.axis == axis);
+            value.is_none_or(|value| wanted.contains(&&*value.value))
+        });
+    }
+    Ok(())
+}
+
+fn unknown(what: &str, name: &str, known: &BTreeSet<String>) -> String {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    if known.is_empty() {
+        return format!("there is no {what} `{name}`: these scenarios have none");
+    }
+    format!("there is no {what} `{name}`; there is {}", known.join(", "))
+}
+
+/// The name that was probably meant.
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|candidate| {
+            // `connections` may well mean `echo/connections`.
+            let last = candidate.rsplit('/').next().unwrap_or(candidate);
+            let similarity =
+                strsim::jaro_winkler(name, candidate).max(strsim::jaro_winkler(name, last));
+            (similarity, candidate)
+        })
+        .filter(|(similarity, _)| *similarity > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,49 @@
+//! How many tasks a program and its children can have alive at once.
+//!
+//! Never overflows: what is beyond counting is simply too many.
+
+use quadrant_suite::plan::{Action, Program};
+
+/// All tasks below one that runs `program`, itself included.
+pub(super) fn tasks(programs: &[Program], program: usize) -> u64 {
+    peak(programs, program, |_| 1, 1)
+}
+
+/// Only those that read files.
+pub(super) fn readers(programs: &[Program], program: usize) -> u64 {
+    let reads = |program: &Program| {
+        let read = |action: &Action| matches!(action, Action::ReadFile { .. });
+        u64::from(program.iter().any(|step| read(&step.action)))
+    };
+    peak(programs, program, reads, 0)
+}
+
+/// Every program has one place in the tree of programs, so this visits each once.
+fn peak(
+    programs: &[Program],
+    program: usize,
+    weight: impl Fn(&Program) -> u64 + Copy,
+    partner: u64,
+) -> u64 {
+    let below = |program: usize| peak(programs, program, weight, partner);
+    let (mut spawned, mut most) = (0_u64, 0_u64);
+    for step in &programs[program] {
+        let now = match &step.action {
+            Action::Spawn { program, count } => {
+                spawned = spawned.saturating_add(below(*program).saturating_mul((*count).into()));
+                0
+            }
+            Action::Join => {
+                spawned = 0;
+                0
+            }
+            Action::Gather { programs } => {
+                programs.iter().fold(0_u64, |sum, branch| sum.saturating_add(below(*branch)))
+            }
+            Action::PingPong { .. } => partner,
+            _ => 0,
+        };
+        most = most.max(spawned.saturating_add(now));
+    }
+    most.saturating_add(weight(&programs[program]))
+}

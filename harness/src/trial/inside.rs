@@ -1,0 +1,86 @@
+//! The inside of a trial: what the hidden subcommands do in the child process.
+//!
+//! It loads exactly one adapter, runs exactly one plan and hands in exactly one outcome. It
+//! never measures anything itself.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{FromRawFd, RawFd};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::adapters::library::AdapterLibrary;
+use crate::board_memory::BoardMemory;
+use crate::machine::{affinity, lifeline};
+
+/// Before the reason on the pipe when there was nothing to run.
+pub const NOT_LOADED: &str = "not loaded: ";
+
+/// Where outcomes and descriptions go: a pipe of their own, so that whatever an adapter prints
+/// cannot be mistaken for one.
+static ANSWER: OnceLock<File> = OnceLock::new();
+
+#[derive(Debug, Args)]
+pub struct InsideArguments {
+    library: PathBuf,
+    /// Descriptor that takes the answer.
+    #[arg(long)]
+    answer: RawFd,
+    /// Descriptor of the board.
+    #[arg(long)]
+    board: Option<RawFd>,
+    /// CPUs to stay on.
+    #[arg(long, value_delimiter = ',')]
+    cpus: Vec<usize>,
+    /// Process to die with.
+    #[arg(long)]
+    parent: u32,
+}
+
+/// `__describe`: hands in what the adapter says about itself.
+pub fn describe(arguments: &InsideArguments) -> Result<()> {
+    begin(arguments)?;
+    match AdapterLibrary::load(&arguments.library) {
+        Ok(adapter) => answer(adapter.describe().unwrap_or_default().as_bytes()),
+        Err(error) => answer(format!("{NOT_LOADED}{error}").as_bytes()),
+    }
+    Ok(())
+}
+
+/// `__trial`: runs the plan that comes on standard input.
+pub fn run(arguments: &InsideArguments) -> Result<()> {
+    begin(arguments)?;
+    let board = arguments.board.context("--board is missing")?;
+    let board = BoardMemory::from_inherited(board).context("the board cannot be reached")?;
+    let mut plan = String::new();
+    std::io::stdin().read_to_string(&mut plan).context("the plan cannot be read")?;
+    match AdapterLibrary::load(&arguments.library) {
+        Ok(adapter) => adapter.run(&plan, board, answer),
+        Err(error) => answer(format!("{NOT_LOADED}{error}").as_bytes()),
+    }
+    Ok(())
+}
+
+fn begin(arguments: &InsideArguments) -> Result<()> {
+    lifeline::die_with(arguments.parent)?;
+    if !arguments.cpus.is_empty() {
+        affinity::stay_on(&arguments.cpus).context("the CPUs could not be chosen")?;
+    }
+    // SAFETY: the parent opened this descriptor for this process alone, which takes it here
+    // and nowhere else.
+    #[allow(unsafe_code)]
+    let pipe = unsafe { File::from_raw_fd(arguments.answer) };
+    ANSWER.set(pipe).expect("a child begins once");
+    Ok(())
+}
+
+/// One line on the answer pipe; the parent takes the first it gets.
+fn answer(text: &[u8]) {
+    let Some(mut pipe) = ANSWER.get() else { return };
+    let line = [text, b"\n"].concat();
+    // When the parent is gone there is nobody to tell.
+    let _ = pipe.write_all(&line);
+}

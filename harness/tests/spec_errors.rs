@@ -1,0 +1,356 @@
+//! What authors of scenarios are told, mistake by mistake: place, sentence, snippet, advice.
+
+use std::fmt::Write as _;
+
+use quadrant::spec;
+
+/// A sound scenario's beginning; what is tested follows it.
+const HEAD: &str = "name: x\nquestion: What if?\n";
+
+fn snapshot(name: &str, text: &str) {
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false, snapshot_path => "snapshots/spec_errors" }, {
+        insta::assert_snapshot!(name, text);
+    });
+}
+
+/// The messages of a list of wrong scenarios, each under its title.
+fn told(mistakes: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    for (title, rest) in mistakes {
+        let error = spec::parse("x.yaml", &format!("{HEAD}{rest}"))
+            .err()
+            .unwrap_or_else(|| panic!("{title}: was taken"));
+        let _ = writeln!(text, "--- {title}\n{error}\n");
+    }
+    text
+}
+
+fn task(steps: &str) -> String {
+    format!("tasks:\n  - name: t\n    steps: {steps}\n")
+}
+
+/// One list of steps of a task for each title.
+fn told_of_tasks(mistakes: &[(&str, &str)]) -> String {
+    let whole: Vec<(&str, String)> =
+        mistakes.iter().map(|(title, steps)| (*title, task(steps))).collect();
+    let whole: Vec<(&str, &str)> = whole.iter().map(|(t, s)| (*t, s.as_str())).collect();
+    told(&whole)
+}
+
+fn told_of_servers(mistakes: &[(&str, &str)]) -> String {
+    let server = |steps: &str| {
+        format!("server: {{ steps: {steps} }}\nload: {{ connections: 1, send: 1B }}\n")
+    };
+    let whole: Vec<(&str, String)> =
+        mistakes.iter().map(|(title, steps)| (*title, server(steps))).collect();
+    let whole: Vec<(&str, &str)> = whole.iter().map(|(t, s)| (*t, s.as_str())).collect();
+    told(&whole)
+}
+
+#[test]
+fn shape() {
+    snapshot(
+        "shape",
+        &told(&[
+            ("unknown key", "taks: []\n"),
+            ("unknown key that is near to nothing", "workload: []\n"),
+            ("unknown key inside", "load: { conections: 5 }\n"),
+            ("doubled key", "name: y\n"),
+            ("doubled key inside", "load:\n  send: 1B\n  send: 2B\n"),
+            ("missing key", "load: { connections: 5 }\n"),
+            ("a value instead of a list", "tasks: 5\n"),
+            ("a value instead of a map", "load: 5\n"),
+            ("a list instead of a value", "load: { connections: [1, 2], send: 1B }\n"),
+            ("an empty value", "load: { connections: , send: 1B }\n"),
+            ("an optional key left empty", "load: { connections: 1, send: 1B, rate: }\n"),
+            ("empty axes", "axes:\n"),
+            ("empty tasks", "tasks:\n"),
+            ("empty time", "time:\ntasks: [{ name: t, steps: [yield] }]\n"),
+            ("empty expect", "expect:\ntasks: [{ name: t, steps: [yield] }]\n"),
+            (
+                "empty step",
+                "tasks: [{ name: t, steps: [yield, ] }, ]\nserver:\n  steps:\n    - recv\n    -\n",
+            ),
+            ("no YAML", "tasks: [\n"),
+            ("a tab", "load:\n\tconnections: 5\n"),
+            ("a second document", "---\nname: y\n"),
+            ("a merge key", "<<: { a: 1 }\n"),
+            ("an unknown tag", "stall: !ms 5\n"),
+            ("neither server nor tasks", ""),
+            ("a server without load", "server: { steps: [echo] }\n"),
+            ("a load without server", "load: { connections: 1, send: 1B }\n"),
+            (
+                "files that nobody reads",
+                "files: { count: 1, size: 1B }\ntasks:\n  - { name: t, steps: [yield] }\n",
+            ),
+            (
+                "tasks with every and repeat",
+                "tasks:\n  - { name: t, every: 1s, repeat: 2, steps: [yield] }\n",
+            ),
+            (
+                "two groups of one name",
+                "tasks:\n  - { name: t, steps: [yield] }\n  - { name: t, steps: [yield] }\n",
+            ),
+            ("a bad name", "tasks:\n  - { name: My Tasks, steps: [yield] }\n"),
+            ("a name that is taken", "tasks:\n  - { name: request, steps: [yield] }\n"),
+        ]),
+    );
+}
+
+#[test]
+fn heads() {
+    let mut text = String::new();
+    for wrong in [
+        "",
+        "- a\n",
+        "name: x\n",
+        "name: X y\nquestion: a?\n",
+        "name: x\nquestion: What it is.\n",
+        "name: x\nquestion: |\n  one\n  two?\n",
+    ] {
+        let error = spec::parse("x.yaml", wrong).unwrap_err();
+        let _ = writeln!(text, "{error}\n");
+    }
+    snapshot("heads", &text);
+}
+
+#[test]
+fn steps() {
+    snapshot(
+        "steps",
+        &told_of_tasks(&[
+            ("unknown step", "[slep]"),
+            ("unknown step with a value", "[{ slep: 10ms }]"),
+            ("a step near to nothing", "[write_file]"),
+            ("a step that lacks its value", "[sleep]"),
+            ("a step with an empty value", "[{ sleep: }]"),
+            ("a list instead of a value", "[{ sleep: [10ms] }]"),
+            ("a list instead of a map", "[{ yield: [x] }]"),
+            ("a forgotten dash", "[{ sleep: 1ms, cpu: 1ms }]"),
+            ("an unknown key of a step", "[{ sleep: { fro: 1ms } }]"),
+            ("a missing key of a step", "[{ sleep: { how: await } }]"),
+            ("no steps", "[]"),
+            ("no steps inside", "[{ repeat: { times: 2, steps: [] } }]"),
+            ("a list that is none", "[{ repeat: { times: 2, steps: yield } }]"),
+            ("an empty gather", "[{ gather: [] }]"),
+            ("recv in a task", "[recv]"),
+            ("echo in a spawned task", "[{ spawn: { count: 1, steps: [echo] } }, join]"),
+            ("send in a branch", "[{ gather: [send] }]"),
+            ("join of nothing", "[join]"),
+            ("join of what is joined", "[{ spawn: { count: 1, steps: [yield] } }, join, join]"),
+            ("spawn without join", "[{ spawn: { count: 1, steps: [yield] } }]"),
+            (
+                "spawn in repeat, join outside",
+                "[{ repeat: { times: 9, steps: [{ spawn: { count: 1, steps: [yield] } }] } }, join]",
+            ),
+            ("an impossible how", "[{ hash: { rounds: 1, how: polling } }]"),
+            ("forced", "[{ sleep: { for: 1ms, how: forced } }]"),
+            ("no how at all", "[{ sleep: { for: 1ms, how: bloking } }]"),
+            ("read_file without files", "[{ read_file: next }]"),
+            ("a doubled row", "[{ sleep: { for: 1ms, as: a } }, { cpu: { for: 1ms, as: a } }]"),
+            ("a bad row name", "[{ yield: { as: $x } }]"),
+            (
+                "nested too deeply",
+                &format!(
+                    "{}yield{}",
+                    "[{ sequence: ".repeat(9) + "[",
+                    "]".to_owned() + &" }]".repeat(9)
+                ),
+            ),
+        ]),
+    );
+}
+
+#[test]
+fn servers() {
+    snapshot(
+        "servers",
+        &told_of_servers(&[
+            ("no exchange", "[yield]"),
+            ("recv alone", "[recv]"),
+            ("send alone", "[send, yield]"),
+            ("the wrong way round", "[send, recv]"),
+            ("received twice", "[recv, recv, send]"),
+            ("answered twice", "[echo, send]"),
+            ("echoed twice", "[echo, echo]"),
+            ("in repeat", "[{ repeat: { times: 2, steps: [echo] } }]"),
+        ]),
+    );
+}
+
+#[test]
+fn quantities() {
+    snapshot(
+        "quantities",
+        &told_of_tasks(&[
+            ("no unit of time", "[{ sleep: 10 fortnights }]"),
+            ("a number without unit", "[{ sleep: 10 }]"),
+            ("negative", "[{ cpu: -5ms }]"),
+            ("zero", "[{ sleep: 0ms }]"),
+            ("too long", "[{ cpu: 11s }]"),
+            ("overflow", "[{ sleep: 99999999999999999999s }]"),
+            ("a fraction of a count", "[{ ping_pong: 1.5 }]"),
+            ("no number", "[{ hash: .nan }]"),
+            ("too many rounds", "[{ hash: 20000000 }]"),
+        ]),
+    );
+    snapshot(
+        "quantities_elsewhere",
+        &told(&[
+            (
+                "too many connections",
+                "server: { steps: [echo] }\nload: { connections: 1000000000, send: 64B }\n",
+            ),
+            ("no connections", "server: { steps: [echo] }\nload: { connections: 0, send: 64B }\n"),
+            (
+                "a size of 1,000s",
+                "server: { steps: [echo] }\nload: { connections: 1, send: 64KB }\n",
+            ),
+            (
+                "too much in flight",
+                "server: { steps: [echo] }\nload: { connections: 10000, send: 16MiB }\n",
+            ),
+            (
+                "a rate without unit",
+                "server: { steps: [echo] }\nload: { connections: 1, send: 1B, rate: 2000 }\n",
+            ),
+            (
+                "too many tasks",
+                "tasks:\n  - name: t\n    count: 100000\n    steps: [{ spawn: { count: 100000, steps: [yield] } }, join]\n",
+            ),
+            (
+                "too short a measurement",
+                "time: { measure: 1ms }\ntasks: [{ name: t, steps: [yield] }]\n",
+            ),
+            (
+                "too much of files",
+                "files: { count: 100000, size: 1GiB }\ntasks: [{ name: t, steps: [read_file] }]\n",
+            ),
+            (
+                "too many readers",
+                "files: { count: 1, size: 1GiB }\ntasks: [{ name: t, count: 5, steps: [read_file] }]\n",
+            ),
+            (
+                "no such file",
+                "files: { count: 10, size: 1B }\ntasks: [{ name: t, steps: [{ read_file: 10 }] }]\n",
+            ),
+            (
+                "no such choice",
+                "files: { count: 10, size: 1B }\ntasks: [{ name: t, steps: [{ read_file: randm }] }]\n",
+            ),
+            (
+                "no such cache",
+                "files: { count: 10, size: 1B, cache: warm }\ntasks: [{ name: t, steps: [read_file] }]\n",
+            ),
+            (
+                "too many different hashes",
+                "tasks: [{ name: t, steps: [{ hash: 9999999 }, { hash: 9999998 }, { hash: 9999997 }] }]\n",
+            ),
+        ]),
+    );
+}
+
+#[test]
+fn axes() {
+    let used = "tasks: [{ name: t, steps: [{ sleep: { for: $pause, how: $how } }] }]\n";
+    let with = |axes: &str| format!("axes: {axes}\n{used}");
+    let many = format!("{{ how: [await], pause: [{}] }}", "1s, ".repeat(65));
+    let values: Vec<String> = (1..=64).map(|n| format!("{n}ms")).collect();
+    let values = values.join(", ");
+    let cube = format!("{{ pause: [{values}], b: [{values}], c: [{values}] }}");
+    let nine: Vec<String> = (0..9).map(|n| format!("a{n}: [1]")).collect();
+    let nine = format!("{{ {} }}", nine.join(", "));
+    snapshot(
+        "axes",
+        &told(&[
+            ("undefined", &with("{ pauses: [1ms], how: [await] }")),
+            ("undefined, and there is none", &with("{}")),
+            ("never used", &with("{ pause: [1ms], how: [await], files: [1, 2] }")),
+            ("doubled", &with("{ pause: [1ms], pause: [2ms] }")),
+            ("empty", &with("{ pause: [], how: [await] }")),
+            ("no list", &with("{ pause: 5ms, how: [await] }")),
+            ("a repeated value", &with("{ pause: [1ms, 2ms, 1ms], how: [await] }")),
+            ("a value that does not fit", &with("{ pause: [1ms, 10fortnights], how: [await] }")),
+            ("a value out of range", &with("{ pause: [1ms, 61s], how: [await] }")),
+            ("a how that does not fit", &with("{ pause: [1ms], how: [await, forced] }")),
+            ("bad characters in a value", &with("{ pause: [1 ms], how: [await] }")),
+            ("a bad name", &with("{ Pause: [1ms], how: [await] }")),
+            ("too many values", &with(&many)),
+            ("too many cases", &with(&cube)),
+            ("too many axes", &with(&nine)),
+        ]),
+    );
+}
+
+#[test]
+fn choices() {
+    let with = |choose: &str| {
+        format!(
+            "axes: {{ order: [first, second] }}\n{}",
+            task(&format!("[{{ choose: {choose} }}]"))
+        )
+    };
+    snapshot(
+        "choices",
+        &told(&[
+            ("by is missing", &with("{ first: [yield], second: [yield] }")),
+            ("by is no axis", &with("{ by: order, first: [yield], second: [yield] }")),
+            ("by is an unknown axis", &with("{ by: $ordre, first: [yield], second: [yield] }")),
+            ("a value is missing", &with("{ by: $order, first: [yield] }")),
+            ("a value too many", &with("{ by: $order, first: [yield], second: [], secnd: [] }")),
+            ("a value twice", &with("{ by: $order, first: [yield], first: [], second: [] }")),
+            ("nothing left to do", &with("{ by: $order, first: [yield], second: [] }")),
+        ]),
+    );
+}
+
+#[test]
+fn expectations() {
+    let with = |expect: &str| {
+        format!(
+            "axes: {{ how: [blocking, offload] }}\n{}expect:\n  - {expect}\n",
+            task("[{ hash: { rounds: 10, how: $how, as: work } }]")
+        )
+    };
+    snapshot(
+        "expectations",
+        &told(&[
+            ("unknown figure", &with("stalls.cuont: 0")),
+            ("unknown figure of a step", &with("steps.work.p98: 0")),
+            ("unknown step", &with("steps.wrk.p99: 5ms")),
+            ("unknown group", &with("groups.x.ops: 5")),
+            ("the first group", &with("groups.t.ops: 5")),
+            ("no number", &with("stalls.count: few")),
+            ("a comparison of nothing", &with("stalls.count: \"<=\"")),
+            ("no duration", &with("latency.p99: 5")),
+            ("an unquoted sign", &with("stalls.count: >= 5")),
+            ("nothing expected", &with("when: { how: offload }")),
+            ("a map of wanted values", &with("{ when: { how: { a: b } }, errors: 0 }")),
+            ("a list of amounts", &with("{ errors: [0] }")),
+            ("unknown axis", &with("{ when: { hwo: offload }, errors: 0 }")),
+            ("unknown value", &with("{ when: { how: ofload }, errors: 0 }")),
+            ("a bad pattern", &with("{ subjects: \"tokio/[\", errors: 0 }")),
+            ("a doubled figure", &with("{ errors: 0, errors: 1 }")),
+        ]),
+    );
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    let folder = std::env::temp_dir().join(format!("quadrant-spec-errors-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let message = |name: &str, bytes: &[u8]| {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        spec::load(&path).unwrap_err().message().to_owned()
+    };
+    assert_eq!(message("latin1.yaml", b"name: \xE9\n"), "is not written in UTF-8");
+    assert_eq!(
+        message("long.yaml", "é".repeat(1 << 18).as_bytes()),
+        "is too long; a scenario can have 256 KiB"
+    );
+    let missing = spec::load(&folder.join("missing.yaml")).unwrap_err();
+    assert!(missing.to_string().contains("missing.yaml: cannot be read: "), "{missing}");
+    assert_eq!(missing.position(), None);
+    std::fs::remove_dir_all(&folder).unwrap();
+}

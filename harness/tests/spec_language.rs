@@ -1,0 +1,363 @@
+//! What scenarios become: cases in order, programs that are well-formed, and never a panic.
+
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+use quadrant::spec::{self, Case, Scenario};
+use quadrant_reports::expectation::Comparison;
+use quadrant_suite::hash;
+use quadrant_suite::plan::{Action, FileChoice, How, Pace, Program};
+
+fn sound(text: &str) -> Scenario {
+    spec::parse("x.yaml", text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// The only case of a scenario with one task.
+fn task(steps: &str) -> Case {
+    let files = if steps.contains("read_file") {
+        "files: { count: 3, size: 4KiB, cache: cold }\n"
+    } else {
+        ""
+    };
+    sound(&format!("name: x\nquestion: q?\n{files}tasks: [{{ name: t, steps: {steps} }}]\n"))
+        .case(0)
+}
+
+fn actions(case: &Case) -> Vec<Action> {
+    let program = &case.work.programs[case.work.groups[0].program];
+    program.iter().map(|step| step.action.clone()).collect()
+}
+
+/// The YAML blocks of the page that teaches the language.
+fn taught() -> Vec<String> {
+    let page = include_str!("../../specs/README.md");
+    let blocks = page.split("```yaml\n").skip(1);
+    blocks.map(|block| block.split("```").next().unwrap_or(block).to_owned()).collect()
+}
+
+#[test]
+fn everything_taught_is_sound() {
+    let taught = taught();
+    assert!(taught.len() >= 5, "{}", taught.len());
+    let mut names = HashSet::new();
+    for text in taught {
+        assert!(names.insert(sound(&text).name));
+    }
+}
+
+#[test]
+fn every_step_becomes_its_action() {
+    use How::*;
+    let ns = 10_000_000;
+    for (steps, expected) in [
+        ("[{ sleep: 10ms }]", Action::Sleep { ns, how: Await }),
+        ("[{ sleep: { for: 10ms, how: offload } }]", Action::Sleep { ns, how: Offload }),
+        ("[{ cpu: 10ms }]", Action::Cpu { ns, how: Blocking }),
+        ("[{ hash: 7 }]", Action::Hash { rounds: 7, expected: hash::chain(7), how: Blocking }),
+        ("[read_file]", Action::ReadFile { file: FileChoice::Next, how: Await }),
+        ("[{ read_file: random }]", Action::ReadFile { file: FileChoice::Random, how: Await }),
+        ("[{ read_file: 2 }]", Action::ReadFile { file: FileChoice::Index(2), how: Await }),
+        (
+            "[{ read_file: { how: blocking } }]",
+            Action::ReadFile { file: FileChoice::Next, how: Blocking },
+        ),
+        ("[yield]", Action::Yield),
+        ("[{ yield: {} }]", Action::Yield),
+        ("[{ ping_pong: 100 }]", Action::PingPong { rounds: 100 }),
+        ("[{ gather: [yield, [yield, yield]] }]", Action::Gather { programs: vec![1, 2] }),
+    ] {
+        assert_eq!(actions(&task(steps)), [expected], "{steps}");
+    }
+    assert_eq!(
+        actions(&task("[{ spawn: { count: 5, steps: [yield] } }, yield, join]")),
+        [Action::Spawn { program: 1, count: 5 }, Action::Yield, Action::Join]
+    );
+}
+
+#[test]
+fn lists_inside_lists_are_laid_out_flat() {
+    let case = task(
+        "[{ repeat: { times: 3, as: all, steps: [yield, { repeat: { times: 2, steps: [{ sequence: { as: pair, steps: [yield, yield] } }] } }] } }, { yield: { as: last } }]",
+    );
+    assert_eq!(case.work.rows, ["all", "pair", "last"]);
+    assert_eq!(
+        actions(&case),
+        [
+            Action::Open { row: 0 },
+            Action::Repeat { times: 3, length: 6 },
+            Action::Yield,
+            Action::Repeat { times: 2, length: 4 },
+            Action::Open { row: 1 },
+            Action::Yield,
+            Action::Yield,
+            Action::Close { row: 1 },
+            Action::Close { row: 0 },
+            Action::Yield,
+        ]
+    );
+    assert_eq!(case.work.programs[0].last().unwrap().row, Some(2));
+}
+
+#[test]
+fn an_echo_is_a_recv_and_a_send() {
+    let server = |steps: &str| {
+        sound(&format!(
+            "name: x\nquestion: q?\nserver: {{ steps: {steps} }}\nload: {{ connections: 5, send: 64B, rate: 100/s }}\n"
+        ))
+        .case(0)
+        .work
+    };
+    let plain = server("[echo]");
+    assert_eq!(plain.programs, server("[recv, send]").programs);
+    assert_eq!(plain.summary, "5 connections, 64 B, 100/s");
+    assert_eq!(plain.load.unwrap().rate_per_second, Some(100));
+    let server_part = plain.server.unwrap();
+    assert_eq!((server_part.connections, server_part.message_bytes), (5, 64));
+    let named = server("[{ echo: { how: polling, as: exchange } }]");
+    let actions: Vec<&Action> = named.programs[0].iter().map(|step| &step.action).collect();
+    assert_eq!(
+        actions,
+        [
+            &Action::Open { row: 0 },
+            &Action::Recv { how: How::Polling },
+            &Action::Send { how: How::Polling },
+            &Action::Close { row: 0 },
+        ]
+    );
+}
+
+#[test]
+fn defaults_and_summaries() {
+    let work = task("[{ read_file: { how: offload } }]").work;
+    assert_eq!(work.warmup_ns, 200_000_000);
+    assert_eq!(work.measure_ns, 1_000_000_000);
+    assert_eq!(work.stall_threshold_ns, 10_000_000);
+    assert_eq!(work.summary, "1 task, back to back; 3 files of 4 KiB, cold");
+    let work = sound(
+        "name: x\nquestion: q?\naxes: { n: [1, 2] }\nserver: { steps: [echo] }\nload: { connections: $n, send: 1KiB }\ntasks:\n  - { name: a, every: 50ms, steps: [yield] }\n  - { name: b, repeat: 3, steps: [yield] }\n",
+    )
+    .case(0)
+    .work;
+    assert_eq!(work.summary, "1 KiB, closed loop; a: 1 task every 50 ms; b: 1 task, 3 times each");
+    assert_eq!(work.groups[0].pace, Pace::Every { ns: 50_000_000 });
+    assert_eq!(work.groups[1].pace, Pace::Repeat { times: 3 });
+}
+
+#[test]
+fn expectations_follow_the_case() {
+    let scenario = sound(
+        "name: x\nquestion: q?\naxes: { n: [1, 5], how: [blocking, offload] }\ntasks:\n  - name: t\n    count: $n\n    steps: [{ cpu: { for: 1ms, how: $how } }]\nexpect:\n  - concurrency.peak: \"<= $n\"\n  - when: { how: [offload], n: 5 }\n    subjects: tokio\n    latency.p99: \"< 5ms\"\n",
+    );
+    let expected = |index: usize| -> Vec<String> {
+        let case = scenario.case(index);
+        let expectations = case.expectations.iter();
+        expectations.map(|e| e.expectation.to_string()).collect()
+    };
+    assert_eq!(expected(0), ["concurrency.peak <= 1"]);
+    assert_eq!(expected(2), ["concurrency.peak <= 5"]);
+    assert_eq!(expected(3), ["concurrency.peak <= 5", "latency.p99 < 5000000"]);
+    let last = scenario.case(3).expectations.pop().unwrap();
+    assert_eq!(last.subjects.as_deref(), Some("tokio"));
+    assert_eq!(last.expectation.comparison, Comparison::Below);
+}
+
+#[test]
+fn a_chosen_list_stands_in_place_of_the_choice() {
+    let scenario = sound(
+        "name: x\nquestion: q?\naxes: { order: [in-turn, together] }\ntasks:\n  - name: t\n    steps:\n      - yield\n      - choose:\n          by: $order\n          in-turn: [{ yield: { as: inner } }, yield]\n          together: [{ gather: [{ yield: { as: inner } }, yield] }]\n",
+    );
+    assert_eq!(actions(&scenario.case(0)), [Action::Yield, Action::Yield, Action::Yield]);
+    assert_eq!(
+        actions(&scenario.case(1)),
+        [Action::Yield, Action::Gather { programs: vec![1, 2] }]
+    );
+    assert_eq!(scenario.case(1).work.rows, ["inner"]);
+}
+
+#[test]
+fn files_are_made_only_for_cases_that_read_them() {
+    let scenario = sound(
+        "name: x\nquestion: q?\naxes: { with: [files, nothing] }\nfiles: { count: 1, size: 1B }\ntasks:\n  - name: t\n    steps: [{ choose: { by: $with, files: [read_file], nothing: [yield] } }]\n",
+    );
+    assert!(scenario.case(0).work.files.is_some());
+    assert!(scenario.case(1).work.files.is_none());
+}
+
+#[test]
+fn ten_thousand_cases_are_worked_out_one_by_one() {
+    let ten = "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]";
+    let scenario = sound(&format!(
+        "name: x\nquestion: q?\naxes: {{ a: {ten}, b: {ten}, c: {ten}, d: {ten} }}\ntasks:\n  - name: t\n    count: $a\n    repeat: $b\n    steps: [{{ hash: $c }}, {{ ping_pong: $d }}]\n"
+    ));
+    assert_eq!(scenario.case_count(), 10_000);
+    let case = scenario.case(9_999);
+    assert_eq!(case.work.groups[0].count, 10);
+    let case = scenario.case(1_234);
+    let values: Vec<&str> = case.values.iter().map(|value| value.value.as_str()).collect();
+    assert_eq!(values, ["2", "3", "4", "5"]);
+    assert_eq!(case.values, scenario.case_values(1_234));
+}
+
+#[test]
+fn a_bomb_of_aliases_is_refused() {
+    let mut text = String::from("name: x\nquestion: q?\naxes:\n  a: &a [x, x]\n");
+    let mut last = 'a';
+    for next in 'b'..='z' {
+        text += &format!("  {next}: &{next} [*{last}, *{last}, *{last}, *{last}]\n");
+        last = next;
+    }
+    assert!(spec::parse("x.yaml", &text).is_err());
+    let mut text = String::from(
+        "name: x\nquestion: q?\ntasks:\n  - name: t\n    steps:\n      - gather: &a [yield, yield]\n",
+    );
+    let mut last = 'a';
+    for next in 'b'..='h' {
+        text += &format!(
+            "      - gather: &{next} [{}]\n",
+            vec![format!("{{ gather: *{last} }}"); 9].join(", ")
+        );
+        last = next;
+    }
+    assert!(spec::parse("x.yaml", &text).is_err());
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    for (open, close) in [("[", "]"), ("{ sequence: [", "] }"), ("- ", "")] {
+        let text = format!(
+            "name: x\nquestion: q?\ntasks:\n  - name: t\n    steps: [{}yield{}]\n",
+            open.repeat(20_000),
+            close.repeat(20_000)
+        );
+        assert!(spec::parse("x.yaml", &text[..text.len().min(250_000)]).is_err());
+    }
+}
+
+/// Every `Repeat` holds steps, all of them inside its program and inside the `Repeat` around it.
+fn assert_well_formed(program: &Program) {
+    let mut ends = vec![program.len()];
+    for (index, step) in program.iter().enumerate() {
+        while ends.last().is_some_and(|end| *end <= index) {
+            ends.pop();
+        }
+        if let Action::Repeat { length, .. } = step.action {
+            let end = index + 1 + length;
+            assert!(length > 0 && ends.last().is_some_and(|outer| end <= *outer), "{program:?}");
+            ends.push(end);
+        }
+    }
+    let mut open = Vec::new();
+    for step in program {
+        match step.action {
+            Action::Open { row } => open.push(row),
+            Action::Close { row } => assert_eq!(open.pop(), Some(row)),
+            _ => {}
+        }
+    }
+    assert!(open.is_empty());
+}
+
+/// Any list of steps that a task may have. Names are made unique afterwards: `@` becomes a number.
+fn any_steps() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("yield".to_owned()),
+        Just("{ sleep: { for: 1ms, as: r@ } }".to_owned()),
+        Just("{ hash: 3 }".to_owned()),
+        (1..50_u32).prop_map(|rounds| format!("{{ ping_pong: {rounds} }}")),
+    ];
+    let step = leaf.prop_recursive(4, 40, 4, |inner| {
+        let list = prop::collection::vec(inner, 1..4).prop_map(|steps| steps.join(", "));
+        (list, 0..5, 1..9_u32).prop_map(|(list, kind, n)| match kind {
+            0 => format!("{{ repeat: {{ times: {n}, as: r@, steps: [{list}] }} }}"),
+            1 => format!("{{ repeat: {{ times: {n}, steps: [{list}] }} }}"),
+            2 => format!("{{ sequence: {{ as: r@, steps: [{list}] }} }}"),
+            3 => format!("{{ sequence: [{{ spawn: {{ count: {n}, steps: [{list}] }} }}, join] }}"),
+            _ => format!("{{ gather: [{list}] }}"),
+        })
+    });
+    prop::collection::vec(step, 1..5).prop_map(|steps| {
+        let text = steps.join(", ");
+        let parts = text.split('@').enumerate();
+        let numbered =
+            parts.map(|(n, part)| if n == 0 { part.to_owned() } else { format!("{n}{part}") });
+        format!("[{}]", numbered.collect::<String>())
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn cases_are_all_combinations_in_order(sizes in prop::collection::vec(1..6_usize, 1..5)) {
+        let mut text = String::from("name: x\nquestion: q?\naxes:\n");
+        let mut steps = Vec::new();
+        for (axis, size) in sizes.iter().enumerate() {
+            let values: Vec<String> = (1..=*size).map(|value| value.to_string()).collect();
+            text += &format!("  a{axis}: [{}]\n", values.join(", "));
+            steps.push(format!("{{ ping_pong: $a{axis} }}"));
+        }
+        text += &format!("tasks: [{{ name: t, steps: [{}] }}]\n", steps.join(", "));
+        let scenario = sound(&text);
+        prop_assert_eq!(scenario.case_count(), sizes.iter().product::<usize>());
+        let mut before: Option<Vec<u32>> = None;
+        for index in 0..scenario.case_count() {
+            let case = scenario.case(index);
+            let rounds: Vec<u32> = actions(&case).iter().map(|action| match action {
+                Action::PingPong { rounds } => *rounds,
+                other => panic!("{other:?}"),
+            }).collect();
+            let written: Vec<u32> = case.values.iter().map(|value| value.value.parse().unwrap()).collect();
+            prop_assert_eq!(&rounds, &written);
+            // Larger than the one before, read from the first axis on: so in order, and none twice.
+            prop_assert!(before.as_ref().is_none_or(|before| *before < rounds));
+            before = Some(rounds);
+        }
+    }
+
+    #[test]
+    fn programs_are_well_formed(steps in any_steps()) {
+        let work = task(&steps).work;
+        let mut referred = HashSet::from([work.groups[0].program]);
+        for program in &work.programs {
+            assert_well_formed(program);
+            for step in program {
+                match &step.action {
+                    Action::Spawn { program, .. } => assert!(referred.insert(*program)),
+                    Action::Gather { programs } => {
+                        programs.iter().for_each(|program| assert!(referred.insert(*program)));
+                    }
+                    Action::Hash { rounds, expected, .. } => assert_eq!(*expected, hash::chain(*rounds)),
+                    _ => {}
+                }
+            }
+        }
+        prop_assert_eq!(referred.len(), work.programs.len());
+    }
+
+    #[test]
+    fn no_text_panics(text in "\\PC{0,200}") {
+        let _ = spec::parse("x.yaml", &text).map_err(|error| error.to_string());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_damaged_scenario_panics(
+        which in 0..5_usize,
+        cuts in prop::collection::vec((0.0..1.0_f64, 0..12_usize, "[-:{}\\[\\]$&*!|>'\"%@#,? \n\tä0-9a-z.]{0,6}"), 1..4),
+    ) {
+        let mut text: Vec<char> = taught()[which].chars().collect();
+        for (at, length, inserted) in cuts {
+            let from = (at * text.len() as f64) as usize;
+            let to = (from + length).min(text.len());
+            text.splice(from..to, inserted.chars());
+        }
+        let text: String = text.into_iter().collect();
+        match spec::parse("x.yaml", &text) {
+            Ok(scenario) => (0..scenario.case_count()).for_each(|case| drop(scenario.case(case))),
+            Err(error) => prop_assert!(error.to_string().starts_with("x.yaml"), "{error}"),
+        }
+    }
+}

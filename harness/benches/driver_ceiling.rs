@@ -74,9 +74,9 @@ fn measure_all(exe: &Path, port: u16) -> anyhow::Result<()> {
             board_fd: 0,
             parent: 0,
         };
-        let load = measure(exe, &order)?;
+        let (load, ready) = measure(exe, &order)?;
         println!(
-            "{:11} {:>9} {:11} {:15} ns {:5} % {:8.1} {:8.1} {:7}",
+            "{:11} {:>9} {:11} {:15} ns {:5} % {:8.1} {:8.1} {:7} {:9}",
             load.connections,
             rate.map_or("closed".to_owned(), |rate| rate.to_string()),
             load.achieved_per_sec,
@@ -85,22 +85,26 @@ fn measure_all(exe: &Path, port: u16) -> anyhow::Result<()> {
             load.latency.quantile(0.5) as f64 / 1e3,
             load.latency.quantile(0.99) as f64 / 1e3,
             load.errors + load.wrong_answers,
+            ready.as_millis(),
         );
     }
     Ok(())
 }
 
-fn measure(exe: &Path, order: &Order) -> anyhow::Result<Load> {
+/// The load, and how long the driver took to stand ready.
+fn measure(exe: &Path, order: &Order) -> anyhow::Result<(Load, Duration)> {
     let memory = BoardMemory::create()?;
+    let begun = Instant::now();
     let mut driver = Driver::spawn(exe, order, &memory)?;
     heard(&mut driver)?;
+    let ready = begun.elapsed();
     memory.board().enter(Phase::Warmup, stamp());
     std::thread::sleep(Duration::from_millis(300));
     memory.board().enter(Phase::Measuring, stamp());
     std::thread::sleep(Duration::from_secs(2));
     memory.board().enter(Phase::Over, stamp());
     match heard(&mut driver)? {
-        Report::Finished(load) => Ok(*load),
+        Report::Finished(load) => Ok((*load, ready)),
         other => anyhow::bail!("{other:?}"),
     }
 }

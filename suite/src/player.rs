@@ -234,9 +234,8 @@ impl<R: Runtime> Player<R> {
                 }
             }
             _ => {
-                return self
-                    .here_or_offloaded("sleep", how, move || std::thread::sleep(time))
-                    .await;
+                let sleep = move || std::thread::sleep(time);
+                return self.wait_here_or_offloaded("sleep", how, sleep).await;
             }
         }
         Ok(())
@@ -250,6 +249,19 @@ impl<R: Runtime> Player<R> {
             )));
         }
         Ok(())
+    }
+
+    /// A plain call that waits for the system. Where every operation is one, it is no stall.
+    async fn wait_here_or_offloaded<T: Send + 'static>(
+        &mut self,
+        step: &'static str,
+        how: How,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Ending> {
+        if R::CALLS_BLOCK && how != How::Offload {
+            return Ok(self.scene.meter().outside_poll(async { job() }).await);
+        }
+        self.here_or_offloaded(step, how, job).await
     }
 
     /// Blocking work, on the spot or on the runtime's pool.
@@ -279,7 +291,7 @@ impl<R: Runtime> Player<R> {
                 How::Blocking | How::Polling => {
                     let socket = R::descriptor(stream);
                     let tried = plain_calls::try_receive(socket, &mut self.message[wanted]);
-                    would_block(tried, socket, Direction::Receive, how).await
+                    would_block::<R>(self.scene, tried, socket, Direction::Receive, how).await
                 }
                 _ => {
                     let buffer = std::mem::take(&mut self.message);
@@ -312,7 +324,7 @@ impl<R: Runtime> Player<R> {
                 How::Blocking | How::Polling => {
                     let socket = R::descriptor(stream);
                     let tried = plain_calls::try_send(socket, &self.message[left]);
-                    would_block(tried, socket, Direction::Send, how).await
+                    would_block::<R>(self.scene, tried, socket, Direction::Send, how).await
                 }
                 _ => {
                     let buffer = std::mem::take(&mut self.message);
@@ -353,7 +365,10 @@ impl<R: Runtime> Player<R> {
                 let reading = self.runtime.read_file(path, files.bytes as usize);
                 waiting::<R, _>(scene, reading).await
             }
-            _ => self.here_or_offloaded("read_file", how, move || std::fs::read(path)).await?,
+            _ => {
+                let read = move || std::fs::read(path);
+                self.wait_here_or_offloaded("read_file", how, read).await?
+            }
         };
         let contents = read.map_err(|error| Ending::error("read_file", &error))?;
         self.files_read += 1;
@@ -385,7 +400,8 @@ impl<R: Runtime> Player<R> {
 
 /// What to do when a try found nothing: hold the thread until there is something (`blocking`),
 /// or let the others have their try first (`polling`). `None` means: try again.
-async fn would_block(
+async fn would_block<R: Runtime>(
+    scene: &'static Scene,
     tried: io::Result<usize>,
     socket: plain_calls::Descriptor,
     direction: Direction,
@@ -394,7 +410,8 @@ async fn would_block(
     match tried {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             if how == How::Blocking {
-                plain_calls::wait_ready(socket, direction)?;
+                let wait = async { plain_calls::wait_ready(socket, direction) };
+                waiting::<R, _>(scene, wait).await?;
             } else {
                 yield_once().await;
             }

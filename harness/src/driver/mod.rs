@@ -31,7 +31,7 @@ const OTHER_FILES: u64 = 32;
 /// The driver process, from its order on standard input to its result on standard output, where
 /// it also says why there is none.
 pub fn run_from_stdin() -> ExitCode {
-    // Lines are written whole, each by one call, because the harness reads while we go on.
+    // The harness waits for each line, so none stays in a buffer.
     let say = &mut |report: Report| {
         let mut line = serde_json::to_vec(&report)?;
         line.push(b'\n');

@@ -1,6 +1,7 @@
 //! Makes the record of a trial out of what the subject, the driver and the onlooker found.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use quadrant_reports::record::{
     Concurrency, GroupMetrics, Latency, Metrics, Record, SCHEMA, Status,
@@ -16,6 +17,9 @@ use crate::trial::Measured;
 /// Above this share of its time the driver may be what is measured.
 const DRIVER_BUSY_MAX: f64 = 0.9;
 
+/// A window longer than asked by this much was not the harness's choice.
+const WINDOW_EXCESS_MAX: f64 = 1.2;
+
 /// What one trial came to.
 pub struct Verdict {
     pub status: Status,
@@ -30,11 +34,19 @@ impl Verdict {
     }
 
     /// Figures, unless an answer was wrong or an operation failed: then there are none.
-    pub fn of(measured: Measured) -> Self {
+    pub fn of(measured: Measured, asked: Duration) -> Self {
         if let Some(reason) = complaint(&measured.findings, measured.load.as_ref()) {
             return Self::without_figures(Status::Failed, reason);
         }
-        let warnings = measured.load.as_ref().map(load_warnings).unwrap_or_default();
+        let mut warnings = measured.load.as_ref().map(load_warnings).unwrap_or_default();
+        let asked_ns = asked.as_nanos() as u64;
+        if measured.window_ns as f64 > asked_ns as f64 * WINDOW_EXCESS_MAX {
+            warnings.push(format!(
+                "the window lasted {} ms instead of {} ms: this machine stood still meanwhile",
+                measured.window_ns / 1_000_000,
+                asked_ns / 1_000_000
+            ));
+        }
         let metrics = metrics(measured);
         if metrics.ops == 0 {
             let reason = "no operation came to its end within the measuring time; \

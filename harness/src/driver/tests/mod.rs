@@ -1,0 +1,113 @@
+//! The driver against servers of known behaviour, in threads of this process.
+
+mod answers;
+mod connections;
+mod open_loop;
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use quadrant_suite::board::Phase;
+use quadrant_suite::clock::{ClockScale, stamp};
+
+use super::drive::drive;
+use super::order::{Load, Order, Report};
+use crate::board_memory::BoardMemory;
+
+/// No test waits longer for anything.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Starts a server that gives each connection, with its number, to `serve` in a thread.
+fn server(serve: impl Fn(u64, TcpStream) + Send + Sync + 'static) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serve = Arc::new(serve);
+    std::thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let serve = Arc::clone(&serve);
+            let stream = stream.unwrap();
+            stream.set_nodelay(true).unwrap();
+            std::thread::spawn(move || serve(number as u64, stream));
+        }
+    });
+    port
+}
+
+/// Echoes whole messages, each after `change` had its number and contents; false ends it.
+fn echo(mut stream: TcpStream, bytes: usize, mut change: impl FnMut(u64, &mut [u8]) -> bool) {
+    let mut message = vec![0; bytes];
+    let mut number = 0;
+    while stream.read_exact(&mut message).is_ok() {
+        number += 1;
+        if !change(number, &mut message) || stream.write_all(&message).is_err() {
+            return;
+        }
+    }
+}
+
+/// A driver at work in a thread, its board in our hands.
+struct Trial {
+    memory: Arc<BoardMemory>,
+    thread: JoinHandle<anyhow::Result<()>>,
+    reports: mpsc::Receiver<Report>,
+}
+
+impl Trial {
+    fn start(port: u16, connections: u32, message_bytes: usize, rate: Option<u64>) -> Self {
+        let order = Order {
+            port,
+            connections,
+            message_bytes,
+            rate_per_sec: rate,
+            seed: 5,
+            clock: ClockScale::MONOTONIC,
+            cpus: vec![],
+            connect_limit_ns: 2_000_000_000,
+            board_fd: 0,
+            parent: 0,
+        };
+        // For all tests of this process at once.
+        super::allow_files(4_000).unwrap();
+        let memory = Arc::new(BoardMemory::create().unwrap());
+        let (sender, reports) = mpsc::channel();
+        let board = Arc::clone(&memory);
+        let thread = std::thread::spawn(move || {
+            drive(&order, board.board(), &mut |report| {
+                sender.send(report).map_err(std::io::Error::other)
+            })
+        });
+        Self { memory, thread, reports }
+    }
+
+    fn connected(&self) -> u32 {
+        match self.reports.recv_timeout(LIMIT).unwrap() {
+            Report::Connected(connected) => connected,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.memory.board().enter(phase, stamp());
+    }
+
+    fn end(self) -> Load {
+        self.enter(Phase::Over);
+        self.thread.join().unwrap().unwrap();
+        match self.reports.recv_timeout(LIMIT).unwrap() {
+            Report::Finished(load) => *load,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < LIMIT, "waited in vain");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}

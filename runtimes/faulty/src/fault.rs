@@ -1,0 +1,81 @@
+//! The faults by name, and what each of them is. What they do stands with what they spoil:
+//! the run (`lib`), the process, the operations, or the table.
+
+macro_rules! faults {
+    ($($(#[$meaning:meta])* $fault:ident = $name:literal,)*) => {
+        /// What this adapter does wrong.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Fault {
+            $($(#[$meaning])* $fault,)*
+        }
+
+        impl Fault {
+            pub(crate) const ALL: &[Fault] = &[$(Fault::$fault),*];
+
+            /// The executor that stands for it.
+            pub(crate) fn name(self) -> &'static str {
+                match self {
+                    $(Fault::$fault => $name,)*
+                }
+            }
+        }
+    };
+}
+
+faults! {
+    /// None at all: the control of every test.
+    Behaves = "behaves",
+
+    // Before anything runs.
+    /// Says that it does not support the plan.
+    Refuses = "refuses",
+    /// Says that it could not be started.
+    Fails = "fails",
+    /// Never becomes ready, and uses no CPU time for it.
+    Deadlocks = "deadlocks",
+    /// The run comes back at once.
+    ReturnsEarly = "returns-early",
+
+    // To the whole process, some 20 ms after the window has opened.
+    /// The run panics while its tasks go on.
+    PanicsInRun = "panics-in-run",
+    Aborts = "aborts",
+    /// Leaves with code 7.
+    Exits = "exits",
+    /// Touches memory it does not have.
+    Segfaults = "segfaults",
+    /// To standard output and standard error, as fast as they take it.
+    PrintsWithoutEnd = "prints-without-end",
+    /// And touches what it gets, up to 1.6 GiB a second.
+    AllocatesWithoutEnd = "allocates-without-end",
+    /// Starts `sleep 1000`, which inherits the standard streams and outlives the trial.
+    LeaksChild = "leaks-child",
+
+    // In single operations, while the window is open.
+    /// A task panics, at the tenth operation and then at every hundredth.
+    PanicsInTask = "panics-in-task",
+    /// Flips a bit in every tenth answer of a connection.
+    AnswersWrongly = "answers-wrongly",
+    /// Closes each connection after ten answers.
+    ClosesConnections = "closes-connections",
+    /// Holds a poll for 50 ms, as often.
+    Stalls = "stalls",
+    /// Hears that it has to stop, and spins instead.
+    Hangs = "hangs",
+
+    // At the end of an orderly trial.
+    /// Hands in a text that is no outcome.
+    ReturnsGarbage = "returns-garbage",
+    /// Hands in bytes that are no text.
+    ReturnsNoText = "returns-no-text",
+    /// Hands in its outcome twice.
+    ReturnsTwice = "returns-twice",
+    /// Hands in nothing and comes back.
+    ReturnsNothing = "returns-nothing",
+}
+
+impl Fault {
+    pub(crate) fn named(name: &str) -> Option<Fault> {
+        Fault::ALL.iter().copied().find(|fault| fault.name() == name)
+    }
+}

@@ -1,0 +1,116 @@
+//! An adapter that misbehaves on demand: every fault is an executor of its own, so a test
+//! selects it like any subject, as `faulty/<fault>/none`. Faults of the table itself are cargo
+//! features.
+//!
+//! Without its fault it is an ordinary adapter, and whatever a fault does not concern goes on
+//! as usual: faults come in the middle of a trial wherever that makes sense. Never part of a
+//! normal run.
+
+mod fault;
+mod operations;
+mod process;
+mod table;
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use quadrant_suite::board::Phase;
+use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
+use quadrant_suite::runtime::{Adapter, Refusal};
+use quadrant_suite::scene::Scene;
+
+use fault::Fault;
+use operations::Faulty;
+
+impl Adapter for Faulty {
+    fn describe() -> Description {
+        if cfg!(feature = "describe-panics") {
+            panic!("this adapter does not want to describe itself");
+        }
+        if cfg!(feature = "describe-hangs") {
+            sleep_for_ever();
+        }
+        let executor = |fault: &Fault| Executor {
+            executor: fault.name().to_owned(),
+            backend: "none".to_owned(),
+            topology: Topology::Shared,
+            workers: Workers::PerTask,
+            capabilities: [
+                Capability::Echo,
+                Capability::Tcp,
+                Capability::Tasks,
+                Capability::Timers,
+                Capability::Files,
+                Capability::Offload,
+            ]
+            .into(),
+            tasks_max: Some(4_096),
+            memlock_bytes_min: 0,
+        };
+        Description {
+            runtime: "faulty".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            note: Some("misbehaves on purpose, for tests".to_owned()),
+            executors: Fault::ALL.iter().map(executor).collect(),
+        }
+    }
+
+    fn run(scene: &'static Scene) -> Result<(), Refusal> {
+        let fault = Fault::named(&scene.plan().executor).ok_or_else(|| scene.unknown_executor())?;
+        match fault {
+            Fault::Refuses => {
+                let reason = "this fault refuses every plan; choose `behaves` to run one";
+                return Err(Refusal::Unsupported(reason.to_owned()));
+            }
+            Fault::Fails => {
+                return Err(Refusal::Failed("this fault fails every plan".to_owned()));
+            }
+            Fault::ReturnsEarly => return Ok(()),
+            Fault::Deadlocks => sleep_for_ever(),
+            _ => {}
+        }
+        let root = thread::spawn(move || block_on(scene.root(Faulty { scene, fault })));
+        if let Some(strike) = process::strike_of(fault) {
+            await_measuring(scene);
+            strike();
+        }
+        root.join().map_err(|_| Refusal::Failed("the root panicked".to_owned()))
+    }
+}
+
+fn sleep_for_ever() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+/// Waits until the trial is well under way.
+fn await_measuring(scene: &Scene) {
+    while scene.board().phase() < Phase::Measuring {
+        thread::sleep(Duration::from_millis(1));
+    }
+    thread::sleep(Duration::from_millis(20));
+}
+
+/// Runs a future on this thread, which sleeps whenever the future waits.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(result) => return result,
+            Poll::Pending => thread::park(),
+        }
+    }
+}

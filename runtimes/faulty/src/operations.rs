@@ -1,0 +1,183 @@
+//! One thread for each task and plain blocking calls, some of which go wrong.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use quadrant_suite::control::{MESSAGE_BYTES, Message};
+use quadrant_suite::plain_calls::Descriptor;
+use quadrant_suite::runtime::{FilePath, Runtime};
+use quadrant_suite::scene::Scene;
+use quadrant_suite::task::Task;
+
+use crate::block_on;
+use crate::fault::Fault;
+
+#[derive(Clone, Copy)]
+pub(crate) struct Faulty {
+    pub(crate) scene: &'static Scene,
+    pub(crate) fault: Fault,
+}
+
+impl Faulty {
+    /// Comes before every request and every wait of a task. Strikes at the tenth in the window,
+    /// and then at every hundredth.
+    fn before_operation(self) {
+        static OPERATIONS: AtomicU64 = AtomicU64::new(0);
+        if !self.scene.board().is_measuring() || OPERATIONS.fetch_add(1, Relaxed) % 100 != 9 {
+            return;
+        }
+        match self.fault {
+            Fault::PanicsInTask => panic!("this fault panics in a task"),
+            Fault::Stalls => self.scene.meter().poll(|| thread::sleep(Duration::from_millis(50))),
+            _ => {}
+        }
+    }
+}
+
+pub(crate) struct Listener {
+    socket: TcpListener,
+    faulty: Faulty,
+    is_control: bool,
+}
+
+pub(crate) struct Stream {
+    socket: TcpStream,
+    faulty: Faulty,
+    is_control: bool,
+    /// Requests that began in the window.
+    requests: u64,
+}
+
+impl Stream {
+    /// Comes before each request of the load.
+    fn before_request(&mut self) {
+        self.faulty.before_operation();
+        self.requests += u64::from(self.faulty.scene.board().is_measuring());
+    }
+
+    /// Spoils an answer that is about to be sent.
+    fn before_answer(&self, answer: &mut [u8]) {
+        let is_tenth = self.requests > 0 && self.requests.is_multiple_of(10);
+        if self.faulty.fault == Fault::AnswersWrongly && is_tenth {
+            answer[0] ^= 1;
+        }
+    }
+
+    fn is_to_be_closed(&self) -> bool {
+        self.faulty.fault == Fault::ClosesConnections && self.requests > 10
+    }
+
+    /// Looks at what the parent has said.
+    fn after_message(&self, message: &[u8; MESSAGE_BYTES]) {
+        if self.faulty.fault == Fault::Hangs && Message::decode(message) == Some(Message::Stop) {
+            loop {
+                std::hint::spin_loop();
+            }
+        }
+    }
+}
+
+impl Runtime for Faulty {
+    type Listener = Listener;
+    type Stream = Stream;
+    type Join = io::Result<JoinHandle<()>>;
+
+    const CALLS_BLOCK: bool = true;
+
+    fn spawn(&self, task: Task<Self>) -> Self::Join {
+        thread::Builder::new().name("task".to_owned()).spawn(move || block_on(task.run()))
+    }
+
+    async fn join(join: Self::Join) -> io::Result<()> {
+        join?.join().map_err(|_| io::Error::other("the thread panicked"))
+    }
+
+    fn detach(join: Self::Join) -> io::Result<()> {
+        join.map(drop)
+    }
+
+    async fn listen(&self, address: SocketAddr, _reuse_port: bool) -> io::Result<Self::Listener> {
+        let socket = TcpListener::bind(address)?;
+        // The load's listener, where there is one, comes first, and its port is published
+        // before the parent's listener is asked for.
+        let board = self.scene.board();
+        let is_control = self.scene.plan().server.is_none() || board.server_port() != 0;
+        Ok(Listener { socket, faulty: *self, is_control })
+    }
+
+    fn local_port(listener: &Self::Listener) -> io::Result<u16> {
+        Ok(listener.socket.local_addr()?.port())
+    }
+
+    async fn accept(listener: &mut Self::Listener) -> io::Result<Self::Stream> {
+        let (socket, _) = listener.socket.accept()?;
+        socket.set_nodelay(true)?;
+        let Listener { faulty, is_control, .. } = *listener;
+        Ok(Stream { socket, faulty, is_control, requests: 0 })
+    }
+
+    async fn read(
+        stream: &mut Self::Stream,
+        mut buffer: Vec<u8>,
+        range: Range<usize>,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        if stream.is_control {
+            let read = stream.socket.read_exact(&mut buffer[range.clone()]).map(|()| range.len());
+            if let (Ok(_), Some(message)) = (&read, buffer.first_chunk()) {
+                stream.after_message(message);
+            }
+            return (read, buffer);
+        }
+        if range.start == 0 {
+            stream.before_request();
+            if stream.is_to_be_closed() {
+                return (Ok(0), buffer);
+            }
+        }
+        (stream.socket.read(&mut buffer[range]), buffer)
+    }
+
+    async fn write(
+        stream: &mut Self::Stream,
+        mut buffer: Vec<u8>,
+        range: Range<usize>,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        if range.start == 0 {
+            stream.before_answer(&mut buffer[range.clone()]);
+        }
+        (stream.socket.write(&buffer[range]), buffer)
+    }
+
+    fn descriptor(stream: &Self::Stream) -> Descriptor {
+        stream.socket.as_raw_fd()
+    }
+
+    async fn yield_now(&self) {
+        self.before_operation();
+        thread::yield_now();
+    }
+
+    async fn sleep(&self, time: Duration) {
+        self.before_operation();
+        thread::sleep(time);
+    }
+
+    async fn read_file(&self, path: FilePath, _bytes: usize) -> io::Result<Vec<u8>> {
+        self.before_operation();
+        std::fs::read(path)
+    }
+
+    async fn offload<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        self.before_operation();
+        let worker = thread::Builder::new().name("offloaded".to_owned()).spawn(job)?;
+        worker.join().map_err(|_| io::Error::other("the job panicked"))
+    }
+}

@@ -1,0 +1,58 @@
+//! Faults of the whole process. They strike from the thread that was given the run, whatever
+//! its tasks are doing.
+
+use std::hint::black_box;
+use std::io::Write;
+use std::process::{Command, abort, exit};
+use std::thread;
+use std::time::Duration;
+
+use crate::fault::Fault;
+
+/// What the fault does to the process in mid-trial, if it does.
+pub(crate) fn strike_of(fault: Fault) -> Option<fn()> {
+    Some(match fault {
+        Fault::PanicsInRun => || panic!("this fault panics in mid-run"),
+        Fault::Aborts => || abort(),
+        Fault::Exits => || exit(7),
+        Fault::Segfaults => segfault,
+        Fault::PrintsWithoutEnd => print_without_end,
+        Fault::AllocatesWithoutEnd => allocate_without_end,
+        Fault::LeaksChild => leak_child,
+        _ => return None,
+    })
+}
+
+#[allow(unsafe_code)]
+fn segfault() {
+    let nowhere = std::ptr::without_provenance_mut::<u8>(16);
+    // SAFETY: a volatile access outside of all of Rust's memory is made as it is written, and
+    // Linux maps nothing into the first page: the CPU refuses, which is what is wanted.
+    unsafe { nowhere.write_volatile(1) };
+}
+
+/// Goes on when nobody reads any more.
+fn print_without_end() {
+    let line = "this fault prints without end\n".repeat(1_000);
+    loop {
+        drop(std::io::stdout().write_all(line.as_bytes()));
+        drop(std::io::stderr().write_all(line.as_bytes()));
+    }
+}
+
+/// Slow enough to be stopped before the machine suffers, and first in line should it suffer.
+fn allocate_without_end() {
+    drop(std::fs::write("/proc/self/oom_score_adj", "1000"));
+    let mut hoard = Vec::new();
+    loop {
+        hoard.push(black_box(vec![1_u8; 16 << 20]));
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Nobody waits for it.
+fn leak_child() {
+    if let Err(error) = Command::new("sleep").arg("1000").spawn() {
+        panic!("`sleep` could not be started: {error}");
+    }
+}

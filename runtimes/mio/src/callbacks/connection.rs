@@ -1,0 +1,283 @@
+//! One connection of the echo: receive a request whole, send it back, again and again.
+//!
+//! It is told of events and says what it waits for; it never waits itself, and it makes no
+//! system call whose answer it knows already.
+
+use std::io::{self, Read, Write};
+
+use mio::event::Event;
+use mio::net::TcpStream;
+
+/// System calls a connection may make before the others have their turn.
+const CALLS_PER_TURN: usize = 16;
+
+pub(super) struct Connection {
+    stream: TcpStream,
+    message_bytes: usize,
+    /// Longer than a message, see `receive`.
+    buffer: Box<[u8]>,
+    /// How much of the buffer was received.
+    filled: usize,
+    stage: Stage,
+    /// Whether there may be something to receive, or room to send. Set by events, and taken
+    /// back only when a call has shown that the next event is sure to come.
+    is_readable: bool,
+    is_writable: bool,
+    /// Whether the peer has ended its side: what is left to receive includes that end.
+    has_peer_ended: bool,
+    /// Whether its next turn is arranged for.
+    pub(super) is_queued: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    Receiving,
+    /// `buffer[sent..end]` is still to be sent.
+    Answering {
+        sent: usize,
+        end: usize,
+    },
+}
+
+/// How a connection's turn ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Nothing can be done before the next event.
+    Waiting,
+    /// It has used up its calls and could go on.
+    Unfinished,
+    /// The peer has ended.
+    Closed { in_mid_request: bool },
+}
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream, message_bytes: usize) -> Self {
+        let room_beyond = message_bytes.clamp(1, 4_096);
+        Self {
+            stream,
+            message_bytes,
+            buffer: vec![0; message_bytes + room_beyond].into_boxed_slice(),
+            filled: 0,
+            stage: Stage::Receiving,
+            is_readable: false,
+            // A new connection has room; should it not, the first send says so.
+            is_writable: true,
+            has_peer_ended: false,
+            is_queued: false,
+        }
+    }
+
+    pub(super) fn note(&mut self, event: &Event) {
+        self.has_peer_ended |= event.is_read_closed() || event.is_error();
+        self.is_readable |= event.is_readable() || self.has_peer_ended;
+        self.is_writable |= event.is_writable() || event.is_write_closed() || event.is_error();
+    }
+
+    /// Receives and answers until something has to be waited for, or others want their turn.
+    pub(super) fn advance(&mut self, mut on_answer: impl FnMut()) -> io::Result<Turn> {
+        for _ in 0..CALLS_PER_TURN {
+            let waiting_or_closed = match self.stage {
+                Stage::Receiving => self.receive()?,
+                Stage::Answering { sent, end } => self.answer(sent, end, &mut on_answer)?,
+            };
+            if let Some(turn) = waiting_or_closed {
+                return Ok(turn);
+            }
+        }
+        Ok(Turn::Unfinished)
+    }
+
+    /// Always asks for more than is left of the message. So a whole message, too, arrives as
+    /// fewer bytes than were asked for, which proves without a further call that the socket is
+    /// empty: whatever comes later is a new edge. The exception is a peer that ended before
+    /// the event was told, whose edge was the same one: then the end itself is awaited.
+    fn receive(&mut self) -> io::Result<Option<Turn>> {
+        if !self.is_readable {
+            return Ok(Some(Turn::Waiting));
+        }
+        let room = &mut self.buffer[self.filled..];
+        let asked = room.len();
+        match self.stream.read(room) {
+            Ok(0) => return Ok(Some(Turn::Closed { in_mid_request: self.filled > 0 })),
+            Ok(received) => {
+                self.is_readable = received == asked || self.has_peer_ended;
+                self.filled += received;
+                let end = self.filled - self.filled % self.message_bytes;
+                if end > 0 {
+                    self.stage = Stage::Answering { sent: 0, end };
+                }
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock => self.is_readable = false,
+                io::ErrorKind::Interrupted => {}
+                _ => return Err(error),
+            },
+        }
+        Ok(None)
+    }
+
+    /// A send that took less than it was given has filled the socket: that there is room again
+    /// will be a new edge.
+    fn answer(
+        &mut self,
+        sent: usize,
+        end: usize,
+        on_answer: &mut impl FnMut(),
+    ) -> io::Result<Option<Turn>> {
+        if !self.is_writable {
+            return Ok(Some(Turn::Waiting));
+        }
+        match self.stream.write(&self.buffer[sent..end]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) if sent + count < end => {
+                self.is_writable = false;
+                self.stage = Stage::Answering { sent: sent + count, end };
+            }
+            Ok(_) => {
+                for _ in 0..end / self.message_bytes {
+                    on_answer();
+                }
+                // What a hasty peer has sent of its next request moves to the front.
+                self.buffer.copy_within(end..self.filled, 0);
+                self.filled -= end;
+                self.stage = Stage::Receiving;
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock => self.is_writable = false,
+                io::ErrorKind::Interrupted => {}
+                _ => return Err(error),
+            },
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mio::{Events, Interest, Poll, Token};
+    use std::net::{Shutdown, TcpStream as Peer};
+    use std::thread;
+    use std::time::Duration;
+
+    /// Serves one connection until it is closed; answers with the number of its requests.
+    fn serve(message_bytes: usize, peer: impl FnOnce(Peer) + Send + 'static) -> usize {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = Peer::connect(listener.local_addr().unwrap()).unwrap();
+        client.set_nodelay(true).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let mut stream = TcpStream::from_std(stream);
+        let mut poll = Poll::new().unwrap();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        poll.registry().register(&mut stream, Token(0), interest).unwrap();
+        let mut connection = Connection::new(stream, message_bytes);
+        let peer = thread::spawn(move || peer(client));
+        let (mut events, mut answers) = (Events::with_capacity(8), 0);
+        // An edge that was lost leaves the loop waiting: better a failure than that.
+        let patience = Some(Duration::from_secs(20));
+        loop {
+            poll.poll(&mut events, patience).unwrap();
+            assert!(!events.is_empty(), "nothing came any more after {answers} answers");
+            for event in &events {
+                connection.note(event);
+            }
+            loop {
+                match connection.advance(|| answers += 1).unwrap() {
+                    Turn::Unfinished => {}
+                    Turn::Waiting => break,
+                    Turn::Closed { in_mid_request } => {
+                        assert!(!in_mid_request);
+                        drop(connection);
+                        peer.join().unwrap();
+                        return answers;
+                    }
+                }
+            }
+        }
+    }
+
+    fn request(number: usize, bytes: usize) -> Vec<u8> {
+        (0..bytes).map(|at| (number * 31 + at * 7 + at / 251) as u8).collect()
+    }
+
+    fn expect_answer(peer: &mut Peer, number: usize, bytes: usize) {
+        let mut answer = vec![0; bytes];
+        peer.read_exact(&mut answer).unwrap();
+        assert!(answer == request(number, bytes), "answer {number} is wrong");
+    }
+
+    #[test]
+    fn requests_of_all_sizes_come_back_one_by_one() {
+        for bytes in [1, 2, 64, 4_095, 4_096, 4_097, 70_000] {
+            let answers = serve(bytes, move |mut peer| {
+                for number in 0..50 {
+                    peer.write_all(&request(number, bytes)).unwrap();
+                    expect_answer(&mut peer, number, bytes);
+                }
+            });
+            assert_eq!(answers, 50, "requests of {bytes} bytes");
+        }
+    }
+
+    #[test]
+    fn requests_in_crumbs_are_put_together() {
+        let answers = serve(64, |mut peer| {
+            let stream: Vec<u8> = (0..40).flat_map(|number| request(number, 64)).collect();
+            for (crumb, bytes) in stream.chunks(7).enumerate() {
+                peer.write_all(bytes).unwrap();
+                if crumb % 3 == 0 {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+            for number in 0..40 {
+                expect_answer(&mut peer, number, 64);
+            }
+        });
+        assert_eq!(answers, 40);
+    }
+
+    #[test]
+    fn a_peer_in_a_hurry_gets_every_answer_in_order() {
+        let answers = serve(100, |mut peer| {
+            for burst in 0..20 {
+                let requests: Vec<u8> =
+                    (0..200).flat_map(|number| request(burst * 200 + number, 100)).collect();
+                peer.write_all(&requests).unwrap();
+                for number in 0..200 {
+                    expect_answer(&mut peer, burst * 200 + number, 100);
+                }
+            }
+        });
+        assert_eq!(answers, 4_000);
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_is_waited_for() {
+        const BYTES: usize = 8 << 20; // more than both sockets hold
+        let answers = serve(BYTES, |mut peer| {
+            for number in 0..3 {
+                peer.write_all(&request(number, BYTES)).unwrap();
+                thread::sleep(Duration::from_millis(20));
+                expect_answer(&mut peer, number, BYTES);
+            }
+        });
+        assert_eq!(answers, 3);
+    }
+
+    #[test]
+    fn an_end_told_together_with_the_last_request_is_seen() {
+        let answers = serve(64, |mut peer| {
+            peer.write_all(&request(0, 64)).unwrap();
+            peer.shutdown(Shutdown::Write).unwrap();
+            expect_answer(&mut peer, 0, 64);
+            assert_eq!(peer.read(&mut [0; 8]).unwrap(), 0);
+        });
+        assert_eq!(answers, 1);
+    }
+
+    #[test]
+    fn an_end_without_a_request_is_seen() {
+        assert_eq!(serve(64, drop), 0);
+    }
+}

@@ -4,7 +4,7 @@
 //! every task of the suite and nothing else: what a runtime does between polls is not its
 //! business.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -33,11 +33,14 @@ struct Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        SLOT.set(None);
         self.board.give_back(self.slot);
     }
 }
 
 thread_local! {
+    /// The slot by itself, for every poll: nothing to be dropped, so nothing to be checked.
+    static SLOT: Cell<Option<&'static LoopSlot>> = const { Cell::new(None) };
     static SEAT: RefCell<Option<Seat>> = const { RefCell::new(None) };
 }
 
@@ -47,13 +50,20 @@ impl Meter {
     }
 
     /// This thread's slot; none when the thread is already ending.
+    #[inline]
     fn slot(&self) -> Option<&'static LoopSlot> {
-        SEAT.try_with(|seat| {
+        SLOT.get().or_else(|| self.take_seat())
+    }
+
+    #[cold]
+    fn take_seat(&self) -> Option<&'static LoopSlot> {
+        let slot = SEAT.try_with(|seat| {
             let mut seat = seat.borrow_mut();
             seat.get_or_insert_with(|| Seat { board: self.board, slot: self.board.take_slot() })
                 .slot
-        })
-        .ok()
+        });
+        SLOT.set(slot.ok());
+        SLOT.get()
     }
 
     /// Runs `poll` as one poll of a task on this thread.

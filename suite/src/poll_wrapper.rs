@@ -7,7 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 
@@ -189,8 +189,12 @@ impl Meter {
     }
 
     /// Runs a task's future, metered; a panic inside it ends it and is answered as its text.
-    pub(crate) async fn metered(&self, future: impl Future<Output = ()>) -> Result<(), String> {
-        let mut future = pin!(future);
+    /// It comes pinned, because a function that took it by value would keep room for it twice,
+    /// and every task of every trial would be that much larger.
+    pub(crate) async fn metered(
+        &self,
+        mut future: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<(), String> {
         poll_fn(|context| {
             let polled =
                 self.poll(|| catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))));
@@ -217,6 +221,7 @@ pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 mod tests {
     use super::*;
     use crate::board::Phase;
+    use std::pin::pin;
     use std::time::{Duration, Instant};
 
     fn meter() -> Meter {
@@ -260,6 +265,21 @@ mod tests {
         for stall in stalls {
             assert!(stall.cpu_ns + stall.run_queue_ns <= stall.end - stall.start);
         }
+    }
+
+    #[test]
+    fn a_metered_future_is_kept_once() {
+        async fn large() {
+            let room = [1_u8; 1_000];
+            crate::yielding::yield_once().await;
+            std::hint::black_box(room);
+        }
+        let meter = meter();
+        let task = async {
+            let work = pin!(large());
+            meter.metered(work).await
+        };
+        assert!(size_of_val(&task) < 1_500, "{}", size_of_val(&task));
     }
 
     #[test]

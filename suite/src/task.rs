@@ -45,7 +45,8 @@ impl<R: Runtime> Task<R> {
     /// The task's future: what an adapter hands to its runtime.
     pub async fn run(self) {
         let Task { scene, runtime, work } = self;
-        if let Err(panic) = scene.meter().metered(perform(scene, runtime, work)).await {
+        let work = pin!(perform(scene, runtime, work));
+        if let Err(panic) = scene.meter().metered(work).await {
             scene.faults.panic(&panic);
         }
     }

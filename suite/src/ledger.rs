@@ -3,7 +3,8 @@
 //! Its size depends on the rows of the plan, never on the number of tasks. Threads write to
 //! shards, so that two loops seldom touch the same cache line.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::histogram::{Histogram, SharedHistogram};
@@ -11,12 +12,19 @@ use crate::histogram::{Histogram, SharedHistogram};
 const SHARDS: usize = 8;
 
 /// The shard of the calling thread.
+#[inline]
 fn shard() -> usize {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
     thread_local! {
-        static SHARD: usize = NEXT.fetch_add(1, Relaxed) as usize % SHARDS;
+        static SHARD: Cell<usize> = const { Cell::new(SHARDS) };
     }
-    SHARD.try_with(|shard| *shard).unwrap_or(0)
+    match SHARD.get() {
+        SHARDS => {
+            static NEXT: AtomicUsize = AtomicUsize::new(0);
+            SHARD.set(NEXT.fetch_add(1, Relaxed) % SHARDS);
+            SHARD.get()
+        }
+        shard => shard,
+    }
 }
 
 /// One latency row, made when it is first written.
@@ -50,6 +58,7 @@ pub(crate) struct Counter {
 struct Padded(AtomicU64);
 
 impl Counter {
+    #[inline]
     pub(crate) fn add(&self, count: u64) {
         self.shards[shard()].0.fetch_add(count, Relaxed);
     }

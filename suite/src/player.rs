@@ -55,13 +55,17 @@ struct Round {
     left: u64,
 }
 
+const SPARE_BYTES: usize = 1;
+
 pub(crate) struct Player<R: Runtime> {
     scene: &'static Scene,
     runtime: R,
     place: Place,
     stream: Option<R::Stream>,
-    /// What was received last.
+    /// What was received last, and a byte of spare room: a read that leaves room tells
+    /// runtimes that the socket is empty, and saves them the call that would find that out.
     message: Vec<u8>,
+    message_bytes: usize,
     spawned: Vec<R::Join>,
     rounds: Vec<Round>,
     /// Starts of the named compound steps in progress.
@@ -87,7 +91,8 @@ impl<R: Runtime> Player<R> {
             runtime,
             place,
             stream,
-            message: vec![0; message_bytes],
+            message: vec![0; message_bytes + SPARE_BYTES],
+            message_bytes,
             spawned: Vec::new(),
             rounds: Vec::new(),
             opened: Vec::new(),
@@ -285,7 +290,7 @@ impl<R: Runtime> Player<R> {
             return Err(no_connection("recv"));
         };
         let mut filled = 0;
-        while filled < self.message.len() {
+        while filled < self.message_bytes {
             let wanted = filled..self.message.len();
             let received = match how {
                 How::Blocking | How::Polling => {
@@ -309,6 +314,9 @@ impl<R: Runtime> Player<R> {
                 Err(error) => return self.cut_short(&format!("recv: {error}")),
             }
         }
+        if filled > self.message_bytes {
+            return self.cut_short("recv: more came than the request");
+        }
         Ok(())
     }
 
@@ -318,8 +326,8 @@ impl<R: Runtime> Player<R> {
             return Err(no_connection("send"));
         };
         let mut sent = 0;
-        while sent < self.message.len() {
-            let left = sent..self.message.len();
+        while sent < self.message_bytes {
+            let left = sent..self.message_bytes;
             let count = match how {
                 How::Blocking | How::Polling => {
                     let socket = R::descriptor(stream);

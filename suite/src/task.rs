@@ -3,7 +3,8 @@
 //! It holds everything it needs, so that whether its future is `Send` depends on nothing but
 //! the runtime's own types. A panic never leaves it.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 
 use crate::clock::{Stamp, stamp};
@@ -13,6 +14,7 @@ use crate::plan::Pace;
 use crate::player::{Ending, Place, Player};
 use crate::runtime::Runtime;
 use crate::scene::Scene;
+use crate::yielding::yield_once;
 
 pub struct Task<R: Runtime> {
     scene: &'static Scene,
@@ -43,7 +45,8 @@ impl<R: Runtime> Task<R> {
     /// The task's future: what an adapter hands to its runtime.
     pub async fn run(self) {
         let Task { scene, runtime, work } = self;
-        if let Err(panic) = scene.meter().metered(perform(scene, runtime, work)).await {
+        let work = pin!(perform(scene, runtime, work));
+        if let Err(panic) = scene.meter().metered(work).await {
             scene.faults.panic(&panic);
         }
     }
@@ -114,6 +117,7 @@ async fn control<R: Runtime>(
         match Message::decode(&message) {
             Some(Message::Go) => start_groups(scene, &runtime, root, roots),
             Some(Message::Stop) => return scene.close_root(),
+            Some(Message::Ping(sent)) => scene.answer_ping(sent),
             None => scene.count_error("the parent sent a word that is not known".to_owned()),
         }
     }
@@ -169,12 +173,26 @@ async fn member<R: Runtime>(scene: &'static Scene, runtime: R, group: usize, ind
             Pace::Every { ns } => due = next_due::<R>(scene, &runtime, due, ns).await,
         }
         let flight = scene.begin_operation(group);
-        let ended = player.play(description.program).await;
+        let mut waited = false;
+        let ended = {
+            let mut operation = pin!(player.play(description.program));
+            poll_fn(|context| {
+                let polled = operation.as_mut().poll(context);
+                waited |= polled.is_pending();
+                polled
+            })
+            .await
+        };
         scene.end_operation(group, flight, due, ended.is_ok());
         if let Err(ending) = ended {
             player.report(ending);
         }
         done += 1;
+        // An operation that never waited has kept its thread for itself. Another follows at
+        // once, so it is up to the task to let the others have their turn in between.
+        if !waited && !R::CALLS_BLOCK {
+            yield_once().await;
+        }
     }
 }
 

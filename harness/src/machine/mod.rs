@@ -10,3 +10,4 @@ pub mod lifeline;
 pub mod limits;
 pub mod orphans;
 pub mod process;
+pub mod system_calls;

@@ -188,6 +188,7 @@ fn metrics(measured: Measured) -> Metrics {
         groups,
         threads: observation.threads(loops),
         stalls,
+        impact_ns: (!findings.impact.is_empty()).then(|| Latency::from(findings.impact)),
         cpu_ns: observation.cpu_ns(),
         context_switches: observation.context_switches(),
         rss_bytes: rss,

@@ -255,7 +255,7 @@ impl Conductor {
             limits: self.options.limits(),
         });
         let mut verdict = match ended {
-            Ended::Measured(measured) => Verdict::of(*measured, case.measure),
+            Ended::Measured(measured) => Verdict::of(*measured, case),
             Ended::Unmeasured { status, reason } => Verdict::without_figures(status, reason),
             Ended::Interrupted => return Ok(None),
         };

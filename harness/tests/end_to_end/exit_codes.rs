@@ -10,7 +10,7 @@ const TOO_MANY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command
 fn zero_is_all_well() {
     let stage = Stage::new();
     let out = stage.named("results");
-    let ended = stage.run(&[YIELD, "-r", "threads", "--quick", "--out", &out]).run();
+    let ended = stage.run(&[YIELD, "-r", "threads", "--trials", "1", "--out", &out]).run();
     let ended = ended.expect_code(0).expect_words(&["2 trials", "seed", &out]);
     assert!(ended.stdout.contains("How often does a task give way?"), "{}", ended.stdout);
     stage.assert_empty();
@@ -93,7 +93,7 @@ fn four_is_that_nothing_was_run() {
 fn results_are_never_written_over_others() {
     let stage = Stage::new();
     let out = stage.named("results");
-    let words = [YIELD, "-r", "threads", "--quick", "--out", &out];
+    let words = [YIELD, "-r", "threads", "--trials", "1", "--out", &out];
     stage.run(&words).run().expect_code(0);
     let before = stage.records("results");
     let again = stage.run(&words).run().expect_code(2);

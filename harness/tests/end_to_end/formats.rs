@@ -62,7 +62,7 @@ fn colours_are_for_terminals_and_for_who_asks() {
     let stage = Stage::new();
     let words = |folder: &str, color: &str| {
         let out = stage.named(folder);
-        [SPEC, "-r", "threads", "--quick", "--out", &out, "--color", color].map(str::to_owned)
+        [SPEC, "-r", "threads", "--trials", "1", "--out", &out, "--color", color].map(str::to_owned)
     };
     let colored = |folder: &str, color: &str| {
         let words = words(folder, color);

@@ -128,10 +128,10 @@ fn a_user_without_rights_can_run_it() {
     let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/reading.yaml");
     let ended = stage
         .call_through(&words)
-        .args(["run", "--adapters", &adapters, SPEC, spec, "-r", "threads", "--quick"])
+        .args(["run", "--adapters", &adapters, SPEC, spec, "-r", "threads", "--trials", "1"])
         .args(["--format", "json", "--out", &out])
-        .run()
-        .expect_code(0);
+        .run();
+    stage.assert_completed(&ended, "results");
     assert_eq!(ended.records().len(), 4);
     stage.assert_empty();
 }
@@ -145,7 +145,7 @@ fn too_little_locked_memory_is_a_reason_with_its_remedy() {
     let ended = stage
         .call_through(&words)
         .args(["run", "--adapters", &adapters, SPEC, "-r", "threads", "-r", "**/io_uring"])
-        .args(["--quick", "--format", "json", "--out", &out])
+        .args(["--trials", "1", "--format", "json", "--out", &out])
         .run()
         .expect_code(0);
     let refused: Vec<String> = ended.records().into_iter().filter_map(|r| r.reason).collect();

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use quadrant_reports::record::Record;
+use quadrant_reports::record::{Record, Status};
 use serde::Deserialize;
 
 use crate::command::{Call, Ended, read};
@@ -90,6 +90,22 @@ impl Stage {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// A run has come to its end, all well; but on a machine that stands still for long enough,
+    /// a window may see no operation.
+    #[track_caller]
+    pub fn assert_completed(&self, ended: &Ended, out: &str) {
+        let standstill = |record: &Record| {
+            let reason = record.reason.as_deref().unwrap_or_default();
+            record.status == Status::Ok || reason.starts_with("no operation came to its end")
+        };
+        let is_well = match ended.code {
+            Some(0) => true,
+            Some(3) => self.records(out).iter().all(standstill),
+            _ => false,
+        };
+        assert!(is_well, "{:?}: {}", ended.code, ended.stderr);
+    }
+
     /// Processes that were started here, however they are related: they have this stage's
     /// folder in their environment.
     pub fn processes(&self) -> Vec<String> {
@@ -153,18 +169,25 @@ pub struct Subject {
     pub reason: Option<String>,
 }
 
-/// All subjects, those that misbehave included; the first call builds their adapters.
+/// All subjects, those that serve tests only included; the first call builds their adapters.
 pub fn subjects() -> &'static [Subject] {
     static SUBJECTS: OnceLock<Vec<Subject>> = OnceLock::new();
+    SUBJECTS.get_or_init(|| listed("--with-test-adapters"))
+}
+
+/// The subjects of a normal run.
+pub fn ordinary_subjects() -> &'static [Subject] {
+    static SUBJECTS: OnceLock<Vec<Subject>> = OnceLock::new();
     SUBJECTS.get_or_init(|| {
-        let stage = Stage::bare();
-        let call = stage
-            .call()
-            .args(["list", "subjects", "--with-test-adapters", "--format", "json"])
-            .limit(BUILD_LIMIT);
-        let listed = call.run().expect_code(0);
-        serde_json::from_str(&listed.stdout).unwrap()
+        subjects();
+        listed("--no-build")
     })
+}
+
+fn listed(option: &str) -> Vec<Subject> {
+    let stage = Stage::bare();
+    let call = stage.call().args(["list", "subjects", option, "--format", "json"]);
+    serde_json::from_str(&call.limit(BUILD_LIMIT).run().expect_code(0).stdout).unwrap()
 }
 
 /// Where the adapters of this workspace are built.

@@ -22,4 +22,5 @@ pub mod progress;
 pub mod run;
 pub mod selection;
 pub mod spec;
+pub mod standard_output;
 pub mod trial;

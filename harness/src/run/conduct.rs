@@ -37,9 +37,15 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
     limits::raise();
     orphans::adopt();
     let resumed = match &options.resume {
-        Some(folder) => Some((folder.clone(), results::read_run(folder)?)),
+        Some(folder) => {
+            let run = results::read_run(folder);
+            Some((folder.clone(), run.map_err(|error| Failure::usage(format!("{error:#}")))?))
+        }
         None => None,
     };
+    if let Some(objection) = options.out.as_deref().and_then(results::objection) {
+        return Err(Failure::usage(objection));
+    }
     if let Some((_, run)) = &resumed {
         run.options.apply(&mut options);
     }
@@ -137,9 +143,16 @@ impl Conductor {
             for &index in &selected.cases {
                 let case =
                     PlannedCase::new(selected, index, &self.options.cells, &self.circumstances);
-                let records = self.run_case(&case)?;
+                let mut records = Vec::new();
+                let conducted = self.run_case(&case, &mut records);
                 let reporter = self.reporter.as_mut().expect("the reporter ends after the run");
-                self.progress.aside(|| reporter.case(&records)).map_err(unwritable_report)?;
+                let reported = self.progress.aside(|| reporter.case(&records));
+                if let Err(failure) = conducted {
+                    // This is what has to be told, whatever becomes of the report.
+                    let _ = self.end_report();
+                    return Err(failure);
+                }
+                reported.map_err(unwritable_report)?;
                 if interrupt::requested() {
                     break 'all;
                 }
@@ -148,10 +161,10 @@ impl Conductor {
         self.finish(began)
     }
 
-    /// All trials of one case. An interruption ends it early.
-    fn run_case(&mut self, case: &PlannedCase) -> Result<Vec<Record>, Failure> {
+    /// All trials of one case, into `records`. An interruption or a failure ends it early.
+    fn run_case(&mut self, case: &PlannedCase, records: &mut Vec<Record>) -> Result<(), Failure> {
         let key = case.key();
-        let mut records = self.earlier.take(&key);
+        records.extend(self.earlier.take(&key));
         let trials = self.options.cells.trial_count();
         self.done +=
             records.iter().filter(|record| record.status != Status::Unsupported).count() as u64;
@@ -197,7 +210,7 @@ impl Conductor {
             }
         }
         self.subjects = subjects;
-        Ok(records)
+        Ok(())
     }
 
     /// What is known of a cell before anything runs.
@@ -295,12 +308,18 @@ impl Conductor {
         ));
     }
 
-    fn finish(mut self, began: Instant) -> Result<u8, Failure> {
+    /// Makes the report whole in its format, whatever it holds.
+    fn end_report(&mut self) -> Result<Tally, Failure> {
         self.progress.end();
-        self.fixtures.clear();
         let reporter = self.reporter.take().expect("the reporter ends here");
         let (mut output, tally) = reporter.finish().map_err(unwritable_report)?;
         output.flush().map_err(unwritable_report)?;
+        Ok(tally)
+    }
+
+    fn finish(mut self, began: Instant) -> Result<u8, Failure> {
+        self.fixtures.clear();
+        let tally = self.end_report()?;
         let folder = self.results.folder().display();
         if interrupt::requested() {
             eprintln!(

@@ -195,21 +195,17 @@ impl Trial {
         // Work of a fixed amount is measured from its very beginning.
         let fixed_work =
             order.plan.groups.iter().any(|group| matches!(group.pace, Pace::Repeat { .. }));
-        if fixed_work {
-            self.board().enter(Phase::Measuring, stamp());
-        } else {
-            self.board().enter(Phase::Warmup, stamp());
-        }
-        tell(&mut controls, Message::Go);
         if !fixed_work {
+            self.board().enter(Phase::Warmup, stamp());
+            tell(&mut controls, Message::Go);
             self.wait(order.warmup, |_| Look::<()>::Again(LOOK_EVERY))?;
         }
-
         let mut observation = Observation::begin(pid);
-        if !fixed_work {
-            self.board().enter(Phase::Measuring, stamp());
-        }
+        self.board().enter(Phase::Measuring, stamp());
         observation.window_opens();
+        if fixed_work {
+            tell(&mut controls, Message::Go);
+        }
         let mut pacer = Pacer::new(order.plan.seed);
         let mut glances = Glances::default();
         let mut look_due = Instant::now();
@@ -534,6 +530,7 @@ impl Description {
             if let Some(line) = self.answer.line() {
                 return match line.strip_prefix(NOT_LOADED) {
                     Some(reason) => Err(reason.to_owned()),
+                    None if line.is_empty() => Err(self.silence()),
                     None => Ok(line),
                 };
             }
@@ -543,10 +540,8 @@ impl Description {
                 if self.answer.line().is_some() {
                     continue;
                 }
-                let words = self.stderr.last_words();
-                let words = words.map_or_else(String::new, |words| format!(": {words}"));
                 let ending = signals::ending(status);
-                return Err(format!("loading {shown}, the process {ending}{words}"));
+                return Err(format!("loading {shown}, the process {ending}{}", self.last_words()));
             }
             if interrupt::requested() {
                 return Err("interrupted".to_owned());
@@ -556,6 +551,17 @@ impl Description {
             }
             std::thread::sleep(WATCH_EVERY);
         }
+    }
+
+    /// Why there is no description although the adapter came back from being asked.
+    fn silence(&mut self) -> String {
+        self.stderr.listen();
+        format!("{} does not describe itself{}", self.library.display(), self.last_words())
+    }
+
+    fn last_words(&self) -> String {
+        let words = self.stderr.last_words();
+        words.map_or_else(String::new, |words| format!("; its last words: {words}"))
     }
 }
 

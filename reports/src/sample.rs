@@ -96,6 +96,8 @@ pub(crate) fn everything() -> Vec<Record> {
             ok("smol/multi-thread/epoll", trial, 121_000.0 * weather, 504),
             |metrics| {
                 metrics.stalls.count = 2;
+                metrics.stalls.cpu_ns = 26_000_000;
+                metrics.stalls.run_queue_ns = 2_000_000;
                 metrics.stalls.longest_ns = 14_100_000 + u64::from(trial);
             },
         ));

@@ -59,7 +59,7 @@ impl Verdict {
         if metrics.ops == 0 {
             let reason = "no operation came to its end within the measuring time; \
                           give the scenario more (`time: {measure: …}`)";
-            return Self::without_figures(Status::Failed, reason.to_owned());
+            return Self::without_figures(Status::Unmeasured, reason.to_owned());
         }
         Self { status: Status::Ok, reason: None, metrics: Some(metrics), warnings }
     }

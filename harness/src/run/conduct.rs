@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use quadrant_reports::paint::Style;
 use quadrant_reports::record::{Record, SCHEMA, Status};
-use quadrant_reports::report::Reporter;
+use quadrant_reports::report::{Format, Reporter};
 use quadrant_reports::tally::Tally;
 
 use super::cells::{Circumstances, PlannedCase};
@@ -64,10 +64,12 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
     let subjects = options.subjects.find(options.limits(), &progress)?;
     if interrupt::requested() {
         progress.end();
+        report_nothing(options.format)?;
         return Ok(130);
     }
     if subjects.is_empty() {
         progress.end();
+        report_nothing(options.format)?;
         eprintln!("no subject matches; `quadrant list subjects` shows what there is");
         return Ok(4);
     }
@@ -338,6 +340,13 @@ impl Conductor {
         );
         Ok(exit_code(&tally))
     }
+}
+
+/// No records are a report, too, in every format.
+fn report_nothing(format: Format) -> Result<(), Failure> {
+    let style = Style { color: false, width: usize::MAX };
+    let reporter = Reporter::new(std::io::stdout(), format, style).map_err(unwritable_report)?;
+    reporter.finish().map(drop).map_err(unwritable_report)
 }
 
 struct FilesInPlace {

@@ -72,7 +72,9 @@ fn two_is_a_mistake_on_the_command_line_or_in_a_scenario() {
 #[test]
 fn four_is_that_nothing_was_run() {
     let stage = Stage::new();
-    let no_subject = stage.run(&[YIELD, "-r", "no-such-runtime"]).run().expect_code(4);
+    let words = [YIELD, "-r", "no-such-runtime", "--format", "json"];
+    let no_subject = stage.run(&words).run().expect_code(4);
+    assert_eq!(no_subject.records(), []);
     no_subject.expect_words(&["no subject matches", "quadrant list subjects"]);
 
     let out = stage.named("results");

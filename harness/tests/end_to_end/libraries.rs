@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use quadrant_reports::record::Status;
+use rustix::process::Signal;
 
 use crate::redact::redacted;
 use crate::stage::{Stage, Subject, adapters_folder, workspace};
@@ -27,8 +29,11 @@ fn library_name(adapter: &str) -> String {
     format!("libquadrant_{}.so", adapter.replace('-', "_"))
 }
 
-/// Only the leaf package differs, so each costs one small compilation.
-fn build_faulty(feature: &str) -> PathBuf {
+/// Only the leaf package differs, so each costs one small compilation. The library is a copy:
+/// the next one is built in its place.
+fn build_faulty(feature: &str, folder: &Path) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let target = workspace().join("target/adapters-faulty");
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--release", "--package", "quadrant-faulty", "--features", feature])
@@ -39,14 +44,15 @@ fn build_faulty(feature: &str) -> PathBuf {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    target.join("release").join(library_name("faulty"))
+    let library = target.join("release").join(library_name("faulty"));
+    fs::copy(library, folder.join(library_name(feature))).unwrap();
 }
 
 /// A healthy adapter among all that can be wrong with a library.
 fn fill_with_broken_libraries(folder: &Path) {
     fs::create_dir(folder).unwrap();
     for feature in FAULTS {
-        fs::copy(build_faulty(feature), folder.join(library_name(feature))).unwrap();
+        build_faulty(feature, folder);
     }
     let healthy = adapters_folder().join(library_name("threads"));
     fs::copy(&healthy, folder.join(library_name("threads"))).unwrap();
@@ -87,6 +93,27 @@ fn a_library_that_is_no_adapter_is_told_and_leaves_the_others_alone() {
         reasons.push_str(&format!("{}: {}\n", record.subject.id, redacted(&reason)));
     }
     insta::assert_snapshot!(reasons);
+}
+
+#[test]
+fn an_adapter_that_hangs_when_asked_can_be_interrupted() {
+    let stage = Stage::new();
+    let folder = stage.path("adapters");
+    fs::create_dir(&folder).unwrap();
+    build_faulty("describe-hangs", &folder);
+    let adapters = folder.display().to_string();
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/echo.yaml");
+    let out = stage.named("results");
+    let words = [spec, "--time-limit", "3600", "--format", "json", "--out", &out];
+    let mut running = stage.call().args(["run", "--adapters", &adapters]).args(words).start();
+    running.until("question", || {
+        let asked = |process: &String| process.contains("__describe");
+        stage.processes().iter().any(asked).then_some(())
+    });
+    running.signal(Signal::INT);
+    let ended = running.wait().expect_code(130);
+    stage.assert_empty();
+    assert_eq!(ended.records(), []);
 }
 
 /// A workspace of its own with these adapter packages, each with its library's text.

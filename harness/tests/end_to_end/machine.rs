@@ -137,6 +137,38 @@ fn a_user_without_rights_can_run_it() {
 }
 
 #[test]
+fn too_few_open_files_are_a_reason_with_its_remedy() {
+    let Some((stage, words)) = as_nobody(&["--nofile=256:256"]) else { return };
+    let words: Vec<&str> = words.iter().map(|word| &**word).collect();
+    let adapters = adapters_folder().display().to_string();
+    let out = stage.named("results");
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/subjects/echo-many.yaml");
+    let ended = stage
+        .call_through(&words)
+        .args(["run", "--adapters", &adapters, spec, "-r", "threads", "--trials", "1"])
+        .args(["--format", "json", "--out", &out])
+        .run();
+    for record in ended.records() {
+        let reason = record.reason.unwrap();
+        assert!(reason.contains("open files") && reason.contains("ulimit -Hn"), "{reason}");
+    }
+    assert!(matches!(ended.code, Some(3 | 4)), "{:?}", ended.code);
+    stage.assert_empty();
+}
+
+#[test]
+fn a_folder_for_temporary_files_that_is_of_no_use_is_told() {
+    let stage = Stage::new();
+    let out = stage.named("results");
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/reading.yaml");
+    // Not even root makes a file there.
+    let words = [spec, "-r", "threads", "--format", "json", "--out", &out];
+    let ended = stage.run(&words).env("TMPDIR", "/proc").run().expect_code(3);
+    assert_eq!(ended.records(), []);
+    ended.expect_words(&["/proc", "TMPDIR"]);
+}
+
+#[test]
 fn too_little_locked_memory_is_a_reason_with_its_remedy() {
     let Some((stage, words)) = as_nobody(&["--memlock=65536:65536"]) else { return };
     let words: Vec<&str> = words.iter().map(|word| &**word).collect();

@@ -39,7 +39,10 @@ pub fn shape(report: &str, subjects: &[&str]) -> String {
             continue;
         }
         // The summary's winners.
-        let is_winner = line.starts_with(' ') && fields.len() == 2 && first.contains('/') && !first.contains('…');
+        let is_winner = line.starts_with(' ')
+            && fields.len() == 2
+            && first.contains('/')
+            && !first.contains('…');
         shown.push(redacted(&if is_winner { format!("{first}  …") } else { fields.join("  ") }));
     }
     shown.append(&mut rows);

@@ -6,7 +6,6 @@ use std::process::ExitStatus;
 /// "was killed by signal 11 (SIGSEGV)", "ended with exit code 7".
 pub fn ending(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
-        (Some(0), _) => "ended with exit code 0 before it was done".to_owned(),
         (Some(code), _) => format!("ended with exit code {code}"),
         (None, Some(signal)) => match name(signal) {
             Some(name) => format!("was killed by signal {signal} ({name})"),

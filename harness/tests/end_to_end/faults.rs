@@ -1,6 +1,8 @@
 //! What becomes of a trial when its subject misbehaves, in every way that `faulty` knows, while
 //! a healthy subject takes turns with it.
 
+use std::time::Duration;
+
 use quadrant_reports::record::{Record, Status};
 
 use crate::redact::redacted;
@@ -42,18 +44,10 @@ fn run(fault: &str, code: i32) -> Vec<Record> {
     let stage = Stage::new();
     let faulty = format!("faulty/{fault}");
     let spec = if fault.ends_with("-without-end") { PATIENT_SPEC } else { SPEC };
-    let out = stage.named("results");
-    let ended = stage
-        .call()
-        .args(["run", "--no-build", "--with-test-adapters", spec, "-r", &faulty, "-r", HEALTHY])
-        .args(["--trials", "2", "--time-limit", "4", "--memory-limit", "128"])
-        .args(["--format", "json", "--out", &out])
-        .run();
-    // Asked before anything else happens: nothing may be left when it has ended.
-    stage.assert_empty();
-    let records = ended.records();
+    let what = ["--with-test-adapters", spec, "-r", &faulty, "-r", HEALTHY, "--trials", "2"];
+    let limits = ["--time-limit", "4", "--memory-limit", "128"];
+    let (ended, records) = stage.measure(&what, &limits, Duration::from_secs(240));
     assert_eq!(ended.code, Some(code), "{fault}: {records:#?}");
-    assert_eq!(stage.records("results"), records, "{fault}");
     records
 }
 

@@ -15,6 +15,8 @@ use crate::command::{Call, Ended, read};
 
 /// Compiling all runtimes on a small machine, with room to spare.
 const BUILD_LIMIT: Duration = Duration::from_secs(1_800);
+/// How often a machine may stand still in a row.
+const ATTEMPTS: usize = 5;
 /// For what has been told to end.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(60);
 
@@ -90,14 +92,37 @@ impl Stage {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// Runs it, and once more what a machine that stood still has left without an operation:
+    /// that is what `--resume` is for. The last call, and the records of the whole run.
+    #[track_caller]
+    pub fn measure(&self, what: &[&str], how: &[&str], limit: Duration) -> (Ended, Vec<Record>) {
+        let folder = format!("results-{}", self.new_number());
+        let out = self.named(&folder);
+        let call = |words: &[&str]| {
+            let call = self.call().args(["run", "--no-build", "--format", "json"]);
+            let ended = call.args(words).args(how).limit(limit).run();
+            // Asked before anything else happens: nothing may be left when it has ended.
+            self.assert_empty();
+            let records = ended.records();
+            (ended, records)
+        };
+        let mut measured = call(&[what, &["--out", &out]].concat());
+        for _ in 0..ATTEMPTS {
+            if !measured.1.iter().any(saw_no_operation) {
+                break;
+            }
+            measured = call(&["--resume", &out]);
+        }
+        let written = self.records(&folder);
+        assert!(measured.1.iter().all(|record| written.contains(record)));
+        measured
+    }
+
     /// A run has come to its end, all well; but on a machine that stands still for long enough,
     /// a window may see no operation.
     #[track_caller]
     pub fn assert_completed(&self, ended: &Ended, out: &str) {
-        let standstill = |record: &Record| {
-            let reason = record.reason.as_deref().unwrap_or_default();
-            record.status == Status::Ok || reason.starts_with("no operation came to its end")
-        };
+        let standstill = |record: &Record| record.status == Status::Ok || saw_no_operation(record);
         let is_well = match ended.code {
             Some(0) => true,
             Some(3) => self.records(out).iter().all(standstill),
@@ -145,6 +170,11 @@ impl Stage {
         }
         self.assert_empty();
     }
+}
+
+fn saw_no_operation(record: &Record) -> bool {
+    let reason = record.reason.as_deref().unwrap_or_default();
+    record.status == Status::Unmeasured && reason.starts_with("no operation came to its end")
 }
 
 impl Drop for Stage {

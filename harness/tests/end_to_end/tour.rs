@@ -24,6 +24,6 @@ fn the_tours_tables() {
             insta::assert_snapshot!(shape(&ended.stdout, &SUBJECTS));
             return;
         }
-        assert!(attempt < ATTEMPTS, "{}", ended.stdout);
     }
+    panic!("there was a standstill in each of {ATTEMPTS} tours");
 }

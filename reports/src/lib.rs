@@ -6,6 +6,7 @@ pub mod bootstrap;
 mod case_table;
 mod closing;
 mod columns;
+pub mod comparison;
 mod csv;
 pub mod expectation;
 mod figures;

@@ -43,7 +43,7 @@ pub struct Record {
     pub took_ns: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AxisValue {
     pub axis: String,
     pub value: String,

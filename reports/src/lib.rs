@@ -3,6 +3,7 @@
 //! This crate is pure: it never measures, never spawns and never asks the system for anything.
 
 pub mod bootstrap;
+pub mod by_case;
 mod case_table;
 mod closing;
 mod columns;

@@ -110,6 +110,7 @@ fn record(scenario: &str, trial: u32, ops_per_sec: f64) -> Record {
             context_switches: ContextSwitches { voluntary: 1, involuntary: 1 },
             rss_bytes: Rss { start: 1 << 20, peak: 2 << 20 },
         }),
+        noise: None,
         warnings: Vec::new(),
         expectations: Vec::new(),
         took_ns: 1_100_000_000,

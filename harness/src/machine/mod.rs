@@ -8,5 +8,6 @@ pub mod identity;
 pub mod io_uring;
 pub mod lifeline;
 pub mod limits;
+pub mod noise;
 pub mod orphans;
 pub mod process;

@@ -3,6 +3,7 @@
 mod cells;
 mod conduct;
 mod likeness;
+mod noise;
 mod options;
 mod record;
 mod results;

@@ -12,7 +12,7 @@ use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use quadrant_reports::record::{Rss, Stalls, Status};
+use quadrant_reports::record::{Noise, Rss, Stalls, Status};
 use quadrant_suite::board::{Board, Phase};
 use quadrant_suite::clock::{Stamp, stamp};
 use quadrant_suite::control::Message;
@@ -29,6 +29,7 @@ use crate::driver::order::{Load, Order as LoadOrder, Report};
 use crate::driver::process::Driver;
 use crate::interrupt;
 use crate::machine::affinity::Division;
+use crate::machine::noise::NoiseWatch;
 use crate::machine::process;
 use crate::observe::Observation;
 
@@ -85,6 +86,7 @@ pub struct Measured {
     pub stalls: Stalls,
     pub loops: u64,
     pub rss: Rss,
+    pub noise: Option<Noise>,
 }
 
 /// Why a trial cannot go on.
@@ -198,6 +200,7 @@ impl Trial {
         }
 
         let mut observation = Observation::begin(pid);
+        let weather = NoiseWatch::begin(pid, self.driver.as_ref().map(Driver::id), order.cpus);
         if !fixed_work {
             self.board().enter(Phase::Measuring, stamp());
         }
@@ -209,6 +212,7 @@ impl Trial {
         let window_end = stamp();
         self.board().enter(Phase::Over, window_end);
         observation.window_closes();
+        let noise = weather.end();
         let (stalls, loops) = read_stalls(self.board(), order.plan, window_end);
         let rss = Rss { start: rss_start, peak: process::rss_peak_bytes(pid).unwrap_or(rss_start) };
 
@@ -217,7 +221,7 @@ impl Trial {
         tell(&mut controls, Message::Stop);
         let findings = self.take_outcome(limit)?;
         let window_ns = order.plan.clock.ns_between(self.board().window_start(), window_end);
-        Ok(Measured { findings, load, window_ns, observation, stalls, loops, rss })
+        Ok(Measured { findings, load, window_ns, observation, stalls, loops, rss, noise })
     }
 
     fn wait_ready(&mut self, limit: Duration) -> Result<Vec<u16>, Stop> {

@@ -380,7 +380,9 @@ fn explanation(comparison: &Comparison) -> String {
     let threshold = percent(comparison.options.threshold);
     let decides = &comparison.options.metric;
     let is_single = |cell: &ComparedCell| {
-        cell.change(decides).is_some_and(|change| change.interval.is_none() && change.new > 0.0)
+        cell.change(decides).is_some_and(|change| {
+            change.interval.is_none() && change.ratio.is_some() && change.new > 0.0
+        })
     };
     let single = if comparison.cells.iter().any(is_single) {
         " Of a single trial on either side nothing is sure: run with --trials 3 or more."

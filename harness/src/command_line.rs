@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::color::Color;
 use crate::compare::{self, CompareOptions};
+use crate::doctor::{self, DoctorOptions};
 use crate::failure::Failure;
 use crate::lint::{self, LintOptions};
 use crate::list::{self, ListOptions};
@@ -48,6 +49,8 @@ enum Command {
     Report(ReportOptions),
     /// Show what there is: specs, subjects, or the cells that would run
     List(ListOptions),
+    /// Tell what on this machine spoils measuring, and what to do about it
+    Doctor(DoctorOptions),
     /// Check scenarios
     Lint(LintOptions),
     #[command(name = "__trial", hide = true)]
@@ -68,6 +71,7 @@ impl CommandLine {
             Command::Compare(options) => compare::compare(&options, self.color)?,
             Command::Report(options) => report::report(&options, self.color)?,
             Command::List(options) => list::list(&options)?,
+            Command::Doctor(options) => doctor::doctor(&options, self.color)?,
             Command::Lint(options) => lint::lint(&options)?,
             Command::Trial(arguments) => inside::run(&arguments).map(|()| 0)?,
             Command::Describe(arguments) => inside::describe(&arguments).map(|()| 0)?,

@@ -10,6 +10,7 @@ pub mod board_memory;
 pub mod color;
 pub mod command_line;
 pub mod compare;
+pub mod doctor;
 pub mod driver;
 pub mod failure;
 pub mod fixtures;

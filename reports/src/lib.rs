@@ -15,7 +15,7 @@ mod legend;
 mod markdown;
 pub mod number;
 pub mod paint;
-mod prose;
+pub mod prose;
 pub mod read;
 pub mod record;
 mod remarks;

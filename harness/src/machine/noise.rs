@@ -10,7 +10,7 @@ use std::time::Instant;
 use quadrant_reports::record::Noise;
 
 use super::affinity::Division;
-use super::process;
+use super::{frequency, process};
 
 /// Each thread costs a file at both edges; of more than these, every second, third … is read.
 const THREADS_READ: usize = 32;
@@ -65,7 +65,7 @@ impl NoiseWatch {
             others_cpu_ns: capacity_ns.saturating_sub(idle_ns + steal_ns + ours_ns),
             run_queue_ns: self.run_queue_ns(),
             load_milli: load_milli().unwrap_or(0),
-            governor: self.cpus.first().and_then(|cpu| governor(*cpu)),
+            governor: self.cpus.first().and_then(|cpu| frequency::governor(*cpu)),
         })
     }
 
@@ -83,7 +83,7 @@ impl NoiseWatch {
             .map(|(thread, ns)| ns.saturating_sub(*self.waited_ns.get(&thread).unwrap_or(&0)))
             .sum();
         // Those that were not read are taken to be like those that were.
-        if seen == 0 { 0 } else { waited * threads.len() as u64 / seen }
+        (waited * threads.len() as u64).checked_div(seen).unwrap_or(0)
     }
 }
 
@@ -119,6 +119,14 @@ fn times(stat: &str, cpus: &[usize]) -> Option<CpuTimes> {
     (found > 0 && found == cpus.len()).then_some(sum)
 }
 
+/// The share of their time that was stolen since the system was started.
+pub fn steal_since_boot(cpus: &[usize]) -> Option<f64> {
+    let steal = read_times(cpus)?.steal;
+    let uptime = fs::read_to_string("/proc/uptime").ok()?;
+    let seconds: f64 = uptime.split_whitespace().next()?.parse().ok()?;
+    Some(ticks_to_ns(steal) as f64 / (seconds * 1e9 * cpus.len() as f64))
+}
+
 pub fn ticks_to_ns(ticks: u64) -> u64 {
     ticks * 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1)
 }
@@ -146,11 +154,6 @@ pub fn load_milli() -> Option<u64> {
     let text = fs::read_to_string("/proc/loadavg").ok()?;
     let load: f64 = text.split_whitespace().next()?.parse().ok()?;
     Some((load * 1_000.0).round() as u64)
-}
-
-pub fn governor(cpu: usize) -> Option<String> {
-    let path = format!("/sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor");
-    Some(fs::read_to_string(path).ok()?.trim().to_owned())
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     Cpu,
     Memory,
     Step,
+    /// How two runs differ.
+    Change,
 }
 
 /// A figure: its number, set to the right, and what belongs to it, set to the left of the rest.
@@ -135,7 +137,7 @@ impl Column {
 }
 
 impl CellText {
-    fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self::number(None)
     }
 

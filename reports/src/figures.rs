@@ -111,7 +111,7 @@ fn outcome(trials: &[&Record]) -> Outcome {
     Outcome::Measured(Box::new(together(&believed)))
 }
 
-fn spoils_others(status: Status) -> bool {
+pub(crate) fn spoils_others(status: Status) -> bool {
     matches!(status, Status::Failed | Status::Crashed | Status::TimedOut)
 }
 

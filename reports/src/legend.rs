@@ -50,5 +50,9 @@ fn line(kind: Kind) -> (&'static str, &'static str) {
         ),
         Kind::Memory => ("memory", "the most resident memory of the subject's process"),
         Kind::Step => ("step …", "latency of that named step alone"),
+        Kind::Change => (
+            "NEW/BASE",
+            "the ratio of the means over the trials, and where it lies in 95 of 100 such comparisons. better, worse: all of that lies beyond the threshold. ?: the trials vary too much to say",
+        ),
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use quadrant_reports::record::{
-    Concurrency, GroupMetrics, Latency, Metrics, Record, SCHEMA, Status,
+    Concurrency, GroupMetrics, Latency, Metrics, Noise, Record, SCHEMA, Status,
 };
 use quadrant_suite::outcome::{Findings, GroupFindings};
 
 use super::cells::PlannedCase;
+use super::noise;
 use crate::adapters::subject::Subject;
 use crate::driver::order::Load;
 use crate::spec::Expected;
@@ -24,12 +25,13 @@ pub struct Verdict {
     pub status: Status,
     pub reason: Option<String>,
     pub metrics: Option<Metrics>,
+    pub noise: Option<Noise>,
     pub warnings: Vec<String>,
 }
 
 impl Verdict {
     pub fn without_figures(status: Status, reason: String) -> Self {
-        Self { status, reason: Some(reason), metrics: None, warnings: Vec::new() }
+        Self { status, reason: Some(reason), metrics: None, noise: None, warnings: Vec::new() }
     }
 
     /// Figures, unless an answer was wrong or an operation failed: then there are none.
@@ -55,13 +57,17 @@ impl Verdict {
                 asked_ns / 1_000_000
             ));
         }
+        let noise = measured.noise.clone();
+        if let Some(noise) = &noise {
+            warnings.extend(noise::warnings(noise, measured.observation.cpu_ns()));
+        }
         let metrics = metrics(measured);
         if metrics.ops == 0 {
             let reason = "no operation came to its end within the measuring time; \
                           give the scenario more (`time: {measure: …}`)";
             return Self::without_figures(Status::Unmeasured, reason.to_owned());
         }
-        Self { status: Status::Ok, reason: None, metrics: Some(metrics), warnings }
+        Self { status: Status::Ok, reason: None, metrics: Some(metrics), noise, warnings }
     }
 }
 
@@ -98,6 +104,7 @@ pub fn record(
         status: verdict.status,
         reason: verdict.reason,
         metrics: verdict.metrics,
+        noise: verdict.noise,
         warnings: verdict.warnings,
         expectations,
         took_ns,
@@ -164,7 +171,7 @@ fn load_warnings(load: &Load) -> Vec<String> {
 }
 
 fn metrics(measured: Measured) -> Metrics {
-    let Measured { findings, load, window_ns, observation, stalls, loops, rss } = measured;
+    let Measured { findings, load, window_ns, observation, stalls, loops, rss, .. } = measured;
     let elapsed_ns = findings.finished_after_ns.unwrap_or(window_ns).max(1);
     let mut groups: Vec<GroupMetrics> =
         findings.groups.into_iter().map(|group| group_metrics(group, elapsed_ns)).collect();

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use quadrant_reports::record::{
     AxisValue, Concurrency, ContextSwitches, Latency, Metrics, Record, Rss, SCHEMA, Stalls, Status,
-    Subject, Threads,
+    Subject, Threads, Unended,
 };
 use quadrant_suite::histogram::Histogram;
 use serde_json::{Value, json};
@@ -86,6 +86,8 @@ fn record(scenario: &str, trial: u32, ops_per_sec: f64) -> Record {
             elapsed_ns: 1_000_000_000,
             ops_per_sec,
             latency_ns: Latency::from(histogram),
+            unended: Unended::default(),
+            load: None,
             concurrency: Concurrency { peak: 50, mean: 50.0 },
             steps: BTreeMap::new(),
             groups: Vec::new(),

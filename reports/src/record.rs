@@ -102,7 +102,15 @@ pub struct Metrics {
     pub errors: u64,
     pub elapsed_ns: u64,
     pub ops_per_sec: f64,
+    /// Those that had taken longer than 99 of 100 when the window closed, and were not over then,
+    /// are in it with the time they had taken: a lower bound, but not nothing.
     pub latency_ns: Latency,
+    /// What was not over when the window closed.
+    #[serde(default)]
+    pub unended: Unended,
+    /// Present when a driver made the load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadMetrics>,
     pub concurrency: Concurrency,
     /// Named steps.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -119,6 +127,27 @@ pub struct Metrics {
     pub cpu_ns: u64,
     pub context_switches: ContextSwitches,
     pub rss_bytes: Rss,
+}
+
+/// Operations in flight at the window's end, and the longest time one had taken until then.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unended {
+    pub count: u64,
+    pub longest_ns: u64,
+}
+
+/// What the driver has to say beside latency.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadMetrics {
+    pub connections: u64,
+    /// Answered at least once within the window.
+    pub connections_served: u64,
+    /// Open loop: the rate asked for; `latency_ns` counts from when a request was due.
+    pub asked_per_sec: Option<u64>,
+    /// Open loop: the most requests that were due with no connection free for them.
+    pub backlog_peak: Option<u64>,
+    /// Open loop: latency from when a request was really sent.
+    pub uncorrected_latency_ns: Option<Latency>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -54,6 +54,8 @@ pub(crate) fn metrics(ops_per_sec: f64, latency_us: u64) -> Metrics {
         elapsed_ns: 1_000_321_000,
         ops_per_sec,
         latency_ns: latency(latency_us),
+        unended: crate::record::Unended::default(),
+        load: None,
         concurrency: Concurrency { peak: 1024, mean: 1024.0 },
         steps: BTreeMap::new(),
         groups: Vec::new(),

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use quadrant_reports::record::{
-    Concurrency, GroupMetrics, Latency, Metrics, Noise, Record, SCHEMA, Status,
+    Concurrency, GroupMetrics, Latency, LoadMetrics, Metrics, Noise, Record, SCHEMA, Status,
+    Unended,
 };
+use quadrant_suite::histogram::Histogram;
 use quadrant_suite::outcome::{Findings, GroupFindings};
 
 use super::cells::PlannedCase;
@@ -153,12 +155,6 @@ fn load_warnings(load: &Load) -> Vec<String> {
             (busy * 100.0).min(100.0)
         ));
     }
-    if load.connections_served < load.connections {
-        warnings.push(format!(
-            "only {} of {} connections were answered within the window",
-            load.connections_served, load.connections
-        ));
-    }
     if let Some(asked) = load.asked_per_sec
         && load.achieved_per_sec * 100 < asked * 98
     {
@@ -173,16 +169,22 @@ fn load_warnings(load: &Load) -> Vec<String> {
 fn metrics(measured: Measured) -> Metrics {
     let Measured { findings, load, window_ns, observation, stalls, loops, rss, .. } = measured;
     let elapsed_ns = findings.finished_after_ns.unwrap_or(window_ns).max(1);
+    let mut unended = findings.groups.first().map(|group| unended_of(&group.unended));
+    let mut load_metrics = None;
     let mut groups: Vec<GroupMetrics> =
         findings.groups.into_iter().map(|group| group_metrics(group, elapsed_ns)).collect();
     let primary = match load {
-        Some(load) => GroupMetrics {
-            name: "request".to_owned(),
-            ops: load.requests,
-            ops_per_sec: per_second(load.requests, elapsed_ns),
-            latency_ns: Latency::from(load.latency),
-            concurrency: concurrency(load.in_flight_peak, load.in_flight_mean_milli),
-        },
+        Some(load) => {
+            unended = Some(unended_of(&load.unanswered));
+            load_metrics = Some(load_metrics_of(&load));
+            GroupMetrics {
+                name: "request".to_owned(),
+                ops: load.requests,
+                ops_per_sec: per_second(load.requests, elapsed_ns),
+                latency_ns: latency(load.latency, &load.unanswered),
+                concurrency: concurrency(load.in_flight_peak, load.in_flight_mean_milli),
+            }
+        }
         None if groups.is_empty() => group_metrics(GroupFindings::default(), elapsed_ns),
         None => groups.remove(0),
     };
@@ -193,6 +195,8 @@ fn metrics(measured: Measured) -> Metrics {
         elapsed_ns,
         ops_per_sec: primary.ops_per_sec,
         latency_ns: primary.latency_ns,
+        unended: unended.unwrap_or_default(),
+        load: load_metrics,
         concurrency: primary.concurrency,
         steps: findings
             .rows
@@ -215,8 +219,29 @@ fn group_metrics(group: GroupFindings, elapsed_ns: u64) -> GroupMetrics {
         name: group.name,
         ops: group.ops,
         ops_per_sec: per_second(group.ops, elapsed_ns),
-        latency_ns: Latency::from(group.latency),
+        latency_ns: latency(group.latency, &group.unended),
         concurrency: concurrency(group.in_flight_peak, group.in_flight_mean_milli),
+    }
+}
+
+/// What was not over when the window closed counts as long as it had taken, where that was longer
+/// than 99 of 100: otherwise the worst stall of all would show nowhere.
+fn latency(mut ended: Histogram, unended: &Histogram) -> Latency {
+    ended.merge_longer(unended, ended.quantile(0.99));
+    Latency::from(ended)
+}
+
+fn unended_of(histogram: &Histogram) -> Unended {
+    Unended { count: histogram.count(), longest_ns: histogram.max() }
+}
+
+fn load_metrics_of(load: &Load) -> LoadMetrics {
+    LoadMetrics {
+        connections: u64::from(load.connections),
+        connections_served: u64::from(load.connections_served),
+        asked_per_sec: load.asked_per_sec,
+        backlog_peak: load.asked_per_sec.map(|_| load.backlog_peak),
+        uncorrected_latency_ns: load.uncorrected_latency.clone().map(Latency::from),
     }
 }
 

@@ -228,14 +228,14 @@ impl Trial {
         self.board().enter(Phase::Over, window_end);
         observation.window_closes();
         let noise = weather.end();
-        let stalls = stalls::read(self.board(), order.plan, window_end, glances);
-        let loops = self.board().loops_peak();
         let rss = Rss { start: rss_start, peak: process::rss_peak_bytes(pid).unwrap_or(rss_start) };
 
         let load = self.take_load(limit)?;
         self.outcome_is_due = true;
         tell(&mut controls, Message::Stop);
         let findings = self.take_outcome(limit)?;
+        let stalls = stalls::read(self.board(), order.plan, glances);
+        let loops = self.board().loops_peak();
         let window_ns = order.plan.clock.ns_between(self.board().window_start(), window_end);
         Ok(Measured { findings, load, window_ns, observation, stalls, loops, rss, noise })
     }

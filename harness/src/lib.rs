@@ -25,4 +25,5 @@ pub mod report;
 pub mod run;
 pub mod selection;
 pub mod spec;
+pub mod standard_output;
 pub mod trial;

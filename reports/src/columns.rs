@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use quadrant_suite::histogram::Histogram;
 
-use crate::figures::Figures;
+use crate::figures::{Cause, Figures};
 use crate::number;
 use crate::prose::clean;
 use crate::standing::{Compared, Standing};
@@ -29,6 +29,7 @@ pub(crate) enum Kind {
     InFlight,
     Threads,
     Stalls,
+    Impact,
     Group,
     Cpu,
     Memory,
@@ -86,6 +87,9 @@ pub(crate) fn columns(operation: &str, threshold_ns: u64, rows: &[Measured]) -> 
     add(Kind::Threads, ["threads", "peak (loops)"], &|row| threads(row.figures));
     let stall_heading = format!("stalls ≥ {}", number::round_duration(threshold_ns));
     add(Kind::Stalls, [&stall_heading, "count, longest"], &|row| stalls(row.figures));
+    if rows.iter().any(|row| row.figures.impact.is_some()) {
+        add(Kind::Impact, ["ping", "p99"], &|row| quantile(row.figures.impact.as_ref(), 0.99));
+    }
     let groups: BTreeSet<&String> = rows.iter().flat_map(|row| row.figures.groups.keys()).collect();
     for name in groups {
         add(Kind::Group, [&format!("{}/s", clean(name)), "median"], &|row| {
@@ -200,9 +204,16 @@ fn stalls(figures: &Figures) -> CellText {
     if figures.stalls == 0 {
         return CellText::none();
     }
+    let cause = match figures.stalls_cause {
+        Some(Cause::Computing) => " cpu",
+        Some(Cause::Queueing) => " queue",
+        Some(Cause::Blocked) => " blocked",
+        Some(Cause::Unended) => " unended",
+        None => "",
+    };
     CellText {
         number: number::count(figures.stalls),
-        rest: format!(", {}", number::duration(figures.stalls_longest_ns)),
+        rest: format!(", {}{cause}", number::duration(figures.stalls_longest_ns)),
         tint: Tint::Bad,
     }
 }

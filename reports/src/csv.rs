@@ -42,7 +42,7 @@ const FIELDS: [Field; 20] = [
 ];
 
 /// Empty in a record without metrics.
-const FIGURES: [Figure; 32] = [
+const FIGURES: [Figure; 35] = [
     ("operation", |m| m.operation.clone()),
     ("ops", |m| m.ops.to_string()),
     ("errors", |m| m.errors.to_string()),
@@ -66,6 +66,9 @@ const FIGURES: [Figure; 32] = [
     ("stalls_count", |m| m.stalls.count.to_string()),
     ("stalls_longest_ns", |m| m.stalls.longest_ns.to_string()),
     ("stalls_total_ns", |m| m.stalls.total_ns.to_string()),
+    ("stalls_cpu_ns", |m| m.stalls.cpu_ns.to_string()),
+    ("stalls_run_queue_ns", |m| m.stalls.run_queue_ns.to_string()),
+    ("stalls_blocked_ns", |m| m.stalls.blocked_ns.to_string()),
     ("stalls_count_1ms", |m| m.stalls.count_1ms.to_string()),
     ("stalls_count_100ms", |m| m.stalls.count_100ms.to_string()),
     ("cpu_ns", |m| m.cpu_ns.to_string()),

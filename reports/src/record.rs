@@ -112,6 +112,9 @@ pub struct Metrics {
     pub groups: Vec<GroupMetrics>,
     pub threads: Threads,
     pub stalls: Stalls,
+    /// How late the loop answered pings from outside, sent at a steady pace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impact_ns: Option<Latency>,
     /// CPU time of the subject, all its threads, kernel work included.
     pub cpu_ns: u64,
     pub context_switches: ContextSwitches,
@@ -176,12 +179,31 @@ pub struct Threads {
 }
 
 /// Polls that lasted at least `threshold_ns`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stalls {
     pub threshold_ns: u64,
     pub count: u64,
     pub longest_ns: u64,
     pub total_ns: u64,
+    /// Of `total_ns`: stalls that had not ended with the window, whose causes are not known.
+    #[serde(default)]
+    pub unfinished_ns: u64,
+    /// Of `total_ns`: the thread was running.
+    #[serde(default)]
+    pub cpu_ns: u64,
+    /// Of `total_ns`: it could have run, but others had the CPU.
+    #[serde(default)]
+    pub run_queue_ns: u64,
+    /// Of `total_ns`: it waited for something, in the middle of a poll.
+    #[serde(default)]
+    pub blocked_ns: u64,
+    /// Time during which every loop stood still; unknown when there were too many stalls to keep.
+    #[serde(default)]
+    pub all_loops_ns: Option<u64>,
+    /// What the stalled threads were doing when they were looked at from outside: the system
+    /// call, or `running`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seen_in: BTreeMap<String, u64>,
     /// Polls of at least 1 ms.
     pub count_1ms: u64,
     /// Polls of at least 100 ms.

@@ -65,15 +65,8 @@ pub(crate) fn metrics(ops_per_sec: f64, latency_us: u64) -> Metrics {
             method: "sampled".into(),
             names: BTreeMap::from([("worker".to_owned(), 2)]),
         },
-        stalls: Stalls {
-            threshold_ns: 10_000_000,
-            count: 0,
-            longest_ns: 0,
-            total_ns: 0,
-            count_1ms: 0,
-            count_100ms: 0,
-            polls: 400_000,
-        },
+        stalls: Stalls { threshold_ns: 10_000_000, polls: 400_000, ..Stalls::default() },
+        impact_ns: Some(latency(90)),
         cpu_ns: (ops_per_sec * 5_400.0) as u64,
         context_switches: ContextSwitches { voluntary: 1_200, involuntary: 80 },
         rss_bytes: Rss { start: 4 << 20, peak: 11 << 20 },
@@ -116,6 +109,8 @@ pub(crate) fn everything() -> Vec<Record> {
             ok("smol/multi-thread/epoll", trial, 121_000.0 * weather, 504),
             |metrics| {
                 metrics.stalls.count = 2;
+                metrics.stalls.cpu_ns = 26_000_000;
+                metrics.stalls.run_queue_ns = 2_000_000;
                 metrics.stalls.longest_ns = 14_100_000 + u64::from(trial);
             },
         ));

@@ -13,6 +13,9 @@ pub const ROOTS_MAX: usize = 64;
 /// Loops that have a slot of their own; later ones share the last slot.
 pub const LOOPS_MAX: usize = 2_048;
 
+/// Stalls of a window that are kept one by one; more are only counted.
+pub const STALLS_MAX: usize = 4_096;
+
 /// Where a trial stands. Only the parent moves it, and only forwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u32)]
@@ -41,7 +44,32 @@ pub struct Board {
     loops_peak: AtomicU64,
     /// Slots that were ever taken.
     slots_used: AtomicU64,
+    /// Stalls of the window so far; may exceed `STALLS_MAX`.
+    stalls: AtomicU64,
     slots: [LoopSlot; LOOPS_MAX],
+    stall_log: [StallEntry; STALLS_MAX],
+}
+
+/// One stall, for those who want to know when it was and what it was made of.
+#[repr(C)]
+pub struct StallEntry {
+    slot: AtomicU64,
+    start: AtomicU64,
+    /// Written last: zero while the entry is being written.
+    end: AtomicU64,
+    cpu_ns: AtomicU64,
+    run_queue_ns: AtomicU64,
+}
+
+/// The same, read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stall {
+    /// Which loop stood still, as an index of the slots.
+    pub slot: usize,
+    pub start: Stamp,
+    pub end: Stamp,
+    pub cpu_ns: u64,
+    pub run_queue_ns: u64,
 }
 
 /// What one loop leaves on the board. Stall figures cover the measuring window only.
@@ -54,8 +82,13 @@ pub struct LoopSlot {
     /// Polls of at least 1 ms, of at least the plan's threshold, of at least 100 ms.
     pub stalls: [AtomicU64; 3],
     pub longest_ns: AtomicU64,
-    /// Of the polls at or above the threshold.
+    /// Of the polls at or above the threshold: all of their time, and what of it the thread was
+    /// running and was waiting for a CPU.
     pub stalled_ns: AtomicU64,
+    pub stalled_cpu_ns: AtomicU64,
+    pub stalled_run_queue_ns: AtomicU64,
+    /// The thread that owns the slot, as the system numbers it; 0 where it does not.
+    pub thread_id: AtomicU32,
 }
 
 impl Board {
@@ -138,6 +171,11 @@ impl Board {
         self.finished.load(Ordering::Acquire) != 0
     }
 
+    /// Threads alive that have polled tasks.
+    pub(crate) fn loops(&self) -> u64 {
+        self.loops.load(Ordering::Relaxed)
+    }
+
     /// The most threads that polled tasks at one time.
     pub fn loops_peak(&self) -> u64 {
         self.loops_peak.load(Ordering::Relaxed)
@@ -146,6 +184,40 @@ impl Board {
     /// The slots that were ever in use.
     pub fn slots(&self) -> &[LoopSlot] {
         &self.slots[..(self.slots_used.load(Ordering::Acquire) as usize).min(LOOPS_MAX)]
+    }
+
+    /// A slot's index, for one of this board's own slots.
+    fn index_of(&self, slot: &LoopSlot) -> usize {
+        (std::ptr::from_ref(slot).addr() - self.slots.as_ptr().addr()) / size_of::<LoopSlot>()
+    }
+
+    /// Keeps a stall of the loop that has `slot`, as long as there is room.
+    pub(crate) fn log_stall(&self, slot: &LoopSlot, stall: Stall) {
+        let index = self.stalls.fetch_add(1, Ordering::Relaxed) as usize;
+        if let Some(entry) = self.stall_log.get(index) {
+            entry.slot.store(self.index_of(slot) as u64, Ordering::Relaxed);
+            entry.start.store(stall.start, Ordering::Relaxed);
+            entry.cpu_ns.store(stall.cpu_ns, Ordering::Relaxed);
+            entry.run_queue_ns.store(stall.run_queue_ns, Ordering::Relaxed);
+            entry.end.store(stall.end, Ordering::Release);
+        }
+    }
+
+    /// The stalls that were kept, and whether those are all.
+    pub fn stalls(&self) -> (Vec<Stall>, bool) {
+        let count = self.stalls.load(Ordering::Acquire) as usize;
+        let kept = self.stall_log[..count.min(STALLS_MAX)]
+            .iter()
+            .map(|entry| Stall {
+                end: entry.end.load(Ordering::Acquire),
+                slot: entry.slot.load(Ordering::Relaxed) as usize,
+                start: entry.start.load(Ordering::Relaxed),
+                cpu_ns: entry.cpu_ns.load(Ordering::Relaxed),
+                run_queue_ns: entry.run_queue_ns.load(Ordering::Relaxed),
+            })
+            .filter(|stall| stall.end != 0)
+            .collect();
+        (kept, count <= STALLS_MAX)
     }
 
     /// A slot for a thread that is about to poll its first task. Its figures go on from what
@@ -157,6 +229,7 @@ impl Board {
         for (index, slot) in self.slots.iter().enumerate() {
             if slot.taken.load(Ordering::Relaxed) == 0 && slot.taken.swap(1, Ordering::Acquire) == 0
             {
+                slot.thread_id.store(own_thread_id(), Ordering::Relaxed);
                 self.slots_used.fetch_max(index as u64 + 1, Ordering::Release);
                 return slot;
             }
@@ -169,6 +242,17 @@ impl Board {
         slot.poll_started.store(0, Ordering::Relaxed);
         slot.taken.store(0, Ordering::Release);
         self.loops.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn own_thread_id() -> u32 {
+    #[cfg(target_os = "linux")]
+    {
+        rustix::thread::gettid().as_raw_nonzero().get() as u32
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        0
     }
 }
 
@@ -196,6 +280,21 @@ mod tests {
         }
         assert_eq!(board.loops_peak() as usize, LOOPS_MAX + 10);
         assert_eq!(board.slots().len(), LOOPS_MAX);
+    }
+
+    #[test]
+    fn stalls_are_kept_until_there_is_no_room() {
+        let board = Board::blank();
+        board.take_slot();
+        board.take_slot();
+        let stall = Stall { slot: 1, start: 10, end: 20, cpu_ns: 3, run_queue_ns: 4 };
+        board.log_stall(&board.slots[1], stall);
+        assert_eq!(board.stalls(), (vec![stall], true));
+        for _ in 0..STALLS_MAX {
+            board.log_stall(&board.slots[1], stall);
+        }
+        let (kept, all) = board.stalls();
+        assert_eq!((kept.len(), all), (STALLS_MAX, false));
     }
 
     #[test]

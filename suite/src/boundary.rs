@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -64,7 +65,7 @@ impl Sink {
         }
         match serde_json::to_string(outcome) {
             Ok(text) => self.send(&text),
-            Err(error) => eprintln!("the outcome could not be written: {error}"),
+            Err(error) => complain(&format!("the outcome could not be written: {error}")),
         }
     }
 }
@@ -85,9 +86,14 @@ extern "C" fn describe<A: Adapter>(sink: Sink) {
     let described = catch_unwind(|| serde_json::to_string(&A::describe()));
     match described {
         Ok(Ok(text)) => sink.send(&text),
-        Ok(Err(error)) => eprintln!("the description could not be written: {error}"),
-        Err(panic) => eprintln!("describing itself panicked: {}", panic_text(&*panic)),
+        Ok(Err(error)) => complain(&format!("the description could not be written: {error}")),
+        Err(panic) => complain(&format!("describing itself panicked: {}", panic_text(&*panic))),
     }
+}
+
+/// On standard error, if there is one: where it is closed, `eprintln!` would panic.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 extern "C" fn run<A: Adapter>(

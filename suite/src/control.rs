@@ -1,6 +1,8 @@
 //! What the parent says to a root, over a loopback connection that the root reads through the
 //! runtime's own I/O: the subject gets no helper thread for it.
 
+use crate::clock::Stamp;
+
 /// Every message has this size.
 pub const MESSAGE_BYTES: usize = 16;
 
@@ -11,6 +13,8 @@ pub enum Message {
     Go,
     /// Hand in the outcome.
     Stop,
+    /// Sent at this moment: how late it is read is what the loop's stalls do to others.
+    Ping(Stamp),
 }
 
 impl Message {
@@ -19,6 +23,10 @@ impl Message {
         bytes[0] = match self {
             Message::Go => 1,
             Message::Stop => 2,
+            Message::Ping(sent) => {
+                bytes[8..].copy_from_slice(&sent.to_le_bytes());
+                3
+            }
         };
         bytes
     }
@@ -27,6 +35,7 @@ impl Message {
         match bytes[0] {
             1 => Some(Message::Go),
             2 => Some(Message::Stop),
+            3 => Some(Message::Ping(u64::from_le_bytes(bytes[8..].try_into().ok()?))),
             _ => None,
         }
     }

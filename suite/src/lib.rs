@@ -26,4 +26,5 @@ mod root;
 pub mod runtime;
 pub mod scene;
 pub mod task;
+mod thread_times;
 pub mod yielding;

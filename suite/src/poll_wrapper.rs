@@ -7,14 +7,22 @@
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 
-use crate::board::{Board, LoopSlot};
-use crate::clock::{ClockScale, stamp};
+use crate::board::{Board, LoopSlot, Stall};
+use crate::clock::{ClockScale, Stamp, stamp};
+use crate::thread_times::{self, ThreadTimes};
 
 const MS: u64 = 1_000_000;
+/// What a thread has spent its time on is read at the beginning of a poll when the last reading
+/// is older than this, and at the end of a stall. Reading around every poll would cost a third
+/// of an echo's throughput; this way the split of a stall is off by what happened in between,
+/// a part of this time.
+const READING_AGE_MAX_NS: u64 = MS;
+/// With many loops on few CPUs each polls seldom, and would read every time.
+const LOOPS_PER_READING: u64 = 2;
 
 /// Where polls are accounted for.
 pub struct Meter {
@@ -22,7 +30,19 @@ pub struct Meter {
     scale: ClockScale,
     /// 1 ms, the least that is looked at more closely.
     ticks_ms: u64,
+    reading_age_max: u64,
     threshold_ns: u64,
+}
+
+/// What a thread remembers between its polls. Nothing in it has to be dropped, so reaching it
+/// costs no check.
+struct Here {
+    slot: Cell<Option<&'static LoopSlot>>,
+    /// When the times below are too old.
+    reading_due: Cell<Stamp>,
+    times: Cell<ThreadTimes>,
+    /// Ticks spent in polls since they were read.
+    polled: Cell<u64>,
 }
 
 /// This thread's slot, given back when the thread ends.
@@ -33,100 +53,143 @@ struct Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        SLOT.set(None);
+        HERE.with(|here| here.slot.set(None));
         self.board.give_back(self.slot);
     }
 }
 
 thread_local! {
-    /// The slot by itself, for every poll: nothing to be dropped, so nothing to be checked.
-    static SLOT: Cell<Option<&'static LoopSlot>> = const { Cell::new(None) };
+    static HERE: Here = const {
+        Here {
+            slot: Cell::new(None),
+            reading_due: Cell::new(0),
+            times: Cell::new(ThreadTimes { cpu_ns: 0, run_queue_ns: 0 }),
+            polled: Cell::new(0),
+        }
+    };
     static SEAT: RefCell<Option<Seat>> = const { RefCell::new(None) };
 }
 
 impl Meter {
     pub(crate) fn new(board: &'static Board, scale: ClockScale, threshold_ns: u64) -> Self {
-        Self { board, scale, ticks_ms: scale.ticks(MS), threshold_ns }
-    }
-
-    /// This thread's slot; none when the thread is already ending.
-    #[inline]
-    fn slot(&self) -> Option<&'static LoopSlot> {
-        SLOT.get().or_else(|| self.take_seat())
-    }
-
-    #[cold]
-    fn take_seat(&self) -> Option<&'static LoopSlot> {
-        let slot = SEAT.try_with(|seat| {
-            let mut seat = seat.borrow_mut();
-            seat.get_or_insert_with(|| Seat { board: self.board, slot: self.board.take_slot() })
-                .slot
-        });
-        SLOT.set(slot.ok());
-        SLOT.get()
+        Self {
+            board,
+            scale,
+            ticks_ms: scale.ticks(MS),
+            reading_age_max: scale.ticks(READING_AGE_MAX_NS),
+            threshold_ns,
+        }
     }
 
     /// Runs `poll` as one poll of a task on this thread.
     #[inline]
     pub fn poll<T>(&self, poll: impl FnOnce() -> T) -> T {
-        let Some(slot) = self.slot() else {
-            return poll();
-        };
-        // A loop run inside a task polls other tasks while the outer poll is still going on.
-        let outer = slot.poll_started.load(Relaxed);
-        slot.poll_started.store(stamp(), Relaxed);
-        let result = poll();
-        self.end(slot);
-        slot.poll_started.store(outer, Relaxed);
-        result
+        // Looked up once: in a library that is loaded at run time this is a call.
+        HERE.with(|here| {
+            let Some(slot) = self.slot(here) else { return poll() };
+            // A loop run inside a task polls other tasks while the outer poll is going on.
+            let outer = slot.poll_started.load(Relaxed);
+            self.begin(here, slot);
+            let result = poll();
+            self.end(here, slot);
+            slot.poll_started.store(outer, Relaxed);
+            result
+        })
     }
 
     /// Takes the time of an operation that waits inside its call out of the poll in progress.
     pub(crate) async fn outside_poll<T>(&self, operation: impl Future<Output = T>) -> T {
-        if let Some(slot) = self.slot() {
-            self.end(slot);
-        }
+        HERE.with(|here| self.slot(here).map(|slot| self.end(here, slot)));
         let result = operation.await;
-        if let Some(slot) = self.slot() {
-            slot.poll_started.store(stamp(), Relaxed);
-        }
+        HERE.with(|here| self.slot(here).map(|slot| self.begin(here, slot)));
         result
     }
 
+    /// This thread's slot; none when the thread is already ending.
     #[inline]
-    fn end(&self, slot: &LoopSlot) {
+    fn slot(&self, here: &Here) -> Option<&'static LoopSlot> {
+        here.slot.get().or_else(|| self.take_seat(here))
+    }
+
+    #[cold]
+    fn take_seat(&self, here: &Here) -> Option<&'static LoopSlot> {
+        let slot = SEAT.try_with(|seat| {
+            let mut seat = seat.borrow_mut();
+            seat.get_or_insert_with(|| Seat { board: self.board, slot: self.board.take_slot() })
+                .slot
+        });
+        here.slot.set(slot.ok());
+        slot.ok()
+    }
+
+    #[inline]
+    fn begin(&self, here: &Here, slot: &LoopSlot) {
+        let now = stamp();
+        if now >= here.reading_due.get() {
+            self.read_times(here, now);
+        }
+        slot.poll_started.store(now, Relaxed);
+    }
+
+    #[inline]
+    fn end(&self, here: &Here, slot: &LoopSlot) {
         let started = slot.poll_started.load(Relaxed);
         if started == 0 {
             return;
         }
-        let ticks = stamp().saturating_sub(started);
+        let now = stamp();
+        let ticks = now.saturating_sub(started);
         slot.poll_started.store(0, Relaxed);
         // One thread writes a slot, so no atomic addition is needed.
         slot.polls.store(slot.polls.load(Relaxed) + 1, Relaxed);
+        here.polled.set(here.polled.get() + ticks);
         if ticks >= self.ticks_ms {
-            self.note_long_poll(slot, self.scale.ns(ticks));
+            self.note_long_poll(here, slot, started, now);
         }
     }
 
     #[cold]
-    fn note_long_poll(&self, slot: &LoopSlot, ns: u64) {
+    fn read_times(&self, here: &Here, now: Stamp) {
+        let loops = self.board.loops().max(LOOPS_PER_READING) / LOOPS_PER_READING;
+        here.reading_due.set(now + self.reading_age_max * loops);
+        here.times.set(thread_times::read());
+        here.polled.set(0);
+    }
+
+    #[cold]
+    fn note_long_poll(&self, here: &Here, slot: &LoopSlot, start: Stamp, end: Stamp) {
         if !self.board.is_measuring() {
             return;
         }
+        let ns = self.scale.ns_between(start, end);
         for (count, threshold) in slot.stalls.iter().zip([MS, self.threshold_ns, 100 * MS]) {
             if ns >= threshold {
                 count.fetch_add(1, Relaxed);
             }
         }
-        if ns >= self.threshold_ns {
-            slot.longest_ns.fetch_max(ns, Relaxed);
-            slot.stalled_ns.fetch_add(ns, Relaxed);
+        if ns < self.threshold_ns {
+            return;
         }
+        let spent = thread_times::read().since(here.times.get());
+        // The polls between the reading and this one ran, for all that is known.
+        let earlier_ns = self.scale.ns(here.polled.get()).saturating_sub(ns);
+        self.read_times(here, end);
+        let cpu_ns = spent.cpu_ns.saturating_sub(earlier_ns).min(ns);
+        let run_queue_ns = spent.run_queue_ns.min(ns - cpu_ns);
+        slot.longest_ns.fetch_max(ns, Relaxed);
+        slot.stalled_ns.fetch_add(ns, Relaxed);
+        slot.stalled_cpu_ns.fetch_add(cpu_ns, Relaxed);
+        slot.stalled_run_queue_ns.fetch_add(run_queue_ns, Relaxed);
+        self.board.log_stall(slot, Stall { slot: 0, start, end, cpu_ns, run_queue_ns });
     }
 
     /// Runs a task's future, metered; a panic inside it ends it and is answered as its text.
-    pub(crate) async fn metered(&self, future: impl Future<Output = ()>) -> Result<(), String> {
-        let mut future = pin!(future);
+    /// It comes pinned, because a function that took it by value would keep room for it twice,
+    /// and every task of every trial would be that much larger.
+    pub(crate) async fn metered(
+        &self,
+        mut future: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<(), String> {
         poll_fn(|context| {
             let polled =
                 self.poll(|| catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))));
@@ -153,6 +216,7 @@ pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 mod tests {
     use super::*;
     use crate::board::Phase;
+    use std::pin::pin;
     use std::time::{Duration, Instant};
 
     fn meter() -> Meter {
@@ -180,6 +244,37 @@ mod tests {
         assert!(slot.stalls[1].load(Relaxed) >= 1);
         assert!(slot.longest_ns.load(Relaxed) >= 6 * MS);
         assert_eq!(slot.poll_started.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn a_stall_is_split_into_its_causes() {
+        let meter = meter();
+        meter.poll(|| ());
+        meter.poll(|| std::thread::sleep(Duration::from_millis(20)));
+        meter.poll(|| crate::plain_calls::use_cpu(Duration::from_millis(20)));
+        let (stalls, all) = meter.board.stalls();
+        let (slept, computed) = (stalls[0], stalls[1]);
+        assert!(all && stalls.len() == 2, "{stalls:?}");
+        assert!(slept.cpu_ns < 5 * MS, "{slept:?}");
+        assert!((19 * MS..=21 * MS).contains(&computed.cpu_ns), "{computed:?}");
+        for stall in stalls {
+            assert!(stall.cpu_ns + stall.run_queue_ns <= stall.end - stall.start);
+        }
+    }
+
+    #[test]
+    fn a_metered_future_is_kept_once() {
+        async fn large() {
+            let room = [1_u8; 1_000];
+            crate::yielding::yield_once().await;
+            std::hint::black_box(room);
+        }
+        let meter = meter();
+        let task = async {
+            let work = pin!(large());
+            meter.metered(work).await
+        };
+        assert!(size_of_val(&task) < 1_500, "{}", size_of_val(&task));
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub struct Scene {
     requests: Counter,
     groups: Vec<GroupLedger>,
     rows: Vec<Row>,
+    impact: Row,
     pub(crate) faults: Faults,
     file_paths: Vec<PathBuf>,
     /// Tasks with a fixed number of operations that are not done yet.
@@ -65,6 +66,7 @@ impl Scene {
             sink,
             began: stamp(),
             requests: Counter::default(),
+            impact: Row::default(),
             faults: Faults::default(),
             file_paths,
             repeating: AtomicU64::new(repeating),
@@ -136,6 +138,12 @@ impl Scene {
         if self.board.is_measuring() {
             self.rows[row].record(self.plan.clock.ns_between(started, stamp()));
         }
+    }
+
+    /// The parent's ping was read. Pings are sent within the window only, so one that is read
+    /// after its end belongs to it all the same: that is how late it was.
+    pub fn answer_ping(&self, sent: Stamp) {
+        self.impact.record(self.plan.clock.ns_between(sent, stamp()));
     }
 
     /// A task with a fixed number of operations has done them.
@@ -214,6 +222,7 @@ impl Scene {
             requests: self.requests.total(),
             groups: groups.collect(),
             rows: rows.collect(),
+            impact: self.impact.total(),
             errors: self.faults.errors.total(),
             wrong_answers: self.faults.wrong_answers.total(),
             panics: self.faults.panics.total(),

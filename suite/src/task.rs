@@ -3,16 +3,18 @@
 //! It holds everything it needs, so that whether its future is `Send` depends on nothing but
 //! the runtime's own types. A panic never leaves it.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 
 use crate::clock::{Stamp, stamp};
 use crate::control::{MESSAGE_BYTES, Message};
 use crate::ping_pong::{Side, Table};
 use crate::plan::Pace;
-use crate::player::{Ending, Place, Player};
+use crate::player::{Place, Player};
 use crate::runtime::Runtime;
 use crate::scene::Scene;
+use crate::yielding::yield_once;
 
 pub struct Task<R: Runtime> {
     scene: &'static Scene,
@@ -43,7 +45,8 @@ impl<R: Runtime> Task<R> {
     /// The task's future: what an adapter hands to its runtime.
     pub async fn run(self) {
         let Task { scene, runtime, work } = self;
-        if let Err(panic) = scene.meter().metered(perform(scene, runtime, work)).await {
+        let work = pin!(perform(scene, runtime, work));
+        if let Err(panic) = scene.meter().metered(work).await {
             scene.faults.panic(&panic);
         }
     }
@@ -69,12 +72,17 @@ async fn perform<R: Runtime>(scene: &'static Scene, runtime: R, work: Work<R>) {
 }
 
 /// Waits for an operation of the runtime; where that holds the thread, the wait is no stall.
-pub(crate) async fn waiting<R: Runtime, T>(
-    scene: &'static Scene,
-    operation: impl Future<Output = T>,
-) -> T {
-    if R::CALLS_BLOCK { scene.meter().outside_poll(operation).await } else { operation.await }
+/// A macro, because a function would keep the operation twice, once as its argument.
+macro_rules! waiting {
+    ($runtime:ty, $scene:expr, $operation:expr $(,)?) => {
+        if <$runtime as Runtime>::CALLS_BLOCK {
+            $scene.meter().outside_poll($operation).await
+        } else {
+            $operation.await
+        }
+    };
 }
+pub(crate) use waiting;
 
 /// Spawns a task that nobody will join.
 pub(crate) fn launch<R: Runtime>(scene: &'static Scene, runtime: &R, work: Work<R>) {
@@ -90,7 +98,7 @@ async fn control<R: Runtime>(
     root: usize,
     roots: usize,
 ) {
-    let mut stream = match waiting::<R, _>(scene, R::accept(&mut listener)).await {
+    let mut stream = match waiting!(R, scene, R::accept(&mut listener)) {
         Ok(stream) => stream,
         Err(error) => {
             return scene.count_error(format!("the control connection was not accepted: {error}"));
@@ -101,7 +109,7 @@ async fn control<R: Runtime>(
         let mut filled = 0;
         while filled < MESSAGE_BYTES {
             let reading = R::read(&mut stream, buffer, filled..MESSAGE_BYTES);
-            let (read, back) = waiting::<R, _>(scene, reading).await;
+            let (read, back) = waiting!(R, scene, reading);
             buffer = back;
             match read {
                 // The parent is gone: nobody wants the outcome.
@@ -114,6 +122,7 @@ async fn control<R: Runtime>(
         match Message::decode(&message) {
             Some(Message::Go) => start_groups(scene, &runtime, root, roots),
             Some(Message::Stop) => return scene.close_root(),
+            Some(Message::Ping(sent)) => scene.answer_ping(sent),
             None => scene.count_error("the parent sent a word that is not known".to_owned()),
         }
     }
@@ -130,7 +139,7 @@ fn start_groups<R: Runtime>(scene: &'static Scene, runtime: &R, root: usize, roo
 
 async fn accept<R: Runtime>(scene: &'static Scene, runtime: R, mut listener: R::Listener) {
     loop {
-        match waiting::<R, _>(scene, R::accept(&mut listener)).await {
+        match waiting!(R, scene, R::accept(&mut listener)) {
             Ok(stream) => launch(scene, &runtime, Work::Serve { stream }),
             Err(error) => {
                 scene.count_error(format!("accepting a connection failed: {error}"));
@@ -146,12 +155,12 @@ async fn serve<R: Runtime>(scene: &'static Scene, runtime: R, stream: R::Stream)
         return;
     };
     let mut player = Player::new(scene, runtime, Place::CONNECTION, Some(stream));
-    loop {
-        match player.play(server.program).await {
-            Ok(()) => scene.count_request(),
-            Err(Ending::Closed) => return,
-            Err(ending) => return player.report(ending),
-        }
+    let again = || {
+        scene.count_request();
+        true
+    };
+    if let Err(ending) = player.play(server.program, again).await {
+        player.report(ending);
     }
 }
 
@@ -169,12 +178,26 @@ async fn member<R: Runtime>(scene: &'static Scene, runtime: R, group: usize, ind
             Pace::Every { ns } => due = next_due::<R>(scene, &runtime, due, ns).await,
         }
         let flight = scene.begin_operation(group);
-        let ended = player.play(description.program).await;
+        let mut waited = false;
+        let ended = {
+            let mut operation = pin!(player.play(description.program, || false));
+            poll_fn(|context| {
+                let polled = operation.as_mut().poll(context);
+                waited |= polled.is_pending();
+                polled
+            })
+            .await
+        };
         scene.end_operation(group, flight, due, ended.is_ok());
         if let Err(ending) = ended {
             player.report(ending);
         }
         done += 1;
+        // An operation that never waited has kept its thread for itself. Another follows at
+        // once, so it is up to the task to let the others have their turn in between.
+        if !waited && !R::CALLS_BLOCK {
+            yield_once().await;
+        }
     }
 }
 
@@ -190,7 +213,7 @@ async fn next_due<R: Runtime>(
     let ahead = clock.ns_between(stamp(), due);
     if ahead > 0 {
         let time = std::time::Duration::from_nanos(ahead);
-        waiting::<R, _>(scene, runtime.sleep(time)).await;
+        waiting!(R, scene, runtime.sleep(time));
     }
     due
 }

@@ -14,5 +14,6 @@ pub mod noise;
 pub mod orphans;
 pub mod process;
 pub mod swap;
+pub mod system_calls;
 pub mod topology;
 pub mod tracing;

@@ -54,6 +54,24 @@ pub fn context_switches(pid: u32) -> (u64, u64) {
     total
 }
 
+/// What a thread is doing right now: the system call it is in, or `running`. Interrupts nothing.
+#[cfg(target_os = "linux")]
+pub fn activity(pid: u32, thread: u32) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{thread}/syscall")).ok()?;
+    let first = text.split_whitespace().next()?;
+    match first.parse::<i64>() {
+        Ok(number) if number >= 0 => Some(super::system_calls::name(number)),
+        // -1 is a thread that is stopped outside of any call, by a page fault for example.
+        Ok(_) => Some("no system call".to_owned()),
+        Err(_) => Some(first.to_owned()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn activity(_: u32, _: u32) -> Option<String> {
+    None
+}
+
 /// Resident memory now.
 pub fn rss_bytes(pid: u32) -> Option<u64> {
     let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
@@ -128,6 +146,26 @@ mod tests {
         assert!(voluntary > 0);
         assert!(rss_bytes(me).unwrap() > 100_000);
         assert!(rss_peak_bytes(me).unwrap() > 100_000);
+    }
+
+    #[test]
+    fn names_the_call_that_a_thread_waits_in() {
+        let (told, tell) = mpsc::channel();
+        let guard = {
+            let (sender, receiver) = mpsc::channel::<()>();
+            std::thread::spawn(move || {
+                told.send(rustix::thread::gettid().as_raw_nonzero().get()).unwrap();
+                let _ = receiver.recv();
+            });
+            sender
+        };
+        let thread = tell.recv().unwrap() as u32;
+        let seen = (0..1_000).any(|_| {
+            std::thread::yield_now();
+            activity(std::process::id(), thread).as_deref() == Some("futex")
+        });
+        assert!(seen, "a waiting thread is seen in its futex");
+        drop(guard);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Makes the record of a trial out of what the subject, the driver and the onlooker found.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use quadrant_reports::record::{
     Concurrency, GroupMetrics, Latency, Metrics, Noise, Record, SCHEMA, Status,
@@ -36,16 +35,25 @@ impl Verdict {
     }
 
     /// Figures, unless an answer was wrong or an operation failed: then there are none.
-    pub fn of(measured: Measured, asked: Duration) -> Self {
+    pub fn of(measured: Measured, case: &PlannedCase) -> Self {
         if let Some(reason) = complaint(&measured.findings, measured.load.as_ref()) {
             return Self::without_figures(Status::Failed, reason);
         }
         let mut warnings = measured.load.as_ref().map(load_warnings).unwrap_or_default();
-        let asked_ns = asked.as_nanos() as u64;
+        let asked_ns = case.measure.as_nanos() as u64;
         if measured.window_ns as f64 > asked_ns as f64 * WINDOW_EXCESS_MAX {
             warnings.push(format!(
                 "the window lasted {} ms instead of {} ms: this machine stood still meanwhile",
                 measured.window_ns / 1_000_000,
+                asked_ns / 1_000_000
+            ));
+        }
+        let done_ns = measured.findings.finished_after_ns;
+        let is_done = done_ns.is_some_and(|done_ns| done_ns <= measured.window_ns);
+        if !is_done && case.has_fixed_work() {
+            warnings.push(format!(
+                "the work was not done within {} ms, and the figures are of what was; give the \
+                 scenario more (`time: {{measure: …}}`)",
                 asked_ns / 1_000_000
             ));
         }
@@ -57,7 +65,7 @@ impl Verdict {
         if metrics.ops == 0 {
             let reason = "no operation came to its end within the measuring time; \
                           give the scenario more (`time: {measure: …}`)";
-            return Self::without_figures(Status::Failed, reason.to_owned());
+            return Self::without_figures(Status::Unmeasured, reason.to_owned());
         }
         Self { status: Status::Ok, reason: None, metrics: Some(metrics), noise, warnings }
     }
@@ -195,6 +203,7 @@ fn metrics(measured: Measured) -> Metrics {
         groups,
         threads: observation.threads(loops),
         stalls,
+        impact_ns: (!findings.impact.is_empty()).then(|| Latency::from(findings.impact)),
         cpu_ns: observation.cpu_ns(),
         context_switches: observation.context_switches(),
         rss_bytes: rss,

@@ -7,7 +7,7 @@ use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use quadrant_reports::read::Records;
 use quadrant_reports::record::{Record, Status};
 use quadrant_suite::clock::ClockScale;
@@ -108,6 +108,17 @@ pub fn digests(scenarios: &[Selected]) -> Vec<SpecDigest> {
         .collect()
 }
 
+/// Why a new run cannot use this folder, if it cannot.
+pub fn objection(folder: &Path) -> Option<String> {
+    folder.join(RECORDS_FILE).exists().then(|| {
+        let folder = folder.display();
+        format!(
+            "{folder} holds the records of another run; name another folder with --out, or go on \
+             with that run by --resume {folder}"
+        )
+    })
+}
+
 /// A results folder that is being filled.
 pub struct Results {
     folder: PathBuf,
@@ -120,14 +131,6 @@ impl Results {
         fs::create_dir_all(&folder)
             .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
         let records = folder.join(RECORDS_FILE);
-        if records.exists() {
-            bail!(
-                "{} holds the records of another run; name another folder with --out, or go on \
-                 with that run by --resume {}",
-                folder.display(),
-                folder.display()
-            );
-        }
         let mut text = serde_json::to_string_pretty(run)?;
         text.push('\n');
         let run_file = folder.join(RUN_FILE);

@@ -1,7 +1,9 @@
 //! One trial: one run of one cell, in a process of its own that is watched from outside.
 
 pub mod inside;
+mod pacer;
 mod signals;
+mod stalls;
 mod supervisor;
 mod talk;
 

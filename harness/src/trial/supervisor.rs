@@ -9,12 +9,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use quadrant_reports::record::{Noise, Rss, Stalls, Status};
 use quadrant_suite::board::{Board, Phase};
-use quadrant_suite::clock::{Stamp, stamp};
+use quadrant_suite::clock::stamp;
 use quadrant_suite::control::Message;
 use quadrant_suite::outcome::{Findings, Outcome};
 use quadrant_suite::plan::{Pace, Plan};
@@ -22,7 +21,9 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::inside::NOT_LOADED;
+use super::pacer::Pacer;
 use super::signals;
+use super::stalls::{self, Glances};
 use super::talk::{Keep, Stream};
 use crate::board_memory::BoardMemory;
 use crate::driver::order::{Load, Order as LoadOrder, Report};
@@ -39,6 +40,13 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// While the next step waits for the subject, a trial's overhead is made of these.
 const WATCH_EVERY: Duration = Duration::from_micros(200);
+
+/// What a look at a trial comes to.
+enum Look<T> {
+    Done(T),
+    /// Nothing yet; look again after this long, or when somebody says something.
+    Again(Duration),
+}
 
 /// What one trial may cost.
 #[derive(Debug, Clone, Copy)]
@@ -189,31 +197,39 @@ impl Trial {
         // Work of a fixed amount is measured from its very beginning.
         let fixed_work =
             order.plan.groups.iter().any(|group| matches!(group.pace, Pace::Repeat { .. }));
-        if fixed_work {
-            self.board().enter(Phase::Measuring, stamp());
-        } else {
-            self.board().enter(Phase::Warmup, stamp());
-        }
-        tell(&mut controls, Message::Go);
         if !fixed_work {
-            self.watch(order.warmup, |_| None::<()>)?;
+            self.board().enter(Phase::Warmup, stamp());
+            tell(&mut controls, Message::Go);
+            self.wait(order.warmup, |_| Look::<()>::Again(LOOK_EVERY))?;
         }
-
         let mut observation = Observation::begin(pid);
         let weather = NoiseWatch::begin(pid, self.driver.as_ref().map(Driver::id), order.cpus);
-        if !fixed_work {
-            self.board().enter(Phase::Measuring, stamp());
-        }
+        self.board().enter(Phase::Measuring, stamp());
         observation.window_opens();
-        self.watch(order.measure, |trial| {
-            observation.look();
-            (fixed_work && trial.board().is_finished()).then_some(())
+        if fixed_work {
+            tell(&mut controls, Message::Go);
+        }
+        let mut pacer = Pacer::new(order.plan.seed);
+        let mut glances = Glances::default();
+        let mut look_due = Instant::now();
+        self.wait(order.measure, |trial| {
+            if fixed_work && trial.board().is_finished() {
+                return Look::Done(());
+            }
+            let until_ping = pacer.ping(&mut controls);
+            if Instant::now() >= look_due {
+                look_due = Instant::now() + LOOK_EVERY;
+                observation.look();
+                glances.look(trial.board(), order.plan, pid);
+            }
+            Look::Again(until_ping.min(look_due.saturating_duration_since(Instant::now())))
         })?;
         let window_end = stamp();
         self.board().enter(Phase::Over, window_end);
         observation.window_closes();
         let noise = weather.end();
-        let (stalls, loops) = read_stalls(self.board(), order.plan, window_end);
+        let stalls = stalls::read(self.board(), order.plan, window_end, glances);
+        let loops = self.board().loops_peak();
         let rss = Rss { start: rss_start, peak: process::rss_peak_bytes(pid).unwrap_or(rss_start) };
 
         let load = self.take_load(limit)?;
@@ -225,8 +241,7 @@ impl Trial {
     }
 
     fn wait_ready(&mut self, limit: Duration) -> Result<Vec<u16>, Stop> {
-        let ready = |trial: &mut Trial| trial.board().control_ports();
-        self.wait(limit, WATCH_EVERY, ready)?.ok_or_else(|| {
+        self.wait_for(limit, |trial| trial.board().control_ports())?.ok_or_else(|| {
             because(
                 Status::TimedOut,
                 format!("was not ready {}{}", within(limit), self.last_words()),
@@ -239,7 +254,8 @@ impl Trial {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
             let stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
             stream.set_nodelay(true)?;
-            stream.set_write_timeout(Some(Duration::from_secs(2)))?;
+            // A subject that does not read must not hold up its parent.
+            stream.set_nonblocking(true)?;
             Ok(stream)
         };
         ports.iter().map(connect).collect::<Result<_, _>>().map_err(|error| {
@@ -279,7 +295,7 @@ impl Trial {
 
     /// The driver's next word.
     fn hear_driver(&mut self, limit: Duration) -> Result<Option<Report>, Stop> {
-        self.wait(limit, WATCH_EVERY, |trial| {
+        self.wait_for(limit, |trial| {
             trial.driver.as_mut().and_then(|driver| driver.try_read().transpose())
         })?
         .transpose()
@@ -297,8 +313,7 @@ impl Trial {
     }
 
     fn take_outcome(&mut self, limit: Duration) -> Result<Findings, Stop> {
-        let answered = |trial: &mut Trial| trial.answer.line();
-        match self.wait(limit, WATCH_EVERY, answered)? {
+        match self.wait_for(limit, |trial| trial.answer.line())? {
             Some(line) => match read_outcome(&line)? {
                 Outcome::Finished(findings) => Ok(findings),
                 Outcome::Unsupported { reason } => Err(because(Status::Unsupported, reason)),
@@ -315,34 +330,34 @@ impl Trial {
         }
     }
 
-    /// Lets the subject run for `time`, or until `done` answers.
-    fn watch<T>(
+    /// Waits for something of the subject, looking for it often.
+    fn wait_for<T>(
         &mut self,
-        time: Duration,
-        done: impl FnMut(&mut Trial) -> Option<T>,
-    ) -> Result<(), Stop> {
-        self.wait(time, LOOK_EVERY, done).map(drop)
+        limit: Duration,
+        mut found: impl FnMut(&mut Trial) -> Option<T>,
+    ) -> Result<Option<T>, Stop> {
+        self.wait(limit, |trial| found(trial).map_or(Look::Again(WATCH_EVERY), Look::Done))
     }
 
-    /// Waits until `done` answers, at most for `limit`, and stops when the subject misbehaves.
+    /// Waits until `look` is done, at most for `limit`, and stops when the subject misbehaves.
     fn wait<T>(
         &mut self,
         limit: Duration,
-        every: Duration,
-        mut done: impl FnMut(&mut Trial) -> Option<T>,
+        mut look: impl FnMut(&mut Trial) -> Look<T>,
     ) -> Result<Option<T>, Stop> {
         let end = Instant::now() + limit;
         loop {
             self.look_after()?;
-            if let Some(result) = done(self) {
-                return Ok(Some(result));
-            }
+            let again = match look(self) {
+                Look::Done(result) => return Ok(Some(result)),
+                Look::Again(time) => time,
+            };
             self.check_alive()?;
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(None);
             }
-            self.rest(left.min(every));
+            self.rest(left.min(again));
         }
     }
 
@@ -403,7 +418,10 @@ impl Trial {
         }
         match ended {
             None => Ok(()),
-            Some(ending) => Err(because(Status::Crashed, format!("{ending}{}", self.last_words()))),
+            Some(ending) => Err(because(
+                Status::Crashed,
+                format!("{ending} and left no outcome{}", self.last_words()),
+            )),
         }
     }
 
@@ -461,37 +479,6 @@ fn read_outcome(line: &str) -> Result<Outcome, Stop> {
     })
 }
 
-/// Stalls of the window, those still going on at its end included, and how many loops there were.
-fn read_stalls(board: &Board, plan: &Plan, window_end: Stamp) -> (Stalls, u64) {
-    let mut counts = [0_u64; 3];
-    let mut stalls = Stalls {
-        threshold_ns: plan.stall_threshold_ns,
-        count: 0,
-        longest_ns: 0,
-        total_ns: 0,
-        count_1ms: 0,
-        count_100ms: 0,
-        polls: 0,
-    };
-    let thresholds = [1_000_000, plan.stall_threshold_ns, 100_000_000];
-    for slot in board.slots() {
-        stalls.polls += slot.polls.load(Ordering::Relaxed);
-        stalls.longest_ns = stalls.longest_ns.max(slot.longest_ns.load(Ordering::Relaxed));
-        stalls.total_ns += slot.stalled_ns.load(Ordering::Relaxed);
-        let started = slot.poll_started.load(Ordering::Relaxed);
-        let going_on = if started == 0 { 0 } else { plan.clock.ns_between(started, window_end) };
-        for ((count, threshold), ended) in counts.iter_mut().zip(thresholds).zip(&slot.stalls) {
-            *count += ended.load(Ordering::Relaxed) + u64::from(going_on >= threshold);
-        }
-        if going_on >= plan.stall_threshold_ns {
-            stalls.longest_ns = stalls.longest_ns.max(going_on);
-            stalls.total_ns += going_on;
-        }
-    }
-    [stalls.count_1ms, stalls.count, stalls.count_100ms] = counts;
-    (stalls, board.loops_peak())
-}
-
 fn comma_separated(numbers: &[usize]) -> String {
     numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
 }
@@ -547,6 +534,7 @@ impl Description {
             if let Some(line) = self.answer.line() {
                 return match line.strip_prefix(NOT_LOADED) {
                     Some(reason) => Err(reason.to_owned()),
+                    None if line.is_empty() => Err(self.silence()),
                     None => Ok(line),
                 };
             }
@@ -556,10 +544,8 @@ impl Description {
                 if self.answer.line().is_some() {
                     continue;
                 }
-                let words = self.stderr.last_words();
-                let words = words.map_or_else(String::new, |words| format!(": {words}"));
                 let ending = signals::ending(status);
-                return Err(format!("loading {shown}, the process {ending}{words}"));
+                return Err(format!("loading {shown}, the process {ending}{}", self.last_words()));
             }
             if interrupt::requested() {
                 return Err("interrupted".to_owned());
@@ -569,6 +555,17 @@ impl Description {
             }
             std::thread::sleep(WATCH_EVERY);
         }
+    }
+
+    /// Why there is no description although the adapter came back from being asked.
+    fn silence(&mut self) -> String {
+        self.stderr.listen();
+        format!("{} does not describe itself{}", self.library.display(), self.last_words())
+    }
+
+    fn last_words(&self) -> String {
+        let words = self.stderr.last_words();
+        words.map_or_else(String::new, |words| format!("; its last words: {words}"))
     }
 }
 

@@ -231,6 +231,7 @@ impl Control {
             match Message::decode(&self.message) {
                 // There are no groups to start.
                 Some(Message::Go) => {}
+                Some(Message::Ping(sent)) => self.scene.answer_ping(sent),
                 Some(Message::Stop) => {
                     self.scene.close_root();
                     self.is_heard = false;

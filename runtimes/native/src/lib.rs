@@ -67,8 +67,10 @@ async fn serve(scene: &'static Scene) -> io::Result<()> {
     let (mut parent, _) = control.accept().await?;
     let mut message = [0; MESSAGE_BYTES];
     while parent.read_exact(&mut message).await.is_ok() {
-        if Message::decode(&message) == Some(Message::Stop) {
-            scene.close_root();
+        match Message::decode(&message) {
+            Some(Message::Ping(sent)) => scene.answer_ping(sent),
+            Some(Message::Stop) => scene.close_root(),
+            _ => {}
         }
     }
     Ok(())

@@ -226,7 +226,9 @@ impl Trial {
         observation.window_closes();
         let stalls = stalls::read(self.board(), order.plan, window_end, glances);
         let loops = self.board().loops_peak();
-        let rss = Rss { start: rss_start, peak: process::rss_peak_bytes(pid).unwrap_or(rss_start) };
+        // The kernel counts in batches, for each CPU: its peak may be below what it said before.
+        let peak = process::rss_peak_bytes(pid).unwrap_or(rss_start).max(rss_start);
+        let rss = Rss { start: rss_start, peak };
 
         let load = self.take_load(limit)?;
         self.outcome_is_due = true;

@@ -228,7 +228,9 @@ impl Trial {
         self.board().enter(Phase::Over, window_end);
         observation.window_closes();
         let noise = weather.end();
-        let rss = Rss { start: rss_start, peak: process::rss_peak_bytes(pid).unwrap_or(rss_start) };
+        // The kernel counts in batches, for each CPU: its peak may be below what it said before.
+        let peak = process::rss_peak_bytes(pid).unwrap_or(rss_start).max(rss_start);
+        let rss = Rss { start: rss_start, peak };
 
         let load = self.take_load(limit)?;
         self.outcome_is_due = true;

@@ -1,14 +1,20 @@
 //! What is seen of a subject from outside while its window is open.
 //!
-//! It looks about 100 times a second at the number of threads, and less often at their names;
-//! a thread that lives for less than that can be missed, which the record says.
+//! It looks about 100 times a second at the number of threads, and less often at their names.
+//! A thread that lives for less than that is missed by it, but not by the kernel: where that
+//! may be asked for the peak, and for what was created, it is. It never stops the subject.
+
+mod thread_timeline;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use quadrant_reports::record::{ContextSwitches, Threads};
 
+use crate::machine::pids_cgroup::PidsCgroup;
 use crate::machine::process;
+use crate::machine::thread_creations::ThreadCreations;
+use thread_timeline::ThreadTimeline;
 
 const NAMES_EVERY: Duration = Duration::from_millis(100);
 /// Reading a name costs a file each: with many threads it is done less often.
@@ -17,6 +23,7 @@ const MANY: u64 = 128;
 
 pub struct Observation {
     pid: u32,
+    opened: Instant,
     switches: (u64, u64),
     cpu_ns: u64,
     looks: u64,
@@ -26,13 +33,21 @@ pub struct Observation {
     kernel_now: u64,
     names: BTreeMap<String, u64>,
     names_looked_at: Option<Instant>,
+    timeline: ThreadTimeline,
+    /// The kernel's own peak, its workers included; known at the end.
+    pids_peak: Option<u64>,
+    creations: Option<ThreadCreations>,
+    created: Option<u64>,
 }
 
 impl Observation {
-    /// Right before the window: what takes a while to read.
-    pub fn begin(pid: u32) -> Self {
+    /// Right before the window: what takes a while. Where there is a cgroup for the subject, it
+    /// is moved into it.
+    pub fn begin(pid: u32, cgroup: Option<&PidsCgroup>) -> Self {
+        let is_in = cgroup.is_some_and(|cgroup| cgroup.take_in(pid).is_ok());
         Self {
             pid,
+            opened: Instant::now(),
             switches: process::context_switches(pid),
             cpu_ns: 0,
             looks: 0,
@@ -42,10 +57,18 @@ impl Observation {
             kernel_now: 0,
             names: BTreeMap::new(),
             names_looked_at: None,
+            timeline: ThreadTimeline::default(),
+            pids_peak: is_in.then_some(0),
+            creations: ThreadCreations::attach(pid).ok(),
+            created: None,
         }
     }
 
     pub fn window_opens(&mut self) {
+        self.opened = Instant::now();
+        if let Some(creations) = &mut self.creations {
+            creations.window_opens();
+        }
         self.cpu_ns = process::cpu_ns(self.pid).unwrap_or(0);
     }
 
@@ -59,6 +82,7 @@ impl Observation {
         self.looks += 1;
         self.threads_sum += threads;
         self.threads_peak = self.threads_peak.max(threads);
+        self.timeline.note(self.opened.elapsed().as_millis() as u64, threads);
     }
 
     fn look_at_names(&mut self) {
@@ -74,11 +98,15 @@ impl Observation {
         self.names_looked_at = Some(Instant::now());
     }
 
-    pub fn window_closes(&mut self) {
+    pub fn window_closes(&mut self, cgroup: Option<&PidsCgroup>) {
         let cpu_ns = process::cpu_ns(self.pid).unwrap_or(self.cpu_ns);
         self.cpu_ns = cpu_ns.saturating_sub(self.cpu_ns);
+        self.created = self.creations.take().and_then(|creations| creations.count());
         self.look();
         self.look_at_names();
+        if self.pids_peak.is_some() {
+            self.pids_peak = cgroup.and_then(|cgroup| cgroup.peak().ok());
+        }
         let (voluntary, involuntary) = process::context_switches(self.pid);
         // Threads that ended in between took their counts with them.
         self.switches = (
@@ -96,13 +124,51 @@ impl Observation {
     }
 
     pub fn threads(&self, loops: u64) -> Threads {
+        let (peak, method) = self.peak();
         Threads {
-            peak: self.threads_peak,
+            peak,
             mean: self.threads_sum as f64 / self.looks.max(1) as f64,
             loops,
             kernel: self.kernel_peak,
-            method: "sampled".to_owned(),
+            method: method.to_owned(),
+            created: self.created,
+            timeline: self.timeline.points(),
             names: self.names.clone(),
         }
+    }
+
+    /// The most threads without the kernel's workers, and how that is known.
+    fn peak(&self) -> (u64, &'static str) {
+        match self.pids_peak {
+            None => (self.threads_peak, "sampled every 10 ms"),
+            Some(peak) if self.kernel_peak == 0 => (peak, "pids cgroup"),
+            // The two peaks need not have been at one moment: no less than was seen.
+            Some(peak) => (
+                peak.saturating_sub(self.kernel_peak).max(self.threads_peak),
+                "pids cgroup, less the kernel's workers as sampled",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pids_peak: Option<u64>, kernel: u64, sampled: u64, peak: u64, method: &str) {
+        let mut observation = Observation::begin(std::process::id(), None);
+        (observation.pids_peak, observation.kernel_peak) = (pids_peak, kernel);
+        observation.threads_peak = sampled;
+        assert_eq!(observation.peak(), (peak, method));
+    }
+
+    #[test]
+    fn the_kernels_peak_goes_before_ours_and_its_workers_are_no_threads_of_the_subject() {
+        check(None, 0, 7, 7, "sampled every 10 ms");
+        check(Some(9), 0, 7, 9, "pids cgroup");
+        let less = "pids cgroup, less the kernel's workers as sampled";
+        check(Some(9), 2, 7, 7, less);
+        check(Some(9), 1, 7, 8, less);
+        check(Some(9), 4, 7, 7, less);
     }
 }

@@ -41,7 +41,7 @@ const FIELDS: [Field; 20] = [
 ];
 
 /// Empty in a record without metrics.
-const FIGURES: [Figure; 32] = [
+const FIGURES: [Figure; 33] = [
     ("operation", |m| m.operation.clone()),
     ("ops", |m| m.ops.to_string()),
     ("errors", |m| m.errors.to_string()),
@@ -60,6 +60,9 @@ const FIGURES: [Figure; 32] = [
     ("threads_mean", |m| m.threads.mean.to_string()),
     ("threads_loops", |m| m.threads.loops.to_string()),
     ("threads_kernel", |m| m.threads.kernel.to_string()),
+    ("threads_created", |m| {
+        m.threads.created.map_or_else(String::new, |created| created.to_string())
+    }),
     ("threads_method", |m| m.threads.method.clone()),
     ("stalls_threshold_ns", |m| m.stalls.threshold_ns.to_string()),
     ("stalls_count", |m| m.stalls.count.to_string()),

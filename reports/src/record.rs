@@ -169,8 +169,16 @@ pub struct Threads {
     pub loops: u64,
     /// io_uring's kernel workers at most.
     pub kernel: u64,
-    /// How `peak` was found: `sampled` may miss a thread that lived for a moment.
+    /// How `peak` was found: `pids cgroup` is exact over the window, other processes that the
+    /// subject started in it included; `sampled` may miss a thread that lived for a moment.
     pub method: String,
+    /// Threads created in the window, those of the kernel not among them; not known everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<u64>,
+    /// When the number of threads changed, in milliseconds since the window opened, and to what,
+    /// as sampled; in a restless window the highest of neighbouring numbers stands for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timeline: Vec<(u64, u64)>,
     /// The most threads seen under each name; digits at a name's end are left out.
     pub names: BTreeMap<String, u64>,
 }

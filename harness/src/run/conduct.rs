@@ -22,7 +22,7 @@ use crate::adapters::subject::{State, Subject};
 use crate::color::Color;
 use crate::failure::Failure;
 use crate::fixtures::FixtureStore;
-use crate::machine::{affinity, clock, identity::Identity, limits, orphans};
+use crate::machine::{affinity, clock, identity::Identity, limits, orphans, pids_cgroup};
 use crate::progress::Progress;
 use crate::selection::Selected;
 use crate::trial::{self, Ended};
@@ -36,6 +36,7 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
     interrupt::listen();
     limits::raise();
     orphans::adopt();
+    pids_cgroup::sweep();
     let resumed = match &options.resume {
         Some(folder) => Some((folder.clone(), results::read_run(folder)?)),
         None => None,

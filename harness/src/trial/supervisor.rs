@@ -30,6 +30,7 @@ use crate::driver::order::{Load, Order as LoadOrder, Report};
 use crate::driver::process::Driver;
 use crate::interrupt;
 use crate::machine::affinity::Division;
+use crate::machine::pids_cgroup::PidsCgroup;
 use crate::machine::process;
 use crate::observe::Observation;
 
@@ -107,14 +108,17 @@ fn because(status: Status, reason: impl Into<String>) -> Stop {
 
 /// Runs a trial, start to end.
 pub fn run(order: &Order) -> Ended {
+    let cgroup = PidsCgroup::create();
     let ended = match Trial::start(order) {
-        Ok(mut trial) => trial.conduct(order),
+        Ok(mut trial) => trial.conduct(order, cgroup.as_ref()),
         Err(error) => {
             let reason = format!("the subject's process could not be started: {error}");
             Err(because(Status::Unmeasured, reason))
         }
     };
     crate::machine::orphans::end_all();
+    // Only now it is empty.
+    drop(cgroup);
     match ended {
         Ok(measured) => Ended::Measured(Box::new(measured)),
         Err(Stop::Interrupted) => Ended::Interrupted,
@@ -182,7 +186,7 @@ impl Trial {
     }
 
     /// The whole course of a trial.
-    fn conduct(&mut self, order: &Order) -> Result<Measured, Stop> {
+    fn conduct(&mut self, order: &Order, cgroup: Option<&PidsCgroup>) -> Result<Measured, Stop> {
         let limit = self.limits.answer;
         let controls = self.wait_ready(limit)?;
         let mut controls = self.connect(&controls)?;
@@ -195,21 +199,17 @@ impl Trial {
         // Work of a fixed amount is measured from its very beginning.
         let fixed_work =
             order.plan.groups.iter().any(|group| matches!(group.pace, Pace::Repeat { .. }));
-        if fixed_work {
-            self.board().enter(Phase::Measuring, stamp());
-        } else {
-            self.board().enter(Phase::Warmup, stamp());
-        }
-        tell(&mut controls, Message::Go);
         if !fixed_work {
+            self.board().enter(Phase::Warmup, stamp());
+            tell(&mut controls, Message::Go);
             self.wait(order.warmup, |_| Look::<()>::Again(LOOK_EVERY))?;
         }
-
-        let mut observation = Observation::begin(pid);
-        if !fixed_work {
-            self.board().enter(Phase::Measuring, stamp());
-        }
+        let mut observation = Observation::begin(pid, cgroup);
+        self.board().enter(Phase::Measuring, stamp());
         observation.window_opens();
+        if fixed_work {
+            tell(&mut controls, Message::Go);
+        }
         let mut pacer = Pacer::new(order.plan.seed);
         let mut glances = Glances::default();
         let mut look_due = Instant::now();
@@ -227,7 +227,7 @@ impl Trial {
         })?;
         let window_end = stamp();
         self.board().enter(Phase::Over, window_end);
-        observation.window_closes();
+        observation.window_closes(cgroup);
         let stalls = stalls::read(self.board(), order.plan, window_end, glances);
         let loops = self.board().loops_peak();
         let rss = Rss { start: rss_start, peak: process::rss_peak_bytes(pid).unwrap_or(rss_start) };

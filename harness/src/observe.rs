@@ -6,13 +6,16 @@
 
 mod thread_timeline;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use quadrant_reports::record::{ContextSwitches, Threads};
+use quadrant_suite::board::Board;
 
 use crate::machine::pids_cgroup::PidsCgroup;
 use crate::machine::process;
+use crate::machine::syscall_counter::{Counted, SyscallCounter};
 use crate::machine::thread_creations::ThreadCreations;
 use thread_timeline::ThreadTimeline;
 
@@ -38,13 +41,22 @@ pub struct Observation {
     pids_peak: Option<u64>,
     creations: Option<ThreadCreations>,
     created: Option<u64>,
+    evidence: Option<Evidence>,
+}
+
+/// What is looked at in the pass that nobody times.
+struct Evidence {
+    counter: Result<SyscallCounter, String>,
+    /// Threads that polled tasks.
+    loops: BTreeSet<u32>,
 }
 
 impl Observation {
     /// Right before the window: what takes a while. Where there is a cgroup for the subject, it
     /// is moved into it.
-    pub fn begin(pid: u32, cgroup: Option<&PidsCgroup>) -> Self {
+    pub fn begin(pid: u32, cgroup: Option<&PidsCgroup>, gather_evidence: bool) -> Self {
         let is_in = cgroup.is_some_and(|cgroup| cgroup.take_in(pid).is_ok());
+        let attach = || Evidence { counter: SyscallCounter::attach(pid), loops: BTreeSet::new() };
         Self {
             pid,
             opened: Instant::now(),
@@ -61,6 +73,7 @@ impl Observation {
             pids_peak: is_in.then_some(0),
             creations: ThreadCreations::attach(pid).ok(),
             created: None,
+            evidence: gather_evidence.then(attach),
         }
     }
 
@@ -70,9 +83,16 @@ impl Observation {
             creations.window_opens();
         }
         self.cpu_ns = process::cpu_ns(self.pid).unwrap_or(0);
+        if let Some(Ok(counter)) = self.evidence.as_mut().map(|evidence| &mut evidence.counter) {
+            counter.window_opens();
+        }
     }
 
-    pub fn look(&mut self) {
+    pub fn look(&mut self, board: &Board) {
+        if let Some(evidence) = &mut self.evidence {
+            let threads = board.slots().iter().map(|slot| slot.thread_id.load(Relaxed));
+            evidence.loops.extend(threads);
+        }
         let Some(all) = process::thread_count(self.pid) else { return };
         let every = if all > MANY { NAMES_EVERY_IF_MANY } else { NAMES_EVERY };
         if self.names_looked_at.is_none_or(|at| at.elapsed() >= every) {
@@ -98,11 +118,14 @@ impl Observation {
         self.names_looked_at = Some(Instant::now());
     }
 
-    pub fn window_closes(&mut self, cgroup: Option<&PidsCgroup>) {
+    pub fn window_closes(&mut self, board: &Board, cgroup: Option<&PidsCgroup>) {
+        if let Some(Ok(counter)) = self.evidence.as_mut().map(|evidence| &mut evidence.counter) {
+            counter.window_closes();
+        }
         let cpu_ns = process::cpu_ns(self.pid).unwrap_or(self.cpu_ns);
         self.cpu_ns = cpu_ns.saturating_sub(self.cpu_ns);
         self.created = self.creations.take().and_then(|creations| creations.count());
-        self.look();
+        self.look(board);
         self.look_at_names();
         if self.pids_peak.is_some() {
             self.pids_peak = cgroup.and_then(|cgroup| cgroup.peak().ok());
@@ -149,6 +172,12 @@ impl Observation {
             ),
         }
     }
+
+    /// The system calls of the window, if they were to be counted.
+    pub fn take_evidence(&mut self) -> Option<Result<Counted, String>> {
+        let Evidence { counter, loops } = self.evidence.take()?;
+        Some(counter.and_then(|counter| counter.read(&loops)))
+    }
 }
 
 #[cfg(test)]
@@ -156,7 +185,7 @@ mod tests {
     use super::*;
 
     fn check(pids_peak: Option<u64>, kernel: u64, sampled: u64, peak: u64, method: &str) {
-        let mut observation = Observation::begin(std::process::id(), None);
+        let mut observation = Observation::begin(std::process::id(), None, false);
         (observation.pids_peak, observation.kernel_peak) = (pids_peak, kernel);
         observation.threads_peak = sampled;
         assert_eq!(observation.peak(), (peak, method));

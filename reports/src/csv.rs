@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::figures::status_word;
-use crate::record::{Latency, Metrics, Record};
+use crate::record::{Evidence, Latency, Metrics, Record};
 
 type Field = (&'static str, fn(&Record) -> String);
 type Figure = (&'static str, fn(&Metrics) -> String);
 
-const FIELDS: [Field; 20] = [
+const FIELDS: [Field; 24] = [
     ("schema", |r| r.schema.to_string()),
     ("run_id", |r| r.run_id.clone()),
     ("seed", |r| r.seed.to_string()),
@@ -38,6 +38,10 @@ const FIELDS: [Field; 20] = [
     }),
     ("note", |r| r.subject.note.clone().unwrap_or_default()),
     ("took_ns", |r| r.took_ns.to_string()),
+    ("backend_seen", |r| evidence(r, |seen| seen.backend_seen.to_string())),
+    ("backend_agrees", |r| evidence(r, |seen| seen.agrees.to_string())),
+    ("evidence_ops", |r| evidence(r, |seen| seen.ops.to_string())),
+    ("syscalls_json", |r| evidence(r, |seen| json!(seen.syscalls).to_string())),
 ];
 
 /// Empty in a record without metrics.
@@ -103,6 +107,11 @@ fn quoted(cell: &str) -> String {
 fn case(record: &Record) -> String {
     let axes = record.case.iter().map(|axis| format!("{}={}", axis.axis, axis.value));
     axes.collect::<Vec<_>>().join("; ")
+}
+
+/// Empty where none was gathered.
+fn evidence(record: &Record, read: impl Fn(&Evidence) -> String) -> String {
+    record.evidence.as_ref().map(read).unwrap_or_default()
 }
 
 fn groups(metrics: &Metrics) -> String {

@@ -7,6 +7,7 @@ mod case_table;
 mod closing;
 mod columns;
 mod csv;
+pub mod evidence;
 pub mod expectation;
 mod figures;
 mod legend;

@@ -34,6 +34,9 @@ pub struct Record {
     /// Present only when the figures may be believed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Metrics>,
+    /// What a pass of its own has shown of this cell; every trial of the cell carries the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
     #[serde(default)]
     pub warnings: Vec<String>,
     /// What the scenario expects of this case, and whether it came so.
@@ -116,6 +119,47 @@ pub struct Metrics {
     pub cpu_ns: u64,
     pub context_switches: ContextSwitches,
     pub rss_bytes: Rss,
+}
+
+/// System calls of the subject, counted in a pass that nobody timed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// How they were counted.
+    pub method: String,
+    /// Calls that were begun in the window of that pass, by name.
+    pub syscalls: BTreeMap<String, u64>,
+    /// Operations that were completed in it, the other groups' included.
+    pub ops: u64,
+    pub backend_seen: BackendSeen,
+    /// Who read the files; `None` where none are read or the threads cannot be told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files_seen: Option<FilesSeen>,
+    /// Whether nothing of it speaks against the backend that the subject says it has.
+    pub agrees: bool,
+}
+
+/// The mechanism that operations were seen to wait by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackendSeen {
+    IoUring,
+    Epoll,
+    Poll,
+    /// Calls that wait by themselves.
+    Blocking,
+    Unknown,
+}
+
+/// Who read the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FilesSeen {
+    /// The kernel, asked by io_uring.
+    Ring,
+    /// Threads beside those that run tasks.
+    Pool,
+    /// The threads that run tasks.
+    Inline,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -12,5 +12,6 @@ pub mod limits;
 pub mod orphans;
 pub mod pids_cgroup;
 pub mod process;
+pub mod syscall_counter;
 pub mod system_calls;
 pub mod thread_creations;

@@ -2,6 +2,7 @@
 
 mod cells;
 mod conduct;
+mod evidence_pass;
 mod options;
 mod record;
 mod results;

@@ -90,6 +90,7 @@ pub fn record(
         status: verdict.status,
         reason: verdict.reason,
         metrics: verdict.metrics,
+        evidence: None,
         warnings: verdict.warnings,
         expectations,
         took_ns,

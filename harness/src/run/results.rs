@@ -50,6 +50,8 @@ pub struct ResumableOptions {
     pub workers: Option<u32>,
     #[serde(default)]
     pub with_test_adapters: bool,
+    #[serde(default)]
+    pub evidence: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +78,7 @@ impl ResumableOptions {
             quick: options.cells.quick,
             workers: options.cells.workers,
             with_test_adapters: options.subjects.with_test_adapters,
+            evidence: options.evidence,
         }
     }
 
@@ -86,6 +89,7 @@ impl ResumableOptions {
         options.subjects.runtime.clone_from(&self.runtime);
         options.subjects.exclude.clone_from(&self.exclude);
         options.subjects.with_test_adapters = self.with_test_adapters;
+        options.evidence = self.evidence;
         options.cells.trials = Some(self.trials);
         options.cells.quick = self.quick;
         options.cells.workers = self.workers;

@@ -67,6 +67,8 @@ pub struct Order<'a> {
     pub cpus: &'a Division,
     pub warmup: Duration,
     pub measure: Duration,
+    /// Count system calls instead of being careful not to disturb: a trial of no figures.
+    pub gather_evidence: bool,
     pub limits: Limits,
 }
 
@@ -204,7 +206,7 @@ impl Trial {
             tell(&mut controls, Message::Go);
             self.wait(order.warmup, |_| Look::<()>::Again(LOOK_EVERY))?;
         }
-        let mut observation = Observation::begin(pid, cgroup);
+        let mut observation = Observation::begin(pid, cgroup, order.gather_evidence);
         self.board().enter(Phase::Measuring, stamp());
         observation.window_opens();
         if fixed_work {
@@ -217,17 +219,21 @@ impl Trial {
             if fixed_work && trial.board().is_finished() {
                 return Look::Done(());
             }
-            let until_ping = pacer.ping(&mut controls);
+            // What is counted should be the workload's alone.
+            let until_ping = match order.gather_evidence {
+                true => LOOK_EVERY,
+                false => pacer.ping(&mut controls),
+            };
             if Instant::now() >= look_due {
                 look_due = Instant::now() + LOOK_EVERY;
-                observation.look();
+                observation.look(trial.board());
                 glances.look(trial.board(), order.plan, pid);
             }
             Look::Again(until_ping.min(look_due.saturating_duration_since(Instant::now())))
         })?;
         let window_end = stamp();
         self.board().enter(Phase::Over, window_end);
-        observation.window_closes(cgroup);
+        observation.window_closes(self.board(), cgroup);
         let stalls = stalls::read(self.board(), order.plan, window_end, glances);
         let loops = self.board().loops_peak();
         let rss = Rss { start: rss_start, peak: process::rss_peak_bytes(pid).unwrap_or(rss_start) };

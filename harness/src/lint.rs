@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::failure::Failure;
 use crate::selection::ScenarioOptions;
-use crate::spec;
+use crate::{spec, standard_output};
 
 #[derive(Debug, Clone, Args)]
 pub struct LintOptions {
@@ -22,7 +22,8 @@ pub fn lint(options: &LintOptions) -> Result<u8, Failure> {
     for file in &files {
         match spec::load(file) {
             Ok(scenario) => {
-                println!("{}: {}", shown(file), counted(scenario.case_count(), "case"));
+                let cases = counted(scenario.case_count(), "case");
+                standard_output::write(&format!("{}: {cases}\n", shown(file)))?;
             }
             Err(error) => {
                 wrong += 1;

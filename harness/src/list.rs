@@ -13,7 +13,7 @@ use crate::run::{CellOptions, Circumstances, PlannedCase};
 use crate::selection::{ScenarioOptions, Selected, SubjectOptions};
 use crate::spec;
 use crate::trial::Limits;
-use crate::{house, interrupt, machine, selection};
+use crate::{house, interrupt, machine, selection, standard_output};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum What {
@@ -172,7 +172,6 @@ fn print<T: Serialize, const N: usize>(
     headings: [&str; N],
     row: impl Fn(&T) -> [String; N],
 ) -> Result<(), Failure> {
-    use std::io::Write;
     let text = match format {
         ListFormat::Json => {
             let mut text = to_string_pretty(items).map_err(anyhow::Error::new)?;
@@ -191,9 +190,5 @@ fn print<T: Serialize, const N: usize>(
             table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect()
         }
     };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads only the first lines has what was wanted.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
-    }
+    Ok(standard_output::write(&text)?)
 }

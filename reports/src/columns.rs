@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use quadrant_suite::histogram::Histogram;
 
-use crate::figures::Figures;
+use crate::figures::{Cause, Figures};
 use crate::number;
 use crate::prose::clean;
 use crate::standing::{Compared, Standing};
@@ -29,12 +29,15 @@ pub(crate) enum Kind {
     InFlight,
     Threads,
     Stalls,
+    Impact,
     Group,
     Cpu,
     Memory,
     Syscalls,
     Backend,
     Step,
+    /// How two runs differ.
+    Change,
 }
 
 /// A figure: its number, set to the right, and what belongs to it, set to the left of the rest.
@@ -86,6 +89,9 @@ pub(crate) fn columns(operation: &str, threshold_ns: u64, rows: &[Measured]) -> 
     add(Kind::Threads, ["threads", "peak (loops)"], &|row| threads(row.figures));
     let stall_heading = format!("stalls ≥ {}", number::round_duration(threshold_ns));
     add(Kind::Stalls, [&stall_heading, "count, longest"], &|row| stalls(row.figures));
+    if rows.iter().any(|row| row.figures.impact.is_some()) {
+        add(Kind::Impact, ["ping", "p99"], &|row| quantile(row.figures.impact.as_ref(), 0.99));
+    }
     let groups: BTreeSet<&String> = rows.iter().flat_map(|row| row.figures.groups.keys()).collect();
     for name in groups {
         add(Kind::Group, [&format!("{}/s", clean(name)), "median"], &|row| {
@@ -137,7 +143,7 @@ impl Column {
 }
 
 impl CellText {
-    fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self::number(None)
     }
 
@@ -224,9 +230,16 @@ fn stalls(figures: &Figures) -> CellText {
     if figures.stalls == 0 {
         return CellText::none();
     }
+    let cause = match figures.stalls_cause {
+        Some(Cause::Computing) => " cpu",
+        Some(Cause::Queueing) => " queue",
+        Some(Cause::Blocked) => " blocked",
+        Some(Cause::Unended) => " unended",
+        None => "",
+    };
     CellText {
         number: number::count(figures.stalls),
-        rest: format!(", {}", number::duration(figures.stalls_longest_ns)),
+        rest: format!(", {}{cause}", number::duration(figures.stalls_longest_ns)),
         tint: Tint::Bad,
     }
 }

@@ -152,7 +152,7 @@ pub fn metric_value(metrics: &Metrics, name: &str) -> Option<f64> {
 
 type Read = fn(&Metrics) -> Option<f64>;
 
-const METRICS: [(&str, Unit, Read); 27] = {
+const METRICS: [(&str, Unit, Read); 33] = {
     use Unit::{Bytes, Count, Nanoseconds, PerSecond};
     [
         ("ops", Count, |m| Some(m.ops as f64)),
@@ -176,6 +176,12 @@ const METRICS: [(&str, Unit, Read); 27] = {
         ("stalls.count_100ms", Count, |m| Some(m.stalls.count_100ms as f64)),
         ("stalls.longest_ns", Nanoseconds, |m| Some(m.stalls.longest_ns as f64)),
         ("stalls.total_ns", Nanoseconds, |m| Some(m.stalls.total_ns as f64)),
+        ("stalls.cpu_ns", Nanoseconds, |m| Some(m.stalls.cpu_ns as f64)),
+        ("stalls.run_queue_ns", Nanoseconds, |m| Some(m.stalls.run_queue_ns as f64)),
+        ("stalls.blocked_ns", Nanoseconds, |m| Some(m.stalls.blocked_ns as f64)),
+        ("impact.p50", Nanoseconds, |m| Some(m.impact_ns.as_ref()?.p50 as f64)),
+        ("impact.p99", Nanoseconds, |m| Some(m.impact_ns.as_ref()?.p99 as f64)),
+        ("impact.max", Nanoseconds, |m| Some(m.impact_ns.as_ref()?.max as f64)),
         ("stalls.polls", Count, |m| Some(m.stalls.polls as f64)),
         ("cpu_ns_per_op", Nanoseconds, |m| (m.ops > 0).then(|| m.cpu_ns as f64 / m.ops as f64)),
         ("context_switches.voluntary", Count, |m| Some(m.context_switches.voluntary as f64)),

@@ -37,6 +37,10 @@ pub(crate) struct Figures {
     pub threads_kernel: u64,
     pub stalls: u64,
     pub stalls_longest_ns: u64,
+    /// What most of the stalled time went to.
+    pub stalls_cause: Option<Cause>,
+    /// How late pings were answered.
+    pub impact: Option<Histogram>,
     /// `None` when nothing completed.
     pub cpu_ns_per_op: Option<u64>,
     pub rss_peak_bytes: u64,
@@ -44,6 +48,17 @@ pub(crate) struct Figures {
     pub evidence: Option<Evidence>,
     pub groups: BTreeMap<String, GroupFigures>,
     pub steps: BTreeMap<String, Histogram>,
+}
+
+/// What a stalled thread did meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    Computing,
+    /// It could have run, and others had the CPU.
+    Queueing,
+    Blocked,
+    /// Not known: the stall had not ended with the window.
+    Unended,
 }
 
 pub(crate) struct GroupFigures {
@@ -99,7 +114,7 @@ fn outcome(trials: &[&Record]) -> Outcome {
     Outcome::Measured(Box::new(Figures { evidence, ..together(&believed) }))
 }
 
-fn spoils_others(status: Status) -> bool {
+pub(crate) fn spoils_others(status: Status) -> bool {
     matches!(status, Status::Failed | Status::Crashed | Status::TimedOut)
 }
 
@@ -191,6 +206,15 @@ fn together(trials: &[(u32, &Metrics)]) -> Figures {
         threads_kernel: most(|metrics| metrics.threads.kernel),
         stalls: sum(|metrics| metrics.stalls.count),
         stalls_longest_ns: most(|metrics| metrics.stalls.longest_ns),
+        stalls_cause: main_cause([
+            (Cause::Computing, sum(|metrics| metrics.stalls.cpu_ns)),
+            (Cause::Queueing, sum(|metrics| metrics.stalls.run_queue_ns)),
+            (Cause::Blocked, sum(|metrics| metrics.stalls.blocked_ns)),
+            (Cause::Unended, sum(|metrics| metrics.stalls.unfinished_ns)),
+        ]),
+        impact: all()
+            .any(|metrics| metrics.impact_ns.is_some())
+            .then(|| pooled(all().filter_map(|metrics| metrics.impact_ns.as_ref()))),
         cpu_ns_per_op: sum(|metrics| metrics.cpu_ns).checked_div(sum(|metrics| metrics.ops)),
         rss_peak_bytes: most(|metrics| metrics.rss_bytes.peak),
         evidence: None,
@@ -206,6 +230,11 @@ fn together(trials: &[(u32, &Metrics)]) -> Figures {
             .collect(),
         steps,
     }
+}
+
+/// What took more time than anything else.
+fn main_cause(times: [(Cause, u64); 4]) -> Option<Cause> {
+    times.into_iter().filter(|(_, ns)| *ns > 0).max_by_key(|(_, ns)| *ns).map(|(cause, _)| cause)
 }
 
 /// One histogram of all trials: a quantile of it weighs every operation alike, which a mean of

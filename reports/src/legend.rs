@@ -35,7 +35,11 @@ fn line(kind: Kind) -> (&'static str, &'static str) {
         ),
         Kind::Stalls => (
             "stalls",
-            "how often a task kept its thread this long without giving it back, in all trials, and the longest time; – is never",
+            "how often a task kept its thread this long without giving it back, in all trials, the longest time, and where most of all that time went: computing (cpu), waiting while others had the CPU (queue), waiting for something in mid-poll (blocked), or not over when the measuring was (unended); – is never",
+        ),
+        Kind::Impact => (
+            "ping",
+            "how late the loop answered 99 of 100 pings from outside: what its stalls mean to others",
         ),
         Kind::Group => {
             ("other …/s", "what the other tasks of the scenario completed per second, meanwhile")
@@ -54,5 +58,9 @@ fn line(kind: Kind) -> (&'static str, &'static str) {
             "what the operations of that pass were seen to wait by. unknown: the calls do not decide. !: not what the subject says. files: read by io_uring's ring, by a pool of threads, or inline on the threads that run tasks",
         ),
         Kind::Step => ("step …", "latency of that named step alone"),
+        Kind::Change => (
+            "NEW/BASE",
+            "the ratio of the means over the trials, and where it lies in 95 of 100 such comparisons. better, worse: all of that lies beyond the threshold. ?: the trials vary too much to say",
+        ),
     }
 }

@@ -37,6 +37,9 @@ pub struct Record {
     /// What a pass of its own has shown of this cell; every trial of the cell carries the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
+    /// What else went on while the window was open, where the system tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<Noise>,
     #[serde(default)]
     pub warnings: Vec<String>,
     /// What the scenario expects of this case, and whether it came so.
@@ -46,7 +49,7 @@ pub struct Record {
     pub took_ns: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AxisValue {
     pub axis: String,
     pub value: String,
@@ -264,6 +267,25 @@ pub struct Stalls {
 pub struct ContextSwitches {
     pub voluntary: u64,
     pub involuntary: u64,
+}
+
+/// The weather of a trial: what the machine did beside it, on the CPUs that the trial used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noise {
+    /// What these CPUs could have given: their number times the time that was watched.
+    pub capacity_ns: u64,
+    /// CPU time that a hypervisor gave to others.
+    pub steal_ns: u64,
+    /// CPU time that was used by neither the subject nor its load nor the harness. Kept to 10 ms
+    /// a CPU by the system.
+    pub others_cpu_ns: u64,
+    /// How long threads of the subject were ready to run and waited for a CPU, all added up.
+    pub run_queue_ns: u64,
+    /// Processes that ran or waited for a CPU, as a mean over the last minute, in thousandths.
+    pub load_milli: u64,
+    /// Who sets the CPUs' frequency; `None` where nobody does, as in most virtual machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub governor: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

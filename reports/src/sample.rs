@@ -9,7 +9,7 @@ use quadrant_suite::histogram::Histogram;
 use crate::evidence::{Pass, judge, objection};
 use crate::record::{
     AxisValue, CheckedExpectation, Concurrency, ContextSwitches, GroupMetrics, Latency, Metrics,
-    Record, Rss, SCHEMA, Stalls, Status, Subject, Threads,
+    Noise, Record, Rss, SCHEMA, Stalls, Status, Subject, Threads,
 };
 
 /// A trial that completed `ops_per_sec` operations of about `latency_us` each for a second.
@@ -41,6 +41,7 @@ pub(crate) fn told(id: &str, trial: u32, status: Status, reason: Option<&str>) -
         reason: reason.map(str::to_owned),
         metrics: None,
         evidence: None,
+        noise: None,
         warnings: Vec::new(),
         expectations: Vec::new(),
         took_ns: 1_350_000_000,
@@ -76,6 +77,18 @@ pub(crate) fn metrics(ops_per_sec: f64, latency_us: u64) -> Metrics {
     }
 }
 
+/// A second on two CPUs with bad neighbours.
+pub(crate) fn noise() -> Noise {
+    Noise {
+        capacity_ns: 2_000_000_000,
+        steal_ns: 60_000_000,
+        others_cpu_ns: 240_000_000,
+        run_queue_ns: 31_000_000,
+        load_milli: 2_310,
+        governor: Some("powersave".into()),
+    }
+}
+
 pub(crate) fn latency(microseconds: u64) -> Latency {
     let mut histogram = Histogram::default();
     for share in 1..=100 {
@@ -100,6 +113,8 @@ pub(crate) fn everything() -> Vec<Record> {
             ok("smol/multi-thread/epoll", trial, 121_000.0 * weather, 504),
             |metrics| {
                 metrics.stalls.count = 2;
+                metrics.stalls.cpu_ns = 26_000_000;
+                metrics.stalls.run_queue_ns = 2_000_000;
                 metrics.stalls.longest_ns = 14_100_000 + u64::from(trial);
             },
         ));
@@ -141,6 +156,7 @@ pub(crate) fn everything() -> Vec<Record> {
             record.subject.note = Some("discontinued in 2025 in favour of smol".into());
         }
     }
+    records[1].noise = Some(noise());
     records[1].warnings.push("steal time 3 % during the window".into());
     records.push(ok("monoio/per-core/epoll", 0, 190_000.0, 300));
     records.push(told(

@@ -103,7 +103,7 @@ impl<R: Runtime> Player<R> {
 
     /// Plays a program for its own sake and reports what went wrong.
     pub(crate) async fn play_once(mut self, program: usize) {
-        if let Err(ending) = self.play(program).await {
+        if let Err(ending) = self.play(program, || false).await {
             self.report(ending);
         }
     }
@@ -116,8 +116,13 @@ impl<R: Runtime> Player<R> {
         }
     }
 
-    /// Plays a program from its first step to its last.
-    pub(crate) async fn play(&mut self, program: usize) -> Result<(), Ending> {
+    /// Plays a program from its first step to its last, and then from its first again as long as
+    /// `again` says so.
+    pub(crate) async fn play(
+        &mut self,
+        program: usize,
+        again: impl Fn() -> bool,
+    ) -> Result<(), Ending> {
         let steps = &self.scene.plan().programs[program];
         let mut at = 0;
         loop {
@@ -130,6 +135,10 @@ impl<R: Runtime> Player<R> {
                 }
             }
             let Some(step) = steps.get(at) else {
+                if again() {
+                    at = 0;
+                    continue;
+                }
                 return Ok(());
             };
             at += 1;
@@ -141,7 +150,19 @@ impl<R: Runtime> Player<R> {
                 Action::Close { row } => self.close(*row),
                 action => {
                     let started = step.row.map(|row| (row, stamp()));
-                    if let Err(ending) = self.perform(action).await {
+                    // What a server does for every request is kept in the task's own future.
+                    // The rest is many times larger, and every task would have to carry it,
+                    // and move it at every step: it is put aside while it runs.
+                    let performed = match action {
+                        Action::Recv { how } => self.receive(*how).await,
+                        Action::Send { how } => self.send(*how).await,
+                        Action::Yield => {
+                            self.runtime.yield_now().await;
+                            Ok(())
+                        }
+                        action => Box::pin(self.perform(action)).await,
+                    };
+                    if let Err(ending) = performed {
                         self.rounds.clear();
                         self.opened.clear();
                         return Err(ending);
@@ -161,10 +182,9 @@ impl<R: Runtime> Player<R> {
         }
     }
 
+    /// The steps that are not done for every request.
     async fn perform(&mut self, action: &'static Action) -> Result<(), Ending> {
         match action {
-            Action::Recv { how } => self.receive(*how).await,
-            Action::Send { how } => self.send(*how).await,
             Action::Sleep { ns, how } => self.sleep(Duration::from_nanos(*ns), *how).await,
             Action::Cpu { ns, how } => {
                 let time = Duration::from_nanos(*ns);
@@ -172,10 +192,6 @@ impl<R: Runtime> Player<R> {
             }
             Action::Hash { rounds, expected, how } => self.hash(*rounds, *expected, *how).await,
             Action::ReadFile { file, how } => self.read_file(*file, *how).await,
-            Action::Yield => {
-                self.runtime.yield_now().await;
-                Ok(())
-            }
             Action::Spawn { program, count } => {
                 self.spawned.reserve(*count as usize);
                 for index in 0..*count {
@@ -198,8 +214,13 @@ impl<R: Runtime> Player<R> {
                 self.join(branches).await
             }
             Action::PingPong { rounds } => self.ping_pong(*rounds).await,
-            // Handled by `play`, which alone knows where the program stands.
-            Action::Repeat { .. } | Action::Open { .. } | Action::Close { .. } => Ok(()),
+            // Done by `play`.
+            Action::Recv { .. }
+            | Action::Send { .. }
+            | Action::Yield
+            | Action::Repeat { .. }
+            | Action::Open { .. }
+            | Action::Close { .. } => Ok(()),
         }
     }
 
@@ -210,8 +231,7 @@ impl<R: Runtime> Player<R> {
 
     async fn join(&mut self, joins: Vec<R::Join>) -> Result<(), Ending> {
         for join in joins {
-            waiting::<R, _>(self.scene, R::join(join))
-                .await
+            waiting!(R, self.scene, R::join(join))
                 .map_err(|error| Ending::error("join", &error))?;
         }
         Ok(())
@@ -222,15 +242,14 @@ impl<R: Runtime> Player<R> {
         let partner = Work::Partner { table: Arc::clone(&table), rounds };
         let partner = self.runtime.spawn(Task::new(self.scene, &self.runtime, partner));
         let rallied = table.rally(Side::Opener, rounds).await;
-        waiting::<R, _>(self.scene, R::join(partner))
-            .await
+        waiting!(R, self.scene, R::join(partner))
             .map_err(|error| Ending::error("ping_pong", &error))?;
         rallied.map_err(Ending::WrongAnswer)
     }
 
     async fn sleep(&mut self, time: Duration, how: How) -> Result<(), Ending> {
         match how {
-            How::Await => waiting::<R, _>(self.scene, self.runtime.sleep(time)).await,
+            How::Await => waiting!(R, self.scene, self.runtime.sleep(time)),
             How::Polling => {
                 let clock = self.scene.plan().clock;
                 let end = stamp() + clock.ticks(time.as_nanos() as u64);
@@ -279,8 +298,7 @@ impl<R: Runtime> Player<R> {
         if how != How::Offload {
             return Ok(job());
         }
-        waiting::<R, _>(self.scene, self.runtime.offload(job))
-            .await
+        waiting!(R, self.scene, self.runtime.offload(job))
             .map_err(|error| Ending::error(step, &error))
     }
 
@@ -301,7 +319,7 @@ impl<R: Runtime> Player<R> {
                 _ => {
                     let buffer = std::mem::take(&mut self.message);
                     let reading = R::read(stream, buffer, wanted);
-                    let (received, buffer) = waiting::<R, _>(self.scene, reading).await;
+                    let (received, buffer) = waiting!(R, self.scene, reading);
                     self.message = buffer;
                     received.map(Some)
                 }
@@ -337,7 +355,7 @@ impl<R: Runtime> Player<R> {
                 _ => {
                     let buffer = std::mem::take(&mut self.message);
                     let writing = R::write(stream, buffer, left);
-                    let (count, buffer) = waiting::<R, _>(self.scene, writing).await;
+                    let (count, buffer) = waiting!(R, self.scene, writing);
                     self.message = buffer;
                     count.map(Some)
                 }
@@ -371,7 +389,7 @@ impl<R: Runtime> Player<R> {
         let read = match how {
             How::Await => {
                 let reading = self.runtime.read_file(path, files.bytes as usize);
-                waiting::<R, _>(scene, reading).await
+                waiting!(R, scene, reading)
             }
             _ => {
                 let read = move || std::fs::read(path);
@@ -419,7 +437,7 @@ async fn would_block<R: Runtime>(
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             if how == How::Blocking {
                 let wait = async { plain_calls::wait_ready(socket, direction) };
-                waiting::<R, _>(scene, wait).await?;
+                waiting!(R, scene, wait)?;
             } else {
                 yield_once().await;
             }

@@ -7,7 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 
@@ -84,58 +84,55 @@ impl Meter {
     /// Runs `poll` as one poll of a task on this thread.
     #[inline]
     pub fn poll<T>(&self, poll: impl FnOnce() -> T) -> T {
-        let Some(slot) = self.slot() else { return poll() };
-        // A loop run inside a task polls other tasks while the outer poll is still going on.
-        let outer = slot.poll_started.load(Relaxed);
-        self.begin(slot);
-        let result = poll();
-        self.end(slot);
-        slot.poll_started.store(outer, Relaxed);
-        result
+        // Looked up once: in a library that is loaded at run time this is a call.
+        HERE.with(|here| {
+            let Some(slot) = self.slot(here) else { return poll() };
+            // A loop run inside a task polls other tasks while the outer poll is going on.
+            let outer = slot.poll_started.load(Relaxed);
+            self.begin(here, slot);
+            let result = poll();
+            self.end(here, slot);
+            slot.poll_started.store(outer, Relaxed);
+            result
+        })
     }
 
     /// Takes the time of an operation that waits inside its call out of the poll in progress.
     pub(crate) async fn outside_poll<T>(&self, operation: impl Future<Output = T>) -> T {
-        if let Some(slot) = self.slot() {
-            self.end(slot);
-        }
+        HERE.with(|here| self.slot(here).map(|slot| self.end(here, slot)));
         let result = operation.await;
-        if let Some(slot) = self.slot() {
-            self.begin(slot);
-        }
+        HERE.with(|here| self.slot(here).map(|slot| self.begin(here, slot)));
         result
     }
 
     /// This thread's slot; none when the thread is already ending.
     #[inline]
-    fn slot(&self) -> Option<&'static LoopSlot> {
-        HERE.with(|here| here.slot.get()).or_else(|| self.take_seat())
+    fn slot(&self, here: &Here) -> Option<&'static LoopSlot> {
+        here.slot.get().or_else(|| self.take_seat(here))
     }
 
     #[cold]
-    fn take_seat(&self) -> Option<&'static LoopSlot> {
+    fn take_seat(&self, here: &Here) -> Option<&'static LoopSlot> {
         let slot = SEAT.try_with(|seat| {
             let mut seat = seat.borrow_mut();
             seat.get_or_insert_with(|| Seat { board: self.board, slot: self.board.take_slot() })
                 .slot
         });
-        HERE.with(|here| here.slot.set(slot.ok()));
+        here.slot.set(slot.ok());
         slot.ok()
     }
 
     #[inline]
-    fn begin(&self, slot: &LoopSlot) {
+    fn begin(&self, here: &Here, slot: &LoopSlot) {
         let now = stamp();
-        HERE.with(|here| {
-            if now >= here.reading_due.get() {
-                self.read_times(here, now);
-            }
-        });
+        if now >= here.reading_due.get() {
+            self.read_times(here, now);
+        }
         slot.poll_started.store(now, Relaxed);
     }
 
     #[inline]
-    fn end(&self, slot: &LoopSlot) {
+    fn end(&self, here: &Here, slot: &LoopSlot) {
         let started = slot.poll_started.load(Relaxed);
         if started == 0 {
             return;
@@ -145,9 +142,9 @@ impl Meter {
         slot.poll_started.store(0, Relaxed);
         // One thread writes a slot, so no atomic addition is needed.
         slot.polls.store(slot.polls.load(Relaxed) + 1, Relaxed);
-        HERE.with(|here| here.polled.set(here.polled.get() + ticks));
+        here.polled.set(here.polled.get() + ticks);
         if ticks >= self.ticks_ms {
-            self.note_long_poll(slot, started, now);
+            self.note_long_poll(here, slot, started, now);
         }
     }
 
@@ -160,7 +157,7 @@ impl Meter {
     }
 
     #[cold]
-    fn note_long_poll(&self, slot: &LoopSlot, start: Stamp, end: Stamp) {
+    fn note_long_poll(&self, here: &Here, slot: &LoopSlot, start: Stamp, end: Stamp) {
         if !self.board.is_measuring() {
             return;
         }
@@ -173,14 +170,12 @@ impl Meter {
         if ns < self.threshold_ns {
             return;
         }
-        let (cpu_ns, run_queue_ns) = HERE.with(|here| {
-            let spent = thread_times::read().since(here.times.get());
-            // The polls between the reading and this one ran, for all that is known.
-            let earlier_ns = self.scale.ns(here.polled.get()).saturating_sub(ns);
-            self.read_times(here, end);
-            let cpu_ns = spent.cpu_ns.saturating_sub(earlier_ns).min(ns);
-            (cpu_ns, spent.run_queue_ns.min(ns - cpu_ns))
-        });
+        let spent = thread_times::read().since(here.times.get());
+        // The polls between the reading and this one ran, for all that is known.
+        let earlier_ns = self.scale.ns(here.polled.get()).saturating_sub(ns);
+        self.read_times(here, end);
+        let cpu_ns = spent.cpu_ns.saturating_sub(earlier_ns).min(ns);
+        let run_queue_ns = spent.run_queue_ns.min(ns - cpu_ns);
         slot.longest_ns.fetch_max(ns, Relaxed);
         slot.stalled_ns.fetch_add(ns, Relaxed);
         slot.stalled_cpu_ns.fetch_add(cpu_ns, Relaxed);
@@ -189,8 +184,12 @@ impl Meter {
     }
 
     /// Runs a task's future, metered; a panic inside it ends it and is answered as its text.
-    pub(crate) async fn metered(&self, future: impl Future<Output = ()>) -> Result<(), String> {
-        let mut future = pin!(future);
+    /// It comes pinned, because a function that took it by value would keep room for it twice,
+    /// and every task of every trial would be that much larger.
+    pub(crate) async fn metered(
+        &self,
+        mut future: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<(), String> {
         poll_fn(|context| {
             let polled =
                 self.poll(|| catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))));
@@ -217,6 +216,7 @@ pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 mod tests {
     use super::*;
     use crate::board::Phase;
+    use std::pin::pin;
     use std::time::{Duration, Instant};
 
     fn meter() -> Meter {
@@ -260,6 +260,21 @@ mod tests {
         for stall in stalls {
             assert!(stall.cpu_ns + stall.run_queue_ns <= stall.end - stall.start);
         }
+    }
+
+    #[test]
+    fn a_metered_future_is_kept_once() {
+        async fn large() {
+            let room = [1_u8; 1_000];
+            crate::yielding::yield_once().await;
+            std::hint::black_box(room);
+        }
+        let meter = meter();
+        let task = async {
+            let work = pin!(large());
+            meter.metered(work).await
+        };
+        assert!(size_of_val(&task) < 1_500, "{}", size_of_val(&task));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::clock::{Stamp, stamp};
 use crate::control::{MESSAGE_BYTES, Message};
 use crate::ping_pong::{Side, Table};
 use crate::plan::Pace;
-use crate::player::{Ending, Place, Player};
+use crate::player::{Place, Player};
 use crate::runtime::Runtime;
 use crate::scene::Scene;
 use crate::yielding::yield_once;
@@ -45,7 +45,8 @@ impl<R: Runtime> Task<R> {
     /// The task's future: what an adapter hands to its runtime.
     pub async fn run(self) {
         let Task { scene, runtime, work } = self;
-        if let Err(panic) = scene.meter().metered(perform(scene, runtime, work)).await {
+        let work = pin!(perform(scene, runtime, work));
+        if let Err(panic) = scene.meter().metered(work).await {
             scene.faults.panic(&panic);
         }
     }
@@ -71,12 +72,17 @@ async fn perform<R: Runtime>(scene: &'static Scene, runtime: R, work: Work<R>) {
 }
 
 /// Waits for an operation of the runtime; where that holds the thread, the wait is no stall.
-pub(crate) async fn waiting<R: Runtime, T>(
-    scene: &'static Scene,
-    operation: impl Future<Output = T>,
-) -> T {
-    if R::CALLS_BLOCK { scene.meter().outside_poll(operation).await } else { operation.await }
+/// A macro, because a function would keep the operation twice, once as its argument.
+macro_rules! waiting {
+    ($runtime:ty, $scene:expr, $operation:expr $(,)?) => {
+        if <$runtime as Runtime>::CALLS_BLOCK {
+            $scene.meter().outside_poll($operation).await
+        } else {
+            $operation.await
+        }
+    };
 }
+pub(crate) use waiting;
 
 /// Spawns a task that nobody will join.
 pub(crate) fn launch<R: Runtime>(scene: &'static Scene, runtime: &R, work: Work<R>) {
@@ -92,7 +98,7 @@ async fn control<R: Runtime>(
     root: usize,
     roots: usize,
 ) {
-    let mut stream = match waiting::<R, _>(scene, R::accept(&mut listener)).await {
+    let mut stream = match waiting!(R, scene, R::accept(&mut listener)) {
         Ok(stream) => stream,
         Err(error) => {
             return scene.count_error(format!("the control connection was not accepted: {error}"));
@@ -103,7 +109,7 @@ async fn control<R: Runtime>(
         let mut filled = 0;
         while filled < MESSAGE_BYTES {
             let reading = R::read(&mut stream, buffer, filled..MESSAGE_BYTES);
-            let (read, back) = waiting::<R, _>(scene, reading).await;
+            let (read, back) = waiting!(R, scene, reading);
             buffer = back;
             match read {
                 // The parent is gone: nobody wants the outcome.
@@ -133,7 +139,7 @@ fn start_groups<R: Runtime>(scene: &'static Scene, runtime: &R, root: usize, roo
 
 async fn accept<R: Runtime>(scene: &'static Scene, runtime: R, mut listener: R::Listener) {
     loop {
-        match waiting::<R, _>(scene, R::accept(&mut listener)).await {
+        match waiting!(R, scene, R::accept(&mut listener)) {
             Ok(stream) => launch(scene, &runtime, Work::Serve { stream }),
             Err(error) => {
                 scene.count_error(format!("accepting a connection failed: {error}"));
@@ -149,12 +155,12 @@ async fn serve<R: Runtime>(scene: &'static Scene, runtime: R, stream: R::Stream)
         return;
     };
     let mut player = Player::new(scene, runtime, Place::CONNECTION, Some(stream));
-    loop {
-        match player.play(server.program).await {
-            Ok(()) => scene.count_request(),
-            Err(Ending::Closed) => return,
-            Err(ending) => return player.report(ending),
-        }
+    let again = || {
+        scene.count_request();
+        true
+    };
+    if let Err(ending) = player.play(server.program, again).await {
+        player.report(ending);
     }
 }
 
@@ -174,7 +180,7 @@ async fn member<R: Runtime>(scene: &'static Scene, runtime: R, group: usize, ind
         let flight = scene.begin_operation(group);
         let mut waited = false;
         let ended = {
-            let mut operation = pin!(player.play(description.program));
+            let mut operation = pin!(player.play(description.program, || false));
             poll_fn(|context| {
                 let polled = operation.as_mut().poll(context);
                 waited |= polled.is_pending();
@@ -207,7 +213,7 @@ async fn next_due<R: Runtime>(
     let ahead = clock.ns_between(stamp(), due);
     if ahead > 0 {
         let time = std::time::Duration::from_nanos(ahead);
-        waiting::<R, _>(scene, runtime.sleep(time)).await;
+        waiting!(R, scene, runtime.sleep(time));
     }
     due
 }

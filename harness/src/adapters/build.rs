@@ -16,7 +16,8 @@ use crate::progress::Progress;
 /// Lines of the compiler's words that go into a reason.
 const WORDS_MAX: usize = 400;
 
-pub(super) fn cargo() -> Command {
+/// Cargo itself, as it is called for everything.
+pub fn cargo() -> Command {
     clean(Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())))
 }
 
@@ -61,6 +62,10 @@ pub fn build(workspace: &Path, package: &Package, progress: &Progress) -> Result
     let status = child.wait().map_err(|error| format!("cargo could not be waited for: {error}"))?;
     match library {
         Ok(Some(library)) if status.success() => Ok(library),
+        Ok(None) if status.success() => Err(format!(
+            "{} builds no library that can be loaded: it needs `crate-type = [\"cdylib\"]`",
+            package.package
+        )),
         _ if interrupt::requested() => Err("interrupted".to_owned()),
         _ => Err(format!("it does not build: {}", essence(&words))),
     }

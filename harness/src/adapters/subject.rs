@@ -68,18 +68,27 @@ pub fn discover(
         }
     };
     let machine = Machine::look();
-    let mut subjects = Vec::new();
+    let mut subjects: Vec<Subject> = Vec::new();
     for (name, library) in libraries {
         progress.say(format!("asking adapter {name} what it offers"));
-        let described = library.and_then(|library| {
+        let offered = library.and_then(|library| {
             let text = trial::describe(executable, &library, trial_limits)?;
             let description: Description = serde_json::from_str(&text).map_err(|error| {
                 format!("what {} says about itself is not understood: {error}", library.display())
             })?;
-            Ok((library, description))
+            let offered = of(&library, description, &machine);
+            // Records are told apart by the subject's id.
+            match offered.iter().find(|new| subjects.iter().any(|known| known.id == new.id)) {
+                Some(twice) => Err(format!(
+                    "{} offers {}, which another adapter offers already: one of them has to go",
+                    library.display(),
+                    twice.id
+                )),
+                None => Ok(offered),
+            }
         });
-        match described {
-            Ok((library, description)) => subjects.extend(of(&library, description, &machine)),
+        match offered {
+            Ok(offered) => subjects.extend(offered),
             Err(reason) => subjects.push(Subject {
                 id: name.clone(),
                 runtime: name,
@@ -287,8 +296,11 @@ pub struct Filter {
 
 impl Filter {
     pub fn new(include: &[String], exclude: &[String]) -> Result<Self> {
+        // `tokio` means `tokio/**`, and `**/epoll` is an id's end.
         let compile = |patterns: &[String]| -> Result<Vec<GlobMatcher>> {
-            patterns.iter().map(|pattern| id_glob(pattern)).collect()
+            let whole = patterns.iter().map(|pattern| glob(pattern));
+            let begun = patterns.iter().map(|pattern| glob(&format!("{pattern}/**")));
+            whole.chain(begun).collect()
         };
         let runtimes = include.iter().map(|pattern| {
             let runtime = pattern.split('/').next().unwrap_or(pattern);
@@ -319,12 +331,6 @@ impl Filter {
             self.exclude.iter().any(|glob| glob.is_match(format!("{runtime}/\u{0}/\u{0}")));
         wanted && !excluded
     }
-}
-
-/// `tokio` means `tokio/**`.
-fn id_glob(pattern: &str) -> Result<GlobMatcher> {
-    let complete = pattern.split('/').count() >= 3 || pattern.ends_with("**");
-    if complete { glob(pattern) } else { glob(&format!("{pattern}/**")) }
 }
 
 fn glob(pattern: &str) -> Result<GlobMatcher> {

@@ -4,14 +4,20 @@
 
 pub mod affinity;
 pub mod bpf;
+pub mod cgroup;
 pub mod clock;
+pub mod frequency;
 pub mod identity;
 pub mod io_uring;
 pub mod lifeline;
 pub mod limits;
+pub mod noise;
 pub mod orphans;
 pub mod pids_cgroup;
 pub mod process;
+pub mod swap;
 pub mod syscall_counter;
 pub mod system_calls;
 pub mod thread_creations;
+pub mod topology;
+pub mod tracing;

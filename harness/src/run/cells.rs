@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quadrant_reports::record::AxisValue;
 use quadrant_suite::clock::ClockScale;
-use quadrant_suite::plan::{FileSet, Plan};
+use quadrant_suite::plan::{FileSet, Pace, Plan};
 
 use super::options::CellOptions;
 use crate::adapters::subject::{State, Subject};
@@ -95,6 +95,11 @@ impl<'a> PlannedCase<'a> {
     /// `echo/connections connections=64`: what a record and a random order know it by.
     pub fn key(&self) -> String {
         case_key(self.scenario, &self.case.values)
+    }
+
+    /// Whether some of its work is done at some time, and does not go on until the window's end.
+    pub fn has_fixed_work(&self) -> bool {
+        self.case.work.groups.iter().any(|group| matches!(group.pace, Pace::Repeat { .. }))
     }
 
     /// What may spoil every trial of this case.

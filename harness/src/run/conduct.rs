@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use quadrant_reports::paint::Style;
 use quadrant_reports::record::{Record, SCHEMA, Status};
-use quadrant_reports::report::Reporter;
+use quadrant_reports::report::{Format, Reporter};
 use quadrant_reports::tally::Tally;
 
 use super::cells::{Circumstances, PlannedCase};
@@ -40,9 +40,15 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
     orphans::adopt();
     pids_cgroup::sweep();
     let resumed = match &options.resume {
-        Some(folder) => Some((folder.clone(), results::read_run(folder)?)),
+        Some(folder) => {
+            let run = results::read_run(folder);
+            Some((folder.clone(), run.map_err(|error| Failure::usage(format!("{error:#}")))?))
+        }
         None => None,
     };
+    if let Some(objection) = options.out.as_deref().and_then(results::objection) {
+        return Err(Failure::usage(objection));
+    }
     if let Some((_, run)) = &resumed {
         run.options.apply(&mut options);
     }
@@ -61,10 +67,12 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
     let subjects = options.subjects.find(options.limits(), &progress)?;
     if interrupt::requested() {
         progress.end();
+        report_nothing(options.format)?;
         return Ok(130);
     }
     if subjects.is_empty() {
         progress.end();
+        report_nothing(options.format)?;
         eprintln!("no subject matches; `quadrant list subjects` shows what there is");
         return Ok(4);
     }
@@ -112,8 +120,7 @@ impl Conductor {
         };
         // The phases that this process sets are stamped by the clock that everybody uses.
         run.clock.install();
-        let width = if std::io::stdout().is_terminal() { terminal_width() } else { usize::MAX };
-        let style = Style { color: color.wanted(&std::io::stdout()), width };
+        let style = style_of_output(color);
         let reporter = Reporter::new(std::io::stdout(), options.format, style)?;
         Ok(Self {
             circumstances: Circumstances { seed: run.seed, clock: run.clock, cpus: run.cpus },
@@ -140,9 +147,16 @@ impl Conductor {
             for &index in &selected.cases {
                 let case =
                     PlannedCase::new(selected, index, &self.options.cells, &self.circumstances);
-                let records = self.run_case(&case)?;
+                let mut records = Vec::new();
+                let conducted = self.run_case(&case, &mut records);
                 let reporter = self.reporter.as_mut().expect("the reporter ends after the run");
-                self.progress.aside(|| reporter.case(&records)).map_err(unwritable_report)?;
+                let reported = self.progress.aside(|| reporter.case(&records));
+                if let Err(failure) = conducted {
+                    // This is what has to be told, whatever becomes of the report.
+                    let _ = self.end_report();
+                    return Err(failure);
+                }
+                reported.map_err(unwritable_report)?;
                 if interrupt::requested() {
                     break 'all;
                 }
@@ -151,10 +165,10 @@ impl Conductor {
         self.finish(began)
     }
 
-    /// All trials of one case. An interruption ends it early.
-    fn run_case(&mut self, case: &PlannedCase) -> Result<Vec<Record>, Failure> {
+    /// All trials of one case, into `records`. An interruption or a failure ends it early.
+    fn run_case(&mut self, case: &PlannedCase, records: &mut Vec<Record>) -> Result<(), Failure> {
         let key = case.key();
-        let mut records = self.earlier.take(&key);
+        records.extend(self.earlier.take(&key));
         let trials = self.options.cells.trial_count();
         self.done +=
             records.iter().filter(|record| record.status != Status::Unsupported).count() as u64;
@@ -177,7 +191,7 @@ impl Conductor {
             None => None,
         };
         let evidence = match self.options.evidence {
-            true => self.gather(case, &runnable, files.as_ref(), &records)?,
+            true => self.gather(case, &runnable, files.as_ref(), records)?,
             false => BTreeMap::new(),
         };
         'trials: for trial in 0..trials {
@@ -185,7 +199,7 @@ impl Conductor {
             let purpose = format!("{key} {trial}");
             Chance::new(self.circumstances.seed, &purpose).shuffle(&mut order);
             for subject in order {
-                if is_done(&records, subject, trial) {
+                if is_done(records, subject, trial) {
                     continue;
                 }
                 if interrupt::requested() {
@@ -210,7 +224,7 @@ impl Conductor {
             }
         }
         self.subjects = subjects;
-        Ok(records)
+        Ok(())
     }
 
     /// What each subject with trials left to do shows of itself in a pass of its own.
@@ -264,7 +278,7 @@ impl Conductor {
             return Ok(None);
         };
         let mut verdict = match ended {
-            Ended::Measured(measured) => Verdict::of(*measured, case.measure),
+            Ended::Measured(measured) => Verdict::of(*measured, case),
             Ended::Unmeasured { status, reason } => Verdict::without_figures(status, reason),
             Ended::Interrupted => return Ok(None),
         };
@@ -362,12 +376,18 @@ impl Conductor {
         ));
     }
 
-    fn finish(mut self, began: Instant) -> Result<u8, Failure> {
+    /// Makes the report whole in its format, whatever it holds.
+    fn end_report(&mut self) -> Result<Tally, Failure> {
         self.progress.end();
-        self.fixtures.clear();
         let reporter = self.reporter.take().expect("the reporter ends here");
         let (mut output, tally) = reporter.finish().map_err(unwritable_report)?;
         output.flush().map_err(unwritable_report)?;
+        Ok(tally)
+    }
+
+    fn finish(mut self, began: Instant) -> Result<u8, Failure> {
+        self.fixtures.clear();
+        let tally = self.end_report()?;
         let folder = self.results.folder().display();
         if interrupt::requested() {
             eprintln!(
@@ -390,6 +410,13 @@ impl Conductor {
 
 fn is_done(records: &[Record], subject: &Subject, trial: u32) -> bool {
     records.iter().any(|record| record.subject.id == subject.id && record.trial == trial)
+}
+
+/// No records are a report, too, in every format.
+fn report_nothing(format: Format) -> Result<(), Failure> {
+    let style = Style { color: false, width: usize::MAX };
+    let reporter = Reporter::new(std::io::stdout(), format, style).map_err(unwritable_report)?;
+    reporter.finish().map(drop).map_err(unwritable_report)
 }
 
 struct FilesInPlace {
@@ -448,6 +475,12 @@ fn default_folder(run_id: &str) -> PathBuf {
         Some(folder) => folder.join("target").join("quadrant").join(run_id),
         None => PathBuf::from("quadrant-results").join(run_id),
     }
+}
+
+/// How the standard output may look.
+pub fn style_of_output(color: Color) -> Style {
+    let width = if std::io::stdout().is_terminal() { terminal_width() } else { usize::MAX };
+    Style { color: color.wanted(&std::io::stdout()), width }
 }
 
 fn terminal_width() -> usize {

@@ -1,14 +1,14 @@
 //! Makes the record of a trial out of what the subject, the driver and the onlooker found.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use quadrant_reports::record::{
-    Concurrency, GroupMetrics, Latency, Metrics, Record, SCHEMA, Status,
+    Concurrency, GroupMetrics, Latency, Metrics, Noise, Record, SCHEMA, Status,
 };
 use quadrant_suite::outcome::{Findings, GroupFindings};
 
 use super::cells::PlannedCase;
+use super::noise;
 use crate::adapters::subject::Subject;
 use crate::driver::order::Load;
 use crate::spec::Expected;
@@ -25,21 +25,22 @@ pub struct Verdict {
     pub status: Status,
     pub reason: Option<String>,
     pub metrics: Option<Metrics>,
+    pub noise: Option<Noise>,
     pub warnings: Vec<String>,
 }
 
 impl Verdict {
     pub fn without_figures(status: Status, reason: String) -> Self {
-        Self { status, reason: Some(reason), metrics: None, warnings: Vec::new() }
+        Self { status, reason: Some(reason), metrics: None, noise: None, warnings: Vec::new() }
     }
 
     /// Figures, unless an answer was wrong or an operation failed: then there are none.
-    pub fn of(measured: Measured, asked: Duration) -> Self {
+    pub fn of(measured: Measured, case: &PlannedCase) -> Self {
         if let Some(reason) = complaint(&measured.findings, measured.load.as_ref()) {
             return Self::without_figures(Status::Failed, reason);
         }
         let mut warnings = measured.load.as_ref().map(load_warnings).unwrap_or_default();
-        let asked_ns = asked.as_nanos() as u64;
+        let asked_ns = case.measure.as_nanos() as u64;
         if measured.window_ns as f64 > asked_ns as f64 * WINDOW_EXCESS_MAX {
             warnings.push(format!(
                 "the window lasted {} ms instead of {} ms: this machine stood still meanwhile",
@@ -47,13 +48,26 @@ impl Verdict {
                 asked_ns / 1_000_000
             ));
         }
+        let done_ns = measured.findings.finished_after_ns;
+        let is_done = done_ns.is_some_and(|done_ns| done_ns <= measured.window_ns);
+        if !is_done && case.has_fixed_work() {
+            warnings.push(format!(
+                "the work was not done within {} ms, and the figures are of what was; give the \
+                 scenario more (`time: {{measure: …}}`)",
+                asked_ns / 1_000_000
+            ));
+        }
+        let noise = measured.noise.clone();
+        if let Some(noise) = &noise {
+            warnings.extend(noise::warnings(noise, measured.observation.cpu_ns()));
+        }
         let metrics = metrics(measured);
         if metrics.ops == 0 {
             let reason = "no operation came to its end within the measuring time; \
                           give the scenario more (`time: {measure: …}`)";
-            return Self::without_figures(Status::Failed, reason.to_owned());
+            return Self::without_figures(Status::Unmeasured, reason.to_owned());
         }
-        Self { status: Status::Ok, reason: None, metrics: Some(metrics), warnings }
+        Self { status: Status::Ok, reason: None, metrics: Some(metrics), noise, warnings }
     }
 }
 
@@ -91,6 +105,7 @@ pub fn record(
         reason: verdict.reason,
         metrics: verdict.metrics,
         evidence: None,
+        noise: verdict.noise,
         warnings: verdict.warnings,
         expectations,
         took_ns,
@@ -157,7 +172,7 @@ fn load_warnings(load: &Load) -> Vec<String> {
 }
 
 fn metrics(measured: Measured) -> Metrics {
-    let Measured { findings, load, window_ns, observation, stalls, loops, rss } = measured;
+    let Measured { findings, load, window_ns, observation, stalls, loops, rss, .. } = measured;
     let elapsed_ns = findings.finished_after_ns.unwrap_or(window_ns).max(1);
     let mut groups: Vec<GroupMetrics> =
         findings.groups.into_iter().map(|group| group_metrics(group, elapsed_ns)).collect();

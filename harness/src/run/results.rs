@@ -7,7 +7,7 @@ use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use quadrant_reports::read::Records;
 use quadrant_reports::record::{Record, Status};
 use quadrant_suite::clock::ClockScale;
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cells::case_key;
 use super::options::RunOptions;
+use crate::failure::Failure;
 use crate::machine::identity::Identity;
 use crate::selection::Selected;
 
@@ -111,6 +112,17 @@ pub fn digests(scenarios: &[Selected]) -> Vec<SpecDigest> {
         .collect()
 }
 
+/// Why a new run cannot use this folder, if it cannot.
+pub fn objection(folder: &Path) -> Option<String> {
+    folder.join(RECORDS_FILE).exists().then(|| {
+        let folder = folder.display();
+        format!(
+            "{folder} holds the records of another run; name another folder with --out, or go on \
+             with that run by --resume {folder}"
+        )
+    })
+}
+
 /// A results folder that is being filled.
 pub struct Results {
     folder: PathBuf,
@@ -123,14 +135,6 @@ impl Results {
         fs::create_dir_all(&folder)
             .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
         let records = folder.join(RECORDS_FILE);
-        if records.exists() {
-            bail!(
-                "{} holds the records of another run; name another folder with --out, or go on \
-                 with that run by --resume {}",
-                folder.display(),
-                folder.display()
-            );
-        }
         let mut text = serde_json::to_string_pretty(run)?;
         text.push('\n');
         let run_file = folder.join(RUN_FILE);
@@ -199,6 +203,27 @@ pub fn read_run(folder: &Path) -> Result<RunFile> {
     serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))
 }
 
+/// The records in a results folder, one at a time.
+fn open_records(folder: &Path) -> Result<Records<BufReader<File>>> {
+    let path = folder.join(RECORDS_FILE);
+    let file = File::open(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(Records::new(BufReader::new(file)))
+}
+
+/// Goes through the records in a results folder. A cut off end is told; a record that cannot be
+/// followed ends it.
+pub fn each_record(folder: &Path, mut take: impl FnMut(Record)) -> Result<(), Failure> {
+    let shown = folder.display();
+    let mut records = open_records(folder).map_err(|error| Failure::usage(format!("{error:#}")))?;
+    for record in &mut records {
+        take(record.map_err(|error| Failure::usage(format!("{shown}: {error}")))?);
+    }
+    if let Some(end) = records.broken_end() {
+        eprintln!("{shown}: {end}");
+    }
+    Ok(())
+}
+
 /// The records that a run has left, in its own order, one case at a time.
 pub struct Earlier {
     records: std::iter::Peekable<Box<dyn Iterator<Item = Record>>>,
@@ -211,11 +236,8 @@ impl Earlier {
     }
 
     pub fn read(folder: &Path) -> Result<Self> {
-        let path = folder.join(RECORDS_FILE);
-        let file =
-            File::open(&path).with_context(|| format!("{} cannot be read", path.display()))?;
         let records: Box<dyn Iterator<Item = Record>> =
-            Box::new(Records::new(BufReader::new(file)).map_while(Result::ok));
+            Box::new(open_records(folder)?.map_while(Result::ok));
         Ok(Self { records: records.peekable() })
     }
 

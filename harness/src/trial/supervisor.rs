@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use quadrant_reports::record::{Rss, Stalls, Status};
+use quadrant_reports::record::{Noise, Rss, Stalls, Status};
 use quadrant_suite::board::{Board, Phase};
 use quadrant_suite::clock::stamp;
 use quadrant_suite::control::Message;
@@ -30,6 +30,7 @@ use crate::driver::order::{Load, Order as LoadOrder, Report};
 use crate::driver::process::Driver;
 use crate::interrupt;
 use crate::machine::affinity::Division;
+use crate::machine::noise::NoiseWatch;
 use crate::machine::pids_cgroup::PidsCgroup;
 use crate::machine::process;
 use crate::observe::Observation;
@@ -96,6 +97,7 @@ pub struct Measured {
     pub stalls: Stalls,
     pub loops: u64,
     pub rss: Rss,
+    pub noise: Option<Noise>,
 }
 
 /// Why a trial cannot go on.
@@ -207,6 +209,7 @@ impl Trial {
             self.wait(order.warmup, |_| Look::<()>::Again(LOOK_EVERY))?;
         }
         let mut observation = Observation::begin(pid, cgroup, order.gather_evidence);
+        let weather = NoiseWatch::begin(pid, self.driver.as_ref().map(Driver::id), order.cpus);
         self.board().enter(Phase::Measuring, stamp());
         observation.window_opens();
         if fixed_work {
@@ -234,6 +237,7 @@ impl Trial {
         let window_end = stamp();
         self.board().enter(Phase::Over, window_end);
         observation.window_closes(self.board(), cgroup);
+        let noise = weather.end();
         let stalls = stalls::read(self.board(), order.plan, window_end, glances);
         let loops = self.board().loops_peak();
         let rss = Rss { start: rss_start, peak: process::rss_peak_bytes(pid).unwrap_or(rss_start) };
@@ -243,7 +247,7 @@ impl Trial {
         tell(&mut controls, Message::Stop);
         let findings = self.take_outcome(limit)?;
         let window_ns = order.plan.clock.ns_between(self.board().window_start(), window_end);
-        Ok(Measured { findings, load, window_ns, observation, stalls, loops, rss })
+        Ok(Measured { findings, load, window_ns, observation, stalls, loops, rss, noise })
     }
 
     fn wait_ready(&mut self, limit: Duration) -> Result<Vec<u16>, Stop> {
@@ -540,6 +544,7 @@ impl Description {
             if let Some(line) = self.answer.line() {
                 return match line.strip_prefix(NOT_LOADED) {
                     Some(reason) => Err(reason.to_owned()),
+                    None if line.is_empty() => Err(self.silence()),
                     None => Ok(line),
                 };
             }
@@ -549,10 +554,8 @@ impl Description {
                 if self.answer.line().is_some() {
                     continue;
                 }
-                let words = self.stderr.last_words();
-                let words = words.map_or_else(String::new, |words| format!(": {words}"));
                 let ending = signals::ending(status);
-                return Err(format!("loading {shown}, the process {ending}{words}"));
+                return Err(format!("loading {shown}, the process {ending}{}", self.last_words()));
             }
             if interrupt::requested() {
                 return Err("interrupted".to_owned());
@@ -562,6 +565,17 @@ impl Description {
             }
             std::thread::sleep(WATCH_EVERY);
         }
+    }
+
+    /// Why there is no description although the adapter came back from being asked.
+    fn silence(&mut self) -> String {
+        self.stderr.listen();
+        format!("{} does not describe itself{}", self.library.display(), self.last_words())
+    }
+
+    fn last_words(&self) -> String {
+        let words = self.stderr.last_words();
+        words.map_or_else(String::new, |words| format!("; its last words: {words}"))
     }
 }
 

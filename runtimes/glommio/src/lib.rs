@@ -153,24 +153,28 @@ impl Runtime for Glommio {
     }
 
     /// Through the page cache: direct I/O would pass by it and needs a file system that has it.
-    async fn read_file(&self, path: FilePath, bytes: usize) -> io::Result<Vec<u8>> {
-        let file = BufferedFile::open(path).await?;
-        let mut contents = Vec::with_capacity(bytes);
-        while contents.len() < bytes {
-            let read = file.read_at(contents.len() as u64, bytes - contents.len()).await?;
-            if read.is_empty() {
-                break;
+    /// Boxed, because every task is as large as the largest future it may come to hold.
+    fn read_file(&self, path: FilePath, bytes: usize) -> impl Future<Output = io::Result<Vec<u8>>> {
+        Box::pin(async move {
+            let file = BufferedFile::open(path).await?;
+            let mut contents = Vec::with_capacity(bytes);
+            while contents.len() < bytes {
+                let read = file.read_at(contents.len() as u64, bytes - contents.len()).await?;
+                if read.is_empty() {
+                    break;
+                }
+                contents.extend_from_slice(&read);
             }
-            contents.extend_from_slice(&read);
-        }
-        file.close().await?;
-        Ok(contents)
+            file.close().await?;
+            Ok(contents)
+        })
     }
 
     async fn offload<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<T> {
-        Ok(glommio::executor().spawn_blocking(job).await)
+        // Boxed for the same reason.
+        Ok(Box::pin(glommio::executor().spawn_blocking(job)).await)
     }
 }

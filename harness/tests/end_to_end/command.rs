@@ -1,0 +1,175 @@
+//! A call of `quadrant`, with an end to every wait.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use quadrant_reports::record::Record;
+use rustix::process::{Pid, Signal, kill_process};
+
+const QUADRANT: &str = env!("CARGO_BIN_EXE_quadrant");
+/// Nothing that a test calls takes a tenth of that on an idle machine.
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// A call that has not been made yet.
+pub struct Call {
+    command: Command,
+    folder: PathBuf,
+    number: usize,
+    limit: Duration,
+}
+
+impl Call {
+    /// A call by way of other programs: `nice -n 5 quadrant …`. `number` tells the calls of one
+    /// folder apart.
+    pub fn through(wrapper: &[&str], folder: &Path, number: usize) -> Self {
+        let mut words = wrapper.iter().copied().chain([QUADRANT]);
+        let mut command = Command::new(words.next().expect("there is at least the program"));
+        command.args(words).current_dir(folder).stdin(Stdio::null()).env_remove("NO_COLOR");
+        Self { command, folder: folder.to_owned(), number, limit: LIMIT }
+    }
+
+    pub fn args<A: AsRef<std::ffi::OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Where it is called; without it, in the stage's folder.
+    pub fn folder(mut self, folder: &Path) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Standard output goes there instead of being kept.
+    pub fn start_into(mut self, stdout: impl Into<Stdio>) -> Running {
+        let stderr = self.folder.join(format!("stderr-{}", self.number));
+        self.command.stdout(stdout).stderr(File::create(&stderr).unwrap());
+        let child = self.command.spawn().unwrap();
+        let stdout = self.folder.join(format!("stdout-{}", self.number));
+        Running { child, stdout, stderr, end: Instant::now() + self.limit, peak_memory_kib: 0 }
+    }
+
+    pub fn start(self) -> Running {
+        let stdout = self.folder.join(format!("stdout-{}", self.number));
+        self.start_into(File::create(stdout).unwrap())
+    }
+
+    pub fn run(self) -> Ended {
+        self.start().wait()
+    }
+}
+
+/// A call under way. Dropping it ends it.
+pub struct Running {
+    child: Child,
+    stdout: PathBuf,
+    stderr: PathBuf,
+    end: Instant,
+    peak_memory_kib: u64,
+}
+
+impl Running {
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id() as i32).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for something that the call does.
+    #[track_caller]
+    pub fn until<T>(&mut self, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+        loop {
+            if let Some(result) = condition() {
+                return result;
+            }
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "ended before {what}: {}", read(&self.stderr));
+            assert!(Instant::now() < self.end, "no {what}: {}", read(&self.stderr));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[track_caller]
+    pub fn wait(mut self) -> Ended {
+        let status = loop {
+            self.look_at_memory();
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < self.end, "does not end: {}", read(&self.stderr));
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        Ended {
+            code: status.code(),
+            stdout: read(&self.stdout),
+            stderr: read(&self.stderr),
+            peak_memory_kib: self.peak_memory_kib,
+        }
+    }
+
+    /// As long as it lives, the kernel tells the most memory it had.
+    fn look_at_memory(&mut self) {
+        let status = read(Path::new(&format!("/proc/{}/status", self.child.id())));
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|peak| peak.split_whitespace().next()?.parse().ok());
+        self.peak_memory_kib = self.peak_memory_kib.max(peak.unwrap_or(0));
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a call has left behind.
+#[derive(Debug)]
+pub struct Ended {
+    /// None when a signal ended it.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+    pub peak_memory_kib: u64,
+}
+
+impl Ended {
+    #[track_caller]
+    pub fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Every one of these texts stands on standard error.
+    #[track_caller]
+    pub fn expect_words(self, words: &[&str]) -> Self {
+        for word in words {
+            assert!(self.stderr.contains(word), "{word:?} is missing in:\n{}", self.stderr);
+        }
+        self
+    }
+
+    /// The records that `--format json` has put on standard output.
+    #[track_caller]
+    pub fn records(&self) -> Vec<Record> {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.stdout, self.stderr))
+    }
+}
+
+/// A file's text; nothing, if there is none.
+pub fn read(path: &Path) -> String {
+    std::fs::read(path)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default()
+}

@@ -1,0 +1,115 @@
+//! The exit codes, and the sentence that stands beside each.
+
+use crate::stage::Stage;
+
+const YIELD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/yield.yaml");
+const UNMET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/unmet.yaml");
+const TOO_MANY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/too-many.yaml");
+
+#[test]
+fn zero_is_all_well() {
+    let stage = Stage::new();
+    let out = stage.named("results");
+    let ended = stage.run(&[YIELD, "-r", "threads", "--trials", "1", "--out", &out]).run();
+    let ended = ended.expect_code(0).expect_words(&["2 trials", "seed", &out]);
+    assert!(ended.stdout.contains("How often does a task give way?"), "{}", ended.stdout);
+    stage.assert_empty();
+    assert!(stage.path("results/run.json").exists());
+    stage.quadrant(&["lint", YIELD, UNMET]).expect_code(0);
+    stage.quadrant(&["--help"]).expect_code(0);
+    stage.quadrant(&["--version"]).expect_code(0);
+}
+
+#[test]
+fn one_is_an_expectation_that_was_not_met() {
+    let stage = Stage::new();
+    let out = stage.named("results");
+    let ended = stage.run(&[UNMET, "-r", "threads", "--trials", "1", "--out", &out]).run();
+    let ended = ended.expect_code(1);
+    assert!(ended.stdout.contains("ops"), "{}", ended.stdout);
+    let records = stage.records("results");
+    assert_eq!(records.len(), 1);
+    let checked = &records[0].expectations[0];
+    assert_eq!((checked.met, checked.seen), (false, Some(50.0)));
+}
+
+#[test]
+fn two_is_a_mistake_on_the_command_line_or_in_a_scenario() {
+    let stage = Stage::new();
+    let unfinished = stage.write("wrong.yaml", "name: wrong\nquestion: Why?\ntasks: 3\n");
+    fn words<'a>(words: &[&'a str]) -> Vec<&'a str> {
+        words.to_vec()
+    }
+    let mistakes: &[(Vec<&str>, &[&str])] = &[
+        (words(&["run", &unfinished]), &["wrong.yaml", "tasks"]),
+        (words(&["lint", &unfinished, YIELD]), &["wrong.yaml", "1 file of 2"]),
+        (words(&["run", "echo/conections"]), &["did you mean `echo/connections`?"]),
+        (words(&["run", "timer"]), &["there is no scenario `timer`", "tasks/timers"]),
+        (words(&["run", "xyzzy"]), &["there is no scenario `xyzzy`", "quadrant list specs"]),
+        (words(&["run", "--axes", "a=1"]), &["--axes", "--axis"]),
+        (words(&["run", YIELD, "--axis", "tasks"]), &["NAME=VALUE"]),
+        (words(&["run", YIELD, "--axis", "task=1"]), &["no axis `task`", "tasks"]),
+        (words(&["run", YIELD, "--axis", "tasks=2"]), &["`tasks` `2`", "1, 3"]),
+        (words(&["run", UNMET, "--axis", "tasks=2"]), &["no axis `tasks`", "have none"]),
+        (words(&["run", YIELD, "-r", "a/[b"]), &["`a/[b`", "is no pattern"]),
+        (words(&["run", YIELD, "--trials", "0"]), &["--trials"]),
+        (words(&["run", YIELD, "--time-limit", "0"]), &["0.1 and 3600"]),
+        (words(&["run", YIELD, "--format", "yaml"]), &["'yaml'", "table, json, jsonl"]),
+        (words(&["run", YIELD, "--resume", "x"]), &["--resume"]),
+        (words(&["run", "--resume", "nowhere"]), &["nowhere holds no run"]),
+        (words(&["runs"]), &["run"]),
+        (words(&[]), &["Usage"]),
+    ];
+    for (words, expected) in mistakes {
+        let ended = stage.quadrant(words);
+        assert_eq!(ended.code, Some(2), "{words:?}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+        ended.expect_words(expected);
+    }
+    stage.assert_empty();
+}
+
+#[test]
+fn four_is_that_nothing_was_run() {
+    let stage = Stage::new();
+    let words = [YIELD, "-r", "no-such-runtime", "--format", "json"];
+    let no_subject = stage.run(&words).run().expect_code(4);
+    assert_eq!(no_subject.records(), []);
+    no_subject.expect_words(&["no subject matches", "quadrant list subjects"]);
+
+    let out = stage.named("results");
+    let words = [TOO_MANY, "-r", "threads", "--format", "json", "--out", &out];
+    let unsupported = stage.run(&words).run().expect_code(4).expect_words(&["nothing was run"]);
+    let records = unsupported.records();
+    assert_eq!(records.len(), 2);
+    for record in &records {
+        let reason = record.reason.as_deref().unwrap();
+        assert!(reason.contains("tasks at once"), "{reason}");
+    }
+    assert_eq!(stage.records("results"), records);
+    stage.quadrant(&["list", "cells", TOO_MANY, "-r", "threads", "--no-build"]).expect_code(4);
+    stage.assert_empty();
+}
+
+#[test]
+fn results_are_never_written_over_others() {
+    let stage = Stage::new();
+    let out = stage.named("results");
+    let words = [YIELD, "-r", "threads", "--trials", "1", "--out", &out];
+    stage.run(&words).run().expect_code(0);
+    let before = stage.records("results");
+    let again = stage.run(&words).run().expect_code(2);
+    again.expect_words(&["holds the records of another run", "--resume", "--out"]);
+    assert_eq!(stage.records("results"), before);
+}
+
+#[test]
+fn a_results_folder_that_cannot_be_is_told() {
+    let stage = Stage::new();
+    // Not even root makes a folder there.
+    for out in ["/proc/results", "/dev/null/results"] {
+        let ended = stage.run(&[YIELD, "-r", "threads", "--quick", "--out", out]).run();
+        ended.expect_code(3).expect_words(&["the folder", out, "cannot be made"]);
+    }
+    stage.assert_empty();
+}

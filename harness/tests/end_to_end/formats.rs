@@ -1,0 +1,119 @@
+//! Standard output holds the answer and nothing else, in the format that was asked for.
+
+use quadrant_reports::record::Record;
+
+use crate::stage::{Stage, skip};
+
+const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/yield.yaml");
+
+#[track_caller]
+fn report(stage: &Stage, format: &str) -> (String, Vec<Record>) {
+    let folder = format!("results-{format}");
+    let out = stage.named(&folder);
+    let words = [SPEC, "-r", "threads", "--trials", "2", "--format", format, "--out", &out];
+    let ended = stage.run(&words).run().expect_code(0);
+    (ended.stdout, stage.records(&folder))
+}
+
+#[test]
+fn json_and_its_lines_are_the_records() {
+    let stage = Stage::new();
+    let (text, records) = report(&stage, "json");
+    assert_eq!(serde_json::from_str::<Vec<Record>>(&text).unwrap(), records);
+    // Two cases, two trials.
+    assert_eq!(records.len(), 4);
+
+    let (text, records) = report(&stage, "jsonl");
+    let lines: Vec<Record> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines, records);
+}
+
+#[test]
+fn csv_has_a_heading_and_as_many_fields_in_every_row() {
+    let stage = Stage::new();
+    let (text, records) = report(&stage, "csv");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), records.len() + 1);
+    let headings: Vec<&str> = lines[0].split(',').collect();
+    assert!(headings.contains(&"status") && headings.contains(&"ops_per_sec"), "{headings:?}");
+    // Nothing in these records needs quotes, so commas only separate.
+    let unquoted = lines[1..].iter().filter(|line| !line.contains('"'));
+    for line in unquoted {
+        assert_eq!(line.split(',').count(), headings.len(), "{line}");
+    }
+    assert!(lines[1..].iter().all(|line| line.contains("threads/thread-per-task/blocking")));
+}
+
+#[test]
+fn markdown_has_a_table_for_each_case() {
+    let stage = Stage::new();
+    let (text, _) = report(&stage, "markdown");
+    let rules = text.lines().filter(|line| line.starts_with('|') && line.contains("--")).count();
+    assert!(rules >= 2, "{text}");
+    let bars = |line: &str| line.replace("\\|", "").matches('|').count();
+    let table: Vec<&str> = text.lines().skip_while(|line| !line.starts_with('|')).collect();
+    let table: Vec<&str> = table.into_iter().take_while(|line| line.starts_with('|')).collect();
+    assert!(table.len() >= 3, "{text}");
+    assert!(table.iter().all(|line| bars(line) == bars(table[0])), "{text}");
+}
+
+#[test]
+fn colours_are_for_terminals_and_for_who_asks() {
+    let stage = Stage::new();
+    let words = |folder: &str, color: &str| {
+        let out = stage.named(folder);
+        [SPEC, "-r", "threads", "--trials", "1", "--out", &out, "--color", color].map(str::to_owned)
+    };
+    let colored = |folder: &str, color: &str| {
+        let words = words(folder, color);
+        let words: Vec<&str> = words.iter().map(|word| &**word).collect();
+        stage.run(&words).run().expect_code(0).stdout.contains('\x1b')
+    };
+    assert!(!colored("auto", "auto"));
+    assert!(!colored("never", "never"));
+    assert!(colored("always", "always"));
+
+    // `script` gives a command a terminal.
+    let on_terminal = |folder: &str, no_color: &str| {
+        let quadrant = env!("CARGO_BIN_EXE_quadrant");
+        let words = words(folder, "auto").join(" ");
+        let line = format!("{quadrant} run --no-build {words} 2>/dev/null");
+        let output = std::process::Command::new("script")
+            .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+            .env("TMPDIR", stage.temporary())
+            .env("TERM", "xterm")
+            .env("NO_COLOR", no_color)
+            .stdin(std::process::Stdio::null())
+            .output();
+        let text = output.ok().filter(|output| output.status.success())?.stdout;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        text.contains("give way").then(|| text.contains('\x1b'))
+    };
+    match on_terminal("terminal", "") {
+        None => skip("`script`, which gives a command a terminal, is not here"),
+        Some(colored) => {
+            assert!(colored);
+            assert_eq!(on_terminal("no-color", "1"), Some(false));
+        }
+    }
+}
+
+#[test]
+fn who_reads_only_the_beginning_gets_no_panic() {
+    let stage = Stage::new();
+    let out = stage.named("results");
+    let calls: [&[&str]; 4] = [
+        &["run", "--no-build", SPEC, "-r", "threads", "--quick", "--out", &out],
+        &["list", "specs"],
+        &["lint", "tour", "echo", "files", "tasks"],
+        &["--help"],
+    ];
+    for words in calls {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = stage.call().args(words).start_into(writer).wait();
+        assert!(!ended.stderr.contains("panicked"), "{words:?}: {}", ended.stderr);
+        assert_ne!(ended.code, Some(101), "{words:?}: {}", ended.stderr);
+    }
+    stage.assert_empty();
+}

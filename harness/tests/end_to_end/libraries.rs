@@ -1,0 +1,179 @@
+//! Libraries that are no adapters, broken adapters, and packages that do not build: a clear
+//! sentence for each, and no harm to the others.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use quadrant_reports::record::Status;
+use rustix::process::Signal;
+
+use crate::redact::redacted;
+use crate::stage::{Stage, Subject, adapters_folder, workspace};
+
+/// The features of `faulty` that break the library itself.
+const FAULTS: [&str; 8] = [
+    "table-missing",
+    "table-wrong-magic",
+    "table-wrong-version",
+    "table-wrong-size",
+    "load-aborts",
+    "describe-panics",
+    "describe-garbage",
+    "describe-hangs",
+];
+
+fn library_name(adapter: &str) -> String {
+    format!("libquadrant_{}.so", adapter.replace('-', "_"))
+}
+
+/// Only the leaf package differs, so each costs one small compilation. The library is a copy:
+/// the next one is built in its place.
+fn build_faulty(feature: &str, folder: &Path) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let target = workspace().join("target/adapters-faulty");
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--release", "--package", "quadrant-faulty", "--features", feature])
+        .arg("--manifest-path")
+        .arg(workspace().join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&target)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let library = target.join("release").join(library_name("faulty"));
+    fs::copy(library, folder.join(library_name(feature))).unwrap();
+}
+
+/// A healthy adapter among all that can be wrong with a library.
+fn fill_with_broken_libraries(folder: &Path) {
+    fs::create_dir(folder).unwrap();
+    for feature in FAULTS {
+        build_faulty(feature, folder);
+    }
+    let healthy = adapters_folder().join(library_name("threads"));
+    fs::copy(&healthy, folder.join(library_name("threads"))).unwrap();
+    fs::copy(&healthy, folder.join(library_name("twice"))).unwrap();
+    let whole = fs::read(&healthy).unwrap();
+    fs::write(folder.join(library_name("cut-off")), &whole[..20_000]).unwrap();
+    fs::write(folder.join(library_name("empty")), "").unwrap();
+    fs::write(folder.join(library_name("text")), "This is no library.\n".repeat(20)).unwrap();
+    fs::create_dir(folder.join(library_name("folder"))).unwrap();
+    fs::write(folder.join("notes.txt"), "Not named like a library, so nobody asks it.").unwrap();
+}
+
+#[test]
+fn a_library_that_is_no_adapter_is_told_and_leaves_the_others_alone() {
+    let stage = Stage::new();
+    let folder = stage.path("adapters");
+    fill_with_broken_libraries(&folder);
+    let folder = folder.display().to_string();
+
+    let out = stage.named("results");
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/echo.yaml");
+    let ended = stage
+        .call()
+        .args(["run", "--adapters", &folder, spec, "--trials", "1", "--time-limit", "5"])
+        .args(["--format", "json", "--out", &out])
+        .run()
+        .expect_code(3);
+    stage.assert_empty();
+    let mut reasons = String::new();
+    for record in ended.records() {
+        if record.subject.runtime == "threads" {
+            assert_eq!(record.status, Status::Ok, "{:?}", record.reason);
+            continue;
+        }
+        assert_eq!(record.status, Status::Unmeasured, "{}", record.subject.id);
+        assert!(record.metrics.is_none());
+        let reason = record.reason.unwrap().replace(&folder, "DIR");
+        reasons.push_str(&format!("{}: {}\n", record.subject.id, redacted(&reason)));
+    }
+    insta::assert_snapshot!(reasons);
+}
+
+#[test]
+fn an_adapter_that_hangs_when_asked_can_be_interrupted() {
+    let stage = Stage::new();
+    let folder = stage.path("adapters");
+    fs::create_dir(&folder).unwrap();
+    build_faulty("describe-hangs", &folder);
+    let adapters = folder.display().to_string();
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/echo.yaml");
+    let out = stage.named("results");
+    let words = [spec, "--time-limit", "3600", "--format", "json", "--out", &out];
+    let mut running = stage.call().args(["run", "--adapters", &adapters]).args(words).start();
+    running.until("question", || {
+        let asked = |process: &String| process.contains("__describe");
+        stage.processes().iter().any(asked).then_some(())
+    });
+    running.signal(Signal::INT);
+    let ended = running.wait().expect_code(130);
+    stage.assert_empty();
+    assert_eq!(ended.records(), []);
+}
+
+/// A workspace of its own with these adapter packages, each with its library's text.
+fn workspace_with(stage: &Stage, packages: &[(&str, &str, &str)]) -> PathBuf {
+    let folder = stage.path("workspace");
+    fs::create_dir_all(folder.join("specs")).unwrap();
+    fs::create_dir_all(folder.join("runtimes")).unwrap();
+    let manifest = "[workspace]\nresolver = \"3\"\nmembers = [\"runtimes/*\"]\n";
+    fs::write(folder.join("Cargo.toml"), manifest).unwrap();
+    for (name, kind, text) in packages {
+        let package = folder.join("runtimes").join(name);
+        fs::create_dir_all(package.join("src")).unwrap();
+        let manifest = format!(
+            "[package]\nname = \"quadrant-{name}\"\nversion = \"1.0.0\"\nedition = \"2024\"\n\
+             [lib]\ncrate-type = [\"{kind}\"]\n"
+        );
+        fs::write(package.join("Cargo.toml"), manifest).unwrap();
+        fs::write(package.join("src/lib.rs"), text).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn an_adapter_that_does_not_build_is_left_out_in_the_compilers_words() {
+    let stage = Stage::new();
+    let folder = workspace_with(
+        &stage,
+        &[
+            ("broken", "cdylib", "pub fn f() -> u32 {\n    nothing\n}\n"),
+            ("rust-only", "rlib", "pub fn f() {}\n"),
+            ("stranger", "cdylib", "pub fn f() {}\n"),
+        ],
+    );
+    let listed = stage
+        .call()
+        .args(["list", "subjects", "--format", "json"])
+        .folder(&folder)
+        .run()
+        .expect_code(0);
+    let subjects: Vec<Subject> = serde_json::from_str(&listed.stdout).unwrap();
+    let reasons: BTreeMap<String, String> = subjects
+        .into_iter()
+        .map(|subject| {
+            assert!(!subject.available);
+            let reason = subject.reason.unwrap().replace(&folder.display().to_string(), "DIR");
+            (subject.id, reason)
+        })
+        .collect();
+    let reasons: String = reasons.iter().map(|(id, why)| format!("{id}: {why}\n")).collect();
+    insta::assert_snapshot!(reasons);
+}
+
+#[test]
+fn a_folder_without_adapters_is_told() {
+    let stage = Stage::new();
+    fs::create_dir(stage.path("adapters")).unwrap();
+    let ended = stage.quadrant(&["list", "subjects", "--adapters", "adapters"]);
+    let ended = ended.expect_words(&["there is no adapter library in adapters"]);
+    assert_ne!(ended.code, Some(0));
+    let ended = stage.quadrant(&["list", "subjects", "--adapters", "nowhere"]);
+    let ended = ended.expect_words(&["nowhere cannot be read"]);
+    assert_ne!(ended.code, Some(0));
+}

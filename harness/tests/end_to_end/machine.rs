@@ -1,0 +1,189 @@
+//! What the machine refuses: a full disk, locked memory, rights; and what a run may cost it.
+
+use std::fmt::Write;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use crate::stage::{Stage, adapters_folder, skip};
+
+const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/yield.yaml");
+
+/// A scenario with `a` times `b` cases, each with more tasks than plain threads may be.
+pub fn many_cases(a: usize, b: usize) -> String {
+    let mut text = String::from("name: many\nquestion: How many cases are too many?\naxes:\n");
+    // An axis has 64 values at most.
+    for (axis, values) in [("a", a / 10), ("b", 10), ("c", b / 10), ("d", 10)] {
+        let values: Vec<String> = (1..=values).map(|value| value.to_string()).collect();
+        writeln!(text, "  {axis}: [{}]", values.join(", ")).unwrap();
+    }
+    text.push_str("tasks:\n");
+    for axis in ["a", "b", "c", "d"] {
+        writeln!(text, "  - {{ name: group-{axis}, count: 5000, steps: [").unwrap();
+        writeln!(text, "      {{ repeat: {{ times: ${axis}, steps: [yield] }} }}] }}").unwrap();
+    }
+    text
+}
+
+/// Whether a program can be run with these words.
+fn works(program: &str, words: &[&str]) -> bool {
+    Command::new(program)
+        .args(words)
+        .arg("true")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+#[test]
+fn memory_does_not_grow_with_the_number_of_cells() {
+    let stage = Stage::new();
+    let peak = |cases: usize, folder: &str| {
+        let spec = stage.write("many.yaml", &many_cases(cases / 100, 100));
+        let out = stage.named(folder);
+        let words = [&*spec, "-r", "threads", "--format", "jsonl", "--out", &out];
+        let ended = stage.run(&words).run().expect_code(4);
+        assert_eq!(ended.stdout.lines().count(), cases);
+        ended.peak_memory_kib
+    };
+    let (few, many) = (peak(1_000, "few"), peak(10_000, "many"));
+    assert!(few > 1_000, "{few} KiB cannot be");
+    assert!(many as f64 <= few as f64 * 1.25, "{few} KiB with few, {many} KiB with many cells");
+}
+
+#[test]
+fn a_full_disk_keeps_what_was_written_and_tells_how_to_go_on() {
+    if !works("unshare", &["--mount"]) {
+        return skip("a disk of one's own can be mounted by root only");
+    }
+    let stage = Stage::new();
+    let spec = stage.write("many.yaml", &many_cases(10, 100));
+    fs::create_dir(stage.path("disk")).unwrap();
+    // The mount ends with the shell. `$0` is quadrant.
+    let script = "
+        mount -t tmpfs -o size=128k tmpfs disk || exit 99
+        \"$0\" \"$@\" --format json --out disk/results; echo $? >code
+        cp disk/results/records.jsonl full.jsonl
+        mount -o remount,size=64m disk
+        \"$0\" run --no-build --resume disk/results --format json >resumed.json; echo $? >code-resumed
+        cp disk/results/records.jsonl whole.jsonl";
+    let ended = stage
+        .call_through(&["unshare", "--mount", "sh", "-c", script])
+        .args(["run", "--no-build", &spec, "-r", "threads"])
+        .run();
+    if ended.code == Some(99) {
+        return skip("a file system in memory cannot be mounted here");
+    }
+    let lines = |name: &str| crate::command::read(&stage.path(name)).lines().count();
+    let text = |name: &str| crate::command::read(&stage.path(name)).trim().to_owned();
+    assert_eq!(text("code"), "3", "{}", ended.stderr);
+    let safe = crate::command::read(&stage.path("full.jsonl")).matches('\n').count();
+    assert!(safe > 10 && safe < 1_000, "{safe}");
+    assert_eq!(ended.records().len(), safe, "the report ends where the disk did");
+    let ended = ended.expect_words(&[
+        "could not be written to disk/results/records.jsonl",
+        &format!("the {safe} before it are safe"),
+        "quadrant run --resume disk/results",
+    ]);
+    assert!(!ended.stderr.contains("panicked"));
+    assert_eq!(text("code-resumed"), "4");
+    assert_eq!(lines("whole.jsonl"), 1_000);
+    stage.assert_empty();
+}
+
+/// Words before a command that make it another user's, with no right but to read this
+/// workspace; and a stage for it.
+fn as_nobody(limits: &[&str]) -> Option<(Stage, Vec<String>)> {
+    let identity = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
+    let mut words: Vec<&str> = Vec::new();
+    if !limits.is_empty() {
+        words.extend(["prlimit"].iter().chain(limits));
+    }
+    words.extend(["setpriv"].iter().chain(&identity));
+    let stage = Stage::new();
+    for folder in [stage.path("."), stage.temporary()] {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    let library = adapters_folder().join("libquadrant_threads.so").display().to_string();
+    let quadrant = env!("CARGO_BIN_EXE_quadrant");
+    let try_it = |program: &[&str]| works(words[0], &[&words[1..], program].concat());
+    if !try_it(&["env"]) {
+        skip("only root can become another user");
+        return None;
+    }
+    if !try_it(&["test", "-x", quadrant, "-a", "-r", &library, "-a"]) {
+        skip("another user cannot read this workspace");
+        return None;
+    }
+    Some((stage, words.into_iter().map(str::to_owned).collect()))
+}
+
+#[test]
+fn a_user_without_rights_can_run_it() {
+    let Some((stage, words)) = as_nobody(&[]) else { return };
+    let words: Vec<&str> = words.iter().map(|word| &**word).collect();
+    let adapters = adapters_folder().display().to_string();
+    let out = stage.named("results");
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/reading.yaml");
+    let ended = stage
+        .call_through(&words)
+        .args(["run", "--adapters", &adapters, SPEC, spec, "-r", "threads", "--trials", "1"])
+        .args(["--format", "json", "--out", &out])
+        .run();
+    stage.assert_completed(&ended, "results");
+    assert_eq!(ended.records().len(), 4);
+    stage.assert_empty();
+}
+
+#[test]
+fn too_few_open_files_are_a_reason_with_its_remedy() {
+    let Some((stage, words)) = as_nobody(&["--nofile=256:256"]) else { return };
+    let words: Vec<&str> = words.iter().map(|word| &**word).collect();
+    let adapters = adapters_folder().display().to_string();
+    let out = stage.named("results");
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/subjects/echo-many.yaml");
+    let ended = stage
+        .call_through(&words)
+        .args(["run", "--adapters", &adapters, spec, "-r", "threads", "--trials", "1"])
+        .args(["--format", "json", "--out", &out])
+        .run();
+    for record in ended.records() {
+        let reason = record.reason.unwrap();
+        assert!(reason.contains("open files") && reason.contains("ulimit -Hn"), "{reason}");
+    }
+    assert!(matches!(ended.code, Some(3 | 4)), "{:?}", ended.code);
+    stage.assert_empty();
+}
+
+#[test]
+fn a_folder_for_temporary_files_that_is_of_no_use_is_told() {
+    let stage = Stage::new();
+    let out = stage.named("results");
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/reading.yaml");
+    // Not even root makes a file there.
+    let words = [spec, "-r", "threads", "--format", "json", "--out", &out];
+    let ended = stage.run(&words).env("TMPDIR", "/proc").run().expect_code(3);
+    assert_eq!(ended.records(), []);
+    ended.expect_words(&["/proc", "TMPDIR"]);
+}
+
+#[test]
+fn too_little_locked_memory_is_a_reason_with_its_remedy() {
+    let Some((stage, words)) = as_nobody(&["--memlock=65536:65536"]) else { return };
+    let words: Vec<&str> = words.iter().map(|word| &**word).collect();
+    let adapters = adapters_folder().display().to_string();
+    let out = stage.named("results");
+    let ended = stage
+        .call_through(&words)
+        .args(["run", "--adapters", &adapters, SPEC, "-r", "threads", "-r", "**/io_uring"])
+        .args(["--trials", "1", "--format", "json", "--out", &out])
+        .run()
+        .expect_code(0);
+    let refused: Vec<String> = ended.records().into_iter().filter_map(|r| r.reason).collect();
+    assert!(!refused.is_empty(), "every subject may use as much as it likes");
+    for reason in refused {
+        assert!(reason.contains("ulimit -l") || reason.contains("sysctl"), "{reason}");
+    }
+    stage.assert_empty();
+}

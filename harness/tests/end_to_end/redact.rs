@@ -1,0 +1,57 @@
+//! Takes out of a text what differs from run to run, and leaves its shape.
+
+/// Every number becomes `#`.
+pub fn redacted(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut in_number = false;
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let separates = matches!(character, '.' | ',');
+        let goes_on = separates && in_number && characters.peek().is_some_and(char::is_ascii_digit);
+        match character.is_ascii_digit() || goes_on {
+            true if in_number => {}
+            true => shown.push('#'),
+            false => shown.push(character),
+        }
+        in_number = character.is_ascii_digit() || goes_on;
+    }
+    shown
+}
+
+/// The shape of a report's tables: headings, questions, columns and rows, without what may be
+/// different the next time: numbers, who stands above whom, and remarks on the machine's mood.
+pub fn shape(report: &str, subjects: &[&str]) -> String {
+    let mut shown: Vec<String> = Vec::new();
+    // Rows of subjects that stand together; the best comes first in a report.
+    let mut rows: Vec<String> = Vec::new();
+    let mut in_remarks = false;
+    for line in report.lines() {
+        let fields: Vec<&str> = line.split("  ").map(str::trim).filter(|f| !f.is_empty()).collect();
+        let first = fields.first().copied().unwrap_or_default();
+        in_remarks = !first.is_empty() && (in_remarks || REMARKS.contains(&first));
+        if subjects.contains(&first) {
+            rows.push(format!("{first}  {} figures", fields.len() - 1));
+            continue;
+        }
+        rows.sort();
+        shown.append(&mut rows);
+        if in_remarks || first.is_empty() && shown.last().is_some_and(String::is_empty) {
+            continue;
+        }
+        // The summary's winners.
+        let is_winner = line.starts_with(' ')
+            && fields.len() == 2
+            && first.contains('/')
+            && !first.contains('…');
+        shown.push(redacted(&if is_winner { format!("{first}  …") } else { fields.join("  ") }));
+    }
+    shown.append(&mut rows);
+    shown.join("\n")
+}
+
+const REMARKS: [&str; 4] = ["not as expected", "as expected", "warning", "note"];
+
+#[test]
+fn numbers_become_marks() {
+    assert_eq!(redacted("1,024 of 3.5 MiB, no. 7."), "# of # MiB, no. #.");
+}

@@ -1,0 +1,235 @@
+//! Where one test takes place: a folder, a folder for temporary files, and every process that
+//! was started there. Also the adapters, built once for all tests.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use quadrant_reports::record::{Record, Status};
+use serde::Deserialize;
+
+use crate::command::{Call, Ended, read};
+
+/// Compiling all runtimes on a small machine, with room to spare.
+const BUILD_LIMIT: Duration = Duration::from_secs(1_800);
+/// How often a machine may stand still in a row.
+const ATTEMPTS: usize = 5;
+/// For what has been told to end.
+const FAREWELL_LIMIT: Duration = Duration::from_secs(60);
+
+pub struct Stage {
+    folder: PathBuf,
+    numbers: AtomicUsize,
+}
+
+impl Stage {
+    pub fn new() -> Self {
+        let stage = Self::bare();
+        subjects();
+        stage
+    }
+
+    /// One that may be used before there are adapters.
+    fn bare() -> Self {
+        static STAGES: AtomicUsize = AtomicUsize::new(0);
+        let number = STAGES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("stage-{}-{number}", std::process::id());
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(folder.join("temporary")).unwrap();
+        Self { folder, numbers: AtomicUsize::new(0) }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// A path as an argument.
+    pub fn named(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    pub fn write(&self, name: &str, text: &str) -> String {
+        fs::write(self.path(name), text).unwrap();
+        self.named(name)
+    }
+
+    pub fn call(&self) -> Call {
+        self.call_through(&[])
+    }
+
+    /// A number that nothing on this stage has had.
+    pub fn new_number(&self) -> usize {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub fn call_through(&self, wrapper: &[&str]) -> Call {
+        Call::through(wrapper, &self.folder, self.new_number()).env("TMPDIR", self.temporary())
+    }
+
+    /// Runs `quadrant` with these words.
+    #[track_caller]
+    pub fn quadrant(&self, words: &[&str]) -> Ended {
+        self.call().args(words).run()
+    }
+
+    /// A `quadrant run` with the adapters as they are.
+    pub fn run(&self, words: &[&str]) -> Call {
+        self.call().args(["run", "--no-build", "--time-limit", "60"]).args(words)
+    }
+
+    pub fn temporary(&self) -> PathBuf {
+        self.path("temporary")
+    }
+
+    /// The records in a results folder; a line that is none fails the test.
+    #[track_caller]
+    pub fn records(&self, out: &str) -> Vec<Record> {
+        let text = read(&self.path(out).join("records.jsonl"));
+        assert!(text.is_empty() || text.ends_with('\n'), "the last record is cut off");
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Runs it, and once more what a machine that stood still has left without an operation:
+    /// that is what `--resume` is for. The last call, and the records of the whole run.
+    #[track_caller]
+    pub fn measure(&self, what: &[&str], how: &[&str], limit: Duration) -> (Ended, Vec<Record>) {
+        let folder = format!("results-{}", self.new_number());
+        let out = self.named(&folder);
+        let call = |words: &[&str]| {
+            let call = self.call().args(["run", "--no-build", "--format", "json"]);
+            let ended = call.args(words).args(how).limit(limit).run();
+            // Asked before anything else happens: nothing may be left when it has ended.
+            self.assert_empty();
+            let records = ended.records();
+            (ended, records)
+        };
+        let mut measured = call(&[what, &["--out", &out]].concat());
+        for _ in 0..ATTEMPTS {
+            if !measured.1.iter().any(saw_no_operation) {
+                break;
+            }
+            measured = call(&["--resume", &out]);
+        }
+        let written = self.records(&folder);
+        assert!(measured.1.iter().all(|record| written.contains(record)));
+        measured
+    }
+
+    /// A run has come to its end, all well; but on a machine that stands still for long enough,
+    /// a window may see no operation.
+    #[track_caller]
+    pub fn assert_completed(&self, ended: &Ended, out: &str) {
+        let standstill = |record: &Record| record.status == Status::Ok || saw_no_operation(record);
+        let is_well = match ended.code {
+            Some(0) => true,
+            Some(3) => self.records(out).iter().all(standstill),
+            _ => false,
+        };
+        assert!(is_well, "{:?}: {}", ended.code, ended.stderr);
+    }
+
+    /// Processes that were started here, however they are related: they have this stage's
+    /// folder in their environment.
+    pub fn processes(&self) -> Vec<String> {
+        let mark = format!("TMPDIR={}\0", self.temporary().display());
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            // Those of others and those that have just ended cannot be read.
+            let Ok(environment) = fs::read(entry.path().join("environ")) else { continue };
+            if String::from_utf8_lossy(&environment).contains(&mark) {
+                let words = read(&entry.path().join("cmdline")).replace('\0', " ");
+                found.push(format!("{} {words}", entry.file_name().display()));
+            }
+        }
+        found
+    }
+
+    pub fn temporary_files(&self) -> Vec<PathBuf> {
+        fs::read_dir(self.temporary()).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+
+    /// Right now, no process and no temporary file is left.
+    #[track_caller]
+    pub fn assert_empty(&self) {
+        assert_eq!(self.processes(), Vec::<String>::new());
+        assert_eq!(self.temporary_files(), Vec::<PathBuf>::new());
+    }
+
+    /// The same, for what nobody could wait for: it has a while.
+    #[track_caller]
+    pub fn assert_soon_empty(&self) {
+        let end = Instant::now() + FAREWELL_LIMIT;
+        while Instant::now() < end {
+            if self.processes().is_empty() && self.temporary_files().is_empty() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.assert_empty();
+    }
+}
+
+fn saw_no_operation(record: &Record) -> bool {
+    let reason = record.reason.as_deref().unwrap_or_default();
+    record.status == Status::Unmeasured && reason.starts_with("no operation came to its end")
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // What a failed test has left is worth looking at.
+        if !std::thread::panicking() {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// A subject as `quadrant list subjects --format json` tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Subject {
+    pub id: String,
+    pub runtime: String,
+    pub version: String,
+    pub executor: String,
+    pub backend: String,
+    pub capabilities: BTreeSet<String>,
+    pub available: bool,
+    pub reason: Option<String>,
+}
+
+/// All subjects, those that serve tests only included; the first call builds their adapters.
+pub fn subjects() -> &'static [Subject] {
+    static SUBJECTS: OnceLock<Vec<Subject>> = OnceLock::new();
+    SUBJECTS.get_or_init(|| listed("--with-test-adapters"))
+}
+
+/// The subjects of a normal run.
+pub fn ordinary_subjects() -> &'static [Subject] {
+    static SUBJECTS: OnceLock<Vec<Subject>> = OnceLock::new();
+    SUBJECTS.get_or_init(|| {
+        subjects();
+        listed("--no-build")
+    })
+}
+
+fn listed(option: &str) -> Vec<Subject> {
+    let stage = Stage::bare();
+    let call = stage.call().args(["list", "subjects", option, "--format", "json"]);
+    serde_json::from_str(&call.limit(BUILD_LIMIT).run().expect_code(0).stdout).unwrap()
+}
+
+/// Where the adapters of this workspace are built.
+pub fn adapters_folder() -> PathBuf {
+    workspace().join("target/adapters/release")
+}
+
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// A test that cannot be made here, and why: said where `cargo test -- --nocapture` shows it.
+pub fn skip(reason: &str) {
+    eprintln!("skipped: {reason}");
+}

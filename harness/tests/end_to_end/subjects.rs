@@ -1,0 +1,250 @@
+//! What every subject has to do, asked of every subject there is: the scenarios in
+//! `specs/subjects`, once, and several looks at what came out.
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use quadrant_reports::record::{Latency, Metrics, Record, Status};
+
+use crate::stage::{Stage, Subject, ordinary_subjects};
+
+/// All subjects, one after the other, through all scenarios.
+const LIMIT: Duration = Duration::from_secs(900);
+
+fn records() -> &'static [Record] {
+    static RECORDS: OnceLock<Vec<Record>> = OnceLock::new();
+    RECORDS.get_or_init(|| {
+        let stage = Stage::new();
+        let specs = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/subjects");
+        let what = [specs, "--trials", "1", "--seed", "1"];
+        stage.measure(&what, &["--time-limit", "60"], LIMIT).1
+    })
+}
+
+/// `steps step=yield tokio/multi-thread/epoll`.
+fn cell(record: &Record) -> String {
+    let case: String =
+        record.case.iter().map(|value| format!(" {}={}", value.axis, value.value)).collect();
+    format!("{}{case} on {}", record.scenario, record.subject.id)
+}
+
+fn value<'a>(record: &'a Record, axis: &str) -> &'a str {
+    record.case.iter().find(|value| value.axis == axis).map_or("", |value| &value.value)
+}
+
+/// Looks at all records that have figures, and tells every complaint, not only the first.
+#[track_caller]
+fn check_each(look: impl Fn(&Record, &Metrics) -> Result<(), String>) {
+    let mut complaints = Vec::new();
+    let mut looked_at = 0;
+    for record in records() {
+        if let Some(metrics) = &record.metrics {
+            looked_at += 1;
+            complaints
+                .extend(look(record, metrics).err().map(|why| format!("{}: {why}", cell(record))));
+        }
+    }
+    assert!(looked_at > 0, "there are no figures at all");
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, seen: T, expected: T) -> Result<(), String> {
+    if seen == expected { Ok(()) } else { Err(format!("{what}: {seen:?}, not {expected:?}")) }
+}
+
+fn holds(what: &str, condition: bool) -> Result<(), String> {
+    if condition { Ok(()) } else { Err(what.to_owned()) }
+}
+
+/// What a case needs, by the meaning of its steps.
+fn needs(record: &Record) -> Vec<&'static str> {
+    let how = value(record, "how");
+    let step = value(record, "step");
+    match record.scenario.as_str() {
+        "echo" | "echo-many" | "echo-rate" => vec!["echo"],
+        "echo-how" => vec!["tcp"],
+        "beside" => vec!["tcp", "tasks", "timers"],
+        "files" if how == "await" => vec!["tasks", "files"],
+        "steps" if step == "sleep-await" => vec!["tasks", "timers"],
+        "waiting" | "every" => vec!["tasks", "timers"],
+        _ if how == "offload" || step.ends_with("-offload") => vec!["tasks", "offload"],
+        "steps" | "files" | "spawning" => vec!["tasks"],
+        other => panic!("what does `{other}` need?"),
+    }
+}
+
+fn offers(subject: &Subject, need: &str) -> bool {
+    subject.capabilities.contains(need) || need == "echo" && subject.capabilities.contains("tcp")
+}
+
+#[test]
+fn every_subject_has_a_record_of_every_case() {
+    let ids: BTreeSet<&str> = ordinary_subjects().iter().map(|subject| &*subject.id).collect();
+    let mut cases: Vec<(String, BTreeSet<&str>)> = Vec::new();
+    for record in records() {
+        let case = format!("{} {:?}", record.scenario, record.case);
+        match cases.last_mut().filter(|last| last.0 == case) {
+            Some((_, seen)) => assert!(seen.insert(&record.subject.id), "{}", cell(record)),
+            None => cases.push((case, BTreeSet::from([&*record.subject.id]))),
+        }
+    }
+    assert!(cases.len() > 40, "{}", cases.len());
+    for (case, seen) in cases {
+        assert_eq!(seen, ids, "{case}");
+    }
+}
+
+#[test]
+fn a_subject_runs_what_it_claims_and_says_why_it_does_not_run_the_rest() {
+    let mut complaints = Vec::new();
+    for record in records() {
+        let Some(subject) =
+            ordinary_subjects().iter().find(|subject| subject.id == record.subject.id)
+        else {
+            panic!("{} is not listed", record.subject.id)
+        };
+        let reason = record.reason.as_deref().unwrap_or_default();
+        let lacks = needs(record).into_iter().find(|need| !offers(subject, need));
+        let holds_fewer = reason.contains("tasks at once and this executor holds");
+        let well = match record.status {
+            Status::Ok => subject.available && lacks.is_none() && record.metrics.is_some(),
+            Status::Unsupported if !subject.available => Some(reason) == subject.reason.as_deref(),
+            Status::Unsupported => {
+                lacks.is_some() && reason.starts_with("this executor has no ") || holds_fewer
+            }
+            _ => false,
+        };
+        if !well {
+            complaints.push(format!(
+                "{}: {:?} {reason} (lacks {lacks:?}, available: {})",
+                cell(record),
+                record.status,
+                subject.available
+            ));
+        }
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
+fn work_of_a_fixed_amount_is_done_exactly() {
+    check_each(|record, metrics| {
+        let count = |name: &str| metrics.steps.get(name).map_or(0, |row| row.histogram.count());
+        let (ops, rows): (u64, &[(&str, u64)]) = match &*record.scenario {
+            "steps" => match value(record, "step") {
+                "spawn-join" => (20, &[("step", 20), ("inner", 200)]),
+                "gather" | "sequence" => (20, &[("step", 20), ("inner", 20), ("second", 20)]),
+                "repeat" => (20, &[("step", 20), ("inner", 140)]),
+                _ => (20, &[("step", 20)]),
+            },
+            "files" => (48, &[("step", 48)]),
+            "waiting" => (200, &[("step", 200)]),
+            "spawning" if value(record, "children") == "1000" => {
+                (2, &[("step", 2), ("inner", 2_000)])
+            }
+            "spawning" => (2, &[("step", 2), ("inner", 200_000)]),
+            _ => return Ok(()),
+        };
+        same("operations", metrics.ops, ops)?;
+        same("latencies", metrics.latency_ns.histogram.count(), ops)?;
+        same("rows", metrics.steps.len(), rows.len())?;
+        rows.iter().try_for_each(|(name, times)| same(name, count(name), *times))
+    });
+}
+
+#[test]
+fn figures_are_sound() {
+    check_each(|_, metrics| {
+        holds("no operation", metrics.ops > 0)?;
+        same("errors", metrics.errors, 0)?;
+        holds("no time", metrics.elapsed_ns > 0)?;
+        let per_sec = metrics.ops as f64 * 1e9 / metrics.elapsed_ns as f64;
+        holds("the rate is another", (metrics.ops_per_sec / per_sec - 1.0).abs() < 1e-6)?;
+        let groups = metrics.groups.iter().map(|group| &group.latency_ns);
+        let rows = metrics.steps.values().chain(groups).chain([&metrics.latency_ns]);
+        for row in rows {
+            let Latency { min, p50, p90, p99, p999, max, .. } = row;
+            let ordered = [min, p50, p90, p99, p999].is_sorted() && max >= min;
+            holds("latencies are out of order", ordered)?;
+        }
+        holds("no CPU time", metrics.cpu_ns > 0)?;
+        holds("no memory", metrics.rss_bytes.peak >= metrics.rss_bytes.start)?;
+        holds("no polls", metrics.stalls.polls > 0)
+    });
+}
+
+#[test]
+fn as_much_is_in_flight_as_was_asked_for() {
+    check_each(|record, metrics| {
+        let expected = match &*record.scenario {
+            "echo" => value(record, "connections").parse().unwrap(),
+            "echo-many" => 1_024,
+            "waiting" => 50,
+            _ => return Ok(()),
+        };
+        let peak = metrics.concurrency.peak;
+        // A machine too busy to serve every connection at least once is told in the record.
+        let told = record.warnings.iter().any(|text| text.contains("connections were answered"));
+        holds(&format!("{peak} in flight, not {expected}"), peak == expected || told)?;
+        holds("more in flight than there is", peak <= expected)?;
+        holds("the mean is above the peak", metrics.concurrency.mean <= expected as f64 + 0.01)
+    });
+}
+
+#[test]
+fn tasks_wait_no_shorter_than_told_and_tick_no_more_often() {
+    check_each(|record, metrics| match &*record.scenario {
+        "waiting" => {
+            // A bucket of the histogram is at most 1.6 % wide.
+            holds("woke too soon", metrics.latency_ns.min >= 98_000_000)
+        }
+        "steps" if value(record, "step").starts_with("sleep") => {
+            holds("woke too soon", metrics.latency_ns.min >= 980_000)
+        }
+        "every" => {
+            let due = 2 * (metrics.elapsed_ns / 5_000_000 + 2);
+            holds(&format!("{} operations, {due} due", metrics.ops), metrics.ops <= due)
+        }
+        _ => Ok(()),
+    });
+}
+
+#[test]
+fn what_runs_beside_the_requests_is_counted_as_well() {
+    check_each(|record, metrics| {
+        if record.scenario != "beside" {
+            return Ok(());
+        }
+        let groups: Vec<&str> = metrics.groups.iter().map(|group| &*group.name).collect();
+        same("groups", groups, vec!["waiter", "yielder"])?;
+        holds("a group did nothing", metrics.groups.iter().all(|group| group.ops > 0))?;
+        same("waiters at once", metrics.groups[0].concurrency.peak, 3)?;
+        holds("no work", metrics.steps.get("work").is_some_and(|row| row.histogram.count() > 0))
+    });
+}
+
+#[test]
+fn threads_and_loops_are_what_the_executor_has() {
+    check_each(|record, metrics| {
+        let threads = &metrics.threads;
+        holds("nobody ran the tasks", threads.loops >= 1)?;
+        let seen = format!("{} loops, {} threads", threads.loops, threads.peak);
+        match record.subject.workers {
+            // A thread for each task. The short-lived ones can be missed by whoever counts.
+            0 => match &*record.scenario {
+                "echo" | "echo-many" => {
+                    let connections = metrics.concurrency.peak;
+                    holds(&seen, threads.peak > connections && threads.loops >= connections)
+                }
+                "waiting" => holds(&seen, threads.peak > 50 && threads.loops >= 50),
+                _ => Ok(()),
+            },
+            1 => same("loops", threads.loops, 1),
+            workers => {
+                holds(&seen, threads.loops <= threads.peak)?;
+                holds(&format!("{seen}, {workers} workers"), threads.loops <= u64::from(workers))
+            }
+        }
+    });
+}

@@ -1,0 +1,29 @@
+//! What a newcomer sees first: the tour, as a table.
+
+use quadrant_reports::record::Status;
+
+use crate::redact::shape;
+use crate::stage::Stage;
+
+const SUBJECTS: [&str; 2] = ["threads/thread-per-task/blocking", "tokio/current-thread/epoll"];
+/// A machine that stands still for a whole window leaves a row without figures.
+const ATTEMPTS: usize = 5;
+
+#[test]
+fn the_tours_tables() {
+    let stage = Stage::new();
+    for attempt in 1..=ATTEMPTS {
+        let folder = format!("results-{attempt}");
+        let out = stage.named(&folder);
+        let [threads, tokio] = SUBJECTS;
+        let ended = stage.run(&["--quick", "-r", threads, "-r", tokio, "--out", &out]).run();
+        stage.assert_empty();
+        let records = stage.records(&folder);
+        assert_eq!(records.len(), 2 * 7, "{}", ended.stderr);
+        if records.iter().all(|record| record.status == Status::Ok) {
+            insta::assert_snapshot!(shape(&ended.stdout, &SUBJECTS));
+            return;
+        }
+    }
+    panic!("there was a standstill in each of {ATTEMPTS} tours");
+}

@@ -1,14 +1,23 @@
 //! What is seen of a subject from outside while its window is open.
 //!
-//! It looks about 100 times a second at the number of threads, and less often at their names;
-//! a thread that lives for less than that can be missed, which the record says.
+//! It looks about 100 times a second at the number of threads, and less often at their names.
+//! A thread that lives for less than that is missed by it, but not by the kernel: where that
+//! may be asked for the peak, and for what was created, it is. It never stops the subject.
 
-use std::collections::BTreeMap;
+mod thread_timeline;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use quadrant_reports::record::{ContextSwitches, Threads};
+use quadrant_suite::board::Board;
 
+use crate::machine::pids_cgroup::PidsCgroup;
 use crate::machine::process;
+use crate::machine::syscall_counter::{Counted, SyscallCounter};
+use crate::machine::thread_creations::ThreadCreations;
+use thread_timeline::ThreadTimeline;
 
 const NAMES_EVERY: Duration = Duration::from_millis(100);
 /// Reading a name costs a file each: with many threads it is done less often.
@@ -17,6 +26,7 @@ const MANY: u64 = 128;
 
 pub struct Observation {
     pid: u32,
+    opened: Instant,
     switches: (u64, u64),
     cpu_ns: u64,
     looks: u64,
@@ -26,13 +36,30 @@ pub struct Observation {
     kernel_now: u64,
     names: BTreeMap<String, u64>,
     names_looked_at: Option<Instant>,
+    timeline: ThreadTimeline,
+    /// The kernel's own peak, its workers included; known at the end.
+    pids_peak: Option<u64>,
+    creations: Option<ThreadCreations>,
+    created: Option<u64>,
+    evidence: Option<Evidence>,
+}
+
+/// What is looked at in the pass that nobody times.
+struct Evidence {
+    counter: Result<SyscallCounter, String>,
+    /// Threads that polled tasks.
+    loops: BTreeSet<u32>,
 }
 
 impl Observation {
-    /// Right before the window: what takes a while to read.
-    pub fn begin(pid: u32) -> Self {
+    /// Right before the window: what takes a while. Where there is a cgroup for the subject, it
+    /// is moved into it.
+    pub fn begin(pid: u32, cgroup: Option<&PidsCgroup>, gather_evidence: bool) -> Self {
+        let is_in = cgroup.is_some_and(|cgroup| cgroup.take_in(pid).is_ok());
+        let attach = || Evidence { counter: SyscallCounter::attach(pid), loops: BTreeSet::new() };
         Self {
             pid,
+            opened: Instant::now(),
             switches: process::context_switches(pid),
             cpu_ns: 0,
             looks: 0,
@@ -42,14 +69,30 @@ impl Observation {
             kernel_now: 0,
             names: BTreeMap::new(),
             names_looked_at: None,
+            timeline: ThreadTimeline::default(),
+            pids_peak: is_in.then_some(0),
+            creations: ThreadCreations::attach(pid).ok(),
+            created: None,
+            evidence: gather_evidence.then(attach),
         }
     }
 
     pub fn window_opens(&mut self) {
+        self.opened = Instant::now();
+        if let Some(creations) = &mut self.creations {
+            creations.window_opens();
+        }
         self.cpu_ns = process::cpu_ns(self.pid).unwrap_or(0);
+        if let Some(Ok(counter)) = self.evidence.as_mut().map(|evidence| &mut evidence.counter) {
+            counter.window_opens();
+        }
     }
 
-    pub fn look(&mut self) {
+    pub fn look(&mut self, board: &Board) {
+        if let Some(evidence) = &mut self.evidence {
+            let threads = board.slots().iter().map(|slot| slot.thread_id.load(Relaxed));
+            evidence.loops.extend(threads);
+        }
         let Some(all) = process::thread_count(self.pid) else { return };
         let every = if all > MANY { NAMES_EVERY_IF_MANY } else { NAMES_EVERY };
         if self.names_looked_at.is_none_or(|at| at.elapsed() >= every) {
@@ -59,6 +102,7 @@ impl Observation {
         self.looks += 1;
         self.threads_sum += threads;
         self.threads_peak = self.threads_peak.max(threads);
+        self.timeline.note(self.opened.elapsed().as_millis() as u64, threads);
     }
 
     fn look_at_names(&mut self) {
@@ -74,11 +118,18 @@ impl Observation {
         self.names_looked_at = Some(Instant::now());
     }
 
-    pub fn window_closes(&mut self) {
+    pub fn window_closes(&mut self, board: &Board, cgroup: Option<&PidsCgroup>) {
+        if let Some(Ok(counter)) = self.evidence.as_mut().map(|evidence| &mut evidence.counter) {
+            counter.window_closes();
+        }
         let cpu_ns = process::cpu_ns(self.pid).unwrap_or(self.cpu_ns);
         self.cpu_ns = cpu_ns.saturating_sub(self.cpu_ns);
-        self.look();
+        self.created = self.creations.take().and_then(|creations| creations.count());
+        self.look(board);
         self.look_at_names();
+        if self.pids_peak.is_some() {
+            self.pids_peak = cgroup.and_then(|cgroup| cgroup.peak().ok());
+        }
         let (voluntary, involuntary) = process::context_switches(self.pid);
         // Threads that ended in between took their counts with them.
         self.switches = (
@@ -96,13 +147,57 @@ impl Observation {
     }
 
     pub fn threads(&self, loops: u64) -> Threads {
+        let (peak, method) = self.peak();
         Threads {
-            peak: self.threads_peak,
+            peak,
             mean: self.threads_sum as f64 / self.looks.max(1) as f64,
             loops,
             kernel: self.kernel_peak,
-            method: "sampled".to_owned(),
+            method: method.to_owned(),
+            created: self.created,
+            timeline: self.timeline.points(),
             names: self.names.clone(),
         }
+    }
+
+    /// The most threads without the kernel's workers, and how that is known.
+    fn peak(&self) -> (u64, &'static str) {
+        match self.pids_peak {
+            None => (self.threads_peak, "sampled every 10 ms"),
+            Some(peak) if self.kernel_peak == 0 => (peak, "pids cgroup"),
+            // The two peaks need not have been at one moment: no less than was seen.
+            Some(peak) => (
+                peak.saturating_sub(self.kernel_peak).max(self.threads_peak),
+                "pids cgroup, less the kernel's workers as sampled",
+            ),
+        }
+    }
+
+    /// The system calls of the window, if they were to be counted.
+    pub fn take_evidence(&mut self) -> Option<Result<Counted, String>> {
+        let Evidence { counter, loops } = self.evidence.take()?;
+        Some(counter.and_then(|counter| counter.read(&loops)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pids_peak: Option<u64>, kernel: u64, sampled: u64, peak: u64, method: &str) {
+        let mut observation = Observation::begin(std::process::id(), None, false);
+        (observation.pids_peak, observation.kernel_peak) = (pids_peak, kernel);
+        observation.threads_peak = sampled;
+        assert_eq!(observation.peak(), (peak, method));
+    }
+
+    #[test]
+    fn the_kernels_peak_goes_before_ours_and_its_workers_are_no_threads_of_the_subject() {
+        check(None, 0, 7, 7, "sampled every 10 ms");
+        check(Some(9), 0, 7, 9, "pids cgroup");
+        let less = "pids cgroup, less the kernel's workers as sampled";
+        check(Some(9), 2, 7, 7, less);
+        check(Some(9), 1, 7, 8, less);
+        check(Some(9), 4, 7, 7, less);
     }
 }

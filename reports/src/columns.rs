@@ -33,6 +33,8 @@ pub(crate) enum Kind {
     Group,
     Cpu,
     Memory,
+    Syscalls,
+    Backend,
     Step,
     /// How two runs differ.
     Change,
@@ -105,6 +107,10 @@ pub(crate) fn columns(operation: &str, threshold_ns: u64, rows: &[Measured]) -> 
     add(Kind::Memory, ["memory", "peak"], &|row| {
         CellText::number(Some(number::bytes(row.figures.rss_peak_bytes)))
     });
+    if rows.iter().any(|row| row.figures.evidence.is_some()) {
+        add(Kind::Syscalls, ["syscalls", "per op"], &|row| syscalls(row.figures));
+        add(Kind::Backend, ["backend", "seen"], &|row| backend_seen(row.figures));
+    }
     let steps: BTreeSet<&String> = rows.iter().flat_map(|row| row.figures.steps.keys()).collect();
     for name in steps {
         let heading = format!("step {}", clean(name));
@@ -120,7 +126,7 @@ impl Column {
     pub(crate) fn heading_cell(&self) -> CellText {
         let line = self.heading[1].as_str();
         let end = match self.kind {
-            Kind::Standing => 0,
+            Kind::Standing | Kind::Backend => 0,
             _ => line.find([' ', ',']).unwrap_or(line.len()),
         };
         CellText { number: line[..end].to_owned(), rest: line[end..].to_owned(), tint: Tint::Plain }
@@ -202,6 +208,26 @@ fn threads(figures: &Figures) -> CellText {
         rest.push_str(&format!(" +{} kernel", number::count(figures.threads_kernel)));
     }
     CellText { number: number::count(figures.threads_peak), rest, tint: Tint::Plain }
+}
+
+fn syscalls(figures: &Figures) -> CellText {
+    let per_op = figures.evidence.as_ref().and_then(|evidence| evidence.syscalls_per_op());
+    CellText::number(per_op.map(number::mean_count))
+}
+
+fn backend_seen(figures: &Figures) -> CellText {
+    let Some(evidence) = &figures.evidence else {
+        return CellText { rest: number::NONE.to_owned(), ..CellText::default() };
+    };
+    let mut rest = evidence.backend_seen.to_string();
+    if !evidence.agrees {
+        rest.push('!');
+    }
+    if let Some(files) = evidence.files_seen {
+        rest.push_str(&format!(", files: {}", files.word()));
+    }
+    let tint = if evidence.agrees { Tint::Plain } else { Tint::Bad };
+    CellText { number: String::new(), rest, tint }
 }
 
 fn stalls(figures: &Figures) -> CellText {

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::figures::status_word;
-use crate::record::{Latency, Metrics, Noise, Record};
+use crate::record::{Evidence, Latency, Metrics, Noise, Record};
 
 type Field = (&'static str, fn(&Record) -> String);
 type Figure = (&'static str, fn(&Metrics) -> String);
 type Weather = (&'static str, fn(&Noise) -> String);
 
-const FIELDS: [Field; 20] = [
+const FIELDS: [Field; 24] = [
     ("schema", |r| r.schema.to_string()),
     ("run_id", |r| r.run_id.clone()),
     ("seed", |r| r.seed.to_string()),
@@ -39,10 +39,14 @@ const FIELDS: [Field; 20] = [
     }),
     ("note", |r| r.subject.note.clone().unwrap_or_default()),
     ("took_ns", |r| r.took_ns.to_string()),
+    ("backend_seen", |r| evidence(r, |seen| seen.backend_seen.to_string())),
+    ("backend_agrees", |r| evidence(r, |seen| seen.agrees.to_string())),
+    ("evidence_ops", |r| evidence(r, |seen| seen.ops.to_string())),
+    ("syscalls_json", |r| evidence(r, |seen| json!(seen.syscalls).to_string())),
 ];
 
 /// Empty in a record without metrics.
-const FIGURES: [Figure; 35] = [
+const FIGURES: [Figure; 36] = [
     ("operation", |m| m.operation.clone()),
     ("ops", |m| m.ops.to_string()),
     ("errors", |m| m.errors.to_string()),
@@ -61,6 +65,9 @@ const FIGURES: [Figure; 35] = [
     ("threads_mean", |m| m.threads.mean.to_string()),
     ("threads_loops", |m| m.threads.loops.to_string()),
     ("threads_kernel", |m| m.threads.kernel.to_string()),
+    ("threads_created", |m| {
+        m.threads.created.map_or_else(String::new, |created| created.to_string())
+    }),
     ("threads_method", |m| m.threads.method.clone()),
     ("stalls_threshold_ns", |m| m.stalls.threshold_ns.to_string()),
     ("stalls_count", |m| m.stalls.count.to_string()),
@@ -119,6 +126,11 @@ fn quoted(cell: &str) -> String {
 fn case(record: &Record) -> String {
     let axes = record.case.iter().map(|axis| format!("{}={}", axis.axis, axis.value));
     axes.collect::<Vec<_>>().join("; ")
+}
+
+/// Empty where none was gathered.
+fn evidence(record: &Record, read: impl Fn(&Evidence) -> String) -> String {
+    record.evidence.as_ref().map(read).unwrap_or_default()
 }
 
 fn groups(metrics: &Metrics) -> String {

@@ -152,7 +152,7 @@ pub fn metric_value(metrics: &Metrics, name: &str) -> Option<f64> {
 
 type Read = fn(&Metrics) -> Option<f64>;
 
-const METRICS: [(&str, Unit, Read); 32] = {
+const METRICS: [(&str, Unit, Read); 33] = {
     use Unit::{Bytes, Count, Nanoseconds, PerSecond};
     [
         ("ops", Count, |m| Some(m.ops as f64)),
@@ -170,6 +170,7 @@ const METRICS: [(&str, Unit, Read); 32] = {
         ("threads.peak", Count, |m| Some(m.threads.peak as f64)),
         ("threads.loops", Count, |m| Some(m.threads.loops as f64)),
         ("threads.kernel", Count, |m| Some(m.threads.kernel as f64)),
+        ("threads.created", Count, |m| m.threads.created.map(|created| created as f64)),
         ("stalls.count", Count, |m| Some(m.stalls.count as f64)),
         ("stalls.count_1ms", Count, |m| Some(m.stalls.count_1ms as f64)),
         ("stalls.count_100ms", Count, |m| Some(m.stalls.count_100ms as f64)),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use quadrant_suite::histogram::Histogram;
 
 use crate::prose::{clean, plural};
-use crate::record::{Latency, Metrics, Record, Status, Subject};
+use crate::record::{Evidence, Latency, Metrics, Record, Status, Subject};
 use crate::standing::Throughput;
 use crate::statistics::{mean, median, spread};
 
@@ -48,6 +48,8 @@ pub(crate) struct Figures {
     /// `None` when nothing completed.
     pub cpu_ns_per_op: Option<u64>,
     pub rss_peak_bytes: u64,
+    /// Of the pass before the trials, if there was one.
+    pub evidence: Option<Evidence>,
     pub groups: BTreeMap<String, GroupFigures>,
     pub steps: BTreeMap<String, Histogram>,
 }
@@ -112,7 +114,8 @@ fn outcome(trials: &[&Record]) -> Outcome {
     if believed.is_empty() || spoiled {
         return told(trials);
     }
-    Outcome::Measured(Box::new(together(&believed)))
+    let evidence = trials.iter().find_map(|record| record.evidence.clone());
+    Outcome::Measured(Box::new(Figures { evidence, ..together(&believed) }))
 }
 
 pub(crate) fn spoils_others(status: Status) -> bool {
@@ -224,6 +227,7 @@ fn together(trials: &[(u32, &Metrics)]) -> Figures {
             .then(|| pooled(all().filter_map(|metrics| metrics.impact_ns.as_ref()))),
         cpu_ns_per_op: sum(|metrics| metrics.cpu_ns).checked_div(sum(|metrics| metrics.ops)),
         rss_peak_bytes: most(|metrics| metrics.rss_bytes.peak),
+        evidence: None,
         groups: groups
             .into_iter()
             .map(|(name, rates)| {

@@ -49,6 +49,14 @@ fn line(kind: Kind) -> (&'static str, &'static str) {
             "CPU time of all the subject's threads, the kernel's work for them included, per operation",
         ),
         Kind::Memory => ("memory", "the most resident memory of the subject's process"),
+        Kind::Syscalls => (
+            "syscalls",
+            "system calls of the subject per operation, counted in a pass of its own that nobody timed, without those of the poll wrapper",
+        ),
+        Kind::Backend => (
+            "backend",
+            "what the operations of that pass were seen to wait by. unknown: the calls do not decide. !: not what the subject says. files: read by io_uring's ring, by a pool of threads, or inline on the threads that run tasks",
+        ),
         Kind::Step => ("step …", "latency of that named step alone"),
         Kind::Change => (
             "NEW/BASE",

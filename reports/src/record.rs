@@ -34,6 +34,9 @@ pub struct Record {
     /// Present only when the figures may be believed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Metrics>,
+    /// What a pass of its own has shown of this cell; every trial of the cell carries the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
     /// What else went on while the window was open, where the system tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise: Option<Noise>,
@@ -150,6 +153,47 @@ pub struct LoadMetrics {
     pub uncorrected_latency_ns: Option<Latency>,
 }
 
+/// System calls of the subject, counted in a pass that nobody timed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// How they were counted.
+    pub method: String,
+    /// Calls that were begun in the window of that pass, by name.
+    pub syscalls: BTreeMap<String, u64>,
+    /// Operations that were completed in it, the other groups' included.
+    pub ops: u64,
+    pub backend_seen: BackendSeen,
+    /// Who read the files; `None` where none are read or the threads cannot be told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files_seen: Option<FilesSeen>,
+    /// Whether nothing of it speaks against the backend that the subject says it has.
+    pub agrees: bool,
+}
+
+/// The mechanism that operations were seen to wait by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackendSeen {
+    IoUring,
+    Epoll,
+    Poll,
+    /// Calls that wait by themselves.
+    Blocking,
+    Unknown,
+}
+
+/// Who read the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FilesSeen {
+    /// The kernel, asked by io_uring.
+    Ring,
+    /// Threads beside those that run tasks.
+    Pool,
+    /// The threads that run tasks.
+    Inline,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GroupMetrics {
     pub name: String,
@@ -201,8 +245,16 @@ pub struct Threads {
     pub loops: u64,
     /// io_uring's kernel workers at most.
     pub kernel: u64,
-    /// How `peak` was found: `sampled` may miss a thread that lived for a moment.
+    /// How `peak` was found: `pids cgroup` is exact over the window, other processes that the
+    /// subject started in it included; `sampled` may miss a thread that lived for a moment.
     pub method: String,
+    /// Threads created in the window, those of the kernel not among them; not known everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<u64>,
+    /// When the number of threads changed, in milliseconds since the window opened, and to what,
+    /// as sampled; in a restless window the highest of neighbouring numbers stands for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timeline: Vec<(u64, u64)>,
     /// The most threads seen under each name; digits at a name's end are left out.
     pub names: BTreeMap<String, u64>,
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use quadrant_suite::histogram::Histogram;
 
+use crate::evidence::{Pass, judge, objection};
 use crate::record::{
     AxisValue, CheckedExpectation, Concurrency, ContextSwitches, GroupMetrics, Latency, Metrics,
     Noise, Record, Rss, SCHEMA, Stalls, Status, Subject, Threads,
@@ -39,6 +40,7 @@ pub(crate) fn told(id: &str, trial: u32, status: Status, reason: Option<&str>) -
         status,
         reason: reason.map(str::to_owned),
         metrics: None,
+        evidence: None,
         noise: None,
         warnings: Vec::new(),
         expectations: Vec::new(),
@@ -64,7 +66,9 @@ pub(crate) fn metrics(ops_per_sec: f64, latency_us: u64) -> Metrics {
             mean: 3.0,
             loops: 2,
             kernel: 0,
-            method: "sampled".into(),
+            method: "pids cgroup".into(),
+            created: Some(0),
+            timeline: vec![(0, 3)],
             names: BTreeMap::from([("worker".to_owned(), 2)]),
         },
         stalls: Stalls { threshold_ns: 10_000_000, polls: 400_000, ..Stalls::default() },
@@ -215,6 +219,40 @@ pub(crate) fn open_loop() -> Vec<Record> {
             record.case = vec![AxisValue { axis: "how".into(), value: "offload".into() }];
             records.push(record);
         }
+    }
+    records
+}
+
+/// A run with evidence: one subject that does what it says, one that does not, one unseen.
+pub(crate) fn with_evidence() -> Vec<Record> {
+    let seen = |claimed: &str, syscalls: &[(&str, u64)]| {
+        let pass = Pass {
+            method: "bpf at sys_enter".into(),
+            syscalls: syscalls.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
+            ops: 30_000,
+            in_flight: 64,
+            uses_sockets: true,
+            ..Pass::default()
+        };
+        judge(pass, claimed)
+    };
+    let mut records = Vec::new();
+    for trial in 0..3 {
+        for (id, syscalls) in [
+            (
+                "tokio/multi-thread/epoll",
+                &[("epoll_wait", 9_000), ("recvfrom", 61_000), ("sendto", 30_000)][..],
+            ),
+            ("boast/per-core/io_uring", &[("recvfrom", 30_000), ("sendto", 30_000)]),
+            ("silent/per-core/io_uring", &[]),
+        ] {
+            let mut record = ok(id, trial, 100_000.0, 350);
+            let evidence = seen(&record.subject.backend, syscalls);
+            record.warnings.extend(objection(&evidence, &record.subject.backend));
+            record.evidence = Some(evidence);
+            records.push(record);
+        }
+        records.push(ok("without/any/epoll", trial, 90_000.0, 400));
     }
     records
 }

@@ -335,6 +335,11 @@ mod tests {
     }
 
     #[test]
+    fn a_subject_that_does_not_do_what_it_says() {
+        insta::assert_snapshot!(plain(&sample::with_evidence(), 170));
+    }
+
+    #[test]
     fn no_line_is_wider_than_the_terminal() {
         for columns in [80, 100, 120, 150] {
             for records in [sample::everything(), sample::open_loop()] {

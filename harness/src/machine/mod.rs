@@ -3,6 +3,7 @@
 //! Nothing outside this folder, the board's memory and the loader knows which system it runs on.
 
 pub mod affinity;
+pub mod bpf;
 pub mod cgroup;
 pub mod clock;
 pub mod frequency;
@@ -12,8 +13,11 @@ pub mod lifeline;
 pub mod limits;
 pub mod noise;
 pub mod orphans;
+pub mod pids_cgroup;
 pub mod process;
 pub mod swap;
+pub mod syscall_counter;
 pub mod system_calls;
+pub mod thread_creations;
 pub mod topology;
 pub mod tracing;

@@ -4,6 +4,7 @@
 //! to all of them. Memory does not grow with the number of cells: a case's records are let go
 //! of when its table is written.
 
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, IsTerminal, Stdout, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use quadrant_reports::report::{Format, Reporter};
 use quadrant_reports::tally::Tally;
 
 use super::cells::{Circumstances, PlannedCase};
+use super::evidence_pass::{self, Gathered};
 use super::options::RunOptions;
 use super::record::{Verdict, record};
 use super::results::{self, Earlier, Results, ResumableOptions, RunFile, SubjectVersion};
@@ -22,7 +24,7 @@ use crate::adapters::subject::{State, Subject};
 use crate::color::Color;
 use crate::failure::Failure;
 use crate::fixtures::FixtureStore;
-use crate::machine::{affinity, clock, identity::Identity, limits, orphans};
+use crate::machine::{affinity, clock, identity::Identity, limits, orphans, pids_cgroup};
 use crate::progress::Progress;
 use crate::selection::Selected;
 use crate::trial::{self, Ended};
@@ -36,6 +38,7 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
     interrupt::listen();
     limits::raise();
     orphans::adopt();
+    pids_cgroup::sweep();
     let resumed = match &options.resume {
         Some(folder) => {
             let run = results::read_run(folder);
@@ -182,7 +185,7 @@ impl Conductor {
             match self.without_running(case, subject) {
                 None => runnable.push(subject),
                 Some(verdict) if records.iter().all(|record| record.subject.id != subject.id) => {
-                    records.push(self.keep(case, subject, 0, Duration::ZERO, verdict)?);
+                    records.push(self.keep(case, subject, 0, Duration::ZERO, verdict, None)?);
                 }
                 Some(_) => {}
             }
@@ -192,14 +195,16 @@ impl Conductor {
             Some(shape) => Some(self.make_files(shape)?),
             None => None,
         };
+        let evidence = match self.options.evidence {
+            true => self.gather(case, &runnable, files.as_ref(), records)?,
+            false => BTreeMap::new(),
+        };
         'trials: for trial in 0..trials {
             let mut order = runnable.clone();
             let purpose = format!("{key} {trial}");
             Chance::new(self.circumstances.seed, &purpose).shuffle(&mut order);
             for subject in order {
-                let is_done =
-                    |record: &Record| record.subject.id == subject.id && record.trial == trial;
-                if records.iter().any(is_done) {
+                if is_done(records, subject, trial) {
                     continue;
                 }
                 if interrupt::requested() {
@@ -210,13 +215,46 @@ impl Conductor {
                 let Some(verdict) = self.run_trial(case, subject, files.as_ref())? else {
                     break 'trials;
                 };
-                records.push(self.keep(case, subject, trial, began.elapsed(), verdict)?);
+                let evidence = evidence.get(&subject.id);
+                records.push(self.keep(
+                    case,
+                    subject,
+                    trial,
+                    began.elapsed(),
+                    verdict,
+                    evidence,
+                )?);
                 self.done += 1;
                 self.progress.advance(1);
             }
         }
         self.subjects = subjects;
         Ok(())
+    }
+
+    /// What each subject with trials left to do shows of itself in a pass of its own.
+    fn gather(
+        &mut self,
+        case: &PlannedCase,
+        subjects: &[&Subject],
+        files: Option<&FilesInPlace>,
+        records: &[Record],
+    ) -> Result<BTreeMap<String, Gathered>, Failure> {
+        let mut evidence = BTreeMap::new();
+        let trials = self.options.cells.trial_count();
+        for subject in subjects {
+            if interrupt::requested() {
+                break;
+            }
+            if (0..trials).all(|trial| is_done(records, subject, trial)) {
+                continue;
+            }
+            self.progress.say(format!("{}  {}: counting system calls", case.key(), subject.id));
+            if let Some((ended, _)) = self.carry_out(case, subject, files, true)? {
+                evidence.insert(subject.id.clone(), evidence_pass::judge(ended, case, subject));
+            }
+        }
+        Ok(evidence)
     }
 
     /// What is known of a cell before anything runs.
@@ -241,25 +279,9 @@ impl Conductor {
         subject: &Subject,
         files: Option<&FilesInPlace>,
     ) -> Result<Option<Verdict>, Failure> {
-        let State::Loadable { library, .. } = &subject.state else { return Ok(None) };
-        let mut warnings = Vec::new();
-        if let (Some(files), Some(shape)) = (files, case.case.work.files)
-            && files.cold
-        {
-            let set = self.fixtures.files(shape.count, shape.bytes).map_err(anyhow::Error::new)?;
-            warnings.extend(set.drop_from_cache().map_err(anyhow::Error::new)?.warning());
-        }
-        let plan = case.plan(subject, files.map(|files| files.directory.as_str()));
-        let ended = trial::run(&trial::Order {
-            executable: &self.executable,
-            library,
-            plan: &plan,
-            load: case.load,
-            cpus: &case.division,
-            warmup: case.warmup,
-            measure: case.measure,
-            limits: self.options.limits(),
-        });
+        let Some((ended, warnings)) = self.carry_out(case, subject, files, false)? else {
+            return Ok(None);
+        };
         let mut verdict = match ended {
             Ended::Measured(measured) => Verdict::of(*measured, case),
             Ended::Unmeasured { status, reason } => Verdict::without_figures(status, reason),
@@ -269,6 +291,41 @@ impl Conductor {
         Ok(Some(verdict))
     }
 
+    /// A subject's process from start to end, and what of its files may spoil what it shows.
+    fn carry_out(
+        &mut self,
+        case: &PlannedCase,
+        subject: &Subject,
+        files: Option<&FilesInPlace>,
+        gather_evidence: bool,
+    ) -> Result<Option<(Ended, Vec<String>)>, Failure> {
+        let State::Loadable { library, .. } = &subject.state else { return Ok(None) };
+        let mut warnings = Vec::new();
+        if let (Some(files), Some(shape)) = (files, case.case.work.files)
+            && files.cold
+        {
+            let set = self.fixtures.files(shape.count, shape.bytes).map_err(anyhow::Error::new)?;
+            warnings.extend(set.drop_from_cache().map_err(anyhow::Error::new)?.warning());
+        }
+        let plan = case.plan(subject, files.map(|files| files.directory.as_str()));
+        let (warmup, measure) = match gather_evidence {
+            true => evidence_pass::times(case),
+            false => (case.warmup, case.measure),
+        };
+        let ended = trial::run(&trial::Order {
+            executable: &self.executable,
+            library,
+            plan: &plan,
+            load: case.load,
+            cpus: &case.division,
+            warmup,
+            measure,
+            gather_evidence,
+            limits: self.options.limits(),
+        });
+        Ok(Some((ended, warnings)))
+    }
+
     fn keep(
         &mut self,
         case: &PlannedCase,
@@ -276,10 +333,15 @@ impl Conductor {
         trial: u32,
         took: Duration,
         verdict: Verdict,
+        evidence: Option<&Gathered>,
     ) -> Result<Record, Failure> {
         let took_ns = took.as_nanos() as u64;
         let seed = self.circumstances.seed;
-        let record = record(&self.run_id, seed, case, subject, trial, took_ns, verdict);
+        let mut record = record(&self.run_id, seed, case, subject, trial, took_ns, verdict);
+        if let Some(gathered) = evidence {
+            record.evidence.clone_from(&gathered.evidence);
+            record.warnings.extend(gathered.warning.clone());
+        }
         self.results.append(&record)?;
         Ok(record)
     }
@@ -301,6 +363,11 @@ impl Conductor {
                 self.planned += cells * trials;
                 let one = case.warmup + case.measure + TRIAL_OVERHEAD;
                 time += one * u32::try_from(cells * trials).unwrap_or(u32::MAX);
+                if self.options.evidence {
+                    let (warmup, measure) = evidence_pass::times(&case);
+                    let one = warmup + measure + TRIAL_OVERHEAD;
+                    time += one * u32::try_from(cells).unwrap_or(u32::MAX);
+                }
             }
         }
         self.progress.trials(self.planned);
@@ -353,6 +420,10 @@ impl Conductor {
         );
         130
     }
+}
+
+fn is_done(records: &[Record], subject: &Subject, trial: u32) -> bool {
+    records.iter().any(|record| record.subject.id == subject.id && record.trial == trial)
 }
 
 /// No records are a report, too, in every format.

@@ -2,6 +2,7 @@
 
 mod cells;
 mod conduct;
+mod evidence_pass;
 mod likeness;
 mod noise;
 mod options;

@@ -38,11 +38,15 @@ pub struct RunOptions {
     /// Seed of the order of trials and of all that is drawn by chance
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Count the system calls of each cell in a short pass of its own, and see by them whether the
+    /// backend is what its name says
+    #[arg(long)]
+    pub evidence: bool,
     /// Folder for the records [default: a new one in target/quadrant]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Go on with an interrupted run, with the options it had
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["specs", "out", "seed", "trials", "quick", "runtime", "exclude", "axis", "workers"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["specs", "out", "seed", "trials", "quick", "runtime", "exclude", "axis", "workers", "evidence"])]
     pub resume: Option<PathBuf>,
     /// table, json, jsonl, csv or markdown
     #[arg(long, default_value = "table", value_parser = str::parse::<Format>)]

@@ -106,6 +106,7 @@ pub fn record(
         status: verdict.status,
         reason: verdict.reason,
         metrics: verdict.metrics,
+        evidence: None,
         noise: verdict.noise,
         warnings: verdict.warnings,
         expectations,

@@ -56,6 +56,8 @@ pub struct ResumableOptions {
     pub no_build: bool,
     #[serde(default)]
     pub adapters: Option<PathBuf>,
+    #[serde(default)]
+    pub evidence: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +86,7 @@ impl ResumableOptions {
             with_test_adapters: options.subjects.with_test_adapters,
             no_build: options.subjects.no_build,
             adapters: options.subjects.adapters.clone(),
+            evidence: options.evidence,
         }
     }
 
@@ -98,6 +101,7 @@ impl ResumableOptions {
         if options.subjects.adapters.is_none() {
             options.subjects.adapters.clone_from(&self.adapters);
         }
+        options.evidence = self.evidence;
         options.cells.trials = Some(self.trials);
         options.cells.quick = self.quick;
         options.cells.workers = self.workers;

@@ -31,6 +31,7 @@ use crate::driver::process::Driver;
 use crate::interrupt;
 use crate::machine::affinity::Division;
 use crate::machine::noise::NoiseWatch;
+use crate::machine::pids_cgroup::PidsCgroup;
 use crate::machine::process;
 use crate::observe::Observation;
 
@@ -67,6 +68,8 @@ pub struct Order<'a> {
     pub cpus: &'a Division,
     pub warmup: Duration,
     pub measure: Duration,
+    /// Count system calls instead of being careful not to disturb: a trial of no figures.
+    pub gather_evidence: bool,
     pub limits: Limits,
 }
 
@@ -109,14 +112,17 @@ fn because(status: Status, reason: impl Into<String>) -> Stop {
 
 /// Runs a trial, start to end.
 pub fn run(order: &Order) -> Ended {
+    let cgroup = PidsCgroup::create();
     let ended = match Trial::start(order) {
-        Ok(mut trial) => trial.conduct(order),
+        Ok(mut trial) => trial.conduct(order, cgroup.as_ref()),
         Err(error) => {
             let reason = format!("the subject's process could not be started: {error}");
             Err(because(Status::Unmeasured, reason))
         }
     };
     crate::machine::orphans::end_all();
+    // Only now it is empty.
+    drop(cgroup);
     match ended {
         Ok(measured) => Ended::Measured(Box::new(measured)),
         Err(Stop::Interrupted) => Ended::Interrupted,
@@ -184,7 +190,7 @@ impl Trial {
     }
 
     /// The whole course of a trial.
-    fn conduct(&mut self, order: &Order) -> Result<Measured, Stop> {
+    fn conduct(&mut self, order: &Order, cgroup: Option<&PidsCgroup>) -> Result<Measured, Stop> {
         let limit = self.limits.answer;
         let controls = self.wait_ready(limit)?;
         let mut controls = self.connect(&controls)?;
@@ -202,7 +208,7 @@ impl Trial {
             tell(&mut controls, Message::Go);
             self.wait(order.warmup, |_| Look::<()>::Again(LOOK_EVERY))?;
         }
-        let mut observation = Observation::begin(pid);
+        let mut observation = Observation::begin(pid, cgroup, order.gather_evidence);
         let weather = NoiseWatch::begin(pid, self.driver.as_ref().map(Driver::id), order.cpus);
         self.board().enter(Phase::Measuring, stamp());
         observation.window_opens();
@@ -216,17 +222,21 @@ impl Trial {
             if fixed_work && trial.board().is_finished() {
                 return Look::Done(());
             }
-            let until_ping = pacer.ping(&mut controls);
+            // What is counted should be the workload's alone.
+            let until_ping = match order.gather_evidence {
+                true => LOOK_EVERY,
+                false => pacer.ping(&mut controls),
+            };
             if Instant::now() >= look_due {
                 look_due = Instant::now() + LOOK_EVERY;
-                observation.look();
+                observation.look(trial.board());
                 glances.look(trial.board(), order.plan, pid);
             }
             Look::Again(until_ping.min(look_due.saturating_duration_since(Instant::now())))
         })?;
         let window_end = stamp();
         self.board().enter(Phase::Over, window_end);
-        observation.window_closes();
+        observation.window_closes(self.board(), cgroup);
         let noise = weather.end();
         // The kernel counts in batches, for each CPU: its peak may be below what it said before.
         let peak = process::rss_peak_bytes(pid).unwrap_or(rss_start).max(rss_start);

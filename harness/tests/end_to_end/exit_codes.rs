@@ -42,7 +42,7 @@ fn two_is_a_mistake_on_the_command_line_or_in_a_scenario() {
     }
     let mistakes: &[(Vec<&str>, &[&str])] = &[
         (words(&["run", &unfinished]), &["wrong.yaml", "tasks"]),
-        (words(&["lint", &unfinished, YIELD]), &["wrong.yaml", "1 file of 2"]),
+        (words(&["lint", &unfinished, YIELD]), &["wrong.yaml", "1 of 2 files"]),
         (words(&["run", "echo/conections"]), &["did you mean `echo/connections`?"]),
         (words(&["run", "timer"]), &["there is no scenario `timer`", "tasks/timers"]),
         (words(&["run", "xyzzy"]), &["there is no scenario `xyzzy`", "quadrant list specs"]),

@@ -26,6 +26,9 @@ faults! {
     /// None at all: the control of every test.
     Behaves = "behaves",
 
+    /// Says that it works by io_uring, and blocks its threads like all the others here.
+    ClaimsIoUring = "claims-io_uring",
+
     // Before anything runs.
     /// Says that it does not support the plan.
     Refuses = "refuses",
@@ -75,6 +78,11 @@ faults! {
 }
 
 impl Fault {
+    /// The backend that its description names.
+    pub(crate) fn claimed_backend(self) -> &'static str {
+        if self == Fault::ClaimsIoUring { "io_uring" } else { "none" }
+    }
+
     pub(crate) fn named(name: &str) -> Option<Fault> {
         Fault::ALL.iter().copied().find(|fault| fault.name() == name)
     }

@@ -1,5 +1,6 @@
 //! An adapter that misbehaves on demand: every fault is an executor of its own, so a test
-//! selects it like any subject, as `faulty/<fault>/none`. Faults of the table itself are cargo
+//! selects it like any subject, as `faulty/<fault>/none`; only the one that lies about its
+//! backend has another word there. Faults of the table itself are cargo
 //! features.
 //!
 //! Without its fault it is an ordinary adapter, and whatever a fault does not concern goes on
@@ -36,7 +37,7 @@ impl Adapter for Faulty {
         }
         let executor = |fault: &Fault| Executor {
             executor: fault.name().to_owned(),
-            backend: "none".to_owned(),
+            backend: fault.claimed_backend().to_owned(),
             topology: Topology::Shared,
             workers: Workers::PerTask,
             capabilities: [

@@ -1,0 +1,70 @@
+//! Every subject's backend by evidence, from the command line to the record; and a subject that
+//! lies about its own.
+
+use std::time::Duration;
+
+use quadrant_reports::record::{BackendSeen, Record, Status};
+
+use crate::stage::{Stage, ordinary_subjects, skip};
+
+const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/evidence/echo.yaml");
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// The records of one trial for each subject; nothing where no system call can be counted here.
+fn gather(arguments: &[&str]) -> Option<Vec<Record>> {
+    let stage = Stage::new();
+    let what = [arguments, &[SPEC, "--evidence", "--trials", "1"]].concat();
+    let (_, records) = stage.measure(&what, &["--time-limit", "60"], LIMIT);
+    assert!(!records.is_empty());
+    let warnings = || records.iter().flat_map(|record| &record.warnings);
+    if let Some(reason) = warnings().find(|text| text.contains("let us count system calls")) {
+        skip(reason);
+        return None;
+    }
+    Some(records)
+}
+
+#[test]
+fn every_subject_uses_the_backend_that_it_names() {
+    let Some(records) = gather(&[]) else { return };
+    for record in records.iter().filter(|record| record.status == Status::Ok) {
+        let id = &record.subject.id;
+        let Some(evidence) = &record.evidence else {
+            let warnings = &record.warnings;
+            // All that a machine that stands still may leave of a short pass.
+            assert!(warnings.iter().any(|text| text.contains("no operation")), "{warnings:?}");
+            continue;
+        };
+        // Of a handful of operations nothing is said.
+        if evidence.ops >= 20 {
+            assert_eq!(evidence.backend_seen.word(), record.subject.backend, "{id}: {evidence:?}");
+            assert!(evidence.syscalls_per_op().unwrap() > 0.1, "{id}: {evidence:?}");
+        }
+        assert!(evidence.agrees, "{id}: {evidence:?}");
+    }
+    assert_eq!(records.len(), ordinary_subjects().len());
+}
+
+#[test]
+fn a_subject_that_lies_about_its_backend_is_found_out() {
+    let arguments =
+        ["--with-test-adapters", "-r", "faulty/claims-io_uring", "-r", "faulty/behaves"];
+    let Some(records) = gather(&arguments) else { return };
+    assert_eq!(records.len(), 2);
+    for record in &records {
+        if record.status == Status::Unsupported {
+            skip(record.reason.as_deref().unwrap_or_default());
+            continue;
+        }
+        let Some(evidence) = record.evidence.as_ref().filter(|evidence| evidence.ops >= 20) else {
+            skip("this machine stood still");
+            continue;
+        };
+        assert_eq!(evidence.backend_seen, BackendSeen::Blocking, "{record:?}");
+        let lies = record.subject.backend == "io_uring";
+        assert_eq!(evidence.agrees, !lies);
+        let begin = "says io_uring, makes blocking calls: ";
+        let is_told = record.warnings.iter().any(|text| text.starts_with(begin));
+        assert_eq!(is_told, lies, "{:?}", record.warnings);
+    }
+}

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use quadrant_reports::paint::Style;
-use quadrant_reports::record::{Record, SCHEMA, Status};
+use quadrant_reports::record::{Record, Status};
 use quadrant_reports::report::{Format, Reporter};
 use quadrant_reports::tally::Tally;
 
@@ -18,13 +18,14 @@ use super::cells::{Circumstances, PlannedCase};
 use super::evidence_pass::{self, Gathered};
 use super::options::RunOptions;
 use super::record::{Verdict, record};
-use super::results::{self, Earlier, Results, ResumableOptions, RunFile, SubjectVersion};
+use super::results::{self, Earlier, Results};
+use super::run_file::{self, RunFile};
 use super::shuffle::Chance;
 use crate::adapters::subject::{State, Subject};
 use crate::color::Color;
 use crate::failure::Failure;
 use crate::fixtures::FixtureStore;
-use crate::machine::{affinity, clock, identity::Identity, limits, orphans, pids_cgroup};
+use crate::machine::{limits, orphans, pids_cgroup};
 use crate::progress::Progress;
 use crate::selection::Selected;
 use crate::trial::{self, Ended};
@@ -41,7 +42,7 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
     pids_cgroup::sweep();
     let resumed = match &options.resume {
         Some(folder) => {
-            let run = results::read_run(folder);
+            let run = run_file::read_run(folder);
             Some((folder.clone(), run.map_err(|error| Failure::usage(format!("{error:#}")))?))
         }
         None => None,
@@ -55,7 +56,7 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
     // Specs first: whoever made a mistake there should not wait for a build.
     let scenarios = options.scenarios.load()?;
     if let Some((folder, run)) = &resumed
-        && run.specs != results::digests(&scenarios)
+        && run.specs != run_file::digests(&scenarios)
     {
         let folder = folder.display();
         return Err(Failure::usage(format!(
@@ -112,7 +113,7 @@ impl Conductor {
                 (run, results, Earlier::read(&folder)?)
             }
             None => {
-                let run = describe_run(&options, &scenarios, &subjects);
+                let run = RunFile::new(&options, &scenarios, &subjects);
                 let folder = options.out.clone().unwrap_or_else(|| default_folder(&run.run_id));
                 let results = Results::create(folder, &run)?;
                 (run, results, Earlier::none())
@@ -451,37 +452,6 @@ fn unwritable_report(error: std::io::Error) -> Failure {
 
 fn counted(count: u64, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
-}
-
-fn describe_run(options: &RunOptions, scenarios: &[Selected], subjects: &[Subject]) -> RunFile {
-    let seed = options.seed.unwrap_or_else(fresh_seed);
-    let run_id = results::new_run_id(seed);
-    RunFile {
-        schema: SCHEMA,
-        seed,
-        began: run_id.clone(),
-        run_id,
-        quadrant_version: env!("CARGO_PKG_VERSION").to_owned(),
-        command_line: std::env::args().collect(),
-        options: ResumableOptions::of(options),
-        specs: results::digests(scenarios),
-        subjects: subjects
-            .iter()
-            .map(|subject| SubjectVersion {
-                id: subject.id.clone(),
-                version: subject.version.clone(),
-            })
-            .collect(),
-        clock: clock::choose(),
-        cpus: affinity::allowed(),
-        machine: Identity::look(),
-    }
-}
-
-/// Small enough to be typed again.
-fn fresh_seed() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    std::collections::hash_map::RandomState::new().build_hasher().finish() % 1_000_000
 }
 
 fn default_folder(run_id: &str) -> PathBuf {

@@ -2,7 +2,7 @@
 //!
 //! It looks at what the runs wrote down of themselves only, never at this machine.
 
-use super::results::{RunFile, SpecDigest};
+use super::run_file::{RunFile, SpecDigest};
 
 /// What is unlike, one sentence each, with both values. Nothing: they may be compared.
 ///

@@ -8,10 +8,12 @@ mod noise;
 mod options;
 mod record;
 mod results;
+mod run_file;
 mod shuffle;
 
 pub use cells::{Circumstances, PlannedCase};
 pub use conduct::{run, style_of_output};
 pub use likeness::differences;
 pub use options::{CellOptions, RunOptions};
-pub use results::{each_record, read_run};
+pub use results::each_record;
+pub use run_file::read_run;

@@ -1,5 +1,6 @@
 //! One trial: one run of one cell, in a process of its own that is watched from outside.
 
+mod describing;
 pub mod inside;
 mod pacer;
 mod signals;
@@ -7,4 +8,5 @@ mod stalls;
 mod supervisor;
 mod talk;
 
-pub use supervisor::{Ended, Limits, LoadShape, Measured, Order, describe, run};
+pub use describing::describe;
+pub use supervisor::{Ended, Limits, LoadShape, Measured, Order, run};

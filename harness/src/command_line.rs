@@ -6,9 +6,12 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::color::Color;
+use crate::compare::{self, CompareOptions};
+use crate::doctor::{self, DoctorOptions};
 use crate::failure::Failure;
 use crate::lint::{self, LintOptions};
 use crate::list::{self, ListOptions};
+use crate::report::{self, ReportOptions};
 use crate::run::{self, RunOptions};
 use crate::trial::inside::{self, InsideArguments};
 use crate::{driver, fixtures};
@@ -29,18 +32,25 @@ pub struct CommandLine {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  all well
-  1  an expectation of a scenario was not met
-  2  the command line or a scenario is wrong; nothing was run
+  1  an expectation of a scenario was not met, or `compare` found a regression
+  2  the command line or a scenario is wrong, or two runs are too unlike to compare;
+     nothing was run
   3  something could not be measured: it failed, crashed, timed out or did not load
-  4  nothing was run: nothing matched, or all of it is unsupported here
+  4  nothing was run or compared: nothing matched, or all of it is unsupported here
   130  interrupted; what was measured is kept";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run scenarios on subjects and print tables; without SPEC: the tour
     Run(Box<RunOptions>),
+    /// Compare two runs cell by cell: regressed, improved, same, or cannot tell
+    Compare(CompareOptions),
+    /// Print the tables of a run again, from its records
+    Report(ReportOptions),
     /// Show what there is: specs, subjects, or the cells that would run
     List(ListOptions),
+    /// Tell what on this machine spoils measuring, and what to do about it
+    Doctor(DoctorOptions),
     /// Check scenarios
     Lint(LintOptions),
     #[command(name = "__trial", hide = true)]
@@ -58,7 +68,10 @@ impl CommandLine {
     pub fn carry_out(self) -> Result<ExitCode, Failure> {
         let code = match self.command {
             Command::Run(options) => run::run(*options, self.color)?,
+            Command::Compare(options) => compare::compare(&options, self.color)?,
+            Command::Report(options) => report::report(&options, self.color)?,
             Command::List(options) => list::list(&options)?,
+            Command::Doctor(options) => doctor::doctor(&options, self.color)?,
             Command::Lint(options) => lint::lint(&options)?,
             Command::Trial(arguments) => inside::run(&arguments).map(|()| 0)?,
             Command::Describe(arguments) => inside::describe(&arguments).map(|()| 0)?,

@@ -47,6 +47,39 @@ pub fn interval_95(values: &[f64]) -> Option<Interval> {
     })
 }
 
+/// The interval of `mean(new) - mean(base)` of two samples that have nothing to do with each
+/// other; `None` unless both have two values. Swapping them mirrors it exactly.
+///
+/// Each side is drawn again by itself. The interval is symmetric, and stretched by what Student's
+/// t demands of the smaller side alone: a little wide where both spread alike, and never too
+/// narrow where one spreads more.
+pub fn difference_95(base: &[f64], new: &[f64]) -> Option<Interval> {
+    let fewest = base.len().min(new.len());
+    if fewest < 2 {
+        return None;
+    }
+    // In an order of their own, so that the same numbers are drawn whichever is called new.
+    let mut sides = [base, new];
+    sides.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+    let mut random = SplitMix(0x5eed);
+    let mut deviation = |values: &[f64], centre: f64| {
+        let length = values.len();
+        let sum: f64 = (0..length).map(|_| values[random.below(length)]).sum();
+        (sum / length as f64 - centre) * (length as f64 / (length - 1) as f64).sqrt()
+    };
+    let centres = [mean(sides[0])?, mean(sides[1])?];
+    let mut apart: Vec<f64> = (0..RESAMPLES)
+        .map(|_| {
+            let first = deviation(sides[0], centres[0]);
+            (deviation(sides[1], centres[1]) - first).abs()
+        })
+        .collect();
+    apart.sort_by(f64::total_cmp);
+    let half = apart[RESAMPLES * 95 / 100] * student_t_975(fewest - 1) / 1.96;
+    let centre = mean(new)? - mean(base)?;
+    Some(Interval { low: centre - half, high: centre + half })
+}
+
 /// The 97.5 % point of Student's t distribution.
 fn student_t_975(freedom: usize) -> f64 {
     const FEW: [f64; 10] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
@@ -72,6 +105,12 @@ impl SplitMix {
         mixed ^ (mixed >> 31)
     }
 
+    /// Twelve uniform values make a good enough normal one.
+    #[cfg(test)]
+    pub(crate) fn normal(&mut self) -> f64 {
+        (0..12).map(|_| self.next() as f64 / u64::MAX as f64).sum::<f64>() - 6.0
+    }
+
     /// The bias of the multiplication is below 2^-40 for any number of trials.
     fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.next()) * bound as u128) >> 64) as usize
@@ -81,11 +120,6 @@ impl SplitMix {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Twelve uniform values make a good enough normal one.
-    fn normal(random: &mut SplitMix) -> f64 {
-        (0..12).map(|_| random.next() as f64 / u64::MAX as f64).sum::<f64>() - 6.0
-    }
 
     #[test]
     fn one_value_says_nothing() {
@@ -111,7 +145,7 @@ mod tests {
             let mut random = SplitMix(length as u64);
             let missed = (0..400)
                 .filter(|_| {
-                    let values: Vec<f64> = (0..length).map(|_| normal(&mut random)).collect();
+                    let values: Vec<f64> = (0..length).map(|_| random.normal()).collect();
                     !interval_95(&values).unwrap().contains(0.0)
                 })
                 .count();
@@ -120,6 +154,30 @@ mod tests {
                 "{missed} of 400 intervals over {length} values missed the truth"
             );
         }
+    }
+
+    #[test]
+    fn a_difference_is_missed_at_most_five_times_in_a_hundred_however_few_the_values() {
+        for (base, new) in [(2, 2), (3, 3), (3, 10), (10, 10)] {
+            let mut random = SplitMix(base as u64);
+            let missed = (0..400)
+                .filter(|_| {
+                    // One side spreads three times as much as the other.
+                    let base: Vec<f64> = (0..base).map(|_| 7.0 + random.normal()).collect();
+                    let new: Vec<f64> = (0..new).map(|_| 9.0 + 3.0 * random.normal()).collect();
+                    !difference_95(&base, &new).unwrap().contains(2.0)
+                })
+                .count();
+            assert!(missed <= 32, "{missed} of 400 missed the truth with {base} and {new} values");
+        }
+    }
+
+    #[test]
+    fn one_value_on_either_side_is_no_difference() {
+        assert_eq!(difference_95(&[1.0], &[2.0, 3.0]), None);
+        assert_eq!(difference_95(&[1.0, 2.0], &[2.0]), None);
+        let sure = Interval { low: 1.0, high: 1.0 };
+        assert_eq!(difference_95(&[1.0; 3], &[2.0; 2]), Some(sure));
     }
 
     #[test]

@@ -93,6 +93,9 @@ fn rank<'c, 'a>(cells: &'c [Cell<'a>]) -> (Vec<(&'c Cell<'a>, Option<Compared>)>
     rows.sort_by(|((a_cell, a), _), ((b_cell, b), _)| {
         let by_p99 = a.latency.quantile(0.99).cmp(&b.latency.quantile(0.99));
         let by_throughput = b.ops_per_sec.total_cmp(&a.ops_per_sec);
+        // Who leaves connections without an answer is fast at their expense.
+        let by_service = a.starving.is_some().cmp(&b.starving.is_some());
+        let by_throughput = by_service.then(by_throughput);
         let order = if level { by_p99 } else { by_throughput.then(by_p99) };
         order.then_with(|| a_cell.subject.id.cmp(&b_cell.subject.id))
     });

@@ -37,13 +37,19 @@ pub(crate) fn legend(legend: &[(&str, &str)], versions: &str, style: Style) -> S
     let meanings: Vec<(String, String)> =
         legend.iter().map(|(name, meaning)| ((*name).to_owned(), (*meaning).to_owned())).collect();
     lines.extend(named(&meanings, style, |name| paint.bold(name)));
-    lines.push(String::new());
-    lines.extend(wrap(versions, style.width));
+    if !versions.is_empty() {
+        lines.push(String::new());
+        lines.extend(wrap(versions, style.width));
+    }
     joined(lines)
 }
 
 /// A name, and what is said of it hanging beside, over as many lines as it takes.
-fn named(rows: &[(String, String)], style: Style, paint: impl Fn(&str) -> String) -> Vec<String> {
+pub(crate) fn named(
+    rows: &[(String, String)],
+    style: Style,
+    paint: impl Fn(&str) -> String,
+) -> Vec<String> {
     let names = rows.iter().map(|(name, _)| width(name)).max().unwrap_or_default();
     let indent = INDENT.len() + names + GAP;
     let mut lines = Vec::new();
@@ -59,7 +65,11 @@ fn named(rows: &[(String, String)], style: Style, paint: impl Fn(&str) -> String
 }
 
 /// Texts in columns: the first to the left, all others to the right.
-fn grid<const N: usize>(headings: &[&str; N], rows: &[[String; N]], paint: &Paint) -> Vec<String> {
+pub(crate) fn grid<const N: usize>(
+    headings: &[&str; N],
+    rows: &[[String; N]],
+    paint: &Paint,
+) -> Vec<String> {
     let mut builder = Builder::default();
     builder.push_record(headings.iter().map(|heading| paint.dim(heading)));
     for row in rows {
@@ -72,6 +82,6 @@ fn grid<const N: usize>(headings: &[&str; N], rows: &[[String; N]], paint: &Pain
     table.to_string().lines().map(str::to_owned).collect()
 }
 
-fn joined(lines: Vec<String>) -> String {
+pub(crate) fn joined(lines: Vec<String>) -> String {
     lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
 }

@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     Cpu,
     Memory,
     Step,
+    /// How two runs differ.
+    Change,
 }
 
 /// A figure: its number, set to the right, and what belongs to it, set to the left of the rest.
@@ -76,8 +78,8 @@ pub(crate) fn columns(operation: &str, threshold_ns: u64, rows: &[Measured]) -> 
     add(Kind::Throughput, [&per_second, "median"], &|row| {
         throughput(row.figures.ops_per_sec, row.figures.ops_spread)
     });
-    if rows.iter().any(|row| row.compared.is_some()) {
-        add(Kind::Standing, ["against", "the best"], &|row| standing(row.compared));
+    if rows.iter().any(|row| row.compared.is_some() || row.figures.starving.is_some()) {
+        add(Kind::Standing, ["against", "the best"], &|row| standing(row));
     }
     add(Kind::Latency, ["latency", "p50"], &|row| quantile(Some(&row.figures.latency), 0.5));
     add(Kind::Latency, ["latency", "p99"], &|row| quantile(Some(&row.figures.latency), 0.99));
@@ -135,7 +137,7 @@ impl Column {
 }
 
 impl CellText {
-    fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self::number(None)
     }
 
@@ -157,8 +159,12 @@ fn throughput(ops_per_sec: f64, spread: Option<f64>) -> CellText {
     }
 }
 
-fn standing(compared: Option<Compared>) -> CellText {
-    let Some(compared) = compared else {
+fn standing(row: &Measured) -> CellText {
+    if let Some((served, connections)) = row.figures.starving {
+        let rest = format!("served {} of {}", number::count(served), number::count(connections));
+        return CellText { rest, tint: Tint::Bad, ..CellText::default() };
+    }
+    let Some(compared) = row.compared else {
         return CellText { rest: number::NONE.to_owned(), ..CellText::default() };
     };
     let ratio = number::ratio(compared.ratio);

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::figures::status_word;
-use crate::record::{Latency, Metrics, Record};
+use crate::record::{Latency, Metrics, Noise, Record};
 
 type Field = (&'static str, fn(&Record) -> String);
 type Figure = (&'static str, fn(&Metrics) -> String);
+type Weather = (&'static str, fn(&Noise) -> String);
 
 const FIELDS: [Field; 20] = [
     ("schema", |r| r.schema.to_string()),
@@ -79,15 +80,30 @@ const FIGURES: [Figure; 35] = [
     ("steps_json", steps),
 ];
 
+/// Empty where the system did not tell.
+const NOISE: [Weather; 6] = [
+    ("noise_capacity_ns", |n| n.capacity_ns.to_string()),
+    ("noise_steal_ns", |n| n.steal_ns.to_string()),
+    ("noise_others_cpu_ns", |n| n.others_cpu_ns.to_string()),
+    ("noise_run_queue_ns", |n| n.run_queue_ns.to_string()),
+    ("noise_load_milli", |n| n.load_milli.to_string()),
+    ("noise_governor", |n| n.governor.clone().unwrap_or_default()),
+];
+
 pub(crate) fn header() -> String {
-    let names = FIELDS.iter().map(|(name, _)| *name).chain(FIGURES.iter().map(|(name, _)| *name));
+    let names = FIELDS
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(FIGURES.iter().map(|(name, _)| *name))
+        .chain(NOISE.iter().map(|(name, _)| *name));
     names.collect::<Vec<_>>().join(",") + "\n"
 }
 
 pub(crate) fn row(record: &Record) -> String {
     let figures =
         FIGURES.iter().map(|(_, read)| record.metrics.as_ref().map(read).unwrap_or_default());
-    let cells = FIELDS.iter().map(|(_, read)| read(record)).chain(figures);
+    let noise = NOISE.iter().map(|(_, read)| record.noise.as_ref().map(read).unwrap_or_default());
+    let cells = FIELDS.iter().map(|(_, read)| read(record)).chain(figures).chain(noise);
     cells.map(|cell| quoted(&cell)).collect::<Vec<_>>().join(",") + "\n"
 }
 
@@ -153,7 +169,8 @@ mod tests {
         let open_loop = sample::open_loop();
         let crashed = everything.iter().find(|record| record.metrics.is_none()).unwrap();
         insta::assert_snapshot!(
-            [header(), row(&everything[0]), row(crashed), row(&open_loop[0])].concat()
+            [header(), row(&everything[0]), row(&everything[1]), row(crashed), row(&open_loop[0])]
+                .concat()
         );
     }
 

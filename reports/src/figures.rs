@@ -26,7 +26,11 @@ pub(crate) enum Outcome {
 
 /// All trials' metrics as one.
 pub(crate) struct Figures {
+    /// What subjects are compared by. Empty for one that starves connections, and never more
+    /// than was asked for where a rate was: catching up is no merit.
     pub throughput: Throughput,
+    /// Connections served and asked for, in the worst trial, when those are not all.
+    pub starving: Option<(u64, u64)>,
     pub ops_per_sec: f64,
     pub ops_spread: Option<f64>,
     pub latency: Histogram,
@@ -111,7 +115,7 @@ fn outcome(trials: &[&Record]) -> Outcome {
     Outcome::Measured(Box::new(together(&believed)))
 }
 
-fn spoils_others(status: Status) -> bool {
+pub(crate) fn spoils_others(status: Status) -> bool {
     matches!(status, Status::Failed | Status::Crashed | Status::TimedOut)
 }
 
@@ -191,8 +195,14 @@ fn together(trials: &[(u32, &Metrics)]) -> Figures {
             steps.entry(name.clone()).or_default().merge(&latency.histogram);
         }
     }
+    let starving = starving(all());
+    let compared = |(trial, metrics): &(u32, &Metrics)| (*trial, compared_by(metrics));
     Figures {
-        throughput: trials.iter().map(|(trial, metrics)| (*trial, metrics.ops_per_sec)).collect(),
+        throughput: match starving {
+            Some(_) => Vec::new(),
+            None => trials.iter().map(compared).collect(),
+        },
+        starving,
         ops_per_sec: median(&rates).unwrap_or_default(),
         ops_spread: spread(&rates),
         latency: pooled(all().map(|metrics| &metrics.latency_ns)),
@@ -226,6 +236,20 @@ fn together(trials: &[(u32, &Metrics)]) -> Figures {
             .collect(),
         steps,
     }
+}
+
+/// At a given rate, whoever reaches 99 % of it has kept it.
+fn compared_by(metrics: &Metrics) -> f64 {
+    let asked = metrics.load.as_ref().and_then(|load| load.asked_per_sec);
+    asked.map_or(metrics.ops_per_sec, |asked| metrics.ops_per_sec.min(asked as f64 * 0.99))
+}
+
+fn starving<'a>(trials: impl Iterator<Item = &'a Metrics>) -> Option<(u64, u64)> {
+    trials
+        .filter_map(|metrics| metrics.load.as_ref())
+        .map(|load| (load.connections_served, load.connections))
+        .filter(|(served, connections)| served < connections)
+        .min()
 }
 
 /// What took more time than anything else.

@@ -19,7 +19,7 @@ fn line(kind: Kind) -> (&'static str, &'static str) {
         ),
         Kind::Standing => (
             "against",
-            "best: highest median. same: no difference worth choosing by. 0.66×: this share of the best one's throughput, beyond noise. unclear: the trials vary too much to say; more of them would tell. ~: one trial only, so nothing is sure",
+            "best: highest median, and nobody who came near may be faster. same: no difference worth choosing by. 0.66×: this share of the highest one's throughput, beyond noise. unclear: the trials vary too much to say; more of them would tell (--trials). ~: one trial only, so nothing is sure. served 2 of 9: the other connections got no answer, so it is not compared",
         ),
         Kind::Latency => (
             "latency",
@@ -50,5 +50,9 @@ fn line(kind: Kind) -> (&'static str, &'static str) {
         ),
         Kind::Memory => ("memory", "the most resident memory of the subject's process"),
         Kind::Step => ("step …", "latency of that named step alone"),
+        Kind::Change => (
+            "NEW/BASE",
+            "the ratio of the means over the trials, and where it lies in 95 of 100 such comparisons. better, worse: all of that lies beyond the threshold. ?: the trials vary too much to say",
+        ),
     }
 }

@@ -3,9 +3,11 @@
 //! This crate is pure: it never measures, never spawns and never asks the system for anything.
 
 pub mod bootstrap;
+pub mod by_case;
 mod case_table;
 mod closing;
 mod columns;
+pub mod comparison;
 mod csv;
 pub mod expectation;
 mod figures;
@@ -13,7 +15,7 @@ mod legend;
 mod markdown;
 pub mod number;
 pub mod paint;
-mod prose;
+pub mod prose;
 pub mod read;
 pub mod record;
 mod remarks;

@@ -11,9 +11,13 @@ pub(crate) fn write(table: &CaseTable) -> String {
     let mut text = format!("### {}\n\n", escape(&table.scenario));
     let mut facts: Vec<String> =
         table.axes.iter().map(|axis| format!("**{}**", escape(axis))).collect();
-    facts.push(escape(&table.workload));
-    text.push_str(&facts.join(" · "));
-    text.push_str("\n\n");
+    if !table.workload.is_empty() {
+        facts.push(escape(&table.workload));
+    }
+    if !facts.is_empty() {
+        text.push_str(&facts.join(" · "));
+        text.push_str("\n\n");
+    }
     if !table.question.is_empty() {
         text.push_str(&format!("*{}*\n\n", escape(&table.question)));
     }
@@ -91,7 +95,7 @@ fn grid(table: &CaseTable, text: &mut String) {
     }
 }
 
-fn row<'a>(cells: impl IntoIterator<Item = &'a str>, text: &mut String) {
+pub(crate) fn row<'a>(cells: impl IntoIterator<Item = &'a str>, text: &mut String) {
     text.push('|');
     for cell in cells {
         text.push(' ');

@@ -104,6 +104,11 @@ pub fn ratio(value: f64) -> String {
     format!("{}×", rate(value))
 }
 
+/// A ratio near 1, where a per cent matters: `0.952×`.
+pub fn fine_ratio(value: f64) -> String {
+    if (0.01..9.995).contains(&value) { format!("{value:.3}×") } else { ratio(value) }
+}
+
 /// A share of the value beside it: `±1 %`, `±0.4 %`.
 pub fn plus_minus(share: f64) -> String {
     let percent = share * 100.0;
@@ -149,6 +154,11 @@ mod tests {
         for &(value, text) in cases {
             assert_eq!(write(value), text, "{value:?}");
         }
+    }
+
+    #[test]
+    fn fine_ratios() {
+        check(fine_ratio, &[(0.9524, "0.952×"), (1.0, "1.000×"), (12.3, "12.3×"), (0.0, "0.00×")]);
     }
 
     #[test]

@@ -15,32 +15,32 @@ impl Style {
 }
 
 /// Colours by meaning. Without colour nothing is lost: each meaning is also a word.
-pub(crate) struct Paint {
+pub struct Paint {
     color: bool,
 }
 
 impl Paint {
-    pub(crate) fn new(style: Style) -> Self {
+    pub fn new(style: Style) -> Self {
         Self { color: style.color }
     }
 
-    pub(crate) fn bold(&self, text: &str) -> String {
+    pub fn bold(&self, text: &str) -> String {
         self.with("1", text)
     }
 
-    pub(crate) fn dim(&self, text: &str) -> String {
+    pub fn dim(&self, text: &str) -> String {
         self.with("2", text)
     }
 
-    pub(crate) fn bad(&self, text: &str) -> String {
+    pub fn bad(&self, text: &str) -> String {
         self.with("31", text)
     }
 
-    pub(crate) fn good(&self, text: &str) -> String {
+    pub fn good(&self, text: &str) -> String {
         self.with("32", text)
     }
 
-    pub(crate) fn doubtful(&self, text: &str) -> String {
+    pub fn doubtful(&self, text: &str) -> String {
         self.with("33", text)
     }
 

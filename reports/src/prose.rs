@@ -39,7 +39,7 @@ pub(crate) fn width(text: &str) -> usize {
 }
 
 /// Wraps between words to at most `columns` wide; a longer word stands whole on a line of its own.
-pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.clamp(NARROWEST, READABLE);
     let mut lines = vec![String::new()];
     for word in words(text) {

@@ -174,7 +174,7 @@ mod tests {
     fn fields_of_a_later_version_are_ignored() {
         let record = sample::ok("a/b/c", 0, 10.0, 5);
         let text = line(&record)
-            .replacen('{', "{\"noise\":{\"load\":1.5},", 1)
+            .replacen('{', "{\"moon\":{\"phase\":0.5},", 1)
             .replace("\"metrics\":{", "\"metrics\":{\"backend_seen\":\"epoll\",");
         assert_eq!(Records::new(text.as_bytes()).next().unwrap().unwrap(), record);
     }

@@ -34,6 +34,9 @@ pub struct Record {
     /// Present only when the figures may be believed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Metrics>,
+    /// What else went on while the window was open, where the system tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<Noise>,
     #[serde(default)]
     pub warnings: Vec<String>,
     /// What the scenario expects of this case, and whether it came so.
@@ -43,7 +46,7 @@ pub struct Record {
     pub took_ns: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AxisValue {
     pub axis: String,
     pub value: String,
@@ -99,7 +102,15 @@ pub struct Metrics {
     pub errors: u64,
     pub elapsed_ns: u64,
     pub ops_per_sec: f64,
+    /// Those that had taken longer than 99 of 100 when the window closed, and were not over then,
+    /// are in it with the time they had taken: a lower bound, but not nothing.
     pub latency_ns: Latency,
+    /// What was not over when the window closed.
+    #[serde(default)]
+    pub unended: Unended,
+    /// Present when a driver made the load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadMetrics>,
     pub concurrency: Concurrency,
     /// Named steps.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -116,6 +127,27 @@ pub struct Metrics {
     pub cpu_ns: u64,
     pub context_switches: ContextSwitches,
     pub rss_bytes: Rss,
+}
+
+/// Operations in flight at the window's end, and the longest time one had taken until then.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unended {
+    pub count: u64,
+    pub longest_ns: u64,
+}
+
+/// What the driver has to say beside latency.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadMetrics {
+    pub connections: u64,
+    /// Answered at least once within the window.
+    pub connections_served: u64,
+    /// Open loop: the rate asked for; `latency_ns` counts from when a request was due.
+    pub asked_per_sec: Option<u64>,
+    /// Open loop: the most requests that were due with no connection free for them.
+    pub backlog_peak: Option<u64>,
+    /// Open loop: latency from when a request was really sent.
+    pub uncorrected_latency_ns: Option<Latency>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -212,6 +244,25 @@ pub struct Stalls {
 pub struct ContextSwitches {
     pub voluntary: u64,
     pub involuntary: u64,
+}
+
+/// The weather of a trial: what the machine did beside it, on the CPUs that the trial used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noise {
+    /// What these CPUs could have given: their number times the time that was watched.
+    pub capacity_ns: u64,
+    /// CPU time that a hypervisor gave to others.
+    pub steal_ns: u64,
+    /// CPU time that was used by neither the subject nor its load nor the harness. Kept to 10 ms
+    /// a CPU by the system.
+    pub others_cpu_ns: u64,
+    /// How long threads of the subject were ready to run and waited for a CPU, all added up.
+    pub run_queue_ns: u64,
+    /// Processes that ran or waited for a CPU, as a mean over the last minute, in thousandths.
+    pub load_milli: u64,
+    /// Who sets the CPUs' frequency; `None` where nobody does, as in most virtual machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub governor: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

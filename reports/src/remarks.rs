@@ -51,7 +51,29 @@ pub(crate) fn remarks(cells: &[Cell]) -> Remarks {
     let notes = cells
         .iter()
         .filter_map(|cell| Some((clean(cell.subject.note.as_deref()?), cell.subject.id.as_str())));
-    Remarks { missed, met, warnings: once_each(warnings, cells), notes: once_each(notes, cells) }
+    let mut notes = once_each(notes, cells);
+    notes.extend(few_workers(cells));
+    Remarks { missed, met, warnings: once_each(warnings, cells), notes }
+}
+
+/// Who had fewer workers than others, in one line: their figures are no match, and their
+/// executors' names do not always tell. A thread for each task has no workers.
+fn few_workers(cells: &[Cell]) -> Option<Remark> {
+    let counted = || {
+        let measured = cells.iter().filter(|cell| cell.figures().is_some());
+        measured.map(|cell| cell.subject).filter(|subject| subject.workers > 0)
+    };
+    let most = counted().map(|subject| subject.workers).max()?;
+    let fewer: Vec<_> = counted().filter(|subject| subject.workers < most).collect();
+    let least = fewer.iter().map(|subject| subject.workers).min()?;
+    let next = fewer.iter().map(|subject| subject.workers).max()?;
+    let theirs = if least == next { least.to_string() } else { format!("{least}…{next}") };
+    let noun = if next == 1 { "worker" } else { "workers" };
+    let ids: Vec<&str> = fewer.iter().map(|subject| subject.id.as_str()).collect();
+    Some(Remark {
+        subjects: clean(&ids.join(", ")),
+        text: format!("{theirs} {noun}, where others have {most}"),
+    })
 }
 
 /// Equal texts become one. Texts that differ in their numbers only (`at 83 %`, `at 91 %`) do
@@ -311,6 +333,30 @@ mod tests {
             ],
             &[("a/b/c", "1 of 2 trials unmeasured: interrupted")],
         );
+    }
+
+    #[test]
+    fn fewer_workers_are_said_once() {
+        let with = |workers: &[u32]| -> Vec<Record> {
+            let ids = ["a/b/c", "d/e/f", "g/h/i", "j/k/l"];
+            ids.into_iter()
+                .zip(workers)
+                .map(|(id, workers)| {
+                    let mut record = sample::ok(id, 0, 10.0, 5);
+                    record.subject.workers = *workers;
+                    record
+                })
+                .collect()
+        };
+        let said = |workers: &[u32]| -> Vec<(String, String)> {
+            let remarks = remarks(&Cell::all_of(&with(workers)));
+            remarks.notes.into_iter().map(|remark| (remark.subjects, remark.text)).collect()
+        };
+        assert_eq!(said(&[2, 2, 0, 2]), []);
+        assert_eq!(said(&[1, 0]), []);
+        let expected = ("d/e/f, j/k/l".to_owned(), "1 worker, where others have 2".to_owned());
+        assert_eq!(said(&[2, 1, 0, 1]), [expected]);
+        assert_eq!(said(&[4, 1, 2])[0].1, "1…2 workers, where others have 4");
     }
 
     #[test]

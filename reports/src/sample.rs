@@ -8,7 +8,7 @@ use quadrant_suite::histogram::Histogram;
 
 use crate::record::{
     AxisValue, CheckedExpectation, Concurrency, ContextSwitches, GroupMetrics, Latency, Metrics,
-    Record, Rss, SCHEMA, Stalls, Status, Subject, Threads,
+    Noise, Record, Rss, SCHEMA, Stalls, Status, Subject, Threads,
 };
 
 /// A trial that completed `ops_per_sec` operations of about `latency_us` each for a second.
@@ -39,6 +39,7 @@ pub(crate) fn told(id: &str, trial: u32, status: Status, reason: Option<&str>) -
         status,
         reason: reason.map(str::to_owned),
         metrics: None,
+        noise: None,
         warnings: Vec::new(),
         expectations: Vec::new(),
         took_ns: 1_350_000_000,
@@ -53,6 +54,8 @@ pub(crate) fn metrics(ops_per_sec: f64, latency_us: u64) -> Metrics {
         elapsed_ns: 1_000_321_000,
         ops_per_sec,
         latency_ns: latency(latency_us),
+        unended: crate::record::Unended::default(),
+        load: None,
         concurrency: Concurrency { peak: 1024, mean: 1024.0 },
         steps: BTreeMap::new(),
         groups: Vec::new(),
@@ -69,6 +72,18 @@ pub(crate) fn metrics(ops_per_sec: f64, latency_us: u64) -> Metrics {
         cpu_ns: (ops_per_sec * 5_400.0) as u64,
         context_switches: ContextSwitches { voluntary: 1_200, involuntary: 80 },
         rss_bytes: Rss { start: 4 << 20, peak: 11 << 20 },
+    }
+}
+
+/// A second on two CPUs with bad neighbours.
+pub(crate) fn noise() -> Noise {
+    Noise {
+        capacity_ns: 2_000_000_000,
+        steal_ns: 60_000_000,
+        others_cpu_ns: 240_000_000,
+        run_queue_ns: 31_000_000,
+        load_milli: 2_310,
+        governor: Some("powersave".into()),
     }
 }
 
@@ -139,6 +154,7 @@ pub(crate) fn everything() -> Vec<Record> {
             record.subject.note = Some("discontinued in 2025 in favour of smol".into());
         }
     }
+    records[1].noise = Some(noise());
     records[1].warnings.push("steal time 3 % during the window".into());
     records.push(ok("monoio/per-core/epoll", 0, 190_000.0, 300));
     records.push(told(

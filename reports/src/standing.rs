@@ -11,9 +11,12 @@ const NEGLIGIBLE: f64 = 0.01;
 /// An interval that reaches below this cannot be called `same`, though it includes 1.
 const STILL_SAME: f64 = 0.90;
 
+/// Behind by less than this on average, an unclear one may well be the best.
+const CONTENDER: f64 = 0.80;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
-    /// The highest median, and at least one other is behind it.
+    /// The highest median, and nobody who came near may be faster.
     Best,
     /// The trials show no difference to the best worth choosing by.
     Same,
@@ -64,10 +67,20 @@ pub fn compare(subjects: &[Throughput]) -> Vec<Option<Compared>> {
                 .then(|| beside(trials, &subjects[best], median / medians[best]))
         })
         .collect();
-    let all_same = all.iter().flatten().all(|other| other.standing == Standing::Same);
+    // As long as one that came near may be as fast, nobody knows who is best. One that was far
+    // behind on average leaves the doubt to its own row.
+    let contends =
+        |other: &Compared| other.standing == Standing::Unclear && other.ratio >= CONTENDER;
+    let standing = if all.iter().flatten().any(contends) {
+        Standing::Unclear
+    } else if all.iter().flatten().all(|other| other.standing == Standing::Same) {
+        Standing::Same
+    } else {
+        Standing::Best
+    };
     let pairs = subjects[best].len();
     all[best] = Some(Compared {
-        standing: if all_same { Standing::Same } else { Standing::Best },
+        standing,
         ratio: 1.0,
         interval: (pairs >= 2).then_some(Interval { low: 1.0, high: 1.0 }),
     });
@@ -136,7 +149,8 @@ mod tests {
             &[&[100.0, 101.0, 99.0], &[99.8, 100.9, 98.7], &[50.0, 50.1, 50.2]],
             &[Best, Same, Slower],
         );
-        check(&[&[100.0, 60.0, 140.0], &[90.0, 110.0, 60.0]], &[Best, Unclear]);
+        check(&[&[100.0, 60.0, 140.0], &[90.0, 110.0, 60.0]], &[Unclear, Unclear]);
+        check(&[&[100.0, 99.0, 101.0], &[20.0, 101.0, 30.0]], &[Best, Unclear]);
     }
 
     #[test]

@@ -256,7 +256,7 @@ fn remarks(table: &CaseTable, style: Style, paint: &Paint, lines: &mut Vec<Strin
 }
 
 /// A label and a paragraph hanging from it.
-fn prose(painted: &str, label: &str, text: &str, style: Style) -> Vec<String> {
+pub(crate) fn prose(painted: &str, label: &str, text: &str, style: Style) -> Vec<String> {
     const LABEL: usize = "not as expected".len();
     let indent = INDENT.len() + LABEL + GAP;
     wrap(text, style.width.saturating_sub(indent))

@@ -114,6 +114,15 @@ impl Board {
         self.phase.load(Ordering::Relaxed) == Phase::Measuring as u32
     }
 
+    /// Whether the window was open at some time after `start`, up to now.
+    pub(crate) fn has_seen(&self, start: Stamp) -> bool {
+        match self.phase() {
+            Phase::Starting | Phase::Warmup => false,
+            Phase::Measuring => true,
+            Phase::Over => start < self.window_end(),
+        }
+    }
+
     #[inline]
     pub fn is_over(&self) -> bool {
         self.phase.load(Ordering::Relaxed) >= Phase::Over as u32

@@ -57,6 +57,15 @@ impl Gauge {
         }
     }
 
+    /// How many operations are in flight now, and for how long on average.
+    pub(crate) fn unended(&self, now_ns: u64) -> (u64, u64) {
+        let packed = self.packed.load(Relaxed);
+        let in_flight = packed >> START_BITS;
+        let starts_ns = (packed & ((1 << START_BITS) - 1)) << UNIT_SHIFT;
+        let ages_ns = (in_flight * now_ns).saturating_sub(starts_ns);
+        (in_flight, ages_ns.checked_div(in_flight).unwrap_or(0))
+    }
+
     /// Peak, and mean in thousandths, for a window that ends now.
     pub(crate) fn read(&self, window_ns: u64, now_ns: u64) -> (u64, u64) {
         let packed = self.packed.load(Relaxed);
@@ -84,6 +93,9 @@ mod tests {
             gauge.begin(10 * MS, false);
         }
         assert_eq!(gauge.read(100 * MS, 300 * MS), (64, 64_000));
+        let (in_flight, age_ns) = gauge.unended(300 * MS);
+        assert_eq!(in_flight, 64);
+        assert!(age_ns.abs_diff(290 * MS) < MS);
     }
 
     #[test]

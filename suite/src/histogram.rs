@@ -67,6 +67,20 @@ impl Histogram {
         self.max = self.max.max(other.max);
     }
 
+    /// Takes over those of `other` that are longer than `floor_ns`, as far as buckets tell.
+    pub fn merge_longer(&mut self, other: &Histogram, floor_ns: u64) {
+        for (index, &count) in other.counts.iter().enumerate() {
+            let value = bucket_value(index).min(other.max);
+            if count > 0 && value > floor_ns {
+                self.counts[index] += count;
+                self.count += count;
+                self.sum = self.sum.saturating_add(value * count);
+                self.min = self.min.min(value);
+                self.max = self.max.max(value);
+            }
+        }
+    }
+
     pub fn count(&self) -> u64 {
         self.count
     }
@@ -248,6 +262,18 @@ mod tests {
         twice.merge(&histogram);
         assert_eq!(twice.count(), 10);
         assert_eq!(twice.quantile(0.5), histogram.quantile(0.5));
+    }
+
+    #[test]
+    fn only_longer_ones_are_taken_over() {
+        let (mut histogram, mut other) = (Histogram::default(), Histogram::default());
+        histogram.record(50);
+        for value in [10, 100, 5_000_000] {
+            other.record(value);
+        }
+        histogram.merge_longer(&other, 50);
+        assert_eq!((histogram.count(), histogram.min(), histogram.max()), (3, 50, 5_000_000));
+        assert_eq!(histogram.quantile(0.5), 100);
     }
 
     #[test]

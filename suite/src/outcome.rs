@@ -52,6 +52,8 @@ pub struct GroupFindings {
     pub name: String,
     pub ops: u64,
     pub latency: Histogram,
+    /// How long those operations had taken when the window closed that were not over then.
+    pub unended: Histogram,
     pub in_flight_peak: u64,
     /// Thousandths, so that the outcome holds integers only.
     pub in_flight_mean_milli: u64,

@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::task::Poll;
 
 use crate::board::{Board, LoopSlot, Stall};
@@ -139,13 +139,14 @@ impl Meter {
         }
         let now = stamp();
         let ticks = now.saturating_sub(started);
-        slot.poll_started.store(0, Relaxed);
         // One thread writes a slot, so no atomic addition is needed.
         slot.polls.store(slot.polls.load(Relaxed) + 1, Relaxed);
         here.polled.set(here.polled.get() + ticks);
         if ticks >= self.ticks_ms {
             self.note_long_poll(here, slot, started, now);
         }
+        // Last: until a stall is kept, the parent sees it as one that is still going on.
+        slot.poll_started.store(0, Release);
     }
 
     #[cold]
@@ -158,7 +159,8 @@ impl Meter {
 
     #[cold]
     fn note_long_poll(&self, here: &Here, slot: &LoopSlot, start: Stamp, end: Stamp) {
-        if !self.board.is_measuring() {
+        // One that ends after the window but began before its end has stood in it.
+        if !self.board.has_seen(start) {
             return;
         }
         let ns = self.scale.ns_between(start, end);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::board::Board;
+use crate::board::{Board, Phase};
 use crate::boundary::Sink;
 use crate::clock::{Stamp, stamp};
 use crate::gauge::{Flight, Gauge};
@@ -42,6 +42,7 @@ pub struct Scene {
 #[derive(Default)]
 struct GroupLedger {
     latency: Row,
+    unended: Row,
     gauge: Gauge,
 }
 
@@ -126,11 +127,26 @@ impl Scene {
     /// `due` is the moment from which its latency counts.
     pub(crate) fn end_operation(&self, group: usize, flight: Flight, due: Stamp, succeeded: bool) {
         let now = stamp();
-        let window = self.board.is_measuring().then(|| self.since_began(self.board.window_start()));
         let ledger = &self.groups[group];
-        ledger.gauge.end(flight, self.since_began(now), window);
-        if window.is_some() && succeeded {
-            ledger.latency.record(self.plan.clock.ns_between(due, now));
+        let (clock, window_start) = (self.plan.clock, self.board.window_start());
+        match self.board.phase() {
+            Phase::Starting | Phase::Warmup => {
+                ledger.gauge.end(flight, self.since_began(now), None);
+            }
+            Phase::Measuring => {
+                let window = Some(self.since_began(window_start));
+                ledger.gauge.end(flight, self.since_began(now), window);
+                if succeeded {
+                    ledger.latency.record(clock.ns_between(due, now));
+                }
+            }
+            // It was still in flight when the window closed, and counts up to there.
+            Phase::Over => {
+                let closed = self.board.window_end();
+                let window = Some(self.since_began(window_start));
+                ledger.gauge.end(flight, self.since_began(closed), window);
+                ledger.unended.record(clock.ns_between(due, closed));
+            }
         }
     }
 
@@ -203,11 +219,16 @@ impl Scene {
         let groups = self.plan.groups.iter().zip(&self.groups).map(|(group, ledger)| {
             let latency = ledger.latency.total();
             let (in_flight_peak, in_flight_mean_milli) = ledger.gauge.read(window_ns, end_ns);
+            let (unended, age_ns) = ledger.gauge.unended(end_ns);
+            for _ in 0..unended {
+                ledger.unended.record(age_ns);
+            }
             let name = group.name.clone();
             GroupFindings {
                 name,
                 ops: latency.count(),
                 latency,
+                unended: ledger.unended.total(),
                 in_flight_peak,
                 in_flight_mean_milli,
             }

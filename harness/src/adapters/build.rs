@@ -16,7 +16,8 @@ use crate::progress::Progress;
 /// Lines of the compiler's words that go into a reason.
 const WORDS_MAX: usize = 400;
 
-pub(super) fn cargo() -> Command {
+/// Cargo itself, as it is called for everything.
+pub fn cargo() -> Command {
     clean(Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())))
 }
 

@@ -40,15 +40,19 @@ fn read_both() -> (u64, u64) {
         .map_or((0, 0), |(_, ticks, ns)| (ticks, ns))
 }
 
+/// Where the kernel itself has the time from.
+pub fn source() -> Option<String> {
+    let path = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+    Some(std::fs::read_to_string(path).ok()?.trim().to_owned())
+}
+
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn counter_is_trusted() -> bool {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    let flags = read("/proc/cpuinfo");
+    let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let flags = flags.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
     let has = |flag: &str| flags.split_whitespace().any(|word| word == flag);
-    let source = read("/sys/devices/system/clocksource/clocksource0/current_clocksource");
     // Under a paravirtual clock the counter may still be scaled on migration.
-    has("constant_tsc") && has("nonstop_tsc") && source.trim() == "tsc"
+    has("constant_tsc") && has("nonstop_tsc") && source().as_deref() == Some("tsc")
 }
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{affinity, limits};
+use super::{affinity, frequency, limits};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -27,11 +27,7 @@ impl Identity {
             architecture: text(name.machine()),
             cpu_model: cpu_model().unwrap_or_else(|| "unknown".to_owned()),
             cpus_allowed: affinity::allowed().len(),
-            governor: std::fs::read_to_string(
-                "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
-            )
-            .ok()
-            .map(|governor| governor.trim().to_owned()),
+            governor: frequency::governor(0),
             memory_bytes: memory_bytes().unwrap_or(0),
             open_files_max: limits::open_files_max(),
             locked_memory_max: limits::locked_memory_max(),

@@ -93,7 +93,8 @@ fn field(status: &str, name: &str) -> u64 {
         .unwrap_or(0)
 }
 
-fn tasks(pid: u32) -> impl Iterator<Item = u32> {
+/// The numbers of its threads.
+pub(super) fn tasks(pid: u32) -> impl Iterator<Item = u32> {
     fs::read_dir(format!("/proc/{pid}/task"))
         .into_iter()
         .flatten()

@@ -117,8 +117,7 @@ impl Conductor {
         };
         // The phases that this process sets are stamped by the clock that everybody uses.
         run.clock.install();
-        let width = if std::io::stdout().is_terminal() { terminal_width() } else { usize::MAX };
-        let style = Style { color: color.wanted(&std::io::stdout()), width };
+        let style = style_of_output(color);
         let reporter = Reporter::new(std::io::stdout(), options.format, style)?;
         Ok(Self {
             circumstances: Circumstances { seed: run.seed, clock: run.clock, cpus: run.cpus },
@@ -405,6 +404,12 @@ fn default_folder(run_id: &str) -> PathBuf {
         Some(folder) => folder.join("target").join("quadrant").join(run_id),
         None => PathBuf::from("quadrant-results").join(run_id),
     }
+}
+
+/// How the standard output may look.
+pub fn style_of_output(color: Color) -> Style {
+    let width = if std::io::stdout().is_terminal() { terminal_width() } else { usize::MAX };
+    Style { color: color.wanted(&std::io::stdout()), width }
 }
 
 fn terminal_width() -> usize {

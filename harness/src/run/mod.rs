@@ -2,11 +2,15 @@
 
 mod cells;
 mod conduct;
+mod likeness;
+mod noise;
 mod options;
 mod record;
 mod results;
 mod shuffle;
 
 pub use cells::{Circumstances, PlannedCase};
-pub use conduct::run;
+pub use conduct::{run, style_of_output};
+pub use likeness::differences;
 pub use options::{CellOptions, RunOptions};
+pub use results::{each_record, read_run};

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use quadrant_reports::record::{
-    Concurrency, GroupMetrics, Latency, Metrics, Record, SCHEMA, Status,
+    Concurrency, GroupMetrics, Latency, LoadMetrics, Metrics, Noise, Record, SCHEMA, Status,
+    Unended,
 };
+use quadrant_suite::histogram::Histogram;
 use quadrant_suite::outcome::{Findings, GroupFindings};
 
 use super::cells::PlannedCase;
+use super::noise;
 use crate::adapters::subject::Subject;
 use crate::driver::order::Load;
 use crate::spec::Expected;
@@ -24,12 +27,13 @@ pub struct Verdict {
     pub status: Status,
     pub reason: Option<String>,
     pub metrics: Option<Metrics>,
+    pub noise: Option<Noise>,
     pub warnings: Vec<String>,
 }
 
 impl Verdict {
     pub fn without_figures(status: Status, reason: String) -> Self {
-        Self { status, reason: Some(reason), metrics: None, warnings: Vec::new() }
+        Self { status, reason: Some(reason), metrics: None, noise: None, warnings: Vec::new() }
     }
 
     /// Figures, unless an answer was wrong or an operation failed: then there are none.
@@ -55,13 +59,17 @@ impl Verdict {
                 asked_ns / 1_000_000
             ));
         }
+        let noise = measured.noise.clone();
+        if let Some(noise) = &noise {
+            warnings.extend(noise::warnings(noise, measured.observation.cpu_ns()));
+        }
         let metrics = metrics(measured);
         if metrics.ops == 0 {
             let reason = "no operation came to its end within the measuring time; \
                           give the scenario more (`time: {measure: …}`)";
             return Self::without_figures(Status::Unmeasured, reason.to_owned());
         }
-        Self { status: Status::Ok, reason: None, metrics: Some(metrics), warnings }
+        Self { status: Status::Ok, reason: None, metrics: Some(metrics), noise, warnings }
     }
 }
 
@@ -98,6 +106,7 @@ pub fn record(
         status: verdict.status,
         reason: verdict.reason,
         metrics: verdict.metrics,
+        noise: verdict.noise,
         warnings: verdict.warnings,
         expectations,
         took_ns,
@@ -146,12 +155,6 @@ fn load_warnings(load: &Load) -> Vec<String> {
             (busy * 100.0).min(100.0)
         ));
     }
-    if load.connections_served < load.connections {
-        warnings.push(format!(
-            "only {} of {} connections were answered within the window",
-            load.connections_served, load.connections
-        ));
-    }
     if let Some(asked) = load.asked_per_sec
         && load.achieved_per_sec * 100 < asked * 98
     {
@@ -164,18 +167,24 @@ fn load_warnings(load: &Load) -> Vec<String> {
 }
 
 fn metrics(measured: Measured) -> Metrics {
-    let Measured { findings, load, window_ns, observation, stalls, loops, rss } = measured;
+    let Measured { findings, load, window_ns, observation, stalls, loops, rss, .. } = measured;
     let elapsed_ns = findings.finished_after_ns.unwrap_or(window_ns).max(1);
+    let mut unended = findings.groups.first().map(|group| unended_of(&group.unended));
+    let mut load_metrics = None;
     let mut groups: Vec<GroupMetrics> =
         findings.groups.into_iter().map(|group| group_metrics(group, elapsed_ns)).collect();
     let primary = match load {
-        Some(load) => GroupMetrics {
-            name: "request".to_owned(),
-            ops: load.requests,
-            ops_per_sec: per_second(load.requests, elapsed_ns),
-            latency_ns: Latency::from(load.latency),
-            concurrency: concurrency(load.in_flight_peak, load.in_flight_mean_milli),
-        },
+        Some(load) => {
+            unended = Some(unended_of(&load.unanswered));
+            load_metrics = Some(load_metrics_of(&load));
+            GroupMetrics {
+                name: "request".to_owned(),
+                ops: load.requests,
+                ops_per_sec: per_second(load.requests, elapsed_ns),
+                latency_ns: latency(load.latency, &load.unanswered),
+                concurrency: concurrency(load.in_flight_peak, load.in_flight_mean_milli),
+            }
+        }
         None if groups.is_empty() => group_metrics(GroupFindings::default(), elapsed_ns),
         None => groups.remove(0),
     };
@@ -186,6 +195,8 @@ fn metrics(measured: Measured) -> Metrics {
         elapsed_ns,
         ops_per_sec: primary.ops_per_sec,
         latency_ns: primary.latency_ns,
+        unended: unended.unwrap_or_default(),
+        load: load_metrics,
         concurrency: primary.concurrency,
         steps: findings
             .rows
@@ -208,8 +219,29 @@ fn group_metrics(group: GroupFindings, elapsed_ns: u64) -> GroupMetrics {
         name: group.name,
         ops: group.ops,
         ops_per_sec: per_second(group.ops, elapsed_ns),
-        latency_ns: Latency::from(group.latency),
+        latency_ns: latency(group.latency, &group.unended),
         concurrency: concurrency(group.in_flight_peak, group.in_flight_mean_milli),
+    }
+}
+
+/// What was not over when the window closed counts as long as it had taken, where that was longer
+/// than 99 of 100: otherwise the worst stall of all would show nowhere.
+fn latency(mut ended: Histogram, unended: &Histogram) -> Latency {
+    ended.merge_longer(unended, ended.quantile(0.99));
+    Latency::from(ended)
+}
+
+fn unended_of(histogram: &Histogram) -> Unended {
+    Unended { count: histogram.count(), longest_ns: histogram.max() }
+}
+
+fn load_metrics_of(load: &Load) -> LoadMetrics {
+    LoadMetrics {
+        connections: u64::from(load.connections),
+        connections_served: u64::from(load.connections_served),
+        asked_per_sec: load.asked_per_sec,
+        backlog_peak: load.asked_per_sec.map(|_| load.backlog_peak),
+        uncorrected_latency_ns: load.uncorrected_latency.clone().map(Latency::from),
     }
 }
 

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cells::case_key;
 use super::options::RunOptions;
+use crate::failure::Failure;
 use crate::machine::identity::Identity;
 use crate::selection::Selected;
 
@@ -198,6 +199,27 @@ pub fn read_run(folder: &Path) -> Result<RunFile> {
     serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))
 }
 
+/// The records in a results folder, one at a time.
+fn open_records(folder: &Path) -> Result<Records<BufReader<File>>> {
+    let path = folder.join(RECORDS_FILE);
+    let file = File::open(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(Records::new(BufReader::new(file)))
+}
+
+/// Goes through the records in a results folder. A cut off end is told; a record that cannot be
+/// followed ends it.
+pub fn each_record(folder: &Path, mut take: impl FnMut(Record)) -> Result<(), Failure> {
+    let shown = folder.display();
+    let mut records = open_records(folder).map_err(|error| Failure::usage(format!("{error:#}")))?;
+    for record in &mut records {
+        take(record.map_err(|error| Failure::usage(format!("{shown}: {error}")))?);
+    }
+    if let Some(end) = records.broken_end() {
+        eprintln!("{shown}: {end}");
+    }
+    Ok(())
+}
+
 /// The records that a run has left, in its own order, one case at a time.
 pub struct Earlier {
     records: std::iter::Peekable<Box<dyn Iterator<Item = Record>>>,
@@ -210,11 +232,8 @@ impl Earlier {
     }
 
     pub fn read(folder: &Path) -> Result<Self> {
-        let path = folder.join(RECORDS_FILE);
-        let file =
-            File::open(&path).with_context(|| format!("{} cannot be read", path.display()))?;
         let records: Box<dyn Iterator<Item = Record>> =
-            Box::new(Records::new(BufReader::new(file)).map_while(Result::ok));
+            Box::new(open_records(folder)?.map_while(Result::ok));
         Ok(Self { records: records.peekable() })
     }
 

@@ -3,10 +3,10 @@
 //! Reads the board and never writes to it; those still going on at the window's end count.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use quadrant_reports::record::Stalls;
-use quadrant_suite::board::Board;
+use quadrant_suite::board::{Board, LoopSlot, Stall};
 use quadrant_suite::clock::{ClockScale, Stamp, stamp};
 use quadrant_suite::plan::Plan;
 
@@ -31,52 +31,99 @@ impl Glances {
     }
 }
 
-/// The stalls of a window that ended at `window_end`.
-pub fn read(board: &Board, plan: &Plan, window_end: Stamp, glances: Glances) -> Stalls {
-    let mut stalls =
-        Stalls { threshold_ns: plan.stall_threshold_ns, seen_in: glances.0, ..Stalls::default() };
-    let mut counts = [0_u64; 3];
-    let (kept, all_kept) = board.stalls();
-    let mut stretches: Vec<(usize, Stamp, Stamp)> =
-        kept.iter().map(|stall| (stall.slot, stall.start, stall.end)).collect();
-    for (index, slot) in board.slots().iter().enumerate() {
-        stalls.polls += slot.polls.load(Relaxed);
-        stalls.longest_ns = stalls.longest_ns.max(slot.longest_ns.load(Relaxed));
-        stalls.total_ns += slot.stalled_ns.load(Relaxed);
-        stalls.cpu_ns += slot.stalled_cpu_ns.load(Relaxed);
-        stalls.run_queue_ns += slot.stalled_run_queue_ns.load(Relaxed);
-        let started = slot.poll_started.load(Relaxed);
-        let going_on = if started == 0 { 0 } else { plan.clock.ns_between(started, window_end) };
-        let thresholds = [MS, plan.stall_threshold_ns, 100 * MS];
-        for ((count, threshold), ended) in counts.iter_mut().zip(thresholds).zip(&slot.stalls) {
-            *count += ended.load(Relaxed) + u64::from(going_on >= threshold);
-        }
-        if going_on >= plan.stall_threshold_ns {
-            stalls.longest_ns = stalls.longest_ns.max(going_on);
-            stalls.unfinished_ns += going_on;
-            stretches.push((index, started, window_end));
+/// The stalls of the window, to be read when the subject has handed in its outcome: then most
+/// of those that went on at the window's end have ended as well, and their causes are known.
+pub fn read(board: &Board, plan: &Plan, glances: Glances) -> Stalls {
+    let window = (board.window_start(), board.window_end());
+    // In this order: what ends in between is in the log then.
+    let going_on: Vec<(usize, Stamp)> = board
+        .slots()
+        .iter()
+        .map(|slot| slot.poll_started.load(Acquire))
+        .enumerate()
+        .filter(|(_, started)| *started != 0 && *started < window.1)
+        .collect();
+    let (mut kept, all_kept) = board.stalls();
+    let unended: Vec<Stall> = going_on
+        .into_iter()
+        .filter(|(slot, start)| !kept.iter().any(|k| k.slot == *slot && k.start == *start))
+        .map(|(slot, start)| Stall { slot, start, end: window.1, cpu_ns: 0, run_queue_ns: 0 })
+        .collect();
+    let mut stalls = Stalls {
+        threshold_ns: plan.stall_threshold_ns,
+        seen_in: glances.0,
+        count_1ms: counted(board, 0),
+        polls: board.slots().iter().map(|slot| slot.polls.load(Relaxed)).sum(),
+        ..Stalls::default()
+    };
+    let lengths = |stall: &Stall| clip(stall, window, plan.clock);
+    for stall in &kept {
+        let (inside_ns, whole_ns) = lengths(stall);
+        if inside_ns >= plan.stall_threshold_ns {
+            // What lies outside of the window is taken to have been of the same kind.
+            let share =
+                |ns: u64| (u128::from(ns) * u128::from(inside_ns) / u128::from(whole_ns)) as u64;
+            add(&mut stalls, inside_ns);
+            stalls.cpu_ns += share(stall.cpu_ns);
+            stalls.run_queue_ns += share(stall.run_queue_ns);
         }
     }
-    [stalls.count_1ms, stalls.count, stalls.count_100ms] = counts;
     stalls.blocked_ns =
         stalls.total_ns.saturating_sub(stalls.cpu_ns).saturating_sub(stalls.run_queue_ns);
-    stalls.total_ns += stalls.unfinished_ns;
-    let window = (board.window_start(), window_end);
+    if !all_kept {
+        // There were too many to keep each: their sums are, though not cut at the window's edges.
+        count_only(&mut stalls, board);
+    }
+    for (inside_ns, _) in unended.iter().map(lengths) {
+        stalls.count_1ms += u64::from(inside_ns >= MS);
+        if inside_ns >= plan.stall_threshold_ns {
+            add(&mut stalls, inside_ns);
+            stalls.unfinished_ns += inside_ns;
+        }
+    }
+    kept.extend(unended);
     stalls.all_loops_ns =
-        all_kept.then(|| together_ns(&stretches, board.loops_peak(), window, plan.clock));
+        all_kept.then(|| together_ns(&kept, board.loops_peak(), window, plan.clock));
     stalls
 }
 
+fn add(stalls: &mut Stalls, ns: u64) {
+    stalls.count += 1;
+    stalls.count_100ms += u64::from(ns >= 100 * MS);
+    stalls.longest_ns = stalls.longest_ns.max(ns);
+    stalls.total_ns += ns;
+}
+
+/// How long a stall lasted inside the window, and altogether.
+fn clip(stall: &Stall, window: (Stamp, Stamp), clock: ClockScale) -> (u64, u64) {
+    let inside = clock.ns_between(stall.start.max(window.0), stall.end.min(window.1));
+    (inside, clock.ns_between(stall.start, stall.end).max(1))
+}
+
+fn counted(board: &Board, threshold: usize) -> u64 {
+    board.slots().iter().map(|slot| slot.stalls[threshold].load(Relaxed)).sum()
+}
+
+fn count_only(stalls: &mut Stalls, board: &Board) {
+    let sum = |read: fn(&LoopSlot) -> u64| board.slots().iter().map(read).sum::<u64>();
+    stalls.count = counted(board, 1);
+    stalls.count_100ms = counted(board, 2);
+    stalls.total_ns = sum(|slot| slot.stalled_ns.load(Relaxed));
+    stalls.cpu_ns = sum(|slot| slot.stalled_cpu_ns.load(Relaxed));
+    stalls.run_queue_ns = sum(|slot| slot.stalled_run_queue_ns.load(Relaxed));
+    stalls.blocked_ns =
+        stalls.total_ns.saturating_sub(stalls.cpu_ns).saturating_sub(stalls.run_queue_ns);
+    let longest = board.slots().iter().map(|slot| slot.longest_ns.load(Relaxed)).max();
+    stalls.longest_ns = longest.unwrap_or(0);
+}
+
 /// How long as many of the stretches as there are loops went on at once, within the window.
-fn together_ns(
-    stretches: &[(usize, Stamp, Stamp)],
-    loops: u64,
-    window: (Stamp, Stamp),
-    clock: ClockScale,
-) -> u64 {
+fn together_ns(stretches: &[Stall], loops: u64, window: (Stamp, Stamp), clock: ClockScale) -> u64 {
     let mut edges: Vec<(Stamp, i64)> = stretches
         .iter()
-        .flat_map(|(_, start, end)| [((*start).max(window.0), 1), ((*end).min(window.1), -1)])
+        .map(|stall| (stall.start.max(window.0), stall.end.min(window.1)))
+        .filter(|(start, end)| start < end)
+        .flat_map(|(start, end)| [(start, 1), (end, -1)])
         .collect();
     // Ends first: one that ends as the other begins is no overlap.
     edges.sort_unstable();
@@ -97,8 +144,18 @@ mod tests {
 
     #[track_caller]
     fn check(stretches: &[(usize, Stamp, Stamp)], loops: u64, expected: u64) {
-        let together = together_ns(stretches, loops, (100, 1_000), ClockScale::MONOTONIC);
+        let stall = |&(slot, start, end)| Stall { slot, start, end, cpu_ns: 0, run_queue_ns: 0 };
+        let kept: Vec<Stall> = stretches.iter().map(stall).collect();
+        let together = together_ns(&kept, loops, (100, 1_000), ClockScale::MONOTONIC);
         assert_eq!(together, expected, "{stretches:?}");
+    }
+
+    #[test]
+    fn a_stall_is_cut_at_the_edges_of_the_window() {
+        let stall = Stall { slot: 0, start: 50, end: 250, cpu_ns: 0, run_queue_ns: 0 };
+        assert_eq!(clip(&stall, (100, 1_000), ClockScale::MONOTONIC), (150, 200));
+        assert_eq!(clip(&stall, (100, 200), ClockScale::MONOTONIC), (100, 200));
+        assert_eq!(clip(&stall, (300, 400), ClockScale::MONOTONIC), (0, 200));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use quadrant_reports::record::{Rss, Stalls, Status};
+use quadrant_reports::record::{Noise, Rss, Stalls, Status};
 use quadrant_suite::board::{Board, Phase};
 use quadrant_suite::clock::stamp;
 use quadrant_suite::control::Message;
@@ -30,6 +30,7 @@ use crate::driver::order::{Load, Order as LoadOrder, Report};
 use crate::driver::process::Driver;
 use crate::interrupt;
 use crate::machine::affinity::Division;
+use crate::machine::noise::NoiseWatch;
 use crate::machine::process;
 use crate::observe::Observation;
 
@@ -93,6 +94,7 @@ pub struct Measured {
     pub stalls: Stalls,
     pub loops: u64,
     pub rss: Rss,
+    pub noise: Option<Noise>,
 }
 
 /// Why a trial cannot go on.
@@ -201,6 +203,7 @@ impl Trial {
             self.wait(order.warmup, |_| Look::<()>::Again(LOOK_EVERY))?;
         }
         let mut observation = Observation::begin(pid);
+        let weather = NoiseWatch::begin(pid, self.driver.as_ref().map(Driver::id), order.cpus);
         self.board().enter(Phase::Measuring, stamp());
         observation.window_opens();
         if fixed_work {
@@ -224,8 +227,7 @@ impl Trial {
         let window_end = stamp();
         self.board().enter(Phase::Over, window_end);
         observation.window_closes();
-        let stalls = stalls::read(self.board(), order.plan, window_end, glances);
-        let loops = self.board().loops_peak();
+        let noise = weather.end();
         // The kernel counts in batches, for each CPU: its peak may be below what it said before.
         let peak = process::rss_peak_bytes(pid).unwrap_or(rss_start).max(rss_start);
         let rss = Rss { start: rss_start, peak };
@@ -234,8 +236,10 @@ impl Trial {
         self.outcome_is_due = true;
         tell(&mut controls, Message::Stop);
         let findings = self.take_outcome(limit)?;
+        let stalls = stalls::read(self.board(), order.plan, glances);
+        let loops = self.board().loops_peak();
         let window_ns = order.plan.clock.ns_between(self.board().window_start(), window_end);
-        Ok(Measured { findings, load, window_ns, observation, stalls, loops, rss })
+        Ok(Measured { findings, load, window_ns, observation, stalls, loops, rss, noise })
     }
 
     fn wait_ready(&mut self, limit: Duration) -> Result<Vec<u16>, Stop> {

@@ -1,0 +1,125 @@
+//! Records by their cases, without holding all of them.
+//!
+//! Never keeps more than the cases that are not whole yet: of a run that went through that is
+//! one, of an interrupted and resumed one a few.
+
+use std::collections::HashMap;
+
+use crate::read::same_case;
+use crate::record::{AxisValue, Record};
+
+/// How many records each case of a file has: the first of two passes over it.
+#[derive(Debug, Default)]
+pub struct CaseCounts(HashMap<CaseKey, u64>);
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct CaseKey {
+    run_id: String,
+    scenario: String,
+    case: Vec<AxisValue>,
+}
+
+/// The second pass: gives each case as soon as its last record has come.
+pub struct ByCase {
+    counts: CaseCounts,
+    open: Vec<Vec<Record>>,
+}
+
+impl CaseCounts {
+    pub fn add(&mut self, record: &Record) {
+        *self.0.entry(key(record)).or_default() += 1;
+    }
+
+    pub fn cases(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl ByCase {
+    pub fn new(counts: CaseCounts) -> Self {
+        Self { counts, open: Vec::new() }
+    }
+
+    /// The records of this one's case, once all of them have come. A trial that was made again
+    /// is there once, as it was last.
+    pub fn add(&mut self, record: Record) -> Option<Vec<Record>> {
+        let left = self.counts.0.get_mut(&key(&record)).map_or(0, |count| {
+            *count = count.saturating_sub(1);
+            *count
+        });
+        let index = match self.open.iter().position(|case| same_case(&case[0], &record)) {
+            Some(index) => {
+                put(&mut self.open[index], record);
+                index
+            }
+            None => {
+                self.open.push(vec![record]);
+                self.open.len() - 1
+            }
+        };
+        (left == 0).then(|| self.open.remove(index))
+    }
+
+    /// What is left when the second pass met less than the first.
+    pub fn rest(self) -> Vec<Vec<Record>> {
+        self.open
+    }
+}
+
+fn put(case: &mut Vec<Record>, record: Record) {
+    let is_same =
+        |known: &&mut Record| known.subject.id == record.subject.id && known.trial == record.trial;
+    match case.iter_mut().find(is_same) {
+        Some(known) => *known = record,
+        None => case.push(record),
+    }
+}
+
+fn key(record: &Record) -> CaseKey {
+    CaseKey {
+        run_id: record.run_id.clone(),
+        scenario: record.scenario.clone(),
+        case: record.case.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Status;
+    use crate::sample;
+
+    fn by_case(records: &[Record]) -> (Vec<Vec<Record>>, usize) {
+        let mut counts = CaseCounts::default();
+        records.iter().for_each(|record| counts.add(record));
+        let mut by_case = ByCase::new(counts);
+        let (mut whole, mut most_open) = (Vec::new(), 0);
+        for record in records {
+            whole.extend(by_case.add(record.clone()));
+            most_open = most_open.max(by_case.open.len());
+        }
+        assert!(by_case.rest().is_empty());
+        (whole, most_open)
+    }
+
+    #[test]
+    fn a_case_comes_as_soon_as_it_is_whole() {
+        let (first, second) = (sample::everything(), sample::open_loop());
+        let (cases, most_open) = by_case(&[first.clone(), second.clone()].concat());
+        assert_eq!((cases, most_open), (vec![first, second], 1));
+    }
+
+    #[test]
+    fn cases_that_lie_apart_come_together() {
+        let mut again = sample::ok("a/b/c", 1, 20.0, 5);
+        let lost = sample::told("a/b/c", 1, Status::Unmeasured, Some("interrupted"));
+        let first = vec![sample::ok("a/b/c", 0, 10.0, 5), lost];
+        let between = sample::open_loop();
+        let (cases, most_open) =
+            by_case(&[first.clone(), between.clone(), vec![again.clone()]].concat());
+        assert_eq!(cases, vec![between, vec![first[0].clone(), again.clone()]]);
+        assert_eq!(most_open, 2);
+        again.run_id = "another".into();
+        assert_eq!(by_case(&[first[0].clone(), again]).0.len(), 2);
+    }
+}

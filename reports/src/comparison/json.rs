@@ -1,0 +1,74 @@
+//! A comparison for programs: one JSON object, nothing rounded.
+//!
+//! Never says less than the tables do.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use super::{Change, ComparedCell, Comparison, Names, State};
+use crate::record::Status;
+
+pub(super) fn write(
+    comparison: &Comparison,
+    names: &Names,
+    output: &mut impl Write,
+) -> io::Result<()> {
+    let geometric_means: BTreeMap<String, Value> = comparison
+        .metrics()
+        .into_iter()
+        .map(|summary| {
+            let mean = json!({ "ratio": summary.ratios.value(), "cells": summary.ratios.count() });
+            (summary.name, mean)
+        })
+        .collect();
+    let whole = json!({
+        "base": names.base,
+        "new": names.new,
+        "unlike": names.unlike,
+        "metric": comparison.options.metric,
+        "threshold": comparison.options.threshold,
+        "counts": comparison.counts(),
+        "geometric_means": geometric_means,
+        "cells": comparison.cells.iter().map(cell).collect::<Vec<_>>(),
+    });
+    serde_json::to_writer_pretty(&mut *output, &whole)?;
+    output.write_all(b"\n")
+}
+
+fn cell(cell: &ComparedCell) -> Value {
+    let case: BTreeMap<&str, &str> =
+        cell.key.case.iter().map(|axis| (axis.axis.as_str(), axis.value.as_str())).collect();
+    let metrics: BTreeMap<&str, Value> =
+        cell.changes.iter().map(|(name, made)| (name.as_str(), change(made))).collect();
+    json!({
+        "scenario": cell.key.scenario,
+        "case": case,
+        "subject": cell.key.subject,
+        "verdict": cell.verdict,
+        "base": state(cell.base.as_ref()),
+        "new": state(cell.new.as_ref()),
+        "trials_with_warnings": { "base": cell.warned.0, "new": cell.warned.1 },
+        "metrics": metrics,
+    })
+}
+
+fn state(state: Option<&State>) -> Value {
+    match state {
+        None => Value::Null,
+        Some(State::Measured) => json!({ "status": Status::Ok, "reason": null }),
+        Some(State::Told { status, text }) => json!({ "status": status, "reason": text }),
+    }
+}
+
+fn change(change: &Change) -> Value {
+    let interval = change.interval.map(|interval| [interval.low, interval.high]);
+    json!({
+        "base": change.base,
+        "new": change.new,
+        "ratio": change.ratio,
+        "interval_95": interval,
+        "verdict": change.verdict,
+    })
+}

@@ -32,7 +32,7 @@ pub fn lint(options: &LintOptions) -> Result<u8, Failure> {
         }
     }
     if wrong > 0 {
-        eprintln!("{} of {} not as it should be", counted(wrong, "file"), files.len());
+        eprintln!("{wrong} of {} with mistakes", counted(files.len(), "file"));
         return Ok(2);
     }
     Ok(0)

@@ -115,6 +115,9 @@ impl ScenarioOptions {
 
 /// A file, the files below a folder, or either of them below `specs/`.
 fn find(spec: &str) -> Result<Vec<PathBuf>, Failure> {
+    if spec.is_empty() {
+        return Err(Failure::usage("a SPEC is empty; is a variable unset?"));
+    }
     let given = PathBuf::from(spec);
     let below_specs = house::specs().map(|folder| folder.join(spec));
     let candidates = [Some(given), below_specs.clone(), below_specs.map(with_yaml)];
@@ -122,8 +125,11 @@ fn find(spec: &str) -> Result<Vec<PathBuf>, Failure> {
     let Some(path) = found else {
         return Err(Failure::usage(unknown_spec(spec)));
     };
-    if !path.is_dir() {
+    if path.is_file() {
         return Ok(vec![path]);
+    }
+    if !path.is_dir() {
+        return Err(Failure::usage(format!("{} is no regular file", path.display())));
     }
     let files = yaml_files(&path)?;
     if files.is_empty() {
@@ -149,7 +155,9 @@ pub fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     for path in entries {
         if path.is_dir() {
             files.extend(yaml_files(&path)?);
-        } else if path.extension().is_some_and(|ext| ext == "yaml" || ext == "yml") {
+        } else if path.is_file()
+            && path.extension().is_some_and(|ext| ext == "yaml" || ext == "yml")
+        {
             files.push(path);
         }
     }
@@ -198,11 +206,7 @@ fn keep_cases(scenarios: &mut [Selected], filter: &str) -> Result<(), Failure> {
         return Err(Failure::usage(unknown("axis", axis, &known_axes)));
     }
     if let Some(value) = wanted.iter().find(|value| !known_values.contains(**value)) {
-        return Err(Failure::usage(unknown(
-            &format!("value of axis `{axis}`"),
-            value,
-            &known_values,
-        )));
+        return Err(Failure::usage(unknown_value(axis, value, &known_values)));
     }
     for Selected { scenario, cases, .. } in scenarios {
         cases.retain(|case| {
@@ -220,6 +224,11 @@ fn unknown(what: &str, name: &str, known: &BTreeSet<String>) -> String {
         return format!("there is no {what} `{name}`: these scenarios have none");
     }
     format!("there is no {what} `{name}`; there is {}", known.join(", "))
+}
+
+fn unknown_value(axis: &str, value: &str, known: &BTreeSet<String>) -> String {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    format!("axis `{axis}` has no value `{value}`; it has {}", known.join(", "))
 }
 
 /// The name that was probably meant.

@@ -5,10 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
-use serde::Deserialize;
-
-use super::build::cargo;
+use anyhow::{Context, Result};
 
 /// What the names of adapter packages and libraries begin with.
 const PACKAGE_PREFIX: &str = "quadrant-";
@@ -25,58 +22,41 @@ pub struct Package {
     pub for_tests: bool,
 }
 
-#[derive(Deserialize)]
-struct CargoMetadata {
-    packages: Vec<CargoPackage>,
-}
-
-#[derive(Deserialize)]
-struct CargoPackage {
-    name: String,
-    manifest_path: PathBuf,
-    metadata: Option<PackageMetadata>,
-}
-
-#[derive(Deserialize)]
-struct PackageMetadata {
-    quadrant: Option<QuadrantMetadata>,
-}
-
-#[derive(Deserialize)]
-struct QuadrantMetadata {
-    role: Option<String>,
-}
-
-/// The packages below `runtimes/`, by name.
+/// The packages below `runtimes/`, by name. Their manifests are read as text: cargo may be
+/// missing where adapters that were built before are to be used.
 pub fn packages(workspace: &Path) -> Result<Vec<Package>> {
-    let output = cargo()
-        .args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"])
-        .arg(workspace.join("Cargo.toml"))
-        .output()
-        .context("cargo could not be started; is the Rust toolchain installed?")?;
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr);
-        bail!("cargo does not understand the workspace: {}", words.trim());
-    }
-    let metadata: CargoMetadata =
-        serde_json::from_slice(&output.stdout).context("cargo's metadata cannot be read")?;
     let runtimes = workspace.join("runtimes");
-    let mut packages: Vec<Package> = metadata
-        .packages
-        .into_iter()
-        .filter(|package| package.manifest_path.starts_with(&runtimes))
-        .map(|package| {
-            let role = package.metadata.and_then(|metadata| metadata.quadrant?.role);
-            let name = package.name.strip_prefix(PACKAGE_PREFIX).unwrap_or(&package.name);
-            Package {
-                name: name.to_owned(),
-                for_tests: role.as_deref() == Some("test"),
-                package: package.name,
-            }
-        })
+    let entries = std::fs::read_dir(&runtimes)
+        .with_context(|| format!("{} cannot be read", runtimes.display()))?;
+    let mut packages: Vec<Package> = entries
+        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("Cargo.toml")).ok())
+        .filter_map(|manifest| package(&manifest))
         .collect();
     packages.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(packages)
+}
+
+fn package(manifest: &str) -> Option<Package> {
+    let package = value(manifest, "package", "name")?;
+    let name = package.strip_prefix(PACKAGE_PREFIX).unwrap_or(package);
+    let role = value(manifest, "package.metadata.quadrant", "role");
+    Some(Package {
+        name: name.to_owned(),
+        for_tests: role == Some("test"),
+        package: package.to_owned(),
+    })
+}
+
+/// A text in a table of a manifest.
+fn value<'a>(manifest: &'a str, table: &str, key: &str) -> Option<&'a str> {
+    manifest
+        .lines()
+        .map(str::trim)
+        .skip_while(|line| *line != format!("[{table}]"))
+        .skip(1)
+        .take_while(|line| !line.starts_with('['))
+        .find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='))
+        .and_then(|value| value.trim_start().strip_prefix('"')?.split('"').next())
 }
 
 /// The adapter libraries in a folder, by name.
@@ -109,4 +89,20 @@ pub(super) fn clean(mut command: Command) -> Command {
         }
     }
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_needs_of_a_manifest() {
+        let manifest = "[package]\nname = \"quadrant-x\" # a name\nversion = \"1\"\n\n\
+                        [package.metadata.quadrant]\nrole = \"test\" # why\n[lib]\nname = \"no\"\n";
+        let found = package(manifest).unwrap();
+        assert_eq!((found.package.as_str(), found.name.as_str()), ("quadrant-x", "x"));
+        assert!(found.for_tests);
+        assert!(!package("[package]\nname=\"y\"\n").unwrap().for_tests);
+        assert_eq!(package("[workspace]\nmembers = []\n"), None);
+    }
 }

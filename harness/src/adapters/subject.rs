@@ -129,6 +129,9 @@ fn from_workspace(
             .collect());
     }
     let count = packages.len();
+    if !build::target_folder(folder).exists() {
+        progress.warn(format!("building {count} adapters; the first time takes a few minutes"));
+    }
     let mut found = Vec::new();
     for (index, package) in packages.into_iter().enumerate() {
         progress.part(index, count, format!("building adapter {}", package.name));

@@ -4,7 +4,7 @@
 //! to all of them. Memory does not grow with the number of cells: a case's records are let go
 //! of when its table is written.
 
-use std::io::{IsTerminal, Stdout, Write};
+use std::io::{ErrorKind, IsTerminal, Stdout, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -153,7 +153,12 @@ impl Conductor {
                     let _ = self.end_report();
                     return Err(failure);
                 }
-                reported.map_err(unwritable_report)?;
+                match reported {
+                    Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                        return Ok(self.stop_early("Nobody reads the report any more: stopped"));
+                    }
+                    reported => reported.map_err(unwritable_report)?,
+                }
                 if interrupt::requested() {
                     break 'all;
                 }
@@ -321,16 +326,10 @@ impl Conductor {
     fn finish(mut self, began: Instant) -> Result<u8, Failure> {
         self.fixtures.clear();
         let tally = self.end_report()?;
-        let folder = self.results.folder().display();
         if interrupt::requested() {
-            eprintln!(
-                "\nInterrupted after {} of {}; their records are in {folder}\n\
-                 Go on with: quadrant run --resume {folder}",
-                self.done,
-                counted(self.planned, "trial")
-            );
-            return Ok(130);
+            return Ok(self.stop_early("\nInterrupted"));
         }
+        let folder = self.results.folder().display();
         eprintln!(
             "\n{} in {:.0} s, seed {}; records: {folder}",
             counted(self.done, "trial"),
@@ -338,6 +337,21 @@ impl Conductor {
             self.circumstances.seed
         );
         Ok(exit_code(&tally))
+    }
+}
+
+impl Conductor {
+    /// Says where what was measured is, and how to go on.
+    fn stop_early(&self, why: &str) -> u8 {
+        self.progress.end();
+        let folder = self.results.folder().display();
+        eprintln!(
+            "{why} after {} of {}; their records are in {folder}\n\
+             Go on with: quadrant run --resume {folder}",
+            self.done,
+            counted(self.planned, "trial")
+        );
+        130
     }
 }
 

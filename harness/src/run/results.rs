@@ -51,6 +51,11 @@ pub struct ResumableOptions {
     pub workers: Option<u32>,
     #[serde(default)]
     pub with_test_adapters: bool,
+    /// Trials of one run should not be of two builds.
+    #[serde(default)]
+    pub no_build: bool,
+    #[serde(default)]
+    pub adapters: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +82,8 @@ impl ResumableOptions {
             quick: options.cells.quick,
             workers: options.cells.workers,
             with_test_adapters: options.subjects.with_test_adapters,
+            no_build: options.subjects.no_build,
+            adapters: options.subjects.adapters.clone(),
         }
     }
 
@@ -87,6 +94,10 @@ impl ResumableOptions {
         options.subjects.runtime.clone_from(&self.runtime);
         options.subjects.exclude.clone_from(&self.exclude);
         options.subjects.with_test_adapters = self.with_test_adapters;
+        options.subjects.no_build |= self.no_build;
+        if options.subjects.adapters.is_none() {
+            options.subjects.adapters.clone_from(&self.adapters);
+        }
         options.cells.trials = Some(self.trials);
         options.cells.quick = self.quick;
         options.cells.workers = self.workers;

@@ -10,8 +10,8 @@ pub(super) const THREADS: &str = "threads.peak";
 pub(super) const STALLS: &str = "stalls.count";
 
 /// Looked at in every comparison; each is the column of its name.
-pub(super) const ALWAYS: [&str; 6] =
-    [THROUGHPUT, "latency.p50", "latency.p99", "cpu_ns_per_op", THREADS, STALLS];
+pub(super) const ALWAYS: [&str; 7] =
+    [THROUGHPUT, "latency.p50", "latency.p99", "impact.p99", "cpu_ns_per_op", THREADS, STALLS];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Better {

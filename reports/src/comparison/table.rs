@@ -204,6 +204,7 @@ fn columns(comparison: &Comparison, cells: &[&ComparedCell]) -> Vec<Column> {
         (THROUGHPUT, [format!("{operation}/s"), "ratio".to_owned()]),
         ("latency.p50", ["latency".to_owned(), "p50 ratio".to_owned()]),
         ("latency.p99", ["latency".to_owned(), "p99 ratio".to_owned()]),
+        ("impact.p99", ["ping".to_owned(), "p99 ratio".to_owned()]),
         ("cpu_ns_per_op", [format!("CPU per {operation}"), "ratio".to_owned()]),
     ] {
         if metric != decides && cells.iter().any(|cell| cell.change(metric).is_some()) {

@@ -42,14 +42,14 @@ fn two_is_a_mistake_on_the_command_line_or_in_a_scenario() {
     }
     let mistakes: &[(Vec<&str>, &[&str])] = &[
         (words(&["run", &unfinished]), &["wrong.yaml", "tasks"]),
-        (words(&["lint", &unfinished, YIELD]), &["wrong.yaml", "1 file of 2"]),
+        (words(&["lint", &unfinished, YIELD]), &["wrong.yaml", "1 of 2 files"]),
         (words(&["run", "echo/conections"]), &["did you mean `echo/connections`?"]),
         (words(&["run", "timer"]), &["there is no scenario `timer`", "tasks/timers"]),
         (words(&["run", "xyzzy"]), &["there is no scenario `xyzzy`", "quadrant list specs"]),
         (words(&["run", "--axes", "a=1"]), &["--axes", "--axis"]),
         (words(&["run", YIELD, "--axis", "tasks"]), &["NAME=VALUE"]),
         (words(&["run", YIELD, "--axis", "task=1"]), &["no axis `task`", "tasks"]),
-        (words(&["run", YIELD, "--axis", "tasks=2"]), &["`tasks` `2`", "1, 3"]),
+        (words(&["run", YIELD, "--axis", "tasks=2"]), &["`tasks`", "`2`", "1, 3"]),
         (words(&["run", UNMET, "--axis", "tasks=2"]), &["no axis `tasks`", "have none"]),
         (words(&["run", YIELD, "-r", "a/[b"]), &["`a/[b`", "is no pattern"]),
         (words(&["run", YIELD, "--trials", "0"]), &["--trials"]),

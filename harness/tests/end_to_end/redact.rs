@@ -49,7 +49,7 @@ pub fn shape(report: &str, subjects: &[&str]) -> String {
     shown.join("\n")
 }
 
-const REMARKS: [&str; 4] = ["not as expected", "as expected", "warning", "note"];
+const REMARKS: [&str; 5] = ["not as expected", "as expected", "level", "warning", "note"];
 
 #[test]
 fn numbers_become_marks() {

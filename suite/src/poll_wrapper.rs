@@ -38,7 +38,8 @@ pub struct Meter {
 /// costs no check.
 struct Here {
     slot: Cell<Option<&'static LoopSlot>>,
-    /// When the times below are too old.
+    /// When the times below were read, and when they are too old.
+    read_at: Cell<Stamp>,
     reading_due: Cell<Stamp>,
     times: Cell<ThreadTimes>,
     /// Ticks spent in polls since they were read.
@@ -62,6 +63,7 @@ thread_local! {
     static HERE: Here = const {
         Here {
             slot: Cell::new(None),
+            read_at: Cell::new(0),
             reading_due: Cell::new(0),
             times: Cell::new(ThreadTimes { cpu_ns: 0, run_queue_ns: 0 }),
             polled: Cell::new(0),
@@ -152,6 +154,7 @@ impl Meter {
     #[cold]
     fn read_times(&self, here: &Here, now: Stamp) {
         let loops = self.board.loops().max(LOOPS_PER_READING) / LOOPS_PER_READING;
+        here.read_at.set(now);
         here.reading_due.set(now + self.reading_age_max * loops);
         here.times.set(thread_times::read());
         here.polled.set(0);
@@ -173,11 +176,13 @@ impl Meter {
             return;
         }
         let spent = thread_times::read().since(here.times.get());
-        // The polls between the reading and this one ran, for all that is known.
-        let earlier_ns = self.scale.ns(here.polled.get()).saturating_sub(ns);
+        let since_reading = Interval {
+            wall_ns: self.scale.ns_between(here.read_at.get(), end),
+            spent,
+            polled_ns: self.scale.ns(here.polled.get()).saturating_sub(ns),
+        };
         self.read_times(here, end);
-        let cpu_ns = spent.cpu_ns.saturating_sub(earlier_ns).min(ns);
-        let run_queue_ns = spent.run_queue_ns.min(ns - cpu_ns);
+        let ThreadTimes { cpu_ns, run_queue_ns } = since_reading.share_of_last(ns);
         slot.longest_ns.fetch_max(ns, Relaxed);
         slot.stalled_ns.fetch_add(ns, Relaxed);
         slot.stalled_cpu_ns.fetch_add(cpu_ns, Relaxed);
@@ -202,6 +207,29 @@ impl Meter {
             }
         })
         .await
+    }
+}
+
+/// The time from the last reading to the end of a stall.
+struct Interval {
+    wall_ns: u64,
+    spent: ThreadTimes,
+    /// In polls before the stall.
+    polled_ns: u64,
+}
+
+impl Interval {
+    /// What of it fell to the stall, its last `ns`.
+    fn share_of_last(&self, ns: u64) -> ThreadTimes {
+        let ThreadTimes { cpu_ns: cpu_all_ns, run_queue_ns: queue_all_ns } = self.spent;
+        // The polls before it ran, for all that is known.
+        let cpu_ns = cpu_all_ns.saturating_sub(self.polled_ns).min(ns);
+        let run_queue_ns = queue_all_ns.min(ns - cpu_ns);
+        // Yet no more can have been blocked than was blocked altogether: what is too much was
+        // computing after all, and those polls waited for a CPU.
+        let blocked_max_ns = self.wall_ns.saturating_sub(cpu_all_ns).saturating_sub(queue_all_ns);
+        let excess_ns = (ns - cpu_ns - run_queue_ns).saturating_sub(blocked_max_ns);
+        ThreadTimes { cpu_ns: (cpu_ns + excess_ns).min(cpu_all_ns).max(cpu_ns), run_queue_ns }
     }
 }
 
@@ -246,6 +274,26 @@ mod tests {
         assert!(slot.stalls[1].load(Relaxed) >= 1);
         assert!(slot.longest_ns.load(Relaxed) >= 6 * MS);
         assert_eq!(slot.poll_started.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn what_came_before_a_stall_is_not_laid_at_its_door() {
+        let share = |wall, cpu, queue, polled, ns| {
+            let spent = ThreadTimes { cpu_ns: cpu, run_queue_ns: queue };
+            let interval = Interval { wall_ns: wall, spent, polled_ns: polled };
+            let share = interval.share_of_last(ns);
+            (share.cpu_ns, share.run_queue_ns, ns - share.cpu_ns - share.run_queue_ns)
+        };
+        // Busy polls before it, then computing all along.
+        assert_eq!(share(11, 11, 0, 1, 10), (10, 0, 0));
+        // Idle before it, then asleep.
+        assert_eq!(share(11, 0, 0, 0, 10), (0, 0, 10));
+        // Idle before it, then half computing and half waiting for a CPU.
+        assert_eq!(share(11, 5, 5, 0, 10), (5, 5, 0));
+        // The polls before it were held up, so they ran for less than they lasted.
+        assert_eq!(share(20, 12, 8, 10, 10), (2, 8, 0));
+        assert_eq!(share(20, 16, 4, 10, 10), (6, 4, 0));
+        assert_eq!(share(20, 20, 0, 12, 8), (8, 0, 0));
     }
 
     #[test]

@@ -15,6 +15,13 @@ fn is_workspace(folder: &Path) -> bool {
     ["Cargo.toml", "runtimes", "specs"].iter().all(|name| folder.join(name).exists())
 }
 
+/// This very program, for starting it again. By the kernel's own link where there is one: the
+/// file may be replaced or removed while a run goes on, and its trials must not be of two builds.
+pub fn own_program() -> std::io::Result<PathBuf> {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() { Ok(running.to_owned()) } else { std::env::current_exe() }
+}
+
 /// A folder of adapters beside an installed program.
 pub fn adapters_beside(executable: &Path) -> Option<PathBuf> {
     let folder = executable.parent()?.join("adapters");

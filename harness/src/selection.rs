@@ -41,7 +41,8 @@ impl SubjectOptions {
             .map_err(|error| Failure::usage(format!("{error:#}")))?;
         let executable = std::env::current_exe()?;
         let source = self.source(&executable)?;
-        let all = subject::discover(&source, &filter, &executable, limits, progress)?;
+        let program = house::own_program()?;
+        let all = subject::discover(&source, &filter, &program, limits, progress)?;
         Ok(all.into_iter().filter(|subject| filter.selects(subject)).collect())
     }
 

@@ -318,8 +318,8 @@ impl<R: Runtime> Player<R> {
                 }
                 _ => {
                     let buffer = std::mem::take(&mut self.message);
-                    let reading = R::read(stream, buffer, wanted);
-                    let (received, buffer) = waiting!(R, self.scene, reading);
+                    let (received, buffer) =
+                        waiting!(R, self.scene, R::read(stream, buffer, wanted));
                     self.message = buffer;
                     received.map(Some)
                 }
@@ -354,8 +354,7 @@ impl<R: Runtime> Player<R> {
                 }
                 _ => {
                     let buffer = std::mem::take(&mut self.message);
-                    let writing = R::write(stream, buffer, left);
-                    let (count, buffer) = waiting!(R, self.scene, writing);
+                    let (count, buffer) = waiting!(R, self.scene, R::write(stream, buffer, left));
                     self.message = buffer;
                     count.map(Some)
                 }

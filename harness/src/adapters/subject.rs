@@ -15,6 +15,9 @@ use crate::machine::{io_uring, limits};
 use crate::progress::Progress;
 use crate::trial::{self, Limits};
 
+/// What a subject and the driver open beside their connections.
+const FILES_BESIDE_CONNECTIONS: u64 = 64;
+
 /// One thing that can be compared, or one adapter that could not even be asked.
 #[derive(Debug, Clone)]
 pub struct Subject {
@@ -207,6 +210,16 @@ impl Subject {
         let lacking = needs.iter().find(|need| !offers(&executor.capabilities, **need));
         if let Some(lacking) = lacking {
             return Some(format!("this executor has no {}", lacking.lacking()));
+        }
+        let connections = plan.server.as_ref().map_or(0, |server| u64::from(server.connections));
+        if let Some(files_max) = limits::open_files_max()
+            && connections + FILES_BESIDE_CONNECTIONS > files_max
+        {
+            return Some(format!(
+                "{connections} connections need more open files than the {files_max} that are \
+                 allowed here; `ulimit -Hn {}`, as root, allows them",
+                connections + FILES_BESIDE_CONNECTIONS
+            ));
         }
         let tasks = plan.tasks_peak();
         match executor.tasks_max {

@@ -106,7 +106,7 @@ impl Conductor {
         progress: Progress,
         color: Color,
     ) -> Result<Self, Failure> {
-        let executable = std::env::current_exe()?;
+        let executable = house::own_program()?;
         let (run, results, earlier) = match resumed {
             Some((folder, run)) => {
                 let results = Results::reopen(&folder)?;

@@ -283,7 +283,10 @@ impl<R: Runtime> Player<R> {
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Ending> {
         if R::CALLS_BLOCK && how != How::Offload {
-            return Ok(self.scene.meter().outside_poll(async { job() }).await);
+            self.scene.meter().pause();
+            let result = job();
+            self.scene.meter().resume();
+            return Ok(result);
         }
         self.here_or_offloaded(step, how, job).await
     }

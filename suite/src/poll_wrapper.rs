@@ -99,12 +99,14 @@ impl Meter {
         })
     }
 
-    /// Takes the time of an operation that waits inside its call out of the poll in progress.
-    pub(crate) async fn outside_poll<T>(&self, operation: impl Future<Output = T>) -> T {
+    /// An operation begins that waits inside its call: its time is not the poll's …
+    pub(crate) fn pause(&self) {
         HERE.with(|here| self.slot(here).map(|slot| self.end(here, slot)));
-        let result = operation.await;
+    }
+
+    /// … and ends: from here on it is again.
+    pub(crate) fn resume(&self) {
         HERE.with(|here| self.slot(here).map(|slot| self.begin(here, slot)));
-        result
     }
 
     /// This thread's slot; none when the thread is already ending.

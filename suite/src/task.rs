@@ -74,13 +74,16 @@ async fn perform<R: Runtime>(scene: &'static Scene, runtime: R, work: Work<R>) {
 /// Waits for an operation of the runtime; where that holds the thread, the wait is no stall.
 /// A macro, because a function would keep the operation twice, once as its argument.
 macro_rules! waiting {
-    ($runtime:ty, $scene:expr, $operation:expr $(,)?) => {
+    ($runtime:ty, $scene:expr, $operation:expr $(,)?) => {{
         if <$runtime as Runtime>::CALLS_BLOCK {
-            $scene.meter().outside_poll($operation).await
-        } else {
-            $operation.await
+            $scene.meter().pause();
         }
-    };
+        let result = $operation.await;
+        if <$runtime as Runtime>::CALLS_BLOCK {
+            $scene.meter().resume();
+        }
+        result
+    }};
 }
 pub(crate) use waiting;
 

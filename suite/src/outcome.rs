@@ -25,7 +25,7 @@ pub enum Outcome {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Findings {
-    /// Requests answered by the server's connections.
+    /// Requests answered by the server's connections, during the whole trial.
     pub requests: u64,
     /// In the plan's order.
     pub groups: Vec<GroupFindings>,

@@ -175,15 +175,9 @@ impl Plan {
     /// What a subject must be able to do to run this plan.
     pub fn needs(&self) -> BTreeSet<Capability> {
         let mut needs = BTreeSet::new();
-        if let Some(server) = &self.server {
-            let plain_echo = matches!(
-                self.programs[server.program].as_slice(),
-                [
-                    Step { action: Action::Recv { how: How::Await }, row: None },
-                    Step { action: Action::Send { how: How::Await }, row: None }
-                ]
-            );
-            needs.insert(if plain_echo { Capability::Echo } else { Capability::Tcp });
+        if self.server.is_some() {
+            let plain = self.serves_plain_echo();
+            needs.insert(if plain { Capability::Echo } else { Capability::Tcp });
         }
         if !self.groups.is_empty() {
             needs.insert(Capability::Tasks);
@@ -195,6 +189,19 @@ impl Plan {
             needs.extend(step.action.needs());
         }
         needs
+    }
+
+    /// Whether connections do nothing but receive and send back, the runtime's own way.
+    pub(crate) fn serves_plain_echo(&self) -> bool {
+        self.server.as_ref().is_some_and(|server| {
+            matches!(
+                self.programs[server.program].as_slice(),
+                [
+                    Step { action: Action::Recv { how: How::Await }, row: None },
+                    Step { action: Action::Send { how: How::Await }, row: None }
+                ]
+            )
+        })
     }
 
     /// The most tasks that can be alive at once, so that a subject with a limit can decline.

@@ -305,6 +305,45 @@ impl<R: Runtime> Player<R> {
             .map_err(|error| Ending::error(step, &error))
     }
 
+    /// Serves plain echo, `recv, send` and nothing else, until the peer closes. The same as
+    /// playing that program again and again, without what finding the next step costs.
+    pub(crate) async fn echo(&mut self) -> Result<(), Ending> {
+        let Some(mut stream) = self.stream.take() else {
+            return Err(no_connection("recv"));
+        };
+        let whole = self.message_bytes;
+        let mut buffer = std::mem::take(&mut self.message);
+        loop {
+            let mut filled = 0;
+            while filled < whole {
+                let room = filled..buffer.len();
+                let (received, back) = waiting!(R, self.scene, R::read(&mut stream, buffer, room));
+                buffer = back;
+                match received {
+                    Ok(0) if filled == 0 => return Err(Ending::Closed),
+                    Ok(0) => return self.cut_short("recv: the peer closed in mid-request"),
+                    Ok(count) => filled += count,
+                    Err(error) => return self.cut_short(&format!("recv: {error}")),
+                }
+            }
+            if filled > whole {
+                return self.cut_short("recv: more came than the request");
+            }
+            let mut sent = 0;
+            while sent < whole {
+                let (count, back) =
+                    waiting!(R, self.scene, R::write(&mut stream, buffer, sent..whole));
+                buffer = back;
+                match count {
+                    Ok(0) => return self.cut_short("send: nothing more could be written"),
+                    Ok(count) => sent += count,
+                    Err(error) => return self.cut_short(&format!("send: {error}")),
+                }
+            }
+            self.scene.count_request();
+        }
+    }
+
     /// Receives one whole request into `self.message`.
     async fn receive(&mut self, how: How) -> Result<(), Ending> {
         let Some(stream) = &mut self.stream else {

@@ -84,7 +84,7 @@ impl Meter {
     }
 
     /// Runs `poll` as one poll of a task on this thread.
-    #[inline]
+    #[inline(always)]
     pub fn poll<T>(&self, poll: impl FnOnce() -> T) -> T {
         // Looked up once: in a library that is loaded at run time this is a call.
         HERE.with(|here| {
@@ -94,9 +94,22 @@ impl Meter {
             self.begin(here, slot);
             let result = poll();
             self.end(here, slot);
-            slot.poll_started.store(outer, Relaxed);
+            if outer != 0 {
+                slot.poll_started.store(outer, Relaxed);
+            }
             result
         })
+    }
+
+    /// One request was answered on this thread.
+    #[inline]
+    pub(crate) fn count_request(&self) {
+        HERE.with(|here| {
+            if let Some(slot) = self.slot(here) {
+                // An atomic addition would wait for every store before it.
+                slot.requests.store(slot.requests.load(Relaxed) + 1, Relaxed);
+            }
+        });
     }
 
     /// An operation begins that waits inside its call: its time is not the poll's …
@@ -126,7 +139,7 @@ impl Meter {
         slot.ok()
     }
 
-    #[inline]
+    #[inline(always)]
     fn begin(&self, here: &Here, slot: &LoopSlot) {
         let now = stamp();
         if now >= here.reading_due.get() {
@@ -135,7 +148,7 @@ impl Meter {
         slot.poll_started.store(now, Relaxed);
     }
 
-    #[inline]
+    #[inline(always)]
     fn end(&self, here: &Here, slot: &LoopSlot) {
         let started = slot.poll_started.load(Relaxed);
         if started == 0 {

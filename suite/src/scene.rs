@@ -12,7 +12,7 @@ use crate::board::{Board, Phase};
 use crate::boundary::Sink;
 use crate::clock::{Stamp, stamp};
 use crate::gauge::{Flight, Gauge};
-use crate::ledger::{Counter, Faults, Row};
+use crate::ledger::{Faults, Row};
 use crate::outcome::{Findings, GroupFindings, Outcome, RowFindings};
 use crate::plan::{Pace, Plan};
 use crate::poll_wrapper::Meter;
@@ -24,7 +24,6 @@ pub struct Scene {
     meter: Meter,
     sink: Sink,
     began: Stamp,
-    requests: Counter,
     groups: Vec<GroupLedger>,
     rows: Vec<Row>,
     impact: Row,
@@ -66,7 +65,6 @@ impl Scene {
             board,
             sink,
             began: stamp(),
-            requests: Counter::default(),
             impact: Row::default(),
             faults: Faults::default(),
             file_paths,
@@ -98,12 +96,10 @@ impl Scene {
         ))
     }
 
-    /// One request was answered.
+    /// One request was answered, on the thread that calls.
     #[inline]
     pub fn count_request(&self) {
-        if self.board.is_measuring() {
-            self.requests.add(1);
-        }
+        self.meter.count_request();
     }
 
     /// An operation did not succeed.
@@ -216,6 +212,7 @@ impl Scene {
             end => end,
         });
         let finished_at = self.finished_at.load(Ordering::Relaxed);
+        let slots = self.board.slots();
         let groups = self.plan.groups.iter().zip(&self.groups).map(|(group, ledger)| {
             let latency = ledger.latency.total();
             let (in_flight_peak, in_flight_mean_milli) = ledger.gauge.read(window_ns, end_ns);
@@ -240,7 +237,7 @@ impl Scene {
             .zip(&self.rows)
             .map(|(name, row)| RowFindings { name: name.clone(), latency: row.total() });
         Findings {
-            requests: self.requests.total(),
+            requests: slots.iter().map(|slot| slot.requests.load(Ordering::Relaxed)).sum(),
             groups: groups.collect(),
             rows: rows.collect(),
             impact: self.impact.total(),

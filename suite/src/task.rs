@@ -162,7 +162,12 @@ async fn serve<R: Runtime>(scene: &'static Scene, runtime: R, stream: R::Stream)
         scene.count_request();
         true
     };
-    if let Err(ending) = player.play(server.program, again).await {
+    let served = if scene.plan().serves_plain_echo() {
+        player.echo().await
+    } else {
+        player.play(server.program, again).await
+    };
+    if let Err(ending) = served {
         player.report(ending);
     }
 }

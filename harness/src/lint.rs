@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 
+use crate::counted::counted;
 use crate::failure::Failure;
 use crate::selection::ScenarioOptions;
 use crate::{spec, standard_output};
@@ -22,7 +23,7 @@ pub fn lint(options: &LintOptions) -> Result<u8, Failure> {
     for file in &files {
         match spec::load(file) {
             Ok(scenario) => {
-                let cases = counted(scenario.case_count(), "case");
+                let cases = counted(scenario.case_count() as u64, "case");
                 standard_output::write(&format!("{}: {cases}\n", shown(file)))?;
             }
             Err(error) => {
@@ -32,7 +33,7 @@ pub fn lint(options: &LintOptions) -> Result<u8, Failure> {
         }
     }
     if wrong > 0 {
-        eprintln!("{wrong} of {} with mistakes", counted(files.len(), "file"));
+        eprintln!("{wrong} of {} with mistakes", counted(files.len() as u64, "file"));
         return Ok(2);
     }
     Ok(0)
@@ -41,8 +42,4 @@ pub fn lint(options: &LintOptions) -> Result<u8, Failure> {
 fn shown(file: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     file.strip_prefix(here).unwrap_or(file).display().to_string()
-}
-
-fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

@@ -23,6 +23,7 @@ use super::run_file::{self, RunFile};
 use super::shuffle::Chance;
 use crate::adapters::subject::{State, Subject};
 use crate::color::Color;
+use crate::counted::counted;
 use crate::failure::Failure;
 use crate::fixtures::FixtureStore;
 use crate::machine::{limits, orphans, pids_cgroup};
@@ -448,10 +449,6 @@ fn exit_code(tally: &Tally) -> u8 {
 
 fn unwritable_report(error: std::io::Error) -> Failure {
     anyhow::Error::new(error).context("the report could not be written").into()
-}
-
-fn counted(count: u64, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn default_folder(run_id: &str) -> PathBuf {

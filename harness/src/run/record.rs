@@ -12,6 +12,7 @@ use quadrant_suite::outcome::{Findings, GroupFindings};
 use super::cells::PlannedCase;
 use super::noise;
 use crate::adapters::subject::Subject;
+use crate::counted::counted;
 use crate::driver::order::Load;
 use crate::spec::Expected;
 use crate::trial::Measured;
@@ -141,10 +142,6 @@ fn complaint(findings: &Findings, load: Option<&Load>) -> Option<String> {
     }
     let errors = findings.errors + load.map_or(0, |load| load.errors);
     (errors > 0).then(|| format!("{}{}", counted(errors, "error"), first(any_error)))
-}
-
-fn counted(count: u64, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn load_warnings(load: &Load) -> Vec<String> {

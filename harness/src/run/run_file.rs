@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::options::RunOptions;
 use crate::adapters::subject::Subject;
+use crate::fingerprint::fingerprint;
 use crate::machine::{affinity, clock, identity::Identity};
 use crate::selection::Selected;
 
@@ -105,16 +106,11 @@ impl ResumableOptions {
 }
 
 pub fn digests(scenarios: &[Selected]) -> Vec<SpecDigest> {
-    let digest = |text: &str| {
-        text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
-        })
-    };
     scenarios
         .iter()
         .map(|selected| SpecDigest {
             name: selected.name.clone(),
-            digest: format!("{:016x}", digest(selected.scenario.source())),
+            digest: format!("{:016x}", fingerprint(selected.scenario.source())),
         })
         .collect()
 }

@@ -1,16 +1,14 @@
 //! A random order that a seed brings back: the same seed, the same order, on every machine.
 
+use crate::fingerprint::fingerprint;
+
 /// A generator for orders; of no use for anything that must be secret.
 pub struct Chance(u64);
 
 impl Chance {
     /// One for this purpose: whatever goes into it decides about all that comes out.
     pub fn new(seed: u64, purpose: &str) -> Self {
-        // FNV-1a: spreads a text over 64 bits.
-        let mixed = purpose.bytes().fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
-        });
-        Self(seed ^ mixed)
+        Self(seed ^ fingerprint(purpose))
     }
 
     pub fn next(&mut self) -> u64 {

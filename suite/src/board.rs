@@ -46,9 +46,15 @@ pub struct Board {
     slots_used: AtomicU64,
     /// Stalls of the window so far; may exceed `STALLS_MAX`.
     stalls: AtomicU64,
+    answered: Answered,
     slots: [LoopSlot; LOOPS_MAX],
     stall_log: [StallEntry; STALLS_MAX],
 }
+
+/// Right answers that have reached the driver since its beginning. On a line of its own: the
+/// driver writes it all the time, and the subject looks at what is beside it all the time.
+#[repr(C, align(128))]
+struct Answered(AtomicU64);
 
 /// One stall, for those who want to know when it was and what it was made of.
 #[repr(C)]
@@ -81,6 +87,8 @@ pub struct LoopSlot {
     pub polls: AtomicU64,
     /// Requests answered by this loop since the trial's beginning.
     pub requests: AtomicU64,
+    /// Operations of the plan's first group ended by this loop since the trial's beginning.
+    pub operations: AtomicU64,
     /// Polls of at least 1 ms, of at least the plan's threshold, of at least 100 ms.
     pub stalls: [AtomicU64; 3],
     pub longest_ns: AtomicU64,
@@ -172,6 +180,22 @@ impl Board {
 
     pub fn server_port(&self) -> u16 {
         self.server_port.load(Ordering::Acquire) as u16
+    }
+
+    /// For the driver, its only writer: one more request was answered.
+    #[inline]
+    pub fn count_answer(&self) {
+        self.answered.0.store(self.answered.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    /// Requests that the driver has seen answered since its beginning.
+    pub fn answered(&self) -> u64 {
+        self.answered.0.load(Ordering::Relaxed)
+    }
+
+    /// Operations of the plan's first group since the trial's beginning.
+    pub fn operations(&self) -> u64 {
+        self.slots().iter().map(|slot| slot.operations.load(Ordering::Relaxed)).sum()
     }
 
     pub fn publish_finished(&self) {

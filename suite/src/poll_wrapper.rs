@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::task::Poll;
 
@@ -104,10 +105,22 @@ impl Meter {
     /// One request was answered on this thread.
     #[inline]
     pub(crate) fn count_request(&self) {
+        self.count(|slot| &slot.requests);
+    }
+
+    /// One operation of the plan's first group has ended on this thread.
+    #[inline]
+    pub(crate) fn count_operation(&self) {
+        self.count(|slot| &slot.operations);
+    }
+
+    #[inline]
+    fn count(&self, counter: impl FnOnce(&LoopSlot) -> &AtomicU64) {
         HERE.with(|here| {
             if let Some(slot) = self.slot(here) {
+                let counter = counter(slot);
                 // An atomic addition would wait for every store before it.
-                slot.requests.store(slot.requests.load(Relaxed) + 1, Relaxed);
+                counter.store(counter.load(Relaxed) + 1, Relaxed);
             }
         });
     }

@@ -123,6 +123,9 @@ impl Scene {
     /// `due` is the moment from which its latency counts.
     pub(crate) fn end_operation(&self, group: usize, flight: Flight, due: Stamp, succeeded: bool) {
         let now = stamp();
+        if group == 0 && succeeded {
+            self.meter.count_operation();
+        }
         let ledger = &self.groups[group];
         let (clock, window_start) = (self.plan.clock, self.board.window_start());
         match self.board.phase() {

@@ -90,17 +90,10 @@ impl<'a> Tally<'a> {
             self.note(|| {
                 format!("a wrong answer: request {number} of a connection came back changed")
             });
-        } else if self.start <= at && at < self.end {
-            self.load.requests += 1;
-            let waited = self.clock.ns_between(connection.due_at, at);
-            self.load.latency.record(waited);
-            if self.open_loop {
-                let waited = self.clock.ns_between(connection.sent_at, at);
-                self.uncorrected.record(waited);
-            }
-            if !connection.served_in_window {
-                connection.served_in_window = true;
-                self.load.connections_served += 1;
+        } else {
+            self.board.count_answer();
+            if self.start <= at && at < self.end {
+                self.note_answer(connection, at);
             }
         }
         // An answer that is followed by the next request at once leaves the number as it was.
@@ -109,6 +102,22 @@ impl<'a> Tally<'a> {
         }
         if let Some(due) = next {
             connection.begin(due, at);
+        }
+    }
+
+    /// A right answer within the window.
+    #[inline]
+    fn note_answer(&mut self, connection: &mut Connection, at: Stamp) {
+        self.load.requests += 1;
+        let waited = self.clock.ns_between(connection.due_at, at);
+        self.load.latency.record(waited);
+        if self.open_loop {
+            let waited = self.clock.ns_between(connection.sent_at, at);
+            self.uncorrected.record(waited);
+        }
+        if !connection.served_in_window {
+            connection.served_in_window = true;
+            self.load.connections_served += 1;
         }
     }
 

@@ -13,8 +13,9 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::inside::NOT_LOADED;
+use super::order::Limits;
+use super::processes::within;
 use super::signals;
-use super::supervisor::{Limits, within};
 use super::talk::{Keep, Stream};
 use crate::interrupt;
 

@@ -2,11 +2,14 @@
 
 mod describing;
 pub mod inside;
+mod order;
 mod pacer;
+mod processes;
 mod signals;
 mod stalls;
 mod supervisor;
 mod talk;
 
 pub use describing::describe;
-pub use supervisor::{Ended, Limits, LoadShape, Measured, Order, run};
+pub use order::{Limits, LoadShape, Order};
+pub use supervisor::{Ended, Measured, run};

@@ -1,0 +1,47 @@
+//! What one trial is to do, and what it may cost.
+
+use std::path::Path;
+use std::time::Duration;
+
+use quadrant_suite::plan::{Pace, Plan};
+
+use crate::machine::affinity::Division;
+
+/// What one trial may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// For becoming ready, and again for the outcome after the window.
+    pub answer: Duration,
+    pub rss_bytes: u64,
+    pub output_bytes: u64,
+}
+
+/// One trial to be run.
+pub struct Order<'a> {
+    /// This very program.
+    pub executable: &'a Path,
+    pub library: &'a Path,
+    pub plan: &'a Plan,
+    pub load: Option<LoadShape>,
+    pub cpus: &'a Division,
+    pub warmup: Duration,
+    pub measure: Duration,
+    /// Count system calls instead of being careful not to disturb: a trial of no figures.
+    pub gather_evidence: bool,
+    pub limits: Limits,
+}
+
+/// What the driver is to do, as the scenario says it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LoadShape {
+    pub connections: u32,
+    pub message_bytes: usize,
+    pub rate_per_sec: Option<u64>,
+}
+
+impl Order<'_> {
+    /// Whether some of its work is over at some time: it is measured from its very beginning.
+    pub fn has_fixed_work(&self) -> bool {
+        self.plan.groups.iter().any(|group| matches!(group.pace, Pace::Repeat { .. }))
+    }
+}

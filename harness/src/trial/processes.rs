@@ -1,0 +1,398 @@
+//! The processes of a trial: the subject's and, where there is a load, the driver's.
+//!
+//! Starts them, hears them, holds them to their limits, and ends everything it has started. It
+//! never measures.
+
+use std::io::{PipeReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use quadrant_reports::record::Status;
+use quadrant_suite::board::Board;
+use quadrant_suite::control::Message;
+use quadrant_suite::outcome::{Findings, Outcome};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::inside::NOT_LOADED;
+use super::order::{Limits, LoadShape, Order};
+use super::signals;
+use super::talk::{Keep, Stream};
+use crate::board_memory::BoardMemory;
+use crate::driver::order::{Load, Order as LoadOrder, Report};
+use crate::driver::process::Driver;
+use crate::interrupt;
+use crate::machine::process;
+
+/// An outcome has one histogram for each row; more than this is no outcome.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+/// How often the subject's memory is looked at.
+const RSS_EVERY: Duration = Duration::from_millis(10);
+/// While the next step waits for the subject, a trial's overhead is made of these.
+const WATCH_EVERY: Duration = Duration::from_micros(200);
+
+/// What a look at a trial comes to.
+pub enum Look<T> {
+    Done(T),
+    /// Nothing yet; look again after this long, or when somebody says something.
+    Again(Duration),
+}
+
+/// Why a trial cannot go on.
+pub enum Stop {
+    Interrupted,
+    Because(Status, String),
+}
+
+pub fn because(status: Status, reason: impl Into<String>) -> Stop {
+    Stop::Because(status, reason.into())
+}
+
+/// The processes of a trial. Dropping it ends them.
+pub struct Processes {
+    memory: BoardMemory,
+    child: Child,
+    answer: Stream<PipeReader>,
+    stdout: Stream<ChildStdout>,
+    stderr: Stream<ChildStderr>,
+    driver: Option<Driver>,
+    /// One connection to each root.
+    controls: Vec<TcpStream>,
+    limits: Limits,
+    rss_looked_at: Instant,
+    /// Whether the subject was told to stop, so that its outcome is due.
+    outcome_is_due: bool,
+}
+
+impl Processes {
+    /// Starts the subject, and the load once it is ready. Nothing moves before it is told to go.
+    pub fn start(order: &Order) -> Result<Self, Stop> {
+        let mut processes = Self::spawn(order).map_err(|error| {
+            let reason = format!("the subject's process could not be started: {error}");
+            because(Status::Unmeasured, reason)
+        })?;
+        let ports = processes.wait_ready(order.limits.answer)?;
+        processes.connect(&ports)?;
+        if let Some(shape) = order.load {
+            processes.start_load(order, shape)?;
+        }
+        Ok(processes)
+    }
+
+    fn spawn(order: &Order) -> std::io::Result<Self> {
+        let memory = BoardMemory::create()?;
+        let (answer, answer_end) = std::io::pipe()?;
+        let board = memory.pass_on()?;
+        // A duplicate that survives exec; both are closed here as soon as the child has them.
+        let answer_end = rustix::io::dup(&answer_end)?;
+        let mut child = Command::new(order.executable)
+            .arg("__trial")
+            .arg(order.library)
+            .args(["--answer", &answer_end.as_raw_fd().to_string()])
+            .args(["--board", &board.number().to_string()])
+            .args(["--cpus", &comma_separated(&order.cpus.subject)])
+            .args(["--parent", &std::process::id().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // So that it can be ended with all it starts, and ^C reaches the harness only.
+            .process_group(0)
+            .spawn()?;
+        drop((answer_end, board));
+        let plan = serde_json::to_vec(order.plan)?;
+        let mut stdin = child.stdin.take().expect("standard input was asked for");
+        // Should the child be gone already, that is found out in a moment.
+        let _ = stdin.write_all(&plan);
+        drop(stdin);
+        let stdout = child.stdout.take().expect("standard output was asked for");
+        let stderr = child.stderr.take().expect("standard error was asked for");
+        Ok(Self {
+            memory,
+            answer: Stream::new(answer, Keep::Line { bytes_max: ANSWER_BYTES_MAX })?,
+            stdout: Stream::new(stdout, Keep::Tail)?,
+            stderr: Stream::new(stderr, Keep::Tail)?,
+            child,
+            driver: None,
+            controls: Vec::new(),
+            limits: order.limits,
+            rss_looked_at: Instant::now(),
+            outcome_is_due: false,
+        })
+    }
+
+    pub fn board(&self) -> &Board {
+        self.memory.board()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn driver_pid(&self) -> Option<u32> {
+        self.driver.as_ref().map(Driver::id)
+    }
+
+    pub fn controls(&mut self) -> &mut [TcpStream] {
+        &mut self.controls
+    }
+
+    pub fn tell(&mut self, message: Message) {
+        for control in &mut self.controls {
+            // A root that does not listen any more is noticed by the outcome that is missing.
+            let _ = control.write_all(&message.encode());
+        }
+    }
+
+    /// The driver's result and then the subject's outcome, once the board says that the window
+    /// is over.
+    pub fn finish(&mut self) -> Result<(Option<Load>, Findings), Stop> {
+        let load = self.take_load()?;
+        self.outcome_is_due = true;
+        self.tell(Message::Stop);
+        Ok((load, self.take_outcome()?))
+    }
+
+    fn wait_ready(&mut self, limit: Duration) -> Result<Vec<u16>, Stop> {
+        self.wait_for(limit, |trial| trial.board().control_ports())?.ok_or_else(|| {
+            because(
+                Status::TimedOut,
+                format!("was not ready {}{}", within(limit), self.last_words()),
+            )
+        })
+    }
+
+    fn connect(&mut self, ports: &[u16]) -> Result<(), Stop> {
+        let connect = |port: &u16| -> std::io::Result<TcpStream> {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
+            let stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
+            stream.set_nodelay(true)?;
+            // A subject that does not read must not hold up its parent.
+            stream.set_nonblocking(true)?;
+            Ok(stream)
+        };
+        self.controls = ports.iter().map(connect).collect::<Result<_, _>>().map_err(|error| {
+            because(Status::Failed, format!("its control connection was refused: {error}"))
+        })?;
+        Ok(())
+    }
+
+    fn start_load(&mut self, order: &Order, shape: LoadShape) -> Result<(), Stop> {
+        let load_order = LoadOrder {
+            port: self.board().server_port(),
+            connections: shape.connections,
+            message_bytes: shape.message_bytes,
+            rate_per_sec: shape.rate_per_sec,
+            seed: order.plan.seed,
+            clock: order.plan.clock,
+            cpus: order.cpus.driver.clone(),
+            connect_limit_ns: self.limits.answer.as_nanos() as u64,
+            board_fd: 0,
+            parent: 0,
+        };
+        let driver = Driver::spawn(order.executable, &load_order, &self.memory)
+            .map_err(|error| because(Status::Unmeasured, error.to_string()))?;
+        self.driver = Some(driver);
+        let limit = self.limits.answer + Duration::from_secs(2);
+        match self.hear_driver(limit)? {
+            Some(Report::Connected(count)) if count == shape.connections => Ok(()),
+            Some(Report::Connected(count)) => Err(because(
+                Status::Failed,
+                format!("only {count} of {} connections were accepted", shape.connections),
+            )),
+            _ => Err(because(
+                Status::TimedOut,
+                format!("the connections could not be opened {}", within(limit)),
+            )),
+        }
+    }
+
+    /// The driver's next word.
+    fn hear_driver(&mut self, limit: Duration) -> Result<Option<Report>, Stop> {
+        self.wait_for(limit, |trial| {
+            trial.driver.as_mut().and_then(|driver| driver.try_read().transpose())
+        })?
+        .transpose()
+        .map_err(|error| because(Status::Unmeasured, error.to_string()))
+    }
+
+    fn take_load(&mut self) -> Result<Option<Load>, Stop> {
+        if self.driver.is_none() {
+            return Ok(None);
+        }
+        match self.hear_driver(self.limits.answer)? {
+            Some(Report::Finished(load)) => Ok(Some(*load)),
+            _ => Err(because(Status::Unmeasured, "the load driver gave no result")),
+        }
+    }
+
+    fn take_outcome(&mut self) -> Result<Findings, Stop> {
+        let limit = self.limits.answer;
+        match self.wait_for(limit, |trial| trial.answer.line())? {
+            Some(line) => match read_outcome(&line)? {
+                Outcome::Finished(findings) => Ok(findings),
+                Outcome::Unsupported { reason } => Err(because(Status::Unsupported, reason)),
+                Outcome::Failed { reason } => Err(because(Status::Failed, reason)),
+            },
+            None => Err(because(
+                Status::TimedOut,
+                format!(
+                    "did not end {} after its time was over{}",
+                    within(limit),
+                    self.last_words()
+                ),
+            )),
+        }
+    }
+
+    /// Waits for something of the subject, looking for it often.
+    fn wait_for<T>(
+        &mut self,
+        limit: Duration,
+        mut found: impl FnMut(&mut Processes) -> Option<T>,
+    ) -> Result<Option<T>, Stop> {
+        self.wait(limit, |trial| found(trial).map_or(Look::Again(WATCH_EVERY), Look::Done))
+    }
+
+    /// Waits until `look` is done, at most for `limit`, and stops when the subject misbehaves.
+    pub fn wait<T>(
+        &mut self,
+        limit: Duration,
+        mut look: impl FnMut(&mut Processes) -> Look<T>,
+    ) -> Result<Option<T>, Stop> {
+        let end = Instant::now() + limit;
+        loop {
+            self.look_after()?;
+            let again = match look(self) {
+                Look::Done(result) => return Ok(Some(result)),
+                Look::Again(time) => time,
+            };
+            self.check_alive()?;
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            self.rest(left.min(again));
+        }
+    }
+
+    /// Takes what was said and holds the subject to its limits.
+    fn look_after(&mut self) -> Result<(), Stop> {
+        if interrupt::requested() {
+            return Err(Stop::Interrupted);
+        }
+        self.answer.listen();
+        self.stdout.listen();
+        self.stderr.listen();
+        let printed = self.stdout.total() + self.stderr.total();
+        if printed > self.limits.output_bytes {
+            let limit = self.limits.output_bytes >> 20;
+            return Err(because(
+                Status::Failed,
+                format!("printed more than {limit} MiB and was stopped"),
+            ));
+        }
+        if self.rss_looked_at.elapsed() >= RSS_EVERY {
+            self.rss_looked_at = Instant::now();
+            let rss = process::rss_bytes(self.child.id()).unwrap_or(0);
+            if rss > self.limits.rss_bytes {
+                let limit = self.limits.rss_bytes >> 20;
+                return Err(because(
+                    Status::Failed,
+                    format!("used more than {limit} MiB of memory and was stopped"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// A subject that has ended, or has said that it will not run, ends the trial.
+    fn check_alive(&mut self) -> Result<(), Stop> {
+        let ended = match self.child.try_wait() {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(signals::ending(status)),
+            Err(error) => Some(format!("could not be watched: {error}")),
+        };
+        if ended.is_some() {
+            // What it said last may still be on its way through the pipes.
+            self.answer.listen();
+            self.stderr.listen();
+            self.stdout.listen();
+        }
+        if let Some(line) = self.answer.line() {
+            if self.outcome_is_due {
+                return Ok(());
+            }
+            return match read_outcome(&line)? {
+                Outcome::Unsupported { reason } => Err(because(Status::Unsupported, reason)),
+                Outcome::Failed { reason } => Err(because(Status::Failed, reason)),
+                Outcome::Finished(_) => {
+                    Err(because(Status::Failed, "handed in its outcome before it was asked"))
+                }
+            };
+        }
+        match ended {
+            None => Ok(()),
+            Some(ending) => Err(because(
+                Status::Crashed,
+                format!("{ending} and left no outcome{}", self.last_words()),
+            )),
+        }
+    }
+
+    /// Its last line on standard error or output, for the end of a reason.
+    fn last_words(&mut self) -> String {
+        let words = self.stderr.last_words().or_else(|| self.stdout.last_words());
+        words.map_or_else(String::new, |words| format!("; its last words: {words}"))
+    }
+
+    /// Sleeps until somebody says something.
+    fn rest(&self, time: Duration) {
+        fn add<'a>(waiting: &mut Vec<PollFd<'a>>, source: Option<BorrowedFd<'a>>) {
+            waiting.extend(source.map(|source| PollFd::from_borrowed_fd(source, PollFlags::IN)));
+        }
+        let mut waiting = Vec::with_capacity(4);
+        add(&mut waiting, self.answer.source().map(AsFd::as_fd));
+        add(&mut waiting, self.stdout.source().map(AsFd::as_fd));
+        add(&mut waiting, self.stderr.source().map(AsFd::as_fd));
+        add(&mut waiting, self.driver.as_ref().map(AsFd::as_fd));
+        let time = rustix::event::Timespec {
+            tv_sec: time.as_secs() as i64,
+            tv_nsec: i64::from(time.subsec_nanos()),
+        };
+        // Interrupted or not, the caller looks again.
+        let _ = poll(&mut waiting, Some(&time));
+    }
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        // The driver first: it would take a dying subject for a failing one.
+        self.driver = None;
+        if let Some(group) = Pid::from_raw(self.child.id() as i32) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read_outcome(line: &str) -> Result<Outcome, Stop> {
+    if let Some(reason) = line.strip_prefix(NOT_LOADED) {
+        return Err(because(Status::Unmeasured, reason));
+    }
+    serde_json::from_str(line).map_err(|_| {
+        let begin: String = line.chars().take(60).collect();
+        because(Status::Failed, format!("handed in something that is no outcome: {begin:?}"))
+    })
+}
+
+fn comma_separated(numbers: &[usize]) -> String {
+    numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
+}
+
+pub(super) fn within(limit: Duration) -> String {
+    format!("within {} s", (limit.as_millis() as f64 / 1_000.0 * 10.0).round() / 10.0)
+}

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use crate::color::Color;
 use crate::compare::{self, CompareOptions};
 use crate::doctor::{self, DoctorOptions};
+use crate::duel::{self, DuelOptions};
 use crate::failure::Failure;
 use crate::lint::{self, LintOptions};
 use crate::list::{self, ListOptions};
@@ -45,6 +46,8 @@ enum Command {
     Run(Box<RunOptions>),
     /// Compare two runs cell by cell: regressed, improved, same, or cannot tell
     Compare(CompareOptions),
+    /// Let two subjects take turns in lock-step, the sharpest comparison
+    Duel(DuelOptions),
     /// Print the tables of a run again, from its records
     Report(ReportOptions),
     /// Show what there is: specs, subjects, or the cells that would run
@@ -69,6 +72,7 @@ impl CommandLine {
         let code = match self.command {
             Command::Run(options) => run::run(*options, self.color)?,
             Command::Compare(options) => compare::compare(&options, self.color)?,
+            Command::Duel(options) => duel::duel(&options, self.color)?,
             Command::Report(options) => report::report(&options, self.color)?,
             Command::List(options) => list::list(&options)?,
             Command::Doctor(options) => doctor::doctor(&options, self.color)?,

@@ -13,6 +13,7 @@ pub mod compare;
 pub mod counted;
 pub mod doctor;
 pub mod driver;
+pub mod duel;
 pub mod failure;
 pub mod fingerprint;
 pub mod fixtures;

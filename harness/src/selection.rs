@@ -23,6 +23,13 @@ pub struct SubjectOptions {
     /// Not these subjects
     #[arg(short = 'x', long = "exclude", value_name = "GLOB")]
     pub exclude: Vec<String>,
+    #[command(flatten)]
+    pub source: AdapterOptions,
+}
+
+/// Where the adapters come from.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AdapterOptions {
     /// Use the adapter libraries in this folder and build none
     #[arg(long, value_name = "DIR")]
     pub adapters: Option<PathBuf>,
@@ -39,10 +46,22 @@ impl SubjectOptions {
     pub fn find(&self, limits: Limits, progress: &Progress) -> Result<Vec<Subject>, Failure> {
         let filter = Filter::new(&self.runtime, &self.exclude)
             .map_err(|error| Failure::usage(format!("{error:#}")))?;
+        self.source.subjects(&filter, limits, progress)
+    }
+}
+
+impl AdapterOptions {
+    /// The subjects that a filter selects, broken ones included.
+    pub fn subjects(
+        &self,
+        filter: &Filter,
+        limits: Limits,
+        progress: &Progress,
+    ) -> Result<Vec<Subject>, Failure> {
         let executable = std::env::current_exe()?;
         let source = self.source(&executable)?;
         let program = house::own_program()?;
-        let all = subject::discover(&source, &filter, &program, limits, progress)?;
+        let all = subject::discover(&source, filter, &program, limits, progress)?;
         Ok(all.into_iter().filter(|subject| filter.selects(subject)).collect())
     }
 

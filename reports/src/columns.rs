@@ -147,7 +147,7 @@ impl CellText {
         Self::number(None)
     }
 
-    fn number(number: Option<String>) -> Self {
+    pub(crate) fn number(number: Option<String>) -> Self {
         Self { number: number.unwrap_or_else(|| number::NONE.to_owned()), ..Self::default() }
     }
 

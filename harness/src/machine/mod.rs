@@ -6,6 +6,7 @@ pub mod affinity;
 pub mod bpf;
 pub mod cgroup;
 pub mod clock;
+pub mod freezing;
 pub mod frequency;
 pub mod identity;
 pub mod io_uring;

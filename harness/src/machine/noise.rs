@@ -20,7 +20,8 @@ const THREADS_READ_MAX: usize = 64;
 /// The first of two looks.
 pub struct NoiseWatch {
     subject: u32,
-    driver: Option<u32>,
+    /// This process, the subject, and what belongs to them.
+    ours: Vec<u32>,
     cpus: Vec<usize>,
     began: Instant,
     times: Option<CpuTimes>,
@@ -31,20 +32,22 @@ pub struct NoiseWatch {
 }
 
 impl NoiseWatch {
-    pub fn begin(subject: u32, driver: Option<u32>, division: &Division) -> Self {
+    /// `beside` are the driver, where there is one, and whatever else is no neighbour.
+    pub fn begin(subject: u32, beside: &[u32], division: &Division) -> Self {
         let mut cpus = division.subject.clone();
-        cpus.extend(division.driver.iter().filter(|_| driver.is_some()));
+        cpus.extend(division.driver.iter().filter(|_| !beside.is_empty()));
         cpus.sort_unstable();
         cpus.dedup();
+        let ours = [&[subject, std::process::id()], beside].concat();
         let threads: Vec<u32> = process::tasks(subject).collect();
         let stride = threads.len().div_ceil(THREADS_READ).max(1) as u32;
         Self {
             subject,
-            driver,
             began: Instant::now(),
             times: read_times(&cpus),
             cpus,
-            ours_ns: ours_ns(subject, driver),
+            ours_ns: cpu_ns_of(&ours),
+            ours,
             waited_ns: waited(subject, threads.iter().filter(|thread| *thread % stride == 0)),
             stride,
         }
@@ -55,7 +58,7 @@ impl NoiseWatch {
         let before = self.times?;
         let after = read_times(&self.cpus)?;
         let capacity_ns = self.began.elapsed().as_nanos() as u64 * self.cpus.len() as u64;
-        let ours_ns = ours_ns(self.subject, self.driver).saturating_sub(self.ours_ns);
+        let ours_ns = cpu_ns_of(&self.ours).saturating_sub(self.ours_ns);
         let ns = |after: u64, before: u64| ticks_to_ns(after.saturating_sub(before));
         let steal_ns = ns(after.steal, before.steal);
         let idle_ns = ns(after.idle, before.idle);
@@ -131,12 +134,8 @@ pub fn ticks_to_ns(ticks: u64) -> u64 {
     ticks * 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1)
 }
 
-fn ours_ns(subject: u32, driver: Option<u32>) -> u64 {
-    [Some(subject), driver, Some(std::process::id())]
-        .into_iter()
-        .flatten()
-        .filter_map(process::cpu_ns)
-        .sum()
+fn cpu_ns_of(processes: &[u32]) -> u64 {
+    processes.iter().filter_map(|pid| process::cpu_ns(*pid)).sum()
 }
 
 /// How long each thread has waited for a CPU since it began.
@@ -189,7 +188,7 @@ intr 5 0 0
     fn another_process_is_seen_and_this_one_is_not() {
         // This process is taken off as the harness; as the subject, too, it would be twice.
         let mut subject = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
-        let watch = NoiseWatch::begin(subject.id(), None, &everywhere());
+        let watch = NoiseWatch::begin(subject.id(), &[], &everywhere());
         let mut other = Command::new("sh")
             .args(["-c", "while :; do :; done"])
             .stdin(Stdio::null())
@@ -224,7 +223,7 @@ intr 5 0 0
     /// Two threads on one CPU: each waits while the other runs.
     fn waited_by_two_on_one_cpu() -> u64 {
         let cpu = affinity::allowed()[0];
-        let watch = NoiseWatch::begin(std::process::id(), None, &everywhere());
+        let watch = NoiseWatch::begin(std::process::id(), &[], &everywhere());
         let burn = move || {
             affinity::stay_on(&[cpu]).expect("an allowed CPU can be stayed on");
             quadrant_suite::plain_calls::use_cpu(Duration::from_millis(60));
@@ -249,7 +248,7 @@ intr 5 0 0
                 std::thread::spawn(move || drop(stopped.lock().map(|stopped| stopped.recv())))
             })
             .collect();
-        let watch = NoiseWatch::begin(std::process::id(), None, &everywhere());
+        let watch = NoiseWatch::begin(std::process::id(), &[], &everywhere());
         drop(stop);
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         let read = watch.waited_ns.len();

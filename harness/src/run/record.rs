@@ -18,7 +18,7 @@ use crate::spec::Expected;
 use crate::trial::Measured;
 
 /// Above this share of its time the driver may be what is measured.
-const DRIVER_BUSY_MAX: f64 = 0.9;
+pub const DRIVER_BUSY_MAX: f64 = 0.9;
 
 /// A window longer than asked by this much was not the harness's choice.
 const WINDOW_EXCESS_MAX: f64 = 1.2;
@@ -124,7 +124,7 @@ fn concerns(expected: &Expected, subject: &Subject) -> bool {
 }
 
 /// Why the figures cannot be believed, in the order of how bad it is.
-fn complaint(findings: &Findings, load: Option<&Load>) -> Option<String> {
+pub fn complaint(findings: &Findings, load: Option<&Load>) -> Option<String> {
     let first = |text: Option<&String>| {
         text.map_or_else(String::new, |text| format!("; the first: {text}"))
     };

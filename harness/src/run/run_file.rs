@@ -80,9 +80,9 @@ impl ResumableOptions {
             trials: options.cells.trial_count(),
             quick: options.cells.quick,
             workers: options.cells.workers,
-            with_test_adapters: options.subjects.with_test_adapters,
-            no_build: options.subjects.no_build,
-            adapters: options.subjects.adapters.clone(),
+            with_test_adapters: options.subjects.source.with_test_adapters,
+            no_build: options.subjects.source.no_build,
+            adapters: options.subjects.source.adapters.clone(),
             evidence: options.evidence,
         }
     }
@@ -93,10 +93,10 @@ impl ResumableOptions {
         options.scenarios.axis.clone_from(&self.axis);
         options.subjects.runtime.clone_from(&self.runtime);
         options.subjects.exclude.clone_from(&self.exclude);
-        options.subjects.with_test_adapters = self.with_test_adapters;
-        options.subjects.no_build |= self.no_build;
-        if options.subjects.adapters.is_none() {
-            options.subjects.adapters.clone_from(&self.adapters);
+        options.subjects.source.with_test_adapters = self.with_test_adapters;
+        options.subjects.source.no_build |= self.no_build;
+        if options.subjects.source.adapters.is_none() {
+            options.subjects.source.adapters.clone_from(&self.adapters);
         }
         options.evidence = self.evidence;
         options.cells.trials = Some(self.trials);
@@ -152,7 +152,7 @@ pub fn read_run(folder: &Path) -> Result<RunFile> {
 
 /// The records in a results folder, one at a time.
 /// Small enough to be typed again.
-fn fresh_seed() -> u64 {
+pub fn fresh_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::collections::hash_map::RandomState::new().build_hasher().finish() % 1_000_000
 }

@@ -2,6 +2,7 @@
 
 mod describing;
 pub mod inside;
+pub mod lockstep;
 mod order;
 mod pacer;
 mod processes;

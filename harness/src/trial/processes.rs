@@ -25,7 +25,7 @@ use crate::board_memory::BoardMemory;
 use crate::driver::order::{Load, Order as LoadOrder, Report};
 use crate::driver::process::Driver;
 use crate::interrupt;
-use crate::machine::process;
+use crate::machine::{freezing, process};
 
 /// An outcome has one histogram for each row; more than this is no outcome.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -144,6 +144,21 @@ impl Processes {
             // A root that does not listen any more is noticed by the outcome that is missing.
             let _ = control.write_all(&message.encode());
         }
+    }
+
+    /// Stops the subject and its driver where they are. The driver first, lest it take the
+    /// pause for the subject's.
+    pub fn freeze(&mut self) -> Result<(), Stop> {
+        let freeze = |pid| freezing::freeze(pid).map_err(|error| unstoppable(&error));
+        self.driver_pid().map_or(Ok(()), freeze)?;
+        freeze(self.pid())
+    }
+
+    /// Lets both go on.
+    pub fn thaw(&mut self) -> Result<(), Stop> {
+        let thaw = |pid| freezing::thaw(pid).map_err(|error| unstoppable(&error));
+        thaw(self.pid())?;
+        self.driver_pid().map_or(Ok(()), thaw)
     }
 
     /// The driver's result and then the subject's outcome, once the board says that the window
@@ -377,6 +392,10 @@ impl Drop for Processes {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn unstoppable(error: &std::io::Error) -> Stop {
+    because(Status::Unmeasured, format!("could not be frozen and thawed: {error}"))
 }
 
 fn read_outcome(line: &str) -> Result<Outcome, Stop> {

@@ -74,7 +74,7 @@ fn conduct(
         trial.wait(order.warmup, |_| Look::<()>::Again(LOOK_EVERY))?;
     }
     let mut observation = Observation::begin(pid, cgroup, order.gather_evidence);
-    let weather = NoiseWatch::begin(pid, trial.driver_pid(), order.cpus);
+    let weather = NoiseWatch::begin(pid, trial.driver_pid().as_slice(), order.cpus);
     trial.board().enter(Phase::Measuring, stamp());
     observation.window_opens();
     if fixed_work {

@@ -8,6 +8,7 @@ mod command;
 mod redact;
 mod stage;
 
+mod duel;
 mod evidence;
 mod exit_codes;
 mod faults;

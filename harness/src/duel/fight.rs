@@ -1,0 +1,218 @@
+//! One case of a duel, bout after bout.
+//!
+//! Never measures anything itself; lock-step does.
+
+use std::path::Path;
+
+use quadrant_reports::duel::{Bout, DuelCase, NoResult, Turn, Warning};
+use quadrant_reports::record::{Noise, Status};
+use quadrant_suite::plan::{Action, Pace, Plan};
+
+use super::options::DuelOptions;
+use crate::adapters::subject::{State, Subject};
+use crate::failure::Failure;
+use crate::fixtures::FixtureStore;
+use crate::progress::Progress;
+use crate::run::{DRIVER_BUSY_MAX, PlannedCase, complaint, noise};
+use crate::trial::{Order, lockstep};
+
+pub struct Fight<'a> {
+    pub options: &'a DuelOptions,
+    pub executable: &'a Path,
+    pub case: &'a PlannedCase<'a>,
+    pub subjects: &'a [Subject],
+}
+
+impl Fight<'_> {
+    /// Nothing when it was interrupted.
+    pub fn carry_out(
+        &self,
+        fixtures: &mut FixtureStore,
+        progress: &Progress,
+    ) -> Result<Option<DuelCase>, Failure> {
+        let ids: Vec<String> = self.subjects.iter().map(|subject| subject.id.clone()).collect();
+        progress.say(format!("{}  {}", self.case.key(), ids.join(" against ")));
+        let fought = match self.obstacle() {
+            Some(obstacle) => Err(obstacle),
+            None => {
+                let files = match self.case.case.work.files {
+                    Some(shape) => {
+                        let set =
+                            fixtures.files(shape.count, shape.bytes).map_err(anyhow::Error::new)?;
+                        Some(set.directory().display().to_string())
+                    }
+                    None => None,
+                };
+                let Some(fought) = self.bouts(files.as_deref(), progress) else {
+                    return Ok(None);
+                };
+                fought
+            }
+        };
+        let work = &self.case.case.work;
+        Ok(Some(DuelCase {
+            scenario: self.case.scenario.to_owned(),
+            question: self.case.question.to_owned(),
+            workload: work.summary.clone(),
+            case: self.case.case.values.clone(),
+            operation: match work.load {
+                Some(_) => "request".to_owned(),
+                None => work.groups.first().map_or_else(String::new, |group| group.name.clone()),
+            },
+            subjects: ids,
+            warnings: self.warnings(fought.as_ref().ok()),
+            result: fought.map(|fought| fought.bouts),
+        }))
+    }
+
+    /// What is known before anything runs.
+    fn obstacle(&self) -> Option<NoResult> {
+        for subject in self.subjects {
+            let told = |status, reason| {
+                Some(NoResult { subject: Some(subject.id.clone()), status, reason })
+            };
+            if let State::Broken { reason } = &subject.state {
+                return told(Status::Unmeasured, reason.clone());
+            }
+            if let Some(reason) = subject.unsupported(&self.case.plan(subject, None)) {
+                return told(Status::Unsupported, reason);
+            }
+        }
+        let reason = unfit(self.case)?;
+        Some(NoResult { subject: None, status: Status::Unsupported, reason: reason.to_owned() })
+    }
+
+    /// Bout after bout, or why there is none; nothing when it was interrupted.
+    fn bouts(&self, files: Option<&str>, progress: &Progress) -> Option<Result<Fought, NoResult>> {
+        let plans: Vec<Plan> =
+            self.subjects.iter().map(|subject| self.case.plan(subject, files)).collect();
+        let orders: Vec<Order> =
+            self.subjects.iter().zip(&plans).filter_map(|pair| self.order(pair)).collect();
+        let mut fought = Fought::default();
+        for _ in 0..self.options.bouts {
+            let told = |side: usize, status, reason| {
+                let subject = Some(self.subjects[side].id.clone());
+                Some(Err(NoResult { subject, status, reason }))
+            };
+            match lockstep::run(&orders, self.options.time() / self.options.bouts) {
+                lockstep::Ended::Interrupted => return None,
+                lockstep::Ended::Unmeasured { side, status, reason } => {
+                    return told(side, status, reason);
+                }
+                lockstep::Ended::Measured(measured) => {
+                    for (side, (load, findings)) in measured.results.iter().enumerate() {
+                        if let Some(reason) = complaint(findings, load.as_ref()) {
+                            return told(side, Status::Failed, reason);
+                        }
+                    }
+                    fought.bouts.push(measured.rounds);
+                    fought.noise.extend(measured.noise);
+                }
+            }
+            progress.advance(1);
+        }
+        Some(Ok(fought))
+    }
+
+    fn order<'o>(&'o self, (subject, plan): (&'o Subject, &'o Plan)) -> Option<Order<'o>> {
+        let State::Loadable { library, .. } = &subject.state else { return None };
+        Some(Order {
+            executable: self.executable,
+            library,
+            plan,
+            load: self.case.load,
+            cpus: &self.case.division,
+            warmup: self.case.warmup,
+            measure: self.options.time(),
+            gather_evidence: false,
+            limits: self.options.limits(),
+        })
+    }
+
+    fn warnings(&self, fought: Option<&Fought>) -> Vec<Warning> {
+        let sleeps = self
+            .case
+            .case
+            .work
+            .programs
+            .iter()
+            .flatten()
+            .any(|step| matches!(step.action, Action::Sleep { .. }));
+        let sleeping = sleeps.then(|| {
+            "time goes on for whoever is frozen, so a `sleep` under way then ends early: differences \
+             look smaller than they are"
+                .to_owned()
+        });
+        let of_all = self.case.warnings().into_iter().chain(sleeping);
+        let mut warnings: Vec<Warning> =
+            of_all.map(|text| Warning { subject: None, text }).collect();
+        if let Some(fought) = fought {
+            let weather = fought.weather().map(|noise| noise::warnings(&noise, 0));
+            let weather = weather.into_iter().flatten();
+            warnings.extend(weather.map(|text| Warning { subject: None, text }));
+            warnings.extend(self.subjects.iter().enumerate().filter_map(|(side, subject)| {
+                let text = busy_driver(fought.turns_of(side))?;
+                Some(Warning { subject: Some(subject.id.clone()), text })
+            }));
+        }
+        warnings
+    }
+}
+
+/// What came of all bouts.
+#[derive(Default)]
+struct Fought {
+    bouts: Vec<Bout>,
+    noise: Vec<Noise>,
+}
+
+impl Fought {
+    fn turns_of(&self, side: usize) -> Turn {
+        let rounds = self.bouts.iter().flatten();
+        rounds.map(|round| round.sides[side]).fold(Turn::default(), |a, b| a + b)
+    }
+
+    /// The weather of all bouts together.
+    fn weather(&self) -> Option<Noise> {
+        self.noise.iter().cloned().reduce(|all, noise| Noise {
+            capacity_ns: all.capacity_ns + noise.capacity_ns,
+            steal_ns: all.steal_ns + noise.steal_ns,
+            others_cpu_ns: all.others_cpu_ns + noise.others_cpu_ns,
+            ..noise
+        })
+    }
+}
+
+fn busy_driver(turns: Turn) -> Option<String> {
+    let busy = turns.driver_cpu_ns as f64 / turns.elapsed_ns.max(1) as f64;
+    (busy > DRIVER_BUSY_MAX).then(|| {
+        format!(
+            "its load driver was busy {:.0} % of the time: throughput may be limited by it, go by \
+             the CPU time",
+            (busy * 100.0).min(100.0)
+        )
+    })
+}
+
+/// Why no turns can be taken at this, if so.
+fn unfit(case: &PlannedCase) -> Option<&'static str> {
+    let paced =
+        |pace: fn(&Pace) -> bool| case.case.work.groups.iter().any(|group| pace(&group.pace));
+    if case.load.is_some_and(|load| load.rate_per_sec.is_some()) {
+        return Some(
+            "its load comes at a fixed rate, which goes on while a subject is frozen: leave out \
+             `rate`, or use `run`",
+        );
+    }
+    if paced(|pace| matches!(pace, Pace::Every { .. })) {
+        return Some(
+            "it has tasks on a schedule (`every`), which goes on while a subject is frozen: use `run`",
+        );
+    }
+    if paced(|pace| matches!(pace, Pace::Repeat { .. })) {
+        return Some(
+            "its work is done at some time (`repeat`), and a duel needs work that goes on: use `run`",
+        );
+    }
+    None
+}

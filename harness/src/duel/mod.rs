@@ -1,0 +1,122 @@
+//! `quadrant duel`: two subjects, or more, in lock-step.
+//!
+//! Never decides what a ratio means; the reports do. It finds the subjects, fights the cases
+//! out one after the other, and writes what came of it.
+
+mod fight;
+mod options;
+
+use std::io::{self, BufWriter, Write};
+use std::time::Duration;
+
+use quadrant_reports::duel::{self, DuelCase};
+
+pub use options::DuelOptions;
+
+use crate::adapters::subject::{Filter, Subject};
+use crate::color::Color;
+use crate::failure::Failure;
+use crate::fixtures::FixtureStore;
+use crate::machine::{affinity, clock, limits, orphans, pids_cgroup};
+use crate::progress::Progress;
+use crate::run::{CellOptions, Circumstances, PlannedCase, fresh_seed, style_of_output};
+use crate::selection::ScenarioOptions;
+use crate::{house, interrupt};
+use fight::Fight;
+
+/// Fights every case out and answers with the exit code.
+pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
+    interrupt::listen();
+    limits::raise();
+    orphans::adopt();
+    pids_cgroup::sweep();
+    let scenarios =
+        ScenarioOptions { specs: options.specs.clone(), axis: options.axis.clone() }.load()?;
+    let progress = Progress::new();
+    let subjects = opponents(options, &progress)?;
+    if interrupt::requested() {
+        return Ok(130);
+    }
+    let clock = clock::choose();
+    clock.install();
+    let circumstances = Circumstances {
+        seed: options.seed.unwrap_or_else(fresh_seed),
+        clock,
+        cpus: affinity::allowed(),
+    };
+    let cells = CellOptions { workers: options.workers, ..CellOptions::default() };
+    let executable = house::own_program()?;
+    let mut fixtures = FixtureStore::new(std::env::temp_dir(), Some(executable.clone()));
+    let planned: Vec<PlannedCase> = scenarios
+        .iter()
+        .flat_map(|selected| {
+            let cases = selected.cases.iter();
+            cases.map(|&index| PlannedCase::new(selected, index, &cells, &circumstances))
+        })
+        .collect();
+    announce(options, &planned, &subjects, &progress);
+    let mut fought: Vec<DuelCase> = Vec::new();
+    for case in &planned {
+        let fight = Fight { options, executable: &executable, case, subjects: &subjects };
+        let Some(ended) = fight.carry_out(&mut fixtures, &progress)? else { break };
+        fought.push(ended);
+    }
+    progress.end();
+    let mut output = BufWriter::new(io::stdout());
+    let style = style_of_output(color);
+    let written = duel::write(&fought, options.threshold(), &mut output, options.format(), style);
+    match written.and_then(|()| output.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+        _ => {}
+    }
+    Ok(match interrupt::requested() {
+        true => 130,
+        false => duel::exit_code(&fought),
+    })
+}
+
+fn announce(
+    options: &DuelOptions,
+    cases: &[PlannedCase],
+    subjects: &[Subject],
+    progress: &Progress,
+) {
+    let bouts = cases.len() as u64 * u64::from(options.bouts);
+    progress.trials(bouts);
+    let warmups: Duration = cases.iter().map(|case| case.warmup).sum();
+    let time =
+        options.time() * cases.len() as u32 + warmups * options.bouts * subjects.len() as u32;
+    progress.warn(format!(
+        "{} and {}: some {} s",
+        crate::counted::counted(cases.len() as u64, "case"),
+        crate::counted::counted(subjects.len() as u64, "subject"),
+        time.as_secs().max(1)
+    ));
+}
+
+/// The subjects in the order of the command line; each name has to mean one.
+fn opponents(options: &DuelOptions, progress: &Progress) -> Result<Vec<Subject>, Failure> {
+    let names = options.subjects();
+    let usage = |error: anyhow::Error| Failure::usage(format!("{error:#}"));
+    let filter = Filter::new(&names, &[]).map_err(usage)?;
+    let known = options.source.subjects(&filter, options.limits(), progress)?;
+    let meant = |name: &String| {
+        let filter = Filter::new(std::slice::from_ref(name), &[]).map_err(usage)?;
+        let meant: Vec<&Subject> = known.iter().filter(|subject| filter.selects(subject)).collect();
+        match meant[..] {
+            [subject] => Ok(subject.clone()),
+            [] if interrupt::requested() => Err(Failure::usage("interrupted")),
+            [] => Err(Failure::usage(format!(
+                "no subject matches `{name}`; `quadrant list subjects` shows what there is"
+            ))),
+            _ => {
+                let ids: Vec<&str> = meant.iter().map(|subject| subject.id.as_str()).collect();
+                Err(Failure::usage(format!(
+                    "`{name}` may be any of {}: name one of them",
+                    ids.join(", ")
+                )))
+            }
+        }
+    };
+    names.iter().map(meant).collect()
+}

@@ -1,0 +1,199 @@
+//! Lock-step: several subjects alive at once, of which one at a time runs and the others are
+//! frozen, in turns of some ten milliseconds.
+//!
+//! Whatever the machine does lasts longer than a turn, so it meets all of them alike. It reads
+//! what was done at each turn's edges, while the subject runs. It never tells a latency: those
+//! of a frozen subject mean nothing.
+
+use std::time::{Duration, Instant};
+
+use quadrant_reports::duel::{Round, Turn};
+use quadrant_reports::record::{Noise, Status};
+use quadrant_suite::board::Phase;
+use quadrant_suite::clock::{Stamp, stamp};
+use quadrant_suite::control::Message;
+use quadrant_suite::outcome::Findings;
+
+use super::order::Order;
+use super::processes::{Look, Processes, Stop, because};
+use crate::driver::order::Load;
+use crate::machine::noise::NoiseWatch;
+use crate::machine::process;
+
+/// A thawed subject finds cold caches and what has piled up; it is not looked at before this is
+/// over.
+const SETTLE: Duration = Duration::from_millis(2);
+/// The least that makes a turn's count a rate.
+const OPERATIONS_PER_TURN_MIN: u64 = 20;
+const TURN_MIN: Duration = Duration::from_millis(20);
+const TURN_MAX: Duration = Duration::from_millis(500);
+
+/// What came of some time in lock-step.
+pub enum Ended {
+    Measured(Measured),
+    /// The side that could not go on, by its index, and why.
+    Unmeasured {
+        side: usize,
+        status: Status,
+        reason: String,
+    },
+    Interrupted,
+}
+
+/// The turns, and what each side had to say in the end.
+pub struct Measured {
+    pub rounds: Vec<Round>,
+    pub results: Vec<(Option<Load>, Findings)>,
+    pub noise: Option<Noise>,
+}
+
+/// Lets the sides take turns for `time`, warmed up before.
+pub fn run(sides: &[Order], time: Duration) -> Ended {
+    let ended = Lockstep::begin(sides).and_then(|mut lockstep| lockstep.conduct(time));
+    crate::machine::orphans::end_all();
+    match ended {
+        Ok(measured) => Ended::Measured(measured),
+        Err((_, Stop::Interrupted)) => Ended::Interrupted,
+        Err((side, Stop::Because(status, reason))) => Ended::Unmeasured { side, status, reason },
+    }
+}
+
+/// A failure has a side.
+type Result<T> = std::result::Result<T, (usize, Stop)>;
+
+struct Lockstep<'a> {
+    orders: &'a [Order<'a>],
+    sides: Vec<Processes>,
+    turn: Duration,
+}
+
+/// What has been done at one moment.
+struct Mark {
+    at: Stamp,
+    operations: u64,
+    cpu_ns: u64,
+    driver_cpu_ns: u64,
+}
+
+impl<'a> Lockstep<'a> {
+    /// Starts every side, warms it up by itself and freezes it.
+    fn begin(orders: &'a [Order<'a>]) -> Result<Self> {
+        let mut lockstep = Self { orders, sides: Vec::new(), turn: TURN_MIN };
+        for (index, order) in orders.iter().enumerate() {
+            lockstep.warm_up(order).map_err(|stop| (index, stop))?;
+        }
+        Ok(lockstep)
+    }
+
+    fn warm_up(&mut self, order: &'a Order<'a>) -> std::result::Result<(), Stop> {
+        let mut side = Processes::start(order)?;
+        side.board().enter(Phase::Warmup, stamp());
+        side.tell(Message::Go);
+        let began = Instant::now();
+        let before = operations(&side, order);
+        // Longer for slow work, to know how slow it is.
+        let longest = order.warmup.max(TURN_MAX);
+        let warm = side.wait(longest, |side| {
+            match began.elapsed() >= order.warmup
+                && operations(side, order) - before >= OPERATIONS_PER_TURN_MIN
+            {
+                true => Look::Done(()),
+                false => Look::Again(Duration::from_millis(5)),
+            }
+        })?;
+        let done = operations(&side, order) - before;
+        if warm.is_none() && done < OPERATIONS_PER_TURN_MIN {
+            return Err(because(
+                Status::Unmeasured,
+                format!(
+                    "did {done} operations in {} ms: turns long enough for so slow a workload \
+                     would no longer meet the same weather; use `run` and more trials",
+                    began.elapsed().as_millis()
+                ),
+            ));
+        }
+        let needed = began.elapsed() * OPERATIONS_PER_TURN_MIN as u32 / done.max(1) as u32;
+        self.turn = self.turn.max(needed.min(TURN_MAX));
+        side.board().enter(Phase::Measuring, stamp());
+        side.freeze()?;
+        self.sides.push(side);
+        Ok(())
+    }
+
+    fn conduct(&mut self, time: Duration) -> Result<Measured> {
+        let weather = self.watch_noise();
+        let end = Instant::now() + time;
+        let mut rounds = Vec::new();
+        while Instant::now() < end {
+            rounds.push(self.round()?);
+        }
+        let noise = weather.and_then(NoiseWatch::end);
+        let results = (0..self.sides.len()).map(|index| self.finish(index));
+        Ok(Measured { rounds, results: results.collect::<Result<_>>()?, noise })
+    }
+
+    /// All sides together: none of them is a neighbour of another.
+    fn watch_noise(&self) -> Option<NoiseWatch> {
+        let mut all =
+            self.sides.iter().flat_map(|side| [Some(side.pid()), side.driver_pid()]).flatten();
+        let first = all.next()?;
+        Some(NoiseWatch::begin(first, &all.collect::<Vec<_>>(), self.orders[0].cpus))
+    }
+
+    /// Every side twice: there and back, so that a drift within the round meets all alike.
+    fn round(&mut self) -> Result<Round> {
+        let count = self.sides.len();
+        let there = (0..count).map(|index| self.turn_of(index)).collect::<Result<Vec<_>>>()?;
+        let mut back =
+            (0..count).rev().map(|index| self.turn_of(index)).collect::<Result<Vec<_>>>()?;
+        back.reverse();
+        Ok(Round { sides: there.into_iter().zip(back).map(|(a, b)| a + b).collect() })
+    }
+
+    fn turn_of(&mut self, index: usize) -> Result<Turn> {
+        self.turn(index).map_err(|stop| (index, stop))
+    }
+
+    fn turn(&mut self, index: usize) -> std::result::Result<Turn, Stop> {
+        let length = self.turn;
+        self.sides[index].thaw()?;
+        self.sides[index].wait(SETTLE, |_| Look::<()>::Again(SETTLE))?;
+        let begin = self.mark(index);
+        self.sides[index].wait(length, |_| Look::<()>::Again(length))?;
+        let end = self.mark(index);
+        self.sides[index].freeze()?;
+        Ok(Turn {
+            elapsed_ns: self.orders[index].plan.clock.ns_between(begin.at, end.at),
+            operations: end.operations - begin.operations,
+            cpu_ns: end.cpu_ns.saturating_sub(begin.cpu_ns),
+            driver_cpu_ns: end.driver_cpu_ns.saturating_sub(begin.driver_cpu_ns),
+        })
+    }
+
+    fn mark(&self, index: usize) -> Mark {
+        let side = &self.sides[index];
+        Mark {
+            at: stamp(),
+            operations: operations(side, &self.orders[index]),
+            cpu_ns: process::cpu_ns(side.pid()).unwrap_or(0),
+            driver_cpu_ns: side.driver_pid().and_then(process::cpu_ns).unwrap_or(0),
+        }
+    }
+
+    fn finish(&mut self, index: usize) -> Result<(Option<Load>, Findings)> {
+        let side = &mut self.sides[index];
+        let finished = side.thaw().and_then(|()| {
+            side.board().enter(Phase::Over, stamp());
+            side.finish()
+        });
+        finished.map_err(|stop| (index, stop))
+    }
+}
+
+/// What counts as done so far: answers where there is a load.
+fn operations(side: &Processes, order: &Order) -> u64 {
+    match order.load {
+        Some(_) => side.board().answered(),
+        None => side.board().operations(),
+    }
+}

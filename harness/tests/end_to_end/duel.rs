@@ -1,0 +1,142 @@
+//! Duels: subjects in lock-step, one alive at a time, and nothing of them left behind.
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::command::Ended;
+use crate::stage::Stage;
+
+const TOKIO: &str = "tokio/current-thread";
+
+fn words<'a>(first: &'a str, second: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
+    [&["duel", first, second, "--no-build"], rest].concat()
+}
+
+fn cases(ended: &Ended) -> Vec<Value> {
+    let whole: Value = serde_json::from_str(&ended.stdout).unwrap();
+    whole["cases"].as_array().unwrap().clone()
+}
+
+/// What a side did in all its turns.
+fn sum(case: &Value, side: usize, figure: &str) -> u64 {
+    let bouts = case["bouts"].as_array().unwrap();
+    let rounds = bouts.iter().flat_map(|bout| bout.as_array().unwrap());
+    rounds.map(|round| round["sides"][side][figure].as_u64().unwrap()).sum()
+}
+
+#[test]
+fn three_subjects_take_turns_with_and_without_a_load() {
+    let stage = Stage::new();
+    let rest = [
+        "echo/connections",
+        "tasks/ping-pong",
+        "--axis",
+        "connections=64",
+        "--also",
+        "smol/single-thread",
+        "--time",
+        "1.2",
+        "--bouts",
+        "2",
+        "--format",
+        "json",
+    ];
+    let ended = stage.quadrant(&words(TOKIO, "threads", &rest)).expect_code(0);
+    stage.assert_empty();
+    let cases = cases(&ended);
+    assert!(cases.len() >= 2);
+    for case in &cases {
+        assert_eq!(case["status"], "ok", "{case}");
+        assert_eq!(case["bouts"].as_array().unwrap().len(), 2);
+        let has_load = case["operation"] == "request";
+        for side in 0..3 {
+            assert!(sum(case, side, "operations") > 0);
+            assert!(sum(case, side, "cpu_ns") > 0);
+            assert_eq!(sum(case, side, "driver_cpu_ns") > 0, has_load);
+            // Whoever runs has all of its CPUs, and no more: a side that was not frozen while
+            // others ran would have used up more than there is in its own turns.
+            let cpus = std::thread::available_parallelism().unwrap().get() as u64;
+            assert!(sum(case, side, "cpu_ns") <= sum(case, side, "elapsed_ns") * cpus * 11 / 10);
+        }
+        let first = &case["subjects"][0];
+        assert_eq!(first["throughput"]["ratio"], 1.0);
+        assert!(case["subjects"][2]["throughput"]["interval_95"][0].as_f64().unwrap() > 0.0);
+    }
+}
+
+#[test]
+fn tables_name_everyone_and_say_what_the_ratios_are_to() {
+    let stage = Stage::new();
+    let rest = ["echo/connections", "--axis", "connections=1", "--time", "0.6", "--bouts", "2"];
+    let ended = stage.quadrant(&words(TOKIO, TOKIO, &rest)).expect_code(0);
+    let table = &ended.stdout;
+    assert_eq!(table.matches("tokio/current-thread/epoll").count(), 3, "{table}");
+    assert!(table.contains("ratios are to tokio/current-thread/epoll"), "{table}");
+    assert!(table.contains("rounds in 2 bouts"), "{table}");
+}
+
+#[test]
+fn who_cannot_be_told_and_what_cannot_be_fought_is_said_in_a_sentence() {
+    let stage = Stage::new();
+    let ended = stage.quadrant(&words("tokio", TOKIO, &["echo/connections"])).expect_code(2);
+    ended.expect_words(&["`tokio` may be any of", "tokio/multi-thread/epoll"]);
+    let ended = stage.quadrant(&words("nobody", TOKIO, &["echo/connections"])).expect_code(2);
+    ended.expect_words(&["no subject matches `nobody`"]);
+    let ended = stage.quadrant(&words(TOKIO, TOKIO, &["echo/steady-rate"])).expect_code(4);
+    assert!(ended.stdout.contains("a fixed rate"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_wrong_answer_or_a_crash_leaves_no_ratio() {
+    let stage = Stage::new();
+    for (fault, told) in [("faulty/answers-wrongly", "wrong answer"), ("faulty/aborts", "aborted")]
+    {
+        let rest = [
+            "echo/connections",
+            "--axis",
+            "connections=64",
+            "--with-test-adapters",
+            "--time",
+            "1",
+            "--bouts",
+            "2",
+            "--format",
+            "json",
+        ];
+        let ended = stage.quadrant(&words("threads", fault, &rest)).expect_code(3);
+        stage.assert_empty();
+        let case = &cases(&ended)[0];
+        assert!(case["at_fault"].as_str().unwrap().starts_with(fault), "{case}");
+        assert!(case["reason"].as_str().unwrap().contains(told), "{case}");
+        assert!(case["subjects"][1]["throughput"].is_null());
+    }
+}
+
+#[test]
+fn an_interrupted_duel_leaves_nobody_frozen_behind() {
+    let stage = Stage::new();
+    let rest = ["echo/connections", "--axis", "connections=64", "--time", "60"];
+    let mut running = stage.call().args(words(TOKIO, "threads", &rest)).start();
+    running.until("both sides", || {
+        let trials = stage.processes().iter().filter(|words| words.contains("__trial")).count();
+        (trials == 2).then_some(())
+    });
+    running.signal(Signal::INT);
+    let ended = running.wait();
+    stage.assert_empty();
+    ended.expect_code(130);
+}
+
+#[test]
+fn a_killed_duel_takes_the_frozen_along() {
+    let stage = Stage::new();
+    let rest = ["echo/connections", "--axis", "connections=64", "--time", "60"];
+    let mut running = stage.call().args(words(TOKIO, "threads", &rest)).start();
+    running.until("both sides", || {
+        let trials = stage.processes().iter().filter(|words| words.contains("__trial")).count();
+        (trials == 2).then_some(())
+    });
+    running.signal(Signal::KILL);
+    running.wait();
+    stage.assert_soon_empty();
+}

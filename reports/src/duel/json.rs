@@ -1,0 +1,62 @@
+//! A duel for programs: every case with its ratios and every single turn.
+//!
+//! Never rounds and never leaves a turn out.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use super::{Bout, DuelCase, Turn, ratio};
+
+pub(super) fn write(cases: &[DuelCase], threshold: f64, output: &mut impl Write) -> io::Result<()> {
+    let whole = json!({
+        "threshold": threshold,
+        "cases": cases.iter().map(|case| of(case, threshold)).collect::<Vec<_>>(),
+    });
+    serde_json::to_writer_pretty(&mut *output, &whole)?;
+    output.write_all(b"\n")
+}
+
+fn of(duel: &DuelCase, threshold: f64) -> Value {
+    let case: BTreeMap<&str, &str> =
+        duel.case.iter().map(|axis| (axis.axis.as_str(), axis.value.as_str())).collect();
+    let (bouts, status, told) = match &duel.result {
+        Ok(bouts) => (bouts.as_slice(), "ok".into(), None),
+        Err(none) => (&[][..], json!(none.status), Some(none)),
+    };
+    let subjects: Vec<Value> = duel
+        .subjects
+        .iter()
+        .enumerate()
+        .map(|(side, id)| {
+            json!({
+                "id": id,
+                "throughput": against_first(bouts, side, threshold, Turn::ops_per_sec),
+                "cpu_per_op": against_first(bouts, side, threshold, Turn::cpu_ns_per_op),
+            })
+        })
+        .collect();
+    json!({
+        "scenario": duel.scenario,
+        "case": case,
+        "operation": duel.operation,
+        "status": status,
+        "reason": told.map(|none| &none.reason),
+        "at_fault": told.and_then(|none| none.subject.as_ref()),
+        "subjects": subjects,
+        "warnings": duel.warnings,
+        "bouts": bouts,
+    })
+}
+
+fn against_first(bouts: &[Bout], side: usize, threshold: f64, figure: fn(&Turn) -> f64) -> Value {
+    match ratio(bouts, side, figure) {
+        Some(ratio) => json!({
+            "ratio": ratio.value,
+            "interval_95": [ratio.interval.low, ratio.interval.high],
+            "verdict": ratio.verdict(threshold),
+        }),
+        None => Value::Null,
+    }
+}

@@ -1,0 +1,71 @@
+//! The ratio of two sides of a duel, and how sure it is.
+//!
+//! Never throws a round away for being odd; the mean is trimmed on both ends alike.
+
+use serde::Serialize;
+
+use super::{Bout, Turn};
+use crate::bootstrap::{Interval, interval_95};
+use crate::statistics::mean;
+
+/// The share of rounds that is left out at either end: those a neighbour spoilt.
+const TRIMMED: f64 = 0.2;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// All of the interval lies above the threshold …
+    More,
+    /// … or below it …
+    Less,
+    /// … or within.
+    Same,
+    CannotTell,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ratio {
+    pub value: f64,
+    pub interval: Interval,
+}
+
+impl Ratio {
+    /// `threshold` is a share: differences up to it are nobody's concern.
+    pub fn verdict(&self, threshold: f64) -> Verdict {
+        let (most, least) = (1.0 + threshold, 1.0 / (1.0 + threshold));
+        if self.interval.low > most {
+            Verdict::More
+        } else if self.interval.high < least {
+            Verdict::Less
+        } else if self.interval.low >= least && self.interval.high <= most {
+            Verdict::Same
+        } else {
+            Verdict::CannotTell
+        }
+    }
+}
+
+/// `side` against the first one, by a figure of theirs. `None` when there is not enough to say
+/// how sure it is.
+pub fn ratio(bouts: &[Bout], side: usize, figure: impl Fn(&Turn) -> f64) -> Option<Ratio> {
+    let of_bout = |bout: &Bout| {
+        let logarithms: Vec<f64> = bout
+            .iter()
+            .map(|round| (figure(&round.sides[side]) / figure(&round.sides[0])).ln())
+            .filter(|value| value.is_finite())
+            .collect();
+        trimmed_mean(logarithms)
+    };
+    let of_bouts: Vec<f64> = bouts.iter().filter_map(of_bout).collect();
+    let interval = interval_95(&of_bouts)?;
+    Some(Ratio {
+        value: mean(&of_bouts)?.exp(),
+        interval: Interval { low: interval.low.exp(), high: interval.high.exp() },
+    })
+}
+
+fn trimmed_mean(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let cut = (values.len() as f64 * TRIMMED) as usize;
+    mean(&values[cut..values.len() - cut])
+}

@@ -1,0 +1,163 @@
+//! A duel as tables, one for each scenario case.
+//!
+//! Never lays out a table by itself: it makes the tables that runs are shown in.
+
+use super::{Bout, DuelCase, NoResult, Ratio, Turn, Verdict, Warning, ratio};
+use crate::case_table::{CaseTable, Ranked, Told};
+use crate::closing::joined;
+use crate::columns::{CellText, Column, Kind, Tint};
+use crate::markdown;
+use crate::number;
+use crate::paint::{Paint, Style};
+use crate::prose::{clean, plural, wrap};
+use crate::remarks::{Remark, Remarks};
+use crate::terminal;
+
+pub(super) fn draw(cases: &[DuelCase], threshold: f64, style: Style) -> String {
+    let mut text = String::new();
+    for case in cases {
+        text.push_str(&terminal::draw(&table(case, threshold), style));
+        text.push('\n');
+    }
+    let paint = Paint::new(style);
+    let explanation = wrap(&explanation(cases, threshold), style.width);
+    text + &joined(explanation.iter().map(|line| paint.dim(line)).collect())
+}
+
+pub(super) fn page(cases: &[DuelCase], threshold: f64) -> String {
+    let mut text = String::new();
+    for case in cases {
+        text.push_str(&markdown::write(&table(case, threshold)));
+        text.push('\n');
+    }
+    text + &markdown::escape(&explanation(cases, threshold)) + "\n"
+}
+
+fn table(duel: &DuelCase, threshold: f64) -> CaseTable {
+    let bouts = duel.result.as_ref().map(Vec::as_slice).unwrap_or_default();
+    let is_fought = duel.result.is_ok();
+    let ranked = |id: &String| Ranked { id: clean(id), compared: None };
+    CaseTable {
+        scenario: clean(&duel.scenario),
+        axes: duel
+            .case
+            .iter()
+            .map(|axis| clean(&format!("{}={}", axis.axis, axis.value)))
+            .collect(),
+        workload: workload(duel, bouts),
+        question: clean(&duel.question),
+        columns: if is_fought { columns(duel, bouts, threshold) } else { Vec::new() },
+        subjects: if is_fought { duel.subjects.iter().map(ranked).collect() } else { Vec::new() },
+        without_figures: duel
+            .result
+            .as_ref()
+            .err()
+            .map(|none| told(duel, none))
+            .into_iter()
+            .collect(),
+        throughput_is_level: false,
+        remarks: Remarks {
+            warnings: duel.warnings.iter().map(remark).collect(),
+            ..Remarks::default()
+        },
+    }
+}
+
+fn remark(warning: &Warning) -> Remark {
+    let subjects = warning.subject.as_deref().unwrap_or("all");
+    Remark { subjects: clean(subjects), text: clean(&warning.text) }
+}
+
+fn told(duel: &DuelCase, none: &NoResult) -> Told {
+    let id = none.subject.clone().unwrap_or_else(|| duel.subjects.join(", "));
+    Told { id: clean(&id), status: none.status, text: clean(&none.reason) }
+}
+
+/// `64 B, closed loop, 5 bouts of 11 rounds`.
+fn workload(duel: &DuelCase, bouts: &[Bout]) -> String {
+    let workload = clean(&duel.workload);
+    if bouts.is_empty() {
+        return workload;
+    }
+    let rounds: usize = bouts.iter().map(Vec::len).sum();
+    let fought = format!(
+        "{} in {}",
+        plural(rounds as u64, "round", "rounds"),
+        plural(bouts.len() as u64, "bout", "bouts")
+    );
+    if workload.is_empty() { fought } else { format!("{workload}, {fought}") }
+}
+
+fn columns(duel: &DuelCase, bouts: &[Bout], threshold: f64) -> Vec<Column> {
+    let operation = clean(&duel.operation);
+    let mut columns = Vec::new();
+    let mut add = |kind, heading: [String; 2], cell: &dyn Fn(usize) -> CellText| {
+        columns.push(Column { kind, heading, cells: (0..duel.subjects.len()).map(cell).collect() });
+    };
+    let all = |side: usize| {
+        bouts.iter().flatten().map(|round| round.sides[side]).fold(Turn::default(), |a, b| a + b)
+    };
+    let per_second = match operation.as_str() {
+        "request" => "requests/s".to_owned(),
+        name => format!("{name}/s"),
+    };
+    let against = || ["against the first".to_owned(), "ratio (95 %)".to_owned()];
+    add(Kind::Change, [per_second, "in its turns".to_owned()], &|side| {
+        CellText::number(Some(number::rate(all(side).ops_per_sec())))
+    });
+    add(Kind::Change, against(), &|side| {
+        with_interval(side, ratio(bouts, side, Turn::ops_per_sec))
+    });
+    add(Kind::Standing, [String::new(), "verdict".to_owned()], &|side| {
+        let words = [("faster", Tint::Good), ("slower", Tint::Bad)];
+        verdict(side, ratio(bouts, side, Turn::ops_per_sec), threshold, words)
+    });
+    add(Kind::Change, ["CPU per".to_owned(), operation.clone()], &|side| {
+        CellText::number(Some(number::duration(all(side).cpu_ns_per_op() as u64)))
+    });
+    add(Kind::Change, against(), &|side| {
+        with_interval(side, ratio(bouts, side, Turn::cpu_ns_per_op))
+    });
+    add(Kind::Standing, [String::new(), "verdict".to_owned()], &|side| {
+        let words = [("more", Tint::Bad), ("less", Tint::Good)];
+        verdict(side, ratio(bouts, side, Turn::cpu_ns_per_op), threshold, words)
+    });
+    columns
+}
+
+fn with_interval(side: usize, ratio: Option<Ratio>) -> CellText {
+    let Some(ratio) = ratio.filter(|_| side > 0) else { return CellText::none() };
+    CellText {
+        number: number::fine_ratio(ratio.value),
+        rest: format!(" ({:.3}…{:.3})", ratio.interval.low, ratio.interval.high),
+        tint: Tint::Plain,
+    }
+}
+
+fn verdict(
+    side: usize,
+    ratio: Option<Ratio>,
+    threshold: f64,
+    [more, less]: [(&str, Tint); 2],
+) -> CellText {
+    let Some(ratio) = ratio.filter(|_| side > 0) else { return CellText::default() };
+    let (word, tint) = match ratio.verdict(threshold) {
+        Verdict::More => more,
+        Verdict::Less => less,
+        Verdict::Same => ("same", Tint::Good),
+        Verdict::CannotTell => ("cannot tell", Tint::Plain),
+    };
+    CellText { number: String::new(), rest: word.to_owned(), tint }
+}
+
+fn explanation(cases: &[DuelCase], threshold: f64) -> String {
+    let first = cases.first().and_then(|case| case.subjects.first());
+    let Some(first) = first.map(|id| clean(id)) else { return String::new() };
+    let threshold = format!("{} %", (threshold * 1e6).round() / 1e4);
+    format!(
+        "ratios are to {first}. faster, slower (more, less CPU): all of the 95 % interval lies more \
+         than {threshold} away from 1. same: it lies within {threshold}. cannot tell: anything \
+         else; more time would tell (--time). One subject ran at a time and the others were frozen, \
+         in turns; latencies, stalls and threads are for `quadrant run`."
+    )
+}

@@ -1,0 +1,143 @@
+//! Whole duels of made-up turns.
+
+use super::*;
+use crate::bootstrap::SplitMix;
+
+/// Bouts in which side 1 is `ratio` times as fast as side 0 and both meet the same weather: a
+/// slow drift, noise of its own in each turn, and now and then a turn that somebody spoilt.
+fn bouts(seed: u64, ratio: f64, noise: f64) -> Vec<Bout> {
+    let mut random = SplitMix(seed);
+    let mut turn = |rate: f64| {
+        let spoilt = if random.next().is_multiple_of(20) { 0.5 } else { 1.0 };
+        let rate = rate * spoilt * (1.0 + noise * random.normal());
+        Turn {
+            elapsed_ns: 40_000_000,
+            operations: (rate * 0.04) as u64,
+            cpu_ns: (30_000_000.0 / ratio) as u64,
+            driver_cpu_ns: 20_000_000,
+        }
+    };
+    (0..5)
+        .map(|bout| {
+            (0..12)
+                .map(|round| {
+                    let weather = 1.0 + 0.05 * f64::from(bout * 12 + round) / 60.0;
+                    Round {
+                        sides: vec![turn(100_000.0 * weather), turn(100_000.0 * weather * ratio)],
+                    }
+                })
+                .collect()
+        })
+        .collect()
+}
+
+fn verdicts(ratio_of_rates: f64, noise: f64) -> [usize; 4] {
+    let mut counts = [0; 4];
+    for seed in 0..200 {
+        let found = ratio(&bouts(seed, ratio_of_rates, noise), 1, Turn::ops_per_sec).unwrap();
+        counts[found.verdict(0.003) as usize] += 1;
+    }
+    counts
+}
+
+#[test]
+fn a_copy_is_seldom_taken_for_another() {
+    let [more, less, ..] = verdicts(1.0, 0.01);
+    assert!(more + less <= 6, "{more} faster and {less} slower of 200");
+}
+
+#[test]
+fn one_per_cent_is_found_through_spoilt_turns_and_a_drift() {
+    let [_, less, ..] = verdicts(0.99, 0.005);
+    assert!(less >= 190, "{less} of 200");
+    let [more, ..] = verdicts(1.01, 0.005);
+    assert!(more >= 190, "{more} of 200");
+}
+
+#[test]
+fn a_ratio_is_the_inverse_of_its_reverse() {
+    let there = bouts(3, 0.9, 0.01);
+    let mut back = there.clone();
+    back.iter_mut().flatten().for_each(|round| round.sides.reverse());
+    let there = ratio(&there, 1, Turn::ops_per_sec).unwrap();
+    let back = ratio(&back, 1, Turn::ops_per_sec).unwrap();
+    assert!((there.value * back.value - 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn one_bout_is_no_ratio_and_neither_are_turns_without_an_operation() {
+    let bouts = bouts(1, 1.0, 0.01);
+    assert_eq!(ratio(&bouts[..1], 1, Turn::ops_per_sec), None);
+    let idle = Round { sides: vec![Turn::default(); 2] };
+    assert_eq!(ratio(&[vec![idle.clone()], vec![idle]], 1, Turn::ops_per_sec), None);
+}
+
+fn case(scenario: &str, result: Result<Vec<Bout>, NoResult>) -> DuelCase {
+    DuelCase {
+        scenario: scenario.to_owned(),
+        question: "How many connections does one server hold?".to_owned(),
+        workload: "64 B, closed loop".to_owned(),
+        case: vec![AxisValue { axis: "connections".to_owned(), value: "64".to_owned() }],
+        operation: "request".to_owned(),
+        subjects: vec!["tokio/multi-thread/epoll".to_owned(), "smol/multi-thread/epoll".to_owned()],
+        result,
+        warnings: vec![Warning {
+            subject: Some("smol/multi-thread/epoll".to_owned()),
+            text: "its load driver was busy 93 % of the time".to_owned(),
+        }],
+    }
+}
+
+fn cases() -> Vec<DuelCase> {
+    let nothing = |status, subject: Option<&str>, reason: &str| {
+        Err(NoResult { subject: subject.map(str::to_owned), status, reason: reason.to_owned() })
+    };
+    vec![
+        case("echo/slower", Ok(bouts(1, 0.9, 0.002))),
+        case("echo/copy", Ok(bouts(2, 1.0, 0.0))),
+        case("echo/unclear", Ok(bouts(3, 1.004, 0.05))),
+        case(
+            "echo/crash",
+            nothing(Status::Crashed, Some("smol/multi-thread/epoll"), "killed by signal 11"),
+        ),
+        case("echo/rate", nothing(Status::Unsupported, None, "its load comes at a fixed rate")),
+    ]
+}
+
+fn written(format: Format) -> String {
+    let mut output = Vec::new();
+    let style = Style { color: false, width: 120 };
+    write(&cases(), 0.003, &mut output, format, style).unwrap();
+    String::from_utf8(output).unwrap()
+}
+
+#[test]
+fn every_end_as_tables() {
+    insta::assert_snapshot!(written(Format::Table));
+}
+
+#[test]
+fn every_end_as_a_page() {
+    insta::assert_snapshot!(written(Format::Markdown));
+}
+
+#[test]
+fn json_has_every_turn_and_says_no_less() {
+    let whole: serde_json::Value = serde_json::from_str(&written(Format::Json)).unwrap();
+    let slower = &whole["cases"][0];
+    assert_eq!(slower["subjects"][1]["throughput"]["verdict"], "less");
+    assert_eq!(slower["subjects"][1]["cpu_per_op"]["verdict"], "more");
+    let again: Vec<Bout> = serde_json::from_value(slower["bouts"].clone()).unwrap();
+    assert_eq!(again, bouts(1, 0.9, 0.002));
+    assert_eq!(whole["cases"][3]["status"], "crashed");
+    assert_eq!(whole["cases"][3]["at_fault"], "smol/multi-thread/epoll");
+}
+
+#[test]
+fn the_exit_code_tells_what_came_of_it() {
+    let cases = cases();
+    assert_eq!(exit_code(&cases[..3]), 0);
+    assert_eq!(exit_code(&cases), 3);
+    assert_eq!(exit_code(&cases[4..]), 4);
+    assert_eq!(exit_code(&[cases[0].clone(), cases[4].clone()]), 0);
+}

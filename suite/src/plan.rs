@@ -23,6 +23,8 @@ pub struct Plan {
     pub workers: u32,
     /// Seed of everything that is drawn by chance.
     pub seed: u64,
+    /// Whether polls are timed. Only to know what that costs, it is left out.
+    pub metered: bool,
     /// A poll at least this long is a stall.
     pub stall_threshold_ns: u64,
     /// How the stamps of this machine's clock become nanoseconds.

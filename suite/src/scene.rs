@@ -58,7 +58,7 @@ impl Scene {
             (0..files.count).map(|i| Path::new(&files.directory).join(i.to_string())).collect()
         });
         Self {
-            meter: Meter::new(board, plan.clock, plan.stall_threshold_ns),
+            meter: Meter::new(board, plan.clock, plan.stall_threshold_ns).only_if(plan.metered),
             groups: plan.groups.iter().map(|_| GroupLedger::default()).collect(),
             rows: plan.rows.iter().map(|_| Row::default()).collect(),
             plan,

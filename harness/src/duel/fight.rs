@@ -14,7 +14,8 @@ use crate::failure::Failure;
 use crate::fixtures::FixtureStore;
 use crate::progress::Progress;
 use crate::run::{DRIVER_BUSY_MAX, PlannedCase, complaint, noise};
-use crate::trial::{Order, lockstep};
+use crate::trial::Order;
+use crate::trial::lockstep::{self, Side};
 
 pub struct Fight<'a> {
     pub options: &'a DuelOptions,
@@ -84,17 +85,26 @@ impl Fight<'_> {
 
     /// Bout after bout, or why there is none; nothing when it was interrupted.
     fn bouts(&self, files: Option<&str>, progress: &Progress) -> Option<Result<Fought, NoResult>> {
-        let plans: Vec<Plan> =
-            self.subjects.iter().map(|subject| self.case.plan(subject, files)).collect();
-        let orders: Vec<Order> =
-            self.subjects.iter().zip(&plans).filter_map(|pair| self.order(pair)).collect();
+        let plans: Vec<Plan> = self
+            .subjects
+            .iter()
+            .enumerate()
+            .map(|(side, subject)| Plan {
+                // In a duel everybody has the wrapper and nobody is looked at; to know what both
+                // cost together, one has neither and the others have both.
+                metered: !self.options.bare_first || side > 0,
+                ..self.case.plan(subject, files)
+            })
+            .collect();
+        let sides: Vec<Side> =
+            self.subjects.iter().zip(&plans).filter_map(|pair| self.side(pair)).collect();
         let mut fought = Fought::default();
         for _ in 0..self.options.bouts {
             let told = |side: usize, status, reason| {
                 let subject = Some(self.subjects[side].id.clone());
                 Some(Err(NoResult { subject, status, reason }))
             };
-            match lockstep::run(&orders, self.options.time() / self.options.bouts) {
+            match lockstep::run(&sides, self.options.time() / self.options.bouts) {
                 lockstep::Ended::Interrupted => return None,
                 lockstep::Ended::Unmeasured { side, status, reason } => {
                     return told(side, status, reason);
@@ -114,9 +124,9 @@ impl Fight<'_> {
         Some(Ok(fought))
     }
 
-    fn order<'o>(&'o self, (subject, plan): (&'o Subject, &'o Plan)) -> Option<Order<'o>> {
+    fn side<'o>(&'o self, (subject, plan): (&'o Subject, &'o Plan)) -> Option<Side<'o>> {
         let State::Loadable { library, .. } = &subject.state else { return None };
-        Some(Order {
+        let order = Order {
             executable: self.executable,
             library,
             plan,
@@ -126,7 +136,8 @@ impl Fight<'_> {
             measure: self.options.time(),
             gather_evidence: false,
             limits: self.options.limits(),
-        })
+        };
+        Some(Side { order, watched: self.options.bare_first && plan.metered })
     }
 
     fn warnings(&self, fought: Option<&Fought>) -> Vec<Warning> {

@@ -49,6 +49,10 @@ pub struct DuelOptions {
     /// Seed of all that is drawn by chance
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Run A without poll wrapper, pings and looks, and the others with all of it: what measuring
+    /// costs
+    #[arg(long, hide = true)]
+    pub bare_first: bool,
     #[command(flatten)]
     pub source: AdapterOptions,
     #[arg(long, value_enum, default_value_t)]

@@ -77,6 +77,7 @@ impl<'a> PlannedCase<'a> {
             backend: backend.to_owned(),
             workers: subject.workers(self.workers),
             seed: self.seed,
+            metered: true,
             stall_threshold_ns: work.stall_threshold_ns,
             clock: self.clock,
             rows: work.rows.clone(),

@@ -16,9 +16,11 @@ use quadrant_suite::outcome::Findings;
 
 use super::order::Order;
 use super::processes::{Look, Processes, Stop, because};
+use super::watch::Watch;
 use crate::driver::order::Load;
 use crate::machine::noise::NoiseWatch;
 use crate::machine::process;
+use crate::observe::Observation;
 
 /// A thawed subject finds cold caches and what has piled up; it is not looked at before this is
 /// over.
@@ -27,6 +29,14 @@ const SETTLE: Duration = Duration::from_millis(2);
 const OPERATIONS_PER_TURN_MIN: u64 = 20;
 const TURN_MIN: Duration = Duration::from_millis(20);
 const TURN_MAX: Duration = Duration::from_millis(500);
+
+/// One of those who take turns.
+pub struct Side<'a> {
+    pub order: Order<'a>,
+    /// Send it pings and look at it while it runs, as in a trial. It costs a little, and tells
+    /// nothing here: what it costs is what one may want to know.
+    pub watched: bool,
+}
 
 /// What came of some time in lock-step.
 pub enum Ended {
@@ -48,7 +58,7 @@ pub struct Measured {
 }
 
 /// Lets the sides take turns for `time`, warmed up before.
-pub fn run(sides: &[Order], time: Duration) -> Ended {
+pub fn run(sides: &[Side], time: Duration) -> Ended {
     let ended = Lockstep::begin(sides).and_then(|mut lockstep| lockstep.conduct(time));
     crate::machine::orphans::end_all();
     match ended {
@@ -62,8 +72,9 @@ pub fn run(sides: &[Order], time: Duration) -> Ended {
 type Result<T> = std::result::Result<T, (usize, Stop)>;
 
 struct Lockstep<'a> {
-    orders: &'a [Order<'a>],
-    sides: Vec<Processes>,
+    sides: &'a [Side<'a>],
+    running: Vec<Processes>,
+    watches: Vec<Option<Watch>>,
     turn: Duration,
 }
 
@@ -75,17 +86,29 @@ struct Mark {
     driver_cpu_ns: u64,
 }
 
+impl Mark {
+    fn now(side: &Processes, order: &Order) -> Self {
+        Self {
+            at: stamp(),
+            operations: operations(side, order),
+            cpu_ns: process::cpu_ns(side.pid()).unwrap_or(0),
+            driver_cpu_ns: side.driver_pid().and_then(process::cpu_ns).unwrap_or(0),
+        }
+    }
+}
+
 impl<'a> Lockstep<'a> {
     /// Starts every side, warms it up by itself and freezes it.
-    fn begin(orders: &'a [Order<'a>]) -> Result<Self> {
-        let mut lockstep = Self { orders, sides: Vec::new(), turn: TURN_MIN };
-        for (index, order) in orders.iter().enumerate() {
-            lockstep.warm_up(order).map_err(|stop| (index, stop))?;
+    fn begin(sides: &'a [Side<'a>]) -> Result<Self> {
+        let mut lockstep = Self { sides, running: Vec::new(), watches: Vec::new(), turn: TURN_MIN };
+        for (index, side) in sides.iter().enumerate() {
+            lockstep.warm_up(side).map_err(|stop| (index, stop))?;
         }
         Ok(lockstep)
     }
 
-    fn warm_up(&mut self, order: &'a Order<'a>) -> std::result::Result<(), Stop> {
+    fn warm_up(&mut self, of: &'a Side<'a>) -> std::result::Result<(), Stop> {
+        let order = &of.order;
         let mut side = Processes::start(order)?;
         side.board().enter(Phase::Warmup, stamp());
         side.tell(Message::Go);
@@ -115,8 +138,10 @@ impl<'a> Lockstep<'a> {
         let needed = began.elapsed() * OPERATIONS_PER_TURN_MIN as u32 / done.max(1) as u32;
         self.turn = self.turn.max(needed.min(TURN_MAX));
         side.board().enter(Phase::Measuring, stamp());
+        let watch = || Watch::new(order, Observation::begin(side.pid(), None, false));
+        self.watches.push(of.watched.then(watch));
         side.freeze()?;
-        self.sides.push(side);
+        self.running.push(side);
         Ok(())
     }
 
@@ -128,21 +153,21 @@ impl<'a> Lockstep<'a> {
             rounds.push(self.round()?);
         }
         let noise = weather.and_then(NoiseWatch::end);
-        let results = (0..self.sides.len()).map(|index| self.finish(index));
+        let results = (0..self.running.len()).map(|index| self.finish(index));
         Ok(Measured { rounds, results: results.collect::<Result<_>>()?, noise })
     }
 
     /// All sides together: none of them is a neighbour of another.
     fn watch_noise(&self) -> Option<NoiseWatch> {
         let mut all =
-            self.sides.iter().flat_map(|side| [Some(side.pid()), side.driver_pid()]).flatten();
+            self.running.iter().flat_map(|side| [Some(side.pid()), side.driver_pid()]).flatten();
         let first = all.next()?;
-        Some(NoiseWatch::begin(first, &all.collect::<Vec<_>>(), self.orders[0].cpus))
+        Some(NoiseWatch::begin(first, &all.collect::<Vec<_>>(), self.sides[0].order.cpus))
     }
 
     /// Every side twice: there and back, so that a drift within the round meets all alike.
     fn round(&mut self) -> Result<Round> {
-        let count = self.sides.len();
+        let count = self.running.len();
         let there = (0..count).map(|index| self.turn_of(index)).collect::<Result<Vec<_>>>()?;
         let mut back =
             (0..count).rev().map(|index| self.turn_of(index)).collect::<Result<Vec<_>>>()?;
@@ -155,33 +180,29 @@ impl<'a> Lockstep<'a> {
     }
 
     fn turn(&mut self, index: usize) -> std::result::Result<Turn, Stop> {
-        let length = self.turn;
-        self.sides[index].thaw()?;
-        self.sides[index].wait(SETTLE, |_| Look::<()>::Again(SETTLE))?;
-        let begin = self.mark(index);
-        self.sides[index].wait(length, |_| Look::<()>::Again(length))?;
-        let end = self.mark(index);
-        self.sides[index].freeze()?;
+        let order = &self.sides[index].order;
+        let watch = &mut self.watches[index];
+        let mut look = |side: &mut Processes| {
+            let wait = watch.as_mut().map_or(TURN_MAX, |watch| watch.look(side, order));
+            Look::<()>::Again(wait)
+        };
+        let side = &mut self.running[index];
+        side.thaw()?;
+        side.wait(SETTLE, &mut look)?;
+        let begin = Mark::now(side, order);
+        side.wait(self.turn, &mut look)?;
+        let end = Mark::now(side, order);
+        side.freeze()?;
         Ok(Turn {
-            elapsed_ns: self.orders[index].plan.clock.ns_between(begin.at, end.at),
+            elapsed_ns: order.plan.clock.ns_between(begin.at, end.at),
             operations: end.operations - begin.operations,
             cpu_ns: end.cpu_ns.saturating_sub(begin.cpu_ns),
             driver_cpu_ns: end.driver_cpu_ns.saturating_sub(begin.driver_cpu_ns),
         })
     }
 
-    fn mark(&self, index: usize) -> Mark {
-        let side = &self.sides[index];
-        Mark {
-            at: stamp(),
-            operations: operations(side, &self.orders[index]),
-            cpu_ns: process::cpu_ns(side.pid()).unwrap_or(0),
-            driver_cpu_ns: side.driver_pid().and_then(process::cpu_ns).unwrap_or(0),
-        }
-    }
-
     fn finish(&mut self, index: usize) -> Result<(Option<Load>, Findings)> {
-        let side = &mut self.sides[index];
+        let side = &mut self.running[index];
         let finished = side.thaw().and_then(|()| {
             side.board().enter(Phase::Over, stamp());
             side.finish()

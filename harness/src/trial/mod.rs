@@ -10,6 +10,7 @@ mod signals;
 mod stalls;
 mod supervisor;
 mod talk;
+mod watch;
 
 pub use describing::describe;
 pub use order::{Limits, LoadShape, Order};

@@ -2,8 +2,6 @@
 //!
 //! One thread, and every wait is bounded. Whatever the subject does, this returns.
 
-use std::time::{Duration, Instant};
-
 use quadrant_reports::record::{Noise, Rss, Stalls, Status};
 use quadrant_suite::board::Phase;
 use quadrant_suite::clock::stamp;
@@ -11,17 +9,14 @@ use quadrant_suite::control::Message;
 use quadrant_suite::outcome::Findings;
 
 use super::order::Order;
-use super::pacer::Pacer;
 use super::processes::{Look, Processes, Stop};
-use super::stalls::{self, Glances};
+use super::stalls;
+use super::watch::{LOOK_EVERY, Watch};
 use crate::driver::order::Load;
 use crate::machine::noise::NoiseWatch;
 use crate::machine::pids_cgroup::PidsCgroup;
 use crate::machine::process;
 use crate::observe::Observation;
-
-/// How often the subject is looked at while it runs by itself.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// How a trial ended.
 pub enum Ended {
@@ -40,6 +35,8 @@ pub struct Measured {
     pub loops: u64,
     pub rss: Rss,
     pub noise: Option<Noise>,
+    /// What watching took of a CPU while the window was open.
+    pub harness_cpu_ns: u64,
 }
 
 /// Runs a trial, start to end.
@@ -80,27 +77,18 @@ fn conduct(
     if fixed_work {
         trial.tell(Message::Go);
     }
-    let mut pacer = Pacer::new(order.plan.seed);
-    let mut glances = Glances::default();
-    let mut look_due = Instant::now();
+    let mut watch = Watch::new(order, observation);
+    let harness_cpu_ns = own_cpu_ns();
     trial.wait(order.measure, |trial| {
         if fixed_work && trial.board().is_finished() {
             return Look::Done(());
         }
-        // What is counted should be the workload's alone.
-        let until_ping = match order.gather_evidence {
-            true => LOOK_EVERY,
-            false => pacer.ping(trial.controls()),
-        };
-        if Instant::now() >= look_due {
-            look_due = Instant::now() + LOOK_EVERY;
-            observation.look(trial.board());
-            glances.look(trial.board(), order.plan, pid);
-        }
-        Look::Again(until_ping.min(look_due.saturating_duration_since(Instant::now())))
+        Look::Again(watch.look(trial, order))
     })?;
     let window_end = stamp();
     trial.board().enter(Phase::Over, window_end);
+    let harness_cpu_ns = own_cpu_ns().saturating_sub(harness_cpu_ns);
+    let Watch { mut observation, glances, .. } = watch;
     observation.window_closes(trial.board(), cgroup);
     let noise = weather.end();
     // The kernel counts in batches, for each CPU: its peak may be below what it said before.
@@ -111,5 +99,19 @@ fn conduct(
     let stalls = stalls::read(trial.board(), order.plan, glances);
     let loops = trial.board().loops_peak();
     let window_ns = order.plan.clock.ns_between(trial.board().window_start(), window_end);
-    Ok(Measured { findings, load, window_ns, observation, stalls, loops, rss, noise })
+    Ok(Measured {
+        findings,
+        load,
+        window_ns,
+        observation,
+        stalls,
+        loops,
+        rss,
+        noise,
+        harness_cpu_ns,
+    })
+}
+
+fn own_cpu_ns() -> u64 {
+    process::cpu_ns(std::process::id()).unwrap_or(0)
 }

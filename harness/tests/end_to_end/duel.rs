@@ -89,7 +89,7 @@ fn who_cannot_be_told_and_what_cannot_be_fought_is_said_in_a_sentence() {
 #[test]
 fn a_wrong_answer_or_a_crash_leaves_no_ratio() {
     let stage = Stage::new();
-    for (fault, told) in [("faulty/answers-wrongly", "wrong answer"), ("faulty/aborts", "aborted")]
+    for (fault, told) in [("faulty/answers-wrongly", "wrong answer"), ("faulty/aborts", "SIGABRT")]
     {
         let rest = [
             "echo/connections",

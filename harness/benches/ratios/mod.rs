@@ -1,0 +1,72 @@
+//! Duels as a bench runs them: what each is called, and whether a demand was reached.
+
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+
+use serde_json::Value;
+
+/// Two subjects; the second one is held against the first.
+pub struct Pair {
+    pub first: &'static str,
+    pub second: &'static str,
+}
+
+/// Duels of `spec` beside the benches, for `seconds` a case; all throughputs have to be at least
+/// `demand` of the first one's.
+pub fn judge(pairs: &[Pair], spec: &str, options: &[&str], seconds: f64, demand: f64) -> ExitCode {
+    let spec = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches").join(spec);
+    let mut reached = true;
+    println!(
+        "{:<28} {:<28} {:<16} {:>22} {:>22}",
+        "subject", "against", "case", "throughput", "CPU per request"
+    );
+    for pair in pairs {
+        let output = Command::new(env!("CARGO_BIN_EXE_quadrant"))
+            .args(["duel", pair.first, pair.second])
+            .arg(&spec)
+            .args(["--with-test-adapters", "--format", "json"])
+            .args(["--time", &seconds.to_string()])
+            .args(options)
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("the quadrant command was built for this bench");
+        let whole: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let cases = whole["cases"].as_array().cloned().unwrap_or_default();
+        reached &= !cases.is_empty();
+        for case in &cases {
+            let second = &case["subjects"][1];
+            let (text, throughput) = shown(&second["throughput"]);
+            println!(
+                "{:<28} {:<28} {:<16} {text:>22} {:>22}",
+                pair.second,
+                pair.first,
+                axes(case),
+                shown(&second["cpu_per_op"]).0
+            );
+            reached &= throughput >= demand;
+        }
+    }
+    println!("demand: {demand} of the throughput, {}", if reached { "reached" } else { "MISSED" });
+    if reached { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn axes(case: &Value) -> String {
+    let axes = case["case"].as_object().into_iter().flatten();
+    let axes: Vec<String> =
+        axes.map(|(axis, value)| format!("{axis}={}", value.as_str().unwrap_or("?"))).collect();
+    axes.join(" ")
+}
+
+/// `0.993 (0.988…0.997)`; what is missing reaches no demand.
+fn shown(ratio: &Value) -> (String, f64) {
+    let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
+    let value = number(&ratio["ratio"]);
+    let interval = &ratio["interval_95"];
+    let text = format!("{value:.3} ({:.3}…{:.3})", number(&interval[0]), number(&interval[1]));
+    (text, value)
+}
+
+/// The time that the command line gives, or `otherwise`.
+pub fn seconds_or(otherwise: f64) -> f64 {
+    std::env::args().filter_map(|text| text.parse().ok()).next().unwrap_or(otherwise)
+}

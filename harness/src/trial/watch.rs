@@ -1,0 +1,44 @@
+//! What is done to a subject while its window is open: pings are sent to it, and it is looked at
+//! from outside.
+
+use std::time::{Duration, Instant};
+
+use super::order::Order;
+use super::pacer::Pacer;
+use super::processes::Processes;
+use super::stalls::Glances;
+use crate::observe::Observation;
+
+/// How often the subject is looked at.
+pub const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+pub struct Watch {
+    /// None where nothing is to be counted but the workload.
+    pacer: Option<Pacer>,
+    pub observation: Observation,
+    pub glances: Glances,
+    look_due: Instant,
+}
+
+impl Watch {
+    pub fn new(order: &Order, observation: Observation) -> Self {
+        Self {
+            pacer: (!order.gather_evidence).then(|| Pacer::new(order.plan.seed)),
+            observation,
+            glances: Glances::default(),
+            look_due: Instant::now(),
+        }
+    }
+
+    /// Does what is due, and says how long it is until something is again.
+    pub fn look(&mut self, trial: &mut Processes, order: &Order) -> Duration {
+        let until_ping =
+            self.pacer.as_mut().map_or(LOOK_EVERY, |pacer| pacer.ping(trial.controls()));
+        if Instant::now() >= self.look_due {
+            self.look_due = Instant::now() + LOOK_EVERY;
+            self.observation.look(trial.board());
+            self.glances.look(trial.board(), order.plan, trial.pid());
+        }
+        until_ping.min(self.look_due.saturating_duration_since(Instant::now()))
+    }
+}

@@ -26,7 +26,7 @@ pub fn per_poll_ns(clock: ClockScale) -> io::Result<f64> {
     let meter = Meter::new(memory.board(), clock, THRESHOLD_NS);
     let mut differences: Vec<f64> = (0..ROUNDS)
         .map(|_| {
-            let bare = time_of(|number| black_box(number));
+            let bare = time_of(black_box);
             let timed = time_of(|number| meter.poll(|| black_box(number)));
             (timed - bare) / f64::from(POLLS)
         })

@@ -158,7 +158,11 @@ impl Fight<'_> {
         let mut warnings: Vec<Warning> =
             of_all.map(|text| Warning { subject: None, text }).collect();
         if let Some(fought) = fought {
-            let weather = fought.weather().map(|noise| noise::warnings(&noise, 0));
+            let turns = (0..self.subjects.len()).map(|side| fought.turns_of(side));
+            let all = turns.fold(Turn::default(), |a, b| a + b);
+            let weather = fought.weather(&all);
+            let weather =
+                weather.map(|noise| noise::warnings(&noise, all.cpu_ns + all.driver_cpu_ns));
             let weather = weather.into_iter().flatten();
             warnings.extend(weather.map(|text| Warning { subject: None, text }));
             warnings.extend(self.subjects.iter().enumerate().filter_map(|(side, subject)| {
@@ -179,16 +183,17 @@ struct Fought {
 
 impl Fought {
     fn turns_of(&self, side: usize) -> Turn {
-        let rounds = self.bouts.iter().flatten();
-        rounds.map(|round| round.sides[side]).fold(Turn::default(), |a, b| a + b)
+        let turns = self.bouts.iter().flatten().flat_map(|round| round.sides[side]);
+        turns.fold(Turn::default(), |a, b| a + b)
     }
 
     /// The weather of all bouts together.
-    fn weather(&self) -> Option<Noise> {
+    fn weather(&self, turns: &Turn) -> Option<Noise> {
         self.noise.iter().cloned().reduce(|all, noise| Noise {
             capacity_ns: all.capacity_ns + noise.capacity_ns,
             steal_ns: all.steal_ns + noise.steal_ns,
             others_cpu_ns: all.others_cpu_ns + noise.others_cpu_ns,
+            run_queue_ns: turns.waited_ns,
             ..noise
         })
     }

@@ -16,6 +16,7 @@ pub mod noise;
 pub mod orphans;
 pub mod pids_cgroup;
 pub mod process;
+pub mod run_queue;
 pub mod swap;
 pub mod syscall_counter;
 pub mod system_calls;

@@ -20,6 +20,7 @@ use super::watch::Watch;
 use crate::driver::order::Load;
 use crate::machine::noise::NoiseWatch;
 use crate::machine::process;
+use crate::machine::run_queue::RunQueue;
 use crate::observe::Observation;
 
 /// A thawed subject finds cold caches and what has piled up; it is not looked at before this is
@@ -75,6 +76,7 @@ struct Lockstep<'a> {
     sides: &'a [Side<'a>],
     running: Vec<Processes>,
     watches: Vec<Option<Watch>>,
+    queues: Vec<RunQueue>,
     turn: Duration,
 }
 
@@ -84,15 +86,17 @@ struct Mark {
     operations: u64,
     cpu_ns: u64,
     driver_cpu_ns: u64,
+    waited_ns: u64,
 }
 
 impl Mark {
-    fn now(side: &Processes, order: &Order) -> Self {
+    fn now(side: &Processes, order: &Order, queue: &RunQueue) -> Self {
         Self {
             at: stamp(),
             operations: operations(side, order),
             cpu_ns: process::cpu_ns(side.pid()).unwrap_or(0),
             driver_cpu_ns: side.driver_pid().and_then(process::cpu_ns).unwrap_or(0),
+            waited_ns: queue.waited_ns(),
         }
     }
 }
@@ -100,7 +104,13 @@ impl Mark {
 impl<'a> Lockstep<'a> {
     /// Starts every side, warms it up by itself and freezes it.
     fn begin(sides: &'a [Side<'a>]) -> Result<Self> {
-        let mut lockstep = Self { sides, running: Vec::new(), watches: Vec::new(), turn: TURN_MIN };
+        let mut lockstep = Self {
+            sides,
+            running: Vec::new(),
+            watches: Vec::new(),
+            queues: Vec::new(),
+            turn: TURN_MIN,
+        };
         for (index, side) in sides.iter().enumerate() {
             lockstep.warm_up(side).map_err(|stop| (index, stop))?;
         }
@@ -140,6 +150,9 @@ impl<'a> Lockstep<'a> {
         side.board().enter(Phase::Measuring, stamp());
         let watch = || Watch::new(order, Observation::begin(side.pid(), None, false));
         self.watches.push(of.watched.then(watch));
+        let processes: Vec<u32> =
+            [Some(side.pid()), side.driver_pid()].into_iter().flatten().collect();
+        self.queues.push(RunQueue::of(&processes));
         side.freeze()?;
         self.running.push(side);
         Ok(())
@@ -172,7 +185,9 @@ impl<'a> Lockstep<'a> {
         let mut back =
             (0..count).rev().map(|index| self.turn_of(index)).collect::<Result<Vec<_>>>()?;
         back.reverse();
-        Ok(Round { sides: there.into_iter().zip(back).map(|(a, b)| a + b).collect() })
+        Ok(Round {
+            sides: there.into_iter().zip(back).map(|(there, back)| [there, back]).collect(),
+        })
     }
 
     fn turn_of(&mut self, index: usize) -> Result<Turn> {
@@ -189,15 +204,16 @@ impl<'a> Lockstep<'a> {
         let side = &mut self.running[index];
         side.thaw()?;
         side.wait(SETTLE, &mut look)?;
-        let begin = Mark::now(side, order);
+        let begin = Mark::now(side, order, &self.queues[index]);
         side.wait(self.turn, &mut look)?;
-        let end = Mark::now(side, order);
+        let end = Mark::now(side, order, &self.queues[index]);
         side.freeze()?;
         Ok(Turn {
             elapsed_ns: order.plan.clock.ns_between(begin.at, end.at),
             operations: end.operations - begin.operations,
             cpu_ns: end.cpu_ns.saturating_sub(begin.cpu_ns),
             driver_cpu_ns: end.driver_cpu_ns.saturating_sub(begin.driver_cpu_ns),
+            waited_ns: end.waited_ns.saturating_sub(begin.waited_ns),
         })
     }
 

@@ -21,7 +21,8 @@ fn cases(ended: &Ended) -> Vec<Value> {
 fn sum(case: &Value, side: usize, figure: &str) -> u64 {
     let bouts = case["bouts"].as_array().unwrap();
     let rounds = bouts.iter().flat_map(|bout| bout.as_array().unwrap());
-    rounds.map(|round| round["sides"][side][figure].as_u64().unwrap()).sum()
+    let turns = rounds.flat_map(|round| round["sides"][side].as_array().unwrap());
+    turns.map(|turn| turn[figure].as_u64().unwrap()).sum()
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub struct Turn {
     pub cpu_ns: u64,
     /// Of the process that loads it; 0 where there is none.
     pub driver_cpu_ns: u64,
+    /// How long threads of both were ready to run and waited for a CPU, all added up.
+    pub waited_ns: u64,
 }
 
 impl Add for Turn {
@@ -37,6 +39,7 @@ impl Add for Turn {
             operations: self.operations + other.operations,
             cpu_ns: self.cpu_ns + other.cpu_ns,
             driver_cpu_ns: self.driver_cpu_ns + other.driver_cpu_ns,
+            waited_ns: self.waited_ns + other.waited_ns,
         }
     }
 }
@@ -51,10 +54,10 @@ impl Turn {
     }
 }
 
-/// One round: what each side did in its two turns.
+/// One round: what each side did in its two turns, on the way there and back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Round {
-    pub sides: Vec<Turn>,
+    pub sides: Vec<[Turn; 2]>,
 }
 
 /// The rounds of processes that were started together: one bout of a duel. Another bout is

@@ -1,6 +1,7 @@
 //! The ratio of two sides of a duel, and how sure it is.
 //!
-//! Never throws a round away for being odd; the mean is trimmed on both ends alike.
+//! Never throws a turn away for being odd: means are trimmed on both ends alike, by a share that
+//! is known beforehand.
 
 use serde::Serialize;
 
@@ -8,8 +9,8 @@ use super::{Bout, Turn};
 use crate::bootstrap::{Interval, interval_95};
 use crate::statistics::mean;
 
-/// The share of rounds that is left out at either end: those a neighbour spoilt.
-const TRIMMED: f64 = 0.2;
+/// The share of turns that is left out at either end: those that a neighbour spoilt.
+const TRIMMED: f64 = 0.25;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -51,7 +52,8 @@ pub fn ratio(bouts: &[Bout], side: usize, figure: impl Fn(&Turn) -> f64) -> Opti
     let of_bout = |bout: &Bout| {
         let logarithms: Vec<f64> = bout
             .iter()
-            .map(|round| (figure(&round.sides[side]) / figure(&round.sides[0])).ln())
+            .flat_map(|round| round.sides[side].into_iter().zip(round.sides[0]))
+            .map(|(turn, first)| (figure(&turn) / figure(&first)).ln())
             .filter(|value| value.is_finite())
             .collect();
         trimmed_mean(logarithms)

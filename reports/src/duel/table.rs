@@ -95,7 +95,8 @@ fn columns(duel: &DuelCase, bouts: &[Bout], threshold: f64) -> Vec<Column> {
         columns.push(Column { kind, heading, cells: (0..duel.subjects.len()).map(cell).collect() });
     };
     let all = |side: usize| {
-        bouts.iter().flatten().map(|round| round.sides[side]).fold(Turn::default(), |a, b| a + b)
+        let turns = bouts.iter().flatten().flat_map(|round| round.sides[side]);
+        turns.fold(Turn::default(), |a, b| a + b)
     };
     let per_second = match operation.as_str() {
         "request" => "requests/s".to_owned(),

@@ -11,24 +11,19 @@ fn bouts(seed: u64, ratio: f64, noise: f64) -> Vec<Bout> {
         let spoilt = if random.next().is_multiple_of(20) { 0.5 } else { 1.0 };
         let rate = rate * spoilt * (1.0 + noise * random.normal());
         Turn {
-            elapsed_ns: 40_000_000,
-            operations: (rate * 0.04) as u64,
-            cpu_ns: (30_000_000.0 / ratio) as u64,
-            driver_cpu_ns: 20_000_000,
+            elapsed_ns: 20_000_000,
+            operations: (rate * 0.02) as u64,
+            cpu_ns: (15_000_000.0 / ratio) as u64,
+            driver_cpu_ns: 10_000_000,
+            waited_ns: 0,
         }
     };
-    (0..5)
-        .map(|bout| {
-            (0..12)
-                .map(|round| {
-                    let weather = 1.0 + 0.05 * f64::from(bout * 12 + round) / 60.0;
-                    Round {
-                        sides: vec![turn(100_000.0 * weather), turn(100_000.0 * weather * ratio)],
-                    }
-                })
-                .collect()
-        })
-        .collect()
+    let mut round = |number: i32| {
+        let weather = 1.0 + 0.05 * f64::from(number) / 60.0;
+        let rates = [100_000.0 * weather, 100_000.0 * weather * ratio];
+        Round { sides: rates.map(|rate| [turn(rate), turn(rate)]).into() }
+    };
+    (0..5).map(|bout| (0..12).map(|number| round(bout * 12 + number)).collect()).collect()
 }
 
 fn verdicts(ratio_of_rates: f64, noise: f64) -> [usize; 4] {
@@ -68,7 +63,7 @@ fn a_ratio_is_the_inverse_of_its_reverse() {
 fn one_bout_is_no_ratio_and_neither_are_turns_without_an_operation() {
     let bouts = bouts(1, 1.0, 0.01);
     assert_eq!(ratio(&bouts[..1], 1, Turn::ops_per_sec), None);
-    let idle = Round { sides: vec![Turn::default(); 2] };
+    let idle = Round { sides: vec![[Turn::default(); 2]; 2] };
     assert_eq!(ratio(&[vec![idle.clone()], vec![idle]], 1, Turn::ops_per_sec), None);
 }
 

@@ -1,6 +1,7 @@
 //! One trial: one run of one cell, in a process of its own that is watched from outside.
 
 mod describing;
+mod freeze;
 pub mod inside;
 mod pacer;
 mod signals;
@@ -9,4 +10,6 @@ mod supervisor;
 mod talk;
 
 pub use describing::describe;
+pub use freeze::Freeze;
+pub use stalls::Sighting;
 pub use supervisor::{Ended, Limits, LoadShape, Measured, Order, run};

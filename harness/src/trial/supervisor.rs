@@ -12,18 +12,19 @@ use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use quadrant_reports::record::{Noise, Rss, Stalls, Status};
-use quadrant_suite::board::{Board, Phase};
-use quadrant_suite::clock::stamp;
+use quadrant_suite::board::{Board, Phase, Stall};
+use quadrant_suite::clock::{Stamp, stamp};
 use quadrant_suite::control::Message;
 use quadrant_suite::outcome::{Findings, Outcome};
 use quadrant_suite::plan::{Pace, Plan};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::freeze::{Freeze, Freezing};
 use super::inside::NOT_LOADED;
 use super::pacer::Pacer;
 use super::signals;
-use super::stalls::{self, Glances};
+use super::stalls::{self, Glances, Sighting};
 use super::talk::{Keep, Stream};
 use crate::board_memory::BoardMemory;
 use crate::driver::order::{Load, Order as LoadOrder, Report};
@@ -70,6 +71,8 @@ pub struct Order<'a> {
     pub measure: Duration,
     /// Count system calls instead of being careful not to disturb: a trial of no figures.
     pub gather_evidence: bool,
+    /// Let the subject stand still in mid-window; for the self-test.
+    pub freeze: Option<Freeze>,
     pub limits: Limits,
 }
 
@@ -95,6 +98,11 @@ pub struct Measured {
     pub window_ns: u64,
     pub observation: Observation,
     pub stalls: Stalls,
+    /// The stalls and the glances at them one by one, as far as they were kept.
+    pub stall_log: Vec<Stall>,
+    pub sightings: Vec<Sighting>,
+    /// From when to when the subject was made to stand still.
+    pub frozen: Option<(Stamp, Stamp)>,
     pub loops: u64,
     pub rss: Rss,
     pub noise: Option<Noise>,
@@ -218,6 +226,7 @@ impl Trial {
         let mut pacer = Pacer::new(order.plan.seed);
         let mut glances = Glances::default();
         let mut look_due = Instant::now();
+        let mut freezing = order.freeze.map(|freeze| Freezing::begin(freeze, pid));
         self.wait(order.measure, |trial| {
             if fixed_work && trial.board().is_finished() {
                 return Look::Done(());
@@ -232,7 +241,9 @@ impl Trial {
                 observation.look(trial.board());
                 glances.look(trial.board(), order.plan, pid);
             }
-            Look::Again(until_ping.min(look_due.saturating_duration_since(Instant::now())))
+            let until_freeze = freezing.as_mut().map_or(Duration::MAX, Freezing::tend);
+            let until_look = look_due.saturating_duration_since(Instant::now());
+            Look::Again(until_ping.min(until_look).min(until_freeze))
         })?;
         let window_end = stamp();
         self.board().enter(Phase::Over, window_end);
@@ -246,10 +257,25 @@ impl Trial {
         self.outcome_is_due = true;
         tell(&mut controls, Message::Stop);
         let findings = self.take_outcome(limit)?;
+        let sightings = glances.take_sightings();
         let stalls = stalls::read(self.board(), order.plan, glances);
+        let (stall_log, _) = self.board().stalls();
+        let frozen = freezing.and_then(|freezing| freezing.stretch());
         let loops = self.board().loops_peak();
         let window_ns = order.plan.clock.ns_between(self.board().window_start(), window_end);
-        Ok(Measured { findings, load, window_ns, observation, stalls, loops, rss, noise })
+        Ok(Measured {
+            findings,
+            load,
+            window_ns,
+            observation,
+            stalls,
+            stall_log,
+            sightings,
+            frozen,
+            loops,
+            rss,
+            noise,
+        })
     }
 
     fn wait_ready(&mut self, limit: Duration) -> Result<Vec<u16>, Stop> {

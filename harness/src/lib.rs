@@ -26,6 +26,7 @@ pub mod progress;
 pub mod report;
 pub mod run;
 pub mod selection;
+pub mod selftest;
 pub mod spec;
 pub mod standard_output;
 pub mod trial;

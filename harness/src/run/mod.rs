@@ -2,7 +2,7 @@
 
 mod cells;
 mod conduct;
-mod evidence_pass;
+pub mod evidence_pass;
 mod likeness;
 mod noise;
 mod options;
@@ -13,7 +13,9 @@ mod shuffle;
 
 pub use cells::{Circumstances, PlannedCase};
 pub use conduct::{run, style_of_output};
+pub use evidence_pass::Gathered;
 pub use likeness::differences;
 pub use options::{CellOptions, RunOptions};
 pub use results::each_record;
-pub use run_file::read_run;
+pub use run_file::{fresh_seed, read_run};
+pub use shuffle::Chance;

@@ -152,7 +152,7 @@ pub fn read_run(folder: &Path) -> Result<RunFile> {
 
 /// The records in a results folder, one at a time.
 /// Small enough to be typed again.
-fn fresh_seed() -> u64 {
+pub fn fresh_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::collections::hash_map::RandomState::new().build_hasher().finish() % 1_000_000
 }

@@ -11,5 +11,6 @@ mod talk;
 
 pub use describing::describe;
 pub use freeze::Freeze;
+pub use pacer::LONGEST_GAP;
 pub use stalls::Sighting;
 pub use supervisor::{Ended, Limits, LoadShape, Measured, Order, run};

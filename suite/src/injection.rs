@@ -78,18 +78,19 @@ pub(crate) async fn series<R: Runtime>(
 
 fn inject(injection: &Injection, timer: &Timer) -> io::Result<Injected> {
     let time = Duration::from_nanos(injection.ns);
+    // The lengths take in what it costs to know them: it holds the thread as well.
+    let (start, started_ns) = (stamp(), monotonic_ns());
+    let before = thread_times::read();
     if injection.hold == Hold::Read {
         timer.set(time)?;
     }
-    let before = thread_times::read();
-    let (start, started_ns) = (stamp(), monotonic_ns());
     match injection.hold {
         Hold::Spin => plain_calls::use_cpu(time),
         Hold::Sleep => std::thread::sleep(time),
         Hold::Read => timer.wait(time)?,
     }
-    let (ended_ns, end) = (monotonic_ns(), stamp());
     let spent = thread_times::read().since(before);
+    let (ended_ns, end) = (monotonic_ns(), stamp());
     Ok(Injected {
         hold: injection.hold,
         start,

@@ -60,11 +60,29 @@ pub fn activity(pid: u32, thread: u32) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{thread}/syscall")).ok()?;
     let first = text.split_whitespace().next()?;
     match first.parse::<i64>() {
+        Ok(libc::SYS_restart_syscall) => Some(restarted(pid, thread)),
         Ok(number) if number >= 0 => Some(super::system_calls::name(number)),
         // -1 is a thread that is stopped outside of any call, by a page fault for example.
         Ok(_) => Some("no system call".to_owned()),
         Err(_) => Some(first.to_owned()),
     }
+}
+
+/// A wait that the kernel has interrupted for work of its own, as a ring's completions are, goes
+/// on under a name that tells nothing: then where in the kernel it waits says which one it was.
+#[cfg(target_os = "linux")]
+fn restarted(pid: u32, thread: u32) -> String {
+    let place = fs::read_to_string(format!("/proc/{pid}/task/{thread}/wchan")).unwrap_or_default();
+    restarted_at(&place).to_owned()
+}
+
+/// The calls that can be restarted so, by the kernel's functions that they wait in.
+#[cfg(target_os = "linux")]
+fn restarted_at(place: &str) -> &'static str {
+    const WAITS: [(&str, &str); 3] =
+        [("nanosleep", "clock_nanosleep"), ("futex", "futex"), ("poll", "poll")];
+    let wait = WAITS.iter().find(|(function, _)| place.contains(function));
+    wait.map_or("restart_syscall", |(_, call)| call)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -166,6 +184,15 @@ mod tests {
         });
         assert!(seen, "a waiting thread is seen in its futex");
         drop(guard);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_restarted_wait_is_named_by_where_it_waits() {
+        assert_eq!(restarted_at("hrtimer_nanosleep"), "clock_nanosleep");
+        assert_eq!(restarted_at("futex_do_wait"), "futex");
+        assert_eq!(restarted_at("poll_schedule_timeout.constprop.0"), "poll");
+        assert_eq!(restarted_at("0"), "restart_syscall");
     }
 
     #[test]

@@ -166,7 +166,7 @@ impl Rows {
         let (seen, of) =
             sightings::seen_in_progress(injected, &glances, bench.clock, threshold_ns, VISIBLE_NS);
         self.seen.add(id, seen, of);
-        let (right, of, wrong) = sightings::rightly_named(injected, &glances);
+        let (right, of, wrong) = sightings::rightly_named(injected, &glances, bench.clock);
         self.named.add(id, right, of);
         if let Some(wrong) = wrong {
             self.named.note(format!("on {id}, among others: {wrong}"));

@@ -1,7 +1,7 @@
 //! Stalls in progress, as they were seen from outside: whether they were, and in which call.
 //!
-//! Only glances that lie wholly within an injection are judged: before and after it the thread
-//! does something else.
+//! Only glances that lie well within an injection are judged: before and after it the thread does
+//! something else, and before its end the kernel wakes it.
 
 use quadrant_suite::clock::{ClockScale, Stamp};
 use quadrant_suite::injection::{Hold, Injected};
@@ -14,6 +14,9 @@ pub struct Glance {
     /// The system call, or `running`.
     pub seen: String,
 }
+
+/// What sets out to wait, and is woken, is on its way for less than this.
+const EDGE_NS: u64 = 300_000;
 
 /// What a glance at a thread that is held so has to see.
 fn expected(hold: Hold) -> &'static [&'static str] {
@@ -28,10 +31,14 @@ fn expected(hold: Hold) -> &'static [&'static str] {
 pub fn rightly_named(
     injected: &[Injected],
     glances: &[Glance],
+    clock: ClockScale,
 ) -> (Option<f64>, u64, Option<String>) {
+    let edge = clock.ticks(EDGE_NS);
     let (mut right, mut all, mut wrong) = (0, 0, None);
     for glance in glances {
-        let within = |truth: &&Injected| truth.start <= glance.begun && glance.ended <= truth.end;
+        let within = |truth: &&Injected| {
+            truth.start + edge <= glance.begun && glance.ended + edge <= truth.end
+        };
         let Some(truth) = injected.iter().find(within) else { continue };
         all += 1;
         if expected(truth.hold).contains(&glance.seen.as_str()) {
@@ -80,7 +87,7 @@ mod tests {
     #[test]
     fn another_call_than_the_one_that_blocks_is_wrong() {
         let injected = [truth(Hold::Read, 0, 30 * MS), truth(Hold::Spin, 100 * MS, 30 * MS)];
-        let named = |glances: &[Glance]| rightly_named(&injected, glances);
+        let named = |glances: &[Glance]| rightly_named(&injected, glances, ClockScale::MONOTONIC);
         let right = [glance(20 * MS, "read"), glance(120 * MS, "running")];
         assert_eq!(named(&right), (Some(1.0), 2, None));
         let wrong = [glance(20 * MS, "futex"), glance(120 * MS, "running")];

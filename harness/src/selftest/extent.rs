@@ -30,7 +30,7 @@ impl Extent {
         long_stalls: [(1, 100), (5, 30), (10, 20)],
         crowded_stalls: 18,
         quiet: Duration::from_millis(700),
-        frozen_window: Duration::from_millis(600),
+        frozen_window: Duration::from_millis(1_000),
         timer_window: Duration::from_millis(200),
     };
 }

@@ -14,6 +14,9 @@ use crate::lint::{self, LintOptions};
 use crate::list::{self, ListOptions};
 use crate::report::{self, ReportOptions};
 use crate::run::{self, RunOptions};
+use crate::selftest::hog::{self, HogArguments};
+use crate::selftest::watcher::{self, WatcherArguments};
+use crate::selftest::{self, SelfTestOptions};
 use crate::trial::inside::{self, InsideArguments};
 use crate::{driver, fixtures};
 
@@ -33,7 +36,8 @@ pub struct CommandLine {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  all well
-  1  an expectation of a scenario was not met, or `compare` found a regression
+  1  an expectation of a scenario was not met, `compare` found a regression, or `selftest` a
+     number that is not reached
   2  the command line or a scenario is wrong, or two runs are too unlike to compare;
      nothing was run
   3  something could not be measured: it failed, crashed, timed out or did not load
@@ -54,6 +58,8 @@ enum Command {
     List(ListOptions),
     /// Tell what on this machine spoils measuring, and what to do about it
     Doctor(DoctorOptions),
+    /// Tell how truly this machine measures: every instrument against a known truth
+    Selftest(SelfTestOptions),
     /// Check scenarios
     Lint(LintOptions),
     #[command(name = "__trial", hide = true)]
@@ -64,6 +70,10 @@ enum Command {
     Driver,
     #[command(name = "__caretaker", hide = true)]
     Caretaker { folder: PathBuf },
+    #[command(name = hog::SUBCOMMAND, hide = true)]
+    Hog(HogArguments),
+    #[command(name = watcher::SUBCOMMAND, hide = true)]
+    Watcher(WatcherArguments),
 }
 
 impl CommandLine {
@@ -76,9 +86,12 @@ impl CommandLine {
             Command::Report(options) => report::report(&options, self.color)?,
             Command::List(options) => list::list(&options)?,
             Command::Doctor(options) => doctor::doctor(&options, self.color)?,
+            Command::Selftest(options) => selftest::selftest(&options, self.color)?,
             Command::Lint(options) => lint::lint(&options)?,
             Command::Trial(arguments) => inside::run(&arguments).map(|()| 0)?,
             Command::Describe(arguments) => inside::describe(&arguments).map(|()| 0)?,
+            Command::Hog(arguments) => hog::run(&arguments).map(|()| 0)?,
+            Command::Watcher(arguments) => watcher::run(&arguments).map(|()| 0)?,
             Command::Driver => return Ok(driver::run_from_stdin()),
             Command::Caretaker { folder } => return Ok(fixtures::caretaker::run(&folder)),
         };

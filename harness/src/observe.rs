@@ -160,6 +160,12 @@ impl Observation {
         }
     }
 
+    /// The most threads as sampled and, where it is known, as the kernel has counted them,
+    /// both with the kernel's workers.
+    pub fn both_peaks(&self) -> (u64, Option<u64>) {
+        (self.threads_peak + self.kernel_peak, self.pids_peak)
+    }
+
     /// The most threads without the kernel's workers, and how that is known.
     fn peak(&self) -> (u64, &'static str) {
         match self.pids_peak {

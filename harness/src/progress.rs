@@ -53,6 +53,22 @@ impl Progress {
         }
     }
 
+    /// From now on the bar shows how much of an expected time is over.
+    pub fn milliseconds(&self, count: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_style(style("{wide_bar:.cyan/blue} {elapsed} of some {msg}"));
+            bar.set_length(count);
+            bar.set_position(0);
+        }
+    }
+
+    /// So many milliseconds are over. It never gets to its end before the end.
+    pub fn reach(&self, position: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(position.min(bar.length().unwrap_or(0)));
+        }
+    }
+
     pub fn advance(&self, count: u64) {
         if let Some(bar) = &self.bar {
             bar.inc(count);

@@ -22,6 +22,7 @@ pub mod read;
 pub mod record;
 mod remarks;
 pub mod report;
+pub mod selftest;
 pub mod standing;
 pub mod statistics;
 mod summary;

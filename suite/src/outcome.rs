@@ -5,7 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Stamp;
 use crate::histogram::Histogram;
+use crate::injection::Injected;
 
 /// How the trial ended, from the inside.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +45,20 @@ pub struct Findings {
     pub first_error: Option<String>,
     /// Window of the groups that have a fixed number of operations, when they ended by themselves.
     pub finished_after_ns: Option<u64>,
+    /// The stalls that the plan has asked for; ordinary plans ask for none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub injected: Vec<Injected>,
+    /// The pings one by one, beside such stalls.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pings: Vec<Ping>,
+}
+
+/// One ping of the parent's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ping {
+    pub sent: Stamp,
+    pub read: Stamp,
 }
 
 /// One group of tasks.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::ClockScale;
 use crate::description::Capability;
+use crate::injection::Injection;
 
 /// One trial's work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -130,6 +131,8 @@ pub enum Action {
     Open { row: usize },
     /// … and ends here.
     Close { row: usize },
+    /// Stall the thread on purpose, again and again. For the self-test: no scenario has it.
+    Inject { injections: Vec<Injection> },
 }
 
 /// Which file a step reads.
@@ -193,6 +196,12 @@ impl Plan {
         needs
     }
 
+    /// Whether it makes stalls on purpose, so that what happened has to be kept one by one.
+    pub(crate) fn injects(&self) -> bool {
+        let steps = self.programs.iter().flatten();
+        steps.into_iter().any(|step| matches!(step.action, Action::Inject { .. }))
+    }
+
     /// Whether connections do nothing but receive and send back, the runtime's own way.
     pub(crate) fn serves_plain_echo(&self) -> bool {
         self.server.as_ref().is_some_and(|server| {
@@ -252,7 +261,9 @@ impl Action {
             Action::Recv { how } | Action::Send { how } if *how != How::Await => {
                 vec![Capability::Tcp]
             }
-            Action::Sleep { how: How::Await, .. } => vec![Capability::Timers],
+            Action::Sleep { how: How::Await, .. } | Action::Inject { .. } => {
+                vec![Capability::Timers]
+            }
             Action::ReadFile { how: How::Await, .. } => vec![Capability::Files],
             Action::Sleep { how: How::Offload, .. }
             | Action::Cpu { how: How::Offload, .. }

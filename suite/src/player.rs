@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::clock::{Stamp, stamp};
 use crate::hash;
+use crate::injection;
 use crate::pattern;
 use crate::ping_pong::{Side, Table};
 use crate::plain_calls::{self, Direction};
@@ -214,6 +215,12 @@ impl<R: Runtime> Player<R> {
                 self.join(branches).await
             }
             Action::PingPong { rounds } => self.ping_pong(*rounds).await,
+            Action::Inject { injections } => {
+                // Put aside, so that the other steps carry nothing of it.
+                Box::pin(injection::series(self.scene, &self.runtime, injections))
+                    .await
+                    .map_err(|error| Ending::error("inject", &error))
+            }
             // Done by `play`.
             Action::Recv { .. }
             | Action::Send { .. }

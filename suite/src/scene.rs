@@ -12,8 +12,10 @@ use crate::board::{Board, Phase};
 use crate::boundary::Sink;
 use crate::clock::{Stamp, stamp};
 use crate::gauge::{Flight, Gauge};
+use crate::injection::Injected;
 use crate::ledger::{Faults, Row};
-use crate::outcome::{Findings, GroupFindings, Outcome, RowFindings};
+use crate::one_by_one::OneByOne;
+use crate::outcome::{Findings, GroupFindings, Outcome, Ping, RowFindings};
 use crate::plan::{Pace, Plan};
 use crate::poll_wrapper::Meter;
 use crate::runtime::{FilePath, Refusal};
@@ -27,6 +29,8 @@ pub struct Scene {
     groups: Vec<GroupLedger>,
     rows: Vec<Row>,
     impact: Row,
+    /// Only beside stalls that are made on purpose.
+    one_by_one: Option<OneByOne>,
     pub(crate) faults: Faults,
     file_paths: Vec<PathBuf>,
     /// Tasks with a fixed number of operations that are not done yet.
@@ -61,6 +65,7 @@ impl Scene {
             meter: Meter::new(board, plan.clock, plan.stall_threshold_ns).only_if(plan.metered),
             groups: plan.groups.iter().map(|_| GroupLedger::default()).collect(),
             rows: plan.rows.iter().map(|_| Row::default()).collect(),
+            one_by_one: plan.injects().then(OneByOne::default),
             plan,
             board,
             sink,
@@ -158,7 +163,18 @@ impl Scene {
     /// The parent's ping was read. Pings are sent within the window only, so one that is read
     /// after its end belongs to it all the same: that is how late it was.
     pub fn answer_ping(&self, sent: Stamp) {
-        self.impact.record(self.plan.clock.ns_between(sent, stamp()));
+        let read = stamp();
+        self.impact.record(self.plan.clock.ns_between(sent, read));
+        if let Some(one_by_one) = &self.one_by_one {
+            one_by_one.keep_ping(Ping { sent, read });
+        }
+    }
+
+    /// A stall was made on purpose.
+    pub(crate) fn keep_injected(&self, injected: Injected) {
+        if let Some(one_by_one) = &self.one_by_one {
+            one_by_one.keep_injected(injected);
+        }
     }
 
     /// A task with a fixed number of operations has done them.
@@ -239,6 +255,7 @@ impl Scene {
             .iter()
             .zip(&self.rows)
             .map(|(name, row)| RowFindings { name: name.clone(), latency: row.total() });
+        let (injected, pings) = self.one_by_one.as_ref().map(OneByOne::taken).unwrap_or_default();
         Findings {
             requests: slots.iter().map(|slot| slot.requests.load(Ordering::Relaxed)).sum(),
             groups: groups.collect(),
@@ -250,6 +267,8 @@ impl Scene {
             first_error: self.faults.first(),
             finished_after_ns: (finished_at != 0)
                 .then(|| self.plan.clock.ns_between(window_start, finished_at)),
+            injected,
+            pings,
         }
     }
 }

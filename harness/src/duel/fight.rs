@@ -135,6 +135,7 @@ impl Fight<'_> {
             warmup: self.case.warmup,
             measure: self.options.time(),
             gather_evidence: false,
+            freeze: None,
             limits: self.options.limits(),
         };
         Some(Side { order, watched: self.options.bare_first && plan.metered })

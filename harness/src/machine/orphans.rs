@@ -43,6 +43,15 @@ pub fn spare(pid: u32) {
     SPARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(pid);
 }
 
+/// It has ended: whoever gets its number next is spared no more.
+#[cfg(target_os = "linux")]
+pub fn forget(pid: u32) {
+    SPARED
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .retain(|spared| *spared != pid);
+}
+
 #[cfg(target_os = "linux")]
 fn children() -> Vec<u32> {
     let mut children = Vec::new();
@@ -60,3 +69,5 @@ pub fn adopt() {}
 pub fn end_all() {}
 #[cfg(not(target_os = "linux"))]
 pub fn spare(_: u32) {}
+#[cfg(not(target_os = "linux"))]
+pub fn forget(_: u32) {}

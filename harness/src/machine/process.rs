@@ -58,12 +58,33 @@ pub fn context_switches(pid: u32) -> (u64, u64) {
 #[cfg(target_os = "linux")]
 pub fn activity(pid: u32, thread: u32) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{thread}/syscall")).ok()?;
-    let first = text.split_whitespace().next()?;
+    let mut words = text.split_whitespace();
+    let first = words.next()?;
     match first.parse::<i64>() {
+        Ok(libc::SYS_restart_syscall) => Some(restarted(words).to_owned()),
         Ok(number) if number >= 0 => Some(super::system_calls::name(number)),
         // -1 is a thread that is stopped outside of any call, by a page fault for example.
         Ok(_) => Some("no system call".to_owned()),
         Err(_) => Some(first.to_owned()),
+    }
+}
+
+/// A wait that the kernel has interrupted for work of its own, as a ring's completions are, goes
+/// on under a name that tells nothing. Four calls can, and what they were given stays in the
+/// registers: a clock's number, an address and an operation, or an address and a length.
+#[cfg(target_os = "linux")]
+fn restarted<'a>(mut arguments: impl Iterator<Item = &'a str>) -> &'static str {
+    const CLOCKS: u64 = 16;
+    const WAIT: [u64; 2] =
+        [libc::FUTEX_WAIT as u64, (libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG) as u64];
+    const ADDRESSES_FROM: u64 = 1 << 16;
+    let mut next = || u64::from_str_radix(arguments.next()?.trim_start_matches("0x"), 16).ok();
+    match (next(), next()) {
+        (Some(first), Some(_)) if first < CLOCKS => "clock_nanosleep",
+        (Some(_), Some(second)) if WAIT.contains(&second) => "futex",
+        (Some(_), Some(second)) if second < ADDRESSES_FROM => "poll",
+        (Some(_), Some(_)) => "nanosleep",
+        _ => "restart_syscall",
     }
 }
 
@@ -166,6 +187,17 @@ mod tests {
         });
         assert!(seen, "a waiting thread is seen in its futex");
         drop(guard);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_restarted_wait_is_named_by_what_it_was_given() {
+        let named = |text: &str| restarted(text.split_whitespace());
+        assert_eq!(named("0x1 0x0 0x7ffd1c3c 0x7ffd1c3c 0x0"), "clock_nanosleep");
+        assert_eq!(named("0x7f12a0 0x80 0x2 0x7ffd00 0x0"), "futex");
+        assert_eq!(named("0x7f12a0 0x3 0x64 0x0 0x0"), "poll");
+        assert_eq!(named("0x7ffd10 0x7ffd20 0x0 0x0 0x0"), "nanosleep");
+        assert_eq!(named(""), "restart_syscall");
     }
 
     #[test]

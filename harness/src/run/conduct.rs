@@ -323,6 +323,7 @@ impl Conductor {
             warmup,
             measure,
             gather_evidence,
+            freeze: None,
             limits: self.options.limits(),
         });
         Ok(Some((ended, warnings)))

@@ -2,7 +2,7 @@
 
 mod cells;
 mod conduct;
-mod evidence_pass;
+pub mod evidence_pass;
 mod likeness;
 pub mod noise;
 mod options;
@@ -13,8 +13,10 @@ mod shuffle;
 
 pub use cells::{Circumstances, PlannedCase};
 pub use conduct::{run, style_of_output};
+pub use evidence_pass::Gathered;
 pub use likeness::differences;
 pub use options::{CellOptions, RunOptions};
 pub use record::{DRIVER_BUSY_MAX, complaint};
 pub use results::each_record;
 pub use run_file::{fresh_seed, read_run};
+pub use shuffle::Chance;

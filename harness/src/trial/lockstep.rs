@@ -148,7 +148,7 @@ impl<'a> Lockstep<'a> {
         let needed = began.elapsed() * OPERATIONS_PER_TURN_MIN as u32 / done.max(1) as u32;
         self.turn = self.turn.max(needed.min(TURN_MAX));
         side.board().enter(Phase::Measuring, stamp());
-        let watch = || Watch::new(order, Observation::begin(side.pid(), None, false));
+        let watch = || Watch::new(order, Observation::begin(side.pid(), None, false), side.pid());
         self.watches.push(of.watched.then(watch));
         let processes: Vec<u32> =
             [Some(side.pid()), side.driver_pid()].into_iter().flatten().collect();

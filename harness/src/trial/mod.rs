@@ -1,6 +1,7 @@
 //! One trial: one run of one cell, in a process of its own that is watched from outside.
 
 mod describing;
+mod freeze;
 pub mod inside;
 pub mod lockstep;
 mod order;
@@ -13,5 +14,8 @@ mod talk;
 mod watch;
 
 pub use describing::describe;
+pub use freeze::Freeze;
 pub use order::{Limits, LoadShape, Order};
+pub use pacer::LONGEST_GAP;
+pub use stalls::Sighting;
 pub use supervisor::{Ended, Measured, run};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use quadrant_suite::plan::{Pace, Plan};
 
+use super::freeze::Freeze;
 use crate::machine::affinity::Division;
 
 /// What one trial may cost.
@@ -28,6 +29,8 @@ pub struct Order<'a> {
     pub measure: Duration,
     /// Count system calls instead of being careful not to disturb: a trial of no figures.
     pub gather_evidence: bool,
+    /// Let the subject stand still in mid-window; for the self-test.
+    pub freeze: Option<Freeze>,
     pub limits: Limits,
 }
 

@@ -14,9 +14,23 @@ use crate::machine::process;
 
 const MS: u64 = 1_000_000;
 
+/// Glances that are kept one by one; more are only counted.
+const SIGHTINGS_MAX: usize = 4_096;
+
 /// What stalled threads were doing whenever they were looked at during the window.
 #[derive(Default)]
-pub struct Glances(BTreeMap<String, u64>);
+pub struct Glances {
+    counts: BTreeMap<String, u64>,
+    sightings: Vec<Sighting>,
+}
+
+/// One look at a thread in mid-stall, from before its state was read to after that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    pub begun: Stamp,
+    pub ended: Stamp,
+    pub seen: String,
+}
 
 impl Glances {
     pub fn look(&mut self, board: &Board, plan: &Plan, pid: u32) {
@@ -24,10 +38,21 @@ impl Glances {
         for slot in board.slots() {
             let started = slot.poll_started.load(Relaxed);
             if started != 0 && plan.clock.ns_between(started, now) >= plan.stall_threshold_ns {
+                let begun = stamp();
                 let seen = process::activity(pid, slot.thread_id.load(Relaxed));
-                *self.0.entry(seen.unwrap_or_else(|| "unknown".to_owned())).or_default() += 1;
+                let seen = seen.unwrap_or_else(|| "unknown".to_owned());
+                if self.sightings.len() < SIGHTINGS_MAX {
+                    let ended = stamp();
+                    self.sightings.push(Sighting { begun, ended, seen: seen.clone() });
+                }
+                *self.counts.entry(seen).or_default() += 1;
             }
         }
+    }
+
+    /// The glances one by one.
+    pub fn take_sightings(&mut self) -> Vec<Sighting> {
+        std::mem::take(&mut self.sightings)
     }
 }
 
@@ -51,7 +76,7 @@ pub fn read(board: &Board, plan: &Plan, glances: Glances) -> Stalls {
         .collect();
     let mut stalls = Stalls {
         threshold_ns: plan.stall_threshold_ns,
-        seen_in: glances.0,
+        seen_in: glances.counts,
         count_1ms: counted(board, 0),
         polls: board.slots().iter().map(|slot| slot.polls.load(Relaxed)).sum(),
         ..Stalls::default()

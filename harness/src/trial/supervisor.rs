@@ -3,14 +3,14 @@
 //! One thread, and every wait is bounded. Whatever the subject does, this returns.
 
 use quadrant_reports::record::{Noise, Rss, Stalls, Status};
-use quadrant_suite::board::Phase;
-use quadrant_suite::clock::stamp;
+use quadrant_suite::board::{Phase, Stall};
+use quadrant_suite::clock::{Stamp, stamp};
 use quadrant_suite::control::Message;
 use quadrant_suite::outcome::Findings;
 
 use super::order::Order;
 use super::processes::{Look, Processes, Stop};
-use super::stalls;
+use super::stalls::{self, Sighting};
 use super::watch::{LOOK_EVERY, Watch};
 use crate::driver::order::Load;
 use crate::machine::noise::NoiseWatch;
@@ -32,6 +32,11 @@ pub struct Measured {
     pub window_ns: u64,
     pub observation: Observation,
     pub stalls: Stalls,
+    /// The stalls and the glances at them one by one, as far as they were kept.
+    pub stall_log: Vec<Stall>,
+    pub sightings: Vec<Sighting>,
+    /// From when to when the subject was made to stand still.
+    pub frozen: Option<(Stamp, Stamp)>,
     pub loops: u64,
     pub rss: Rss,
     pub noise: Option<Noise>,
@@ -77,7 +82,7 @@ fn conduct(
     if fixed_work {
         trial.tell(Message::Go);
     }
-    let mut watch = Watch::new(order, observation);
+    let mut watch = Watch::new(order, observation, pid);
     let harness_cpu_ns = own_cpu_ns();
     trial.wait(order.measure, |trial| {
         if fixed_work && trial.board().is_finished() {
@@ -88,7 +93,7 @@ fn conduct(
     let window_end = stamp();
     trial.board().enter(Phase::Over, window_end);
     let harness_cpu_ns = own_cpu_ns().saturating_sub(harness_cpu_ns);
-    let Watch { mut observation, glances, .. } = watch;
+    let (mut observation, mut glances, frozen) = watch.end();
     observation.window_closes(trial.board(), cgroup);
     let noise = weather.end();
     // The kernel counts in batches, for each CPU: its peak may be below what it said before.
@@ -96,7 +101,9 @@ fn conduct(
     let rss = Rss { start: rss_start, peak };
 
     let (load, findings) = trial.finish()?;
+    let sightings = glances.take_sightings();
     let stalls = stalls::read(trial.board(), order.plan, glances);
+    let (stall_log, _) = trial.board().stalls();
     let loops = trial.board().loops_peak();
     let window_ns = order.plan.clock.ns_between(trial.board().window_start(), window_end);
     Ok(Measured {
@@ -105,6 +112,9 @@ fn conduct(
         window_ns,
         observation,
         stalls,
+        stall_log,
+        sightings,
+        frozen,
         loops,
         rss,
         noise,

@@ -3,6 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use quadrant_suite::clock::Stamp;
+
+use super::freeze::Freezing;
 use super::order::Order;
 use super::pacer::Pacer;
 use super::processes::Processes;
@@ -15,18 +18,21 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub struct Watch {
     /// None where nothing is to be counted but the workload.
     pacer: Option<Pacer>,
-    pub observation: Observation,
-    pub glances: Glances,
+    observation: Observation,
+    glances: Glances,
     look_due: Instant,
+    freezing: Option<Freezing>,
 }
 
 impl Watch {
-    pub fn new(order: &Order, observation: Observation) -> Self {
+    /// The window of `subject` has opened.
+    pub fn new(order: &Order, observation: Observation, subject: u32) -> Self {
         Self {
             pacer: (!order.gather_evidence).then(|| Pacer::new(order.plan.seed)),
             observation,
             glances: Glances::default(),
             look_due: Instant::now(),
+            freezing: order.freeze.map(|freeze| Freezing::begin(freeze, subject)),
         }
     }
 
@@ -39,6 +45,15 @@ impl Watch {
             self.observation.look(trial.board());
             self.glances.look(trial.board(), order.plan, trial.pid());
         }
-        until_ping.min(self.look_due.saturating_duration_since(Instant::now()))
+        let until_freeze = self.freezing.as_mut().map_or(Duration::MAX, Freezing::tend);
+        let until_look = self.look_due.saturating_duration_since(Instant::now());
+        until_ping.min(until_look).min(until_freeze)
+    }
+
+    /// The window is over: what was seen, and from when to when the subject was made to stand
+    /// still. If it still does, it goes on.
+    pub fn end(self) -> (Observation, Glances, Option<(Stamp, Stamp)>) {
+        let frozen = self.freezing.as_ref().and_then(Freezing::stretch);
+        (self.observation, self.glances, frozen)
     }
 }

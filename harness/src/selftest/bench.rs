@@ -1,0 +1,253 @@
+//! The bench: runs one trial of one subject for a part, exactly as a run does.
+//!
+//! It knows what a trial takes and never what it is for.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use quadrant_suite::clock::ClockScale;
+use quadrant_suite::outcome::Findings;
+use quadrant_suite::plan::{Action, Group, How, Pace, Plan, Program, Server, Step};
+
+use super::SelfTestOptions;
+use super::extent::Extent;
+use crate::adapters::subject::{State, Subject};
+use crate::driver::order::Load;
+use crate::failure::Failure;
+use crate::machine::affinity::{self, Division};
+use crate::machine::clock;
+use crate::progress::Progress;
+use crate::run::Chance;
+use crate::selection::SubjectOptions;
+use crate::trial::{self, Ended, Freeze, Limits, LoadShape, Measured};
+use crate::{house, interrupt};
+
+/// A subject that takes longer, uses more or prints more has failed.
+pub const LIMITS: Limits =
+    Limits { answer: Duration::from_secs(10), rss_bytes: 4 << 30, output_bytes: 16 << 20 };
+
+/// Workers of executors that can have several, where nothing else is asked for.
+pub const WORKERS: u32 = 2;
+
+/// ^C.
+pub struct Interrupted;
+
+/// Why a trial has no figures.
+pub enum Unmeasured {
+    /// The subject cannot do that, or not here.
+    PassedOver(String),
+    Failed(String),
+    Interrupted,
+}
+
+/// What a part asks of a subject.
+pub struct Trial {
+    pub programs: Vec<Program>,
+    pub server: Option<Server>,
+    pub groups: Vec<Group>,
+    pub rows: Vec<String>,
+    pub load: Option<LoadShape>,
+    pub workers: u32,
+    pub threshold: Duration,
+    pub warmup: Duration,
+    /// The window, or where the work is of a fixed amount, the most it may take.
+    pub measure: Duration,
+    pub freeze: Option<Freeze>,
+}
+
+impl Trial {
+    /// Tasks alone; the programs are for the groups to refer to.
+    pub fn of_tasks(programs: Vec<Program>, groups: Vec<Group>, measure: Duration) -> Self {
+        Self {
+            programs,
+            server: None,
+            groups,
+            rows: Vec::new(),
+            load: None,
+            workers: WORKERS,
+            threshold: Duration::from_millis(10),
+            warmup: Duration::from_millis(50),
+            measure,
+            freeze: None,
+        }
+    }
+
+    /// Plain echo under an open loop.
+    pub fn of_echo(connections: u32, rate_per_sec: u64, measure: Duration) -> Self {
+        const MESSAGE_BYTES: usize = 64;
+        let echo =
+            vec![step(Action::Recv { how: How::Await }), step(Action::Send { how: How::Await })];
+        let server = Server { program: 0, message_bytes: MESSAGE_BYTES, connections };
+        let load = LoadShape {
+            connections,
+            message_bytes: MESSAGE_BYTES,
+            rate_per_sec: Some(rate_per_sec),
+        };
+        Self {
+            server: Some(server),
+            load: Some(load),
+            ..Self::of_tasks(vec![echo], Vec::new(), measure)
+        }
+    }
+
+    fn is_of_fixed_work(&self) -> bool {
+        self.groups.iter().any(|group| matches!(group.pace, Pace::Repeat { .. }))
+    }
+}
+
+pub fn step(action: Action) -> Step {
+    Step { action, row: None }
+}
+
+pub struct Bench {
+    pub subjects: Vec<Subject>,
+    pub extent: Extent,
+    pub progress: Progress,
+    pub options: SubjectOptions,
+    pub executable: PathBuf,
+    pub clock: ClockScale,
+    pub cpus: Vec<usize>,
+    seed: u64,
+    /// What subjects take their stamps for; the clock itself, unless it is to be wrong.
+    told_clock: ClockScale,
+    part: &'static str,
+    began: Instant,
+    overheads: RefCell<Vec<Overhead>>,
+}
+
+/// What starting, ending and watching a trial added to its warm-up and window.
+#[derive(Debug, Clone)]
+pub struct Overhead {
+    pub subject: String,
+    pub ns: u64,
+}
+
+impl Bench {
+    pub fn new(
+        options: &SelfTestOptions,
+        subjects: Vec<Subject>,
+        progress: Progress,
+    ) -> Result<Self, Failure> {
+        let clock = clock::choose();
+        clock.install();
+        let wrong = clock.ns_per_tick_shifted / 1_000 * options.wrong_clock;
+        Ok(Self {
+            subjects,
+            extent: if options.quick { Extent::QUICK } else { Extent::FULL },
+            progress,
+            options: options.subjects.clone(),
+            executable: house::own_program()?,
+            told_clock: ClockScale {
+                ns_per_tick_shifted: clock.ns_per_tick_shifted + wrong,
+                ..clock
+            },
+            clock,
+            cpus: affinity::allowed(),
+            seed: options.seed.unwrap_or_else(crate::run::fresh_seed),
+            part: "",
+            began: Instant::now(),
+            overheads: RefCell::default(),
+        })
+    }
+
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The clock that the instruments go by.
+    pub fn told_clock(&self) -> ClockScale {
+        self.told_clock
+    }
+
+    pub fn overheads(&self) -> Vec<Overhead> {
+        self.overheads.borrow().clone()
+    }
+
+    pub fn begin_part(&mut self, name: &'static str) {
+        self.part = name;
+        self.progress.say(name);
+    }
+
+    pub fn end(&self) {
+        self.progress.end();
+    }
+
+    /// All subjects, in an order of chance.
+    pub fn shuffled(&self, purpose: &str) -> Vec<&Subject> {
+        let mut order: Vec<&Subject> = self.subjects.iter().collect();
+        Chance::new(self.seed, purpose).shuffle(&mut order);
+        order
+    }
+
+    /// Who runs where in such a trial.
+    pub fn division(&self, trial: &Trial) -> Division {
+        Division::of(&self.cpus, trial.load.is_some())
+    }
+
+    pub fn run(&self, subject: &Subject, trial: &Trial) -> Result<Measured, Unmeasured> {
+        let State::Loadable { library, executor, .. } = &subject.state else {
+            return Err(Unmeasured::Failed("it was not built".to_owned()));
+        };
+        if interrupt::requested() {
+            return Err(Unmeasured::Interrupted);
+        }
+        let plan = Plan {
+            executor: executor.executor.clone(),
+            backend: executor.backend.clone(),
+            workers: subject.workers(trial.workers),
+            seed: self.seed,
+            metered: true,
+            stall_threshold_ns: trial.threshold.as_nanos() as u64,
+            clock: self.told_clock,
+            rows: trial.rows.clone(),
+            programs: trial.programs.clone(),
+            server: trial.server.clone(),
+            groups: trial.groups.clone(),
+            files: None,
+        };
+        if let Some(reason) = subject.unsupported(&plan) {
+            return Err(Unmeasured::PassedOver(reason));
+        }
+        self.progress.say(format!("{}: {}", self.part, subject.id));
+        let began = Instant::now();
+        let ended = trial::run(&trial::Order {
+            executable: &self.executable,
+            library,
+            plan: &plan,
+            load: trial.load,
+            cpus: &self.division(trial),
+            warmup: trial.warmup,
+            measure: trial.measure,
+            gather_evidence: false,
+            freeze: trial.freeze,
+            limits: LIMITS,
+        });
+        let took = began.elapsed();
+        self.progress.reach(self.began.elapsed().as_millis() as u64);
+        let measured = match ended {
+            Ended::Measured(measured) => *measured,
+            Ended::Unmeasured { reason, .. } => return Err(Unmeasured::Failed(reason)),
+            Ended::Interrupted => return Err(Unmeasured::Interrupted),
+        };
+        if !trial.is_of_fixed_work() {
+            let asked_ns = trial.warmup.as_nanos() as u64 + measured.window_ns;
+            let ns = (took.as_nanos() as u64).saturating_sub(asked_ns);
+            self.overheads.borrow_mut().push(Overhead { subject: subject.id.clone(), ns });
+        }
+        match complaint(&measured.findings, measured.load.as_ref()) {
+            Some(reason) => Err(Unmeasured::Failed(reason)),
+            None => Ok(measured),
+        }
+    }
+}
+
+/// Figures of work that went wrong are none.
+fn complaint(findings: &Findings, load: Option<&Load>) -> Option<String> {
+    let errors = findings.errors + load.map_or(0, |load| load.errors + load.wrong_answers);
+    let first = findings.first_error.as_ref().or(load.and_then(|load| load.first_error.as_ref()));
+    (errors > 0).then(|| {
+        let first = first.map_or_else(String::new, |text| format!("; the first: {text}"));
+        format!("{errors} operations went wrong{first}")
+    })
+}

@@ -1,0 +1,31 @@
+//! What `quadrant selftest` can be told.
+
+use clap::Args;
+use quadrant_reports::selftest::report::Format;
+
+use crate::selection::SubjectOptions;
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Each row is a demand and what was reached on the worst subject, against a truth that does not come
+from the instruments: stalls made on purpose, known numbers of threads, known delays.
+
+Exit codes: 0 all reached, 1 something is not, 3 something could not be measured, 4 no subject
+matches, 130 interrupted")]
+pub struct SelfTestOptions {
+    #[command(flatten)]
+    pub subjects: SubjectOptions,
+    /// Fewer samples, in less than a minute: to see that it works, not to rely on
+    #[arg(long)]
+    pub quick: bool,
+    /// Seed of all that is drawn by chance
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// table, json or markdown
+    #[arg(long, default_value = "table", value_parser = str::parse::<Format>)]
+    pub format: Format,
+    /// Run the clock of the subjects this much too fast, in thousandths: shows that a wrong
+    /// instrument is found out
+    #[arg(long, value_name = "N", hide = true, default_value_t = 0)]
+    pub wrong_clock: u64,
+}

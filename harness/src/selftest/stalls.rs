@@ -1,0 +1,229 @@
+//! Stalls on purpose, at three thresholds: found, as long as they were, laid at the right door,
+//! seen while they go on, and felt by a ping.
+//!
+//! The last of the thresholds is tried with one worker for every subject that can: where one
+//! loop does everything, what a ping feels can be told from the truth.
+
+use std::time::Duration;
+
+use quadrant_reports::selftest::injections::Injections;
+use quadrant_reports::selftest::row::{Bound, Row, Unit};
+use quadrant_reports::selftest::{impact, quantile, sightings};
+use quadrant_suite::description::Workers;
+
+use super::bench::{Bench, Interrupted, Unmeasured, WORKERS};
+use super::extent::Extent;
+use super::{Part, causes, draw};
+use crate::adapters::subject::{State, Subject};
+use crate::trial::{LONGEST_GAP, Measured};
+
+pub(super) const PART: Part = Part { name: "stalls on purpose", takes, measure };
+
+/// Impact is judged of stalls at least this long.
+const FELT_NS: u64 = 5_000_000;
+/// A subject is looked at every 10 ms: what goes on for half as long again must have been seen.
+const VISIBLE_NS: u64 = 15_000_000;
+/// The most that a trial may take, in times that it should.
+const PATIENCE: u32 = 4;
+
+fn takes(extent: &Extent, subjects: u32) -> Duration {
+    let of = |(ms, long): (u64, u32)| {
+        let threshold = Duration::from_millis(ms);
+        draw::time_for(&draw::injections(0, "estimate", threshold, long), 1)
+    };
+    extent.long_stalls.into_iter().map(of).sum::<Duration>() * subjects
+}
+
+fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
+    let mut rows = Rows::new(bench);
+    let last = bench.extent.long_stalls.len() - 1;
+    for (index, (ms, long)) in bench.extent.long_stalls.into_iter().enumerate() {
+        let purpose = format!("stalls of {ms} ms");
+        let threshold = Duration::from_millis(ms);
+        for subject in bench.shuffled(&purpose) {
+            let injections = draw::injections(bench.seed(), &purpose, threshold, long);
+            let most = draw::time_for(&injections, 1) * PATIENCE + Duration::from_secs(2);
+            let is_last = index == last;
+            let workers = if is_last { 1 } else { WORKERS };
+            let trial = draw::trial(injections, threshold, workers, most);
+            match bench.run(subject, &trial) {
+                Ok(measured) => rows.add(bench, subject, index, is_last, &measured),
+                Err(Unmeasured::Interrupted) => return Err(Interrupted),
+                Err(Unmeasured::Failed(reason)) => {
+                    rows.of(index, is_last).for_each(|row| row.fail(&subject.id, &*reason));
+                }
+                Err(Unmeasured::PassedOver(reason)) => {
+                    rows.of(index, is_last).for_each(|row| row.pass_over(&subject.id, &*reason));
+                }
+            }
+        }
+    }
+    Ok(rows.finish())
+}
+
+struct Rows {
+    found: Vec<Row>,
+    lengths: Vec<Row>,
+    causes: Row,
+    /// Of the last threshold alone.
+    seen: Row,
+    named: Row,
+    felt: Row,
+    felt_errors: Row,
+}
+
+impl Rows {
+    fn new(bench: &Bench) -> Self {
+        let thresholds = bench.extent.long_stalls.map(|(ms, _)| ms);
+        let found = |ms| {
+            let bound = Bound::AtLeast(0.995);
+            Row::new(
+                format!("stalls.found.{ms}ms"),
+                format!("stalls of ≥ 1.5 θ found, θ = {ms} ms"),
+                bound,
+                Unit::Share,
+            )
+        };
+        let length = |ms| {
+            Row::new(
+                format!("stalls.length.{ms}ms"),
+                format!("error of their length, p95, θ = {ms} ms"),
+                Bound::AtMost(0.02),
+                Unit::Share,
+            )
+        };
+        let gap_ns = LONGEST_GAP.as_nanos() as f64;
+        Self {
+            found: thresholds.map(found).into(),
+            lengths: thresholds.map(length).into(),
+            causes: causes::row(0),
+            seen: Row::new(
+                "stalls.in_progress",
+                "seen from outside while they go on",
+                Bound::AtLeast(0.95),
+                Unit::Share,
+            ),
+            named: Row::new(
+                "stalls.call",
+                "the call that blocks is named",
+                Bound::AtLeast(0.99),
+                Unit::Share,
+            ),
+            felt: Row::new(
+                "impact.found",
+                "stalls ≥ 5 ms of a single loop felt by a ping",
+                Bound::AtLeast(0.99),
+                Unit::Share,
+            ),
+            felt_errors: Row::new(
+                "impact.length",
+                "error of the length by pings, p99",
+                Bound::AtMost(gap_ns),
+                Unit::Nanoseconds,
+            ),
+        }
+    }
+
+    /// The rows that a trial at that threshold has figures for.
+    fn of(&mut self, index: usize, is_last: bool) -> impl Iterator<Item = &mut Row> {
+        let last = [&mut self.seen, &mut self.named, &mut self.felt, &mut self.felt_errors];
+        [&mut self.found[index], &mut self.lengths[index], &mut self.causes]
+            .into_iter()
+            .chain(last.into_iter().filter(move |_| is_last))
+    }
+
+    fn add(
+        &mut self,
+        bench: &Bench,
+        subject: &Subject,
+        index: usize,
+        is_last: bool,
+        measured: &Measured,
+    ) {
+        let (ms, _) = bench.extent.long_stalls[index];
+        let id = &subject.id;
+        let threshold_ns = ms * 1_000_000;
+        let injected = &measured.findings.injected;
+        let clock = bench.told_clock();
+        let pairs = Injections::new(injected, &measured.stall_log, clock, threshold_ns);
+        self.found[index].add(id, pairs.found(), pairs.count());
+        let errors = pairs.length_errors();
+        self.lengths[index].add(id, quantile(&errors, 0.95), errors.len() as u64);
+        let errors = pairs.cause_errors();
+        self.causes.add(id, quantile(&errors, 0.95), errors.len() as u64);
+        if !is_last {
+            return;
+        }
+        let glances: Vec<sightings::Glance> = measured
+            .sightings
+            .iter()
+            .map(|one| sightings::Glance {
+                begun: one.begun,
+                ended: one.ended,
+                seen: one.seen.clone(),
+            })
+            .collect();
+        let (seen, of) =
+            sightings::seen_in_progress(injected, &glances, bench.clock, threshold_ns, VISIBLE_NS);
+        self.seen.add(id, seen, of);
+        let (right, of, wrong) = sightings::rightly_named(injected, &glances, bench.clock);
+        self.named.add(id, right, of);
+        if let Some(wrong) = wrong {
+            self.named.note(format!("on {id}, among others: {wrong}"));
+        }
+        self.add_impact(bench, subject, measured);
+    }
+
+    fn add_impact(&mut self, bench: &Bench, subject: &Subject, measured: &Measured) {
+        let id = &subject.id;
+        if has_a_thread_for_each_task(subject) {
+            let reason = "pings are read by a thread of their own, which no stall holds up";
+            self.felt.pass_over(id, reason);
+            return self.felt_errors.pass_over(id, reason);
+        }
+        let findings = &measured.findings;
+        let shown = impact::shown(&findings.injected, &findings.pings, bench.told_clock(), FELT_NS);
+        self.felt.add(id, shown.share(), shown.stalls);
+        let p99 = quantile(&shown.errors_ns, 0.99);
+        self.felt_errors.add(id, p99, shown.errors_ns.len() as u64);
+    }
+
+    fn finish(mut self) -> Vec<Row> {
+        self.found[0].note(
+            "made by computing, by a sleep and by a read that blocks in turn, of 0.3 to 4 θ, \
+             beside tasks that do a little all the time",
+        );
+        self.causes.note("the worst of the three thresholds for each subject");
+        keep_worst(&mut self.causes);
+        self.felt.note("with one worker, where an executor can have several");
+        self.felt_errors.note("the demand is the longest time between two pings");
+        self.found
+            .into_iter()
+            .chain(self.lengths)
+            .chain([self.causes, self.seen, self.named, self.felt, self.felt_errors])
+            .collect()
+    }
+}
+
+fn has_a_thread_for_each_task(subject: &Subject) -> bool {
+    match &subject.state {
+        State::Loadable { executor, .. } => executor.workers == Workers::PerTask,
+        State::Broken { .. } => false,
+    }
+}
+
+/// One figure for each subject, its worst, standing on all its samples.
+fn keep_worst(row: &mut Row) {
+    let mut kept: Vec<quadrant_reports::selftest::row::Figure> = Vec::new();
+    for figure in std::mem::take(&mut row.figures) {
+        match kept.iter_mut().find(|one| one.subject == figure.subject) {
+            Some(one) => {
+                one.value = one.value.max(figure.value);
+                one.of += figure.of;
+            }
+            None => kept.push(figure),
+        }
+    }
+    row.figures = kept;
+    row.missing.dedup();
+}

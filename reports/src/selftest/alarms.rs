@@ -1,0 +1,113 @@
+//! Stalls of a subject in which nothing was made to stall, by whose doing they are.
+//!
+//! What an independent watcher saw as a standstill of the machine is told apart and never left
+//! out; it judges only what the watcher cannot explain.
+
+use quadrant_suite::board::Stall;
+use quadrant_suite::clock::{ClockScale, Stamp};
+
+/// From when to when the watcher could not run although nobody else ran in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standstill {
+    pub start: Stamp,
+    pub end: Stamp,
+}
+
+/// The alarms of a quiet stretch, each counted once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Alarms {
+    /// Would not have been one without a standstill of the machine that the watcher saw.
+    pub standstills: u64,
+    /// The subject waited in the run queue for most of it: other processes had its CPU.
+    pub neighbours: u64,
+    /// The rest.
+    pub unexplained: u64,
+}
+
+impl Alarms {
+    /// All but the standstills.
+    pub fn false_alarms(self) -> u64 {
+        self.neighbours + self.unexplained
+    }
+
+    pub fn add(&mut self, other: Alarms) {
+        self.standstills += other.standstills;
+        self.neighbours += other.neighbours;
+        self.unexplained += other.unexplained;
+    }
+}
+
+/// Those of at least `least_ns`.
+pub fn count(
+    stalls: &[Stall],
+    standstills: &[Standstill],
+    clock: ClockScale,
+    least_ns: u64,
+) -> Alarms {
+    let mut alarms = Alarms::default();
+    for stall in stalls {
+        let ns = clock.ns_between(stall.start, stall.end);
+        if ns < least_ns {
+            continue;
+        }
+        let stood_ns: u64 = standstills
+            .iter()
+            .map(|still| clock.ns_between(still.start.max(stall.start), still.end.min(stall.end)))
+            .sum();
+        if ns.saturating_sub(stood_ns) < least_ns {
+            alarms.standstills += 1;
+        } else if stall.run_queue_ns * 2 > ns {
+            alarms.neighbours += 1;
+        } else {
+            alarms.unexplained += 1;
+        }
+    }
+    alarms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn check(
+        stall: (u64, u64),
+        run_queue_ms: u64,
+        still: &[(u64, u64)],
+        expected: (u64, u64, u64),
+    ) {
+        let (start, end) = (stall.0 * MS, stall.1 * MS);
+        let stalls = [Stall { slot: 0, start, end, cpu_ns: 0, run_queue_ns: run_queue_ms * MS }];
+        let still: Vec<Standstill> = still
+            .iter()
+            .map(|(start, end)| Standstill { start: start * MS, end: end * MS })
+            .collect();
+        let seen = count(&stalls, &still, ClockScale::MONOTONIC, 10 * MS);
+        let (standstills, neighbours, unexplained) = expected;
+        assert_eq!(seen, Alarms { standstills, neighbours, unexplained }, "{stall:?} {still:?}");
+    }
+
+    #[test]
+    fn an_alarm_without_a_reason_is_false() {
+        check((100, 115), 0, &[], (0, 0, 1));
+        check((100, 115), 7, &[], (0, 0, 1));
+        check((100, 109), 0, &[], (0, 0, 0));
+    }
+
+    #[test]
+    fn a_standstill_explains_only_what_it_overlaps() {
+        check((100, 115), 0, &[(100, 112)], (1, 0, 0));
+        check((100, 115), 0, &[(90, 103), (113, 140)], (0, 0, 1));
+        check((100, 115), 0, &[(90, 103), (112, 140)], (1, 0, 0));
+        check((100, 115), 0, &[(200, 300)], (0, 0, 1));
+        check((100, 140), 0, &[(100, 112)], (0, 0, 1));
+    }
+
+    #[test]
+    fn waiting_for_a_cpu_is_the_neighbours_doing() {
+        check((100, 115), 8, &[], (0, 1, 0));
+        let both = Alarms { standstills: 5, neighbours: 2, unexplained: 1 };
+        assert_eq!(both.false_alarms(), 3);
+    }
+}

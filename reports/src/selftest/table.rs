@@ -1,0 +1,258 @@
+//! The table of numbers to reach, for a terminal and for a page.
+//!
+//! Never shows a verdict without the figure and the demand it follows from.
+
+use super::report::SelfTest;
+use super::row::{Bound, Missing, Row, State, Unit};
+use crate::closing::{grid, joined, named};
+use crate::markdown;
+use crate::number;
+use crate::paint::{Paint, Style};
+use crate::prose::{clean, plural, width, wrap};
+
+const NAME: &str = "selftest";
+const HEADINGS: [&str; 6] = ["what", "demand", "reached", "of", "worst on", "verdict"];
+
+pub(super) fn draw(test: &SelfTest, style: Style) -> String {
+    let paint = Paint::new(style);
+    let mut lines = Vec::new();
+    for (index, line) in
+        wrap(&title(test), style.width.saturating_sub(NAME.len() + 3)).into_iter().enumerate()
+    {
+        let head = if index == 0 { paint.bold(NAME) } else { " ".repeat(NAME.len()) };
+        lines.push(format!("{head}   {line}"));
+    }
+    lines.push(String::new());
+    let cells: Vec<[String; 6]> = test.rows.iter().map(cells).collect();
+    let plain = grid(&HEADINGS, &cells, &Paint::new(Style { color: false, ..style }));
+    if plain.iter().any(|line| width(line) > style.width) {
+        lines.extend(blocks(test, style, &paint));
+    } else {
+        let painted: Vec<[String; 6]> = test
+            .rows
+            .iter()
+            .zip(cells)
+            .map(|(row, mut cells)| {
+                cells[5] = verdict(row, &paint);
+                cells
+            })
+            .collect();
+        lines.extend(grid(&HEADINGS, &painted, &paint));
+    }
+    let remarks = remarks(test);
+    if !remarks.is_empty() {
+        lines.push(String::new());
+        lines.extend(named(&remarks, style, |name| paint.dim(name)));
+    }
+    lines.push(String::new());
+    lines.extend(wrap(&summary(test), style.width));
+    joined(lines)
+}
+
+/// For a terminal that is too narrow: a row after the other.
+fn blocks(test: &SelfTest, style: Style, paint: &Paint) -> Vec<String> {
+    let mut lines = Vec::new();
+    for row in &test.rows {
+        let [what, demand, reached, of, worst, _] = cells(row);
+        lines.extend(wrap(&what, style.width).iter().map(|line| paint.bold(line)));
+        let rows = [
+            ("demand", demand),
+            ("reached", reached),
+            ("of", of),
+            ("worst on", worst),
+            ("verdict", row.state().word().to_owned()),
+        ];
+        let rows = rows.map(|(name, text)| (name.to_owned(), text));
+        lines.extend(named(&rows, style, |name| paint.dim(name)));
+    }
+    lines
+}
+
+pub(super) fn page(test: &SelfTest) -> String {
+    let escape = markdown::escape;
+    let mut text = format!("## Selftest\n\n{}\n\n", escape(&title(test)));
+    markdown::row(HEADINGS, &mut text);
+    markdown::row([":--", "--:", "--:", "--:", ":--", ":--"], &mut text);
+    for row in &test.rows {
+        let cells = cells(row).map(|cell| escape(&cell));
+        markdown::row(cells.iter().map(String::as_str), &mut text);
+    }
+    text.push('\n');
+    for (name, remark) in remarks(test) {
+        text.push_str(&format!("- {}: {}\n", escape(&name), escape(&remark)));
+    }
+    text.push_str(&format!("\n{}\n", escape(&summary(test))));
+    text
+}
+
+fn title(test: &SelfTest) -> String {
+    let mut title = format!(
+        "{}, {}, seed {}",
+        plural(test.subjects.len() as u64, "subject", "subjects"),
+        number::duration(test.took_ns),
+        test.seed
+    );
+    if test.quick {
+        title.push_str(", quick: fewer samples than the demands ask for");
+    }
+    if let Some(steal) = test.steal {
+        title.push_str(&format!("; the host took {} of the CPUs", percent(steal)));
+    }
+    title
+}
+
+fn cells(row: &Row) -> [String; 6] {
+    let (sign, bound) = match row.bound {
+        Bound::AtLeast(least) => ("≥", least),
+        Bound::AtMost(most) => ("≤", most),
+    };
+    [
+        row.what.clone(),
+        match row.unit {
+            Unit::Nanoseconds => format!("{sign} {}", number::round_duration(bound as u64)),
+            unit => format!("{sign} {}", shown(bound, unit)),
+        },
+        row.reached().map_or_else(|| number::NONE.to_owned(), |value| shown(value, row.unit)),
+        match row.samples() {
+            0 => number::NONE.to_owned(),
+            samples => format!("{} on {}", number::count(samples), row.figures.len()),
+        },
+        row.worst().map_or_else(|| number::NONE.to_owned(), |worst| worst.subject.clone()),
+        row.state().word().to_owned(),
+    ]
+}
+
+fn verdict(row: &Row, paint: &Paint) -> String {
+    let word = row.state().word();
+    match row.state() {
+        State::Reached => paint.good(word),
+        State::NotReached => paint.bad(word),
+        State::NotMeasured => paint.doubtful(word),
+    }
+}
+
+fn shown(value: f64, unit: Unit) -> String {
+    match unit {
+        Unit::Share => percent(value),
+        Unit::Nanoseconds => number::duration(value.max(0.0).round() as u64),
+        Unit::PerSecond => format!("{}/s", round(value)),
+        Unit::Count => round(value),
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{} %", round(share * 100.0))
+}
+
+/// Two decimals, where there are any; never so few that a miss looks like a hit.
+fn round(value: f64) -> String {
+    let text = format!("{value:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// What has to be known beside the figures, by row.
+fn remarks(test: &SelfTest) -> Vec<(String, String)> {
+    let mut remarks: Vec<(String, String)> =
+        test.broken.iter().map(|missing| ("not measured".to_owned(), told(missing))).collect();
+    for row in &test.rows {
+        let texts = row.notes.iter().map(|note| clean(note)).chain(grouped(&row.missing));
+        for text in texts {
+            remarks.push((row.key.clone(), text));
+        }
+    }
+    remarks
+}
+
+/// Subjects that miss a figure for the same reason are told together.
+fn grouped(missing: &[Missing]) -> Vec<String> {
+    let mut groups: Vec<(&Missing, Vec<&str>)> = Vec::new();
+    for one in missing {
+        let subject = one.subject.as_deref();
+        match groups.iter_mut().find(|(first, _)| first.reason == one.reason) {
+            Some((_, subjects)) => subjects.extend(subject),
+            None => groups.push((one, subject.into_iter().collect())),
+        }
+    }
+    groups
+        .into_iter()
+        .map(|(first, subjects)| {
+            let word = if first.is_failure { "not measured" } else { "not asked" };
+            match subjects.is_empty() {
+                true => format!("{word}: {}", clean(&first.reason)),
+                false => format!("{word} of {}: {}", subjects.join(", "), clean(&first.reason)),
+            }
+        })
+        .collect()
+}
+
+fn told(missing: &Missing) -> String {
+    match &missing.subject {
+        Some(subject) => format!("{subject}: {}", clean(&missing.reason)),
+        None => clean(&missing.reason),
+    }
+}
+
+fn summary(test: &SelfTest) -> String {
+    let of = |state| test.count(state);
+    let mut text = format!(
+        "{} of {} reached",
+        of(State::Reached),
+        plural(test.rows.len() as u64, "number", "numbers")
+    );
+    for state in [State::NotReached, State::NotMeasured] {
+        if of(state) > 0 {
+            text.push_str(&format!(", {} {}", of(state), state.word()));
+        }
+    }
+    if test.interrupted {
+        text.push_str("; interrupted before the end");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::tests::sample;
+    use super::*;
+
+    #[test]
+    fn every_verdict_has_its_figure_and_its_demand() {
+        let expected = "\
+selftest   2 subjects, 42.0 s, seed 7; the host took 0.4 % of the CPUs
+
+ what                      demand  reached        of                  worst on            verdict
+ stalls found, θ = 5 ms  ≥ 99.5 %     97 %  400 on 2   smol/multi-thread/epoll        not reached
+ overhead of a trial      ≤ 50 ms  12.3 ms    4 on 1  tokio/multi-thread/epoll            reached
+ threads created              ≤ 0        –         –                         –  not measured here
+
+ stalls.found.5ms  made by spinning, sleeping and reading in turn
+ stalls.found.5ms  not asked of mio/callbacks/epoll: this executor has no timers
+ threads.created   not measured: the kernel takes no program of ours: bpf(2) is not allowed
+
+1 of 3 numbers reached, 1 not reached, 1 not measured here
+";
+        assert_eq!(draw(&sample(), Style::PLAIN), expected);
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_blocks_with_the_same_words() {
+        let text = draw(&sample(), Style { color: false, width: 60 });
+        assert!(text.lines().all(|line| width(line) <= 60), "{text}");
+        for word in ["≥ 99.5 %", "97 %", "not reached", "smol/multi-thread/epoll"] {
+            assert!(text.contains(word), "{word} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_page_holds_the_same() {
+        let text = page(&sample());
+        assert!(text.contains("| stalls found, θ = 5 ms | ≥ 99.5 % | 97 % |"), "{text}");
+    }
+
+    #[test]
+    fn a_miss_never_looks_like_a_hit() {
+        assert_eq!(shown(0.9949, Unit::Share), "99.49 %");
+        assert_eq!(shown(1.0, Unit::Share), "100 %");
+        assert_eq!(shown(0.074, Unit::PerSecond), "0.07/s");
+    }
+}

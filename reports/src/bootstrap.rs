@@ -112,7 +112,7 @@ impl SplitMix {
     }
 
     /// The bias of the multiplication is below 2^-40 for any number of trials.
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.next()) * bound as u128) >> 64) as usize
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use quadrant_reports::duel::{self, DuelCase};
 
-pub use options::DuelOptions;
+pub use options::{BOUTS, DuelOptions, THRESHOLD, TIME};
 
 use crate::adapters::subject::{Filter, Subject};
 use crate::color::Color;

@@ -8,6 +8,12 @@ use quadrant_reports::duel::Format;
 use crate::selection::AdapterOptions;
 use crate::trial::Limits;
 
+/// In lock-step, all bouts together.
+pub const TIME: Duration = Duration::from_secs(5);
+pub const BOUTS: u32 = 5;
+/// In per cent.
+pub const THRESHOLD: f64 = 0.3;
+
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 While one subject runs, the others are frozen, together with what loads them: each has turns of
@@ -34,14 +40,14 @@ pub struct DuelOptions {
     #[arg(long = "axis", value_name = "NAME=VALUE,…")]
     pub axis: Vec<String>,
     /// Seconds in lock-step for each case, all subjects and bouts together
-    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = TIME.as_secs_f64(), value_parser = seconds)]
     pub time: f64,
     /// How often all processes are started anew: where a process's memory lies by chance makes a
     /// difference, too
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=100))]
+    #[arg(long, value_name = "N", default_value_t = BOUTS, value_parser = clap::value_parser!(u32).range(2..=100))]
     pub bouts: u32,
     /// Differences of up to so many per cent are nobody's concern
-    #[arg(long, value_name = "PERCENT", default_value_t = 0.3, value_parser = crate::compare::percent)]
+    #[arg(long, value_name = "PERCENT", default_value_t = THRESHOLD, value_parser = crate::compare::percent)]
     pub threshold: f64,
     /// Worker threads of executors that can have several [default: the subject's CPUs, at least 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]

@@ -45,7 +45,7 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
         10 * MS,
     );
     for subject in bench.shuffled("alarms") {
-        let mut trial = Trial::of_echo(CONNECTIONS, RATE_PER_SEC, bench.extent.quiet);
+        let mut trial = Trial::of_echo(CONNECTIONS, Some(RATE_PER_SEC), bench.extent.quiet);
         trial.threshold = Duration::from_nanos(MS);
         let mut cpus = bench.division(&trial).subject;
         cpus.truncate(WATCHED_MAX);

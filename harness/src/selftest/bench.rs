@@ -7,18 +7,16 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use quadrant_suite::clock::ClockScale;
-use quadrant_suite::outcome::Findings;
 use quadrant_suite::plan::{Action, Group, How, Pace, Plan, Program, Server, Step};
 
 use super::SelfTestOptions;
 use super::extent::Extent;
 use crate::adapters::subject::{State, Subject};
-use crate::driver::order::Load;
 use crate::failure::Failure;
 use crate::machine::affinity::{self, Division};
 use crate::machine::clock;
 use crate::progress::Progress;
-use crate::run::Chance;
+use crate::run::{Chance, complaint};
 use crate::selection::SubjectOptions;
 use crate::trial::{self, Ended, Freeze, Limits, LoadShape, Measured};
 use crate::{house, interrupt};
@@ -73,17 +71,13 @@ impl Trial {
         }
     }
 
-    /// Plain echo under an open loop.
-    pub fn of_echo(connections: u32, rate_per_sec: u64, measure: Duration) -> Self {
+    /// Plain echo, under an open loop where there is a rate.
+    pub fn of_echo(connections: u32, rate_per_sec: Option<u64>, measure: Duration) -> Self {
         const MESSAGE_BYTES: usize = 64;
         let echo =
             vec![step(Action::Recv { how: How::Await }), step(Action::Send { how: How::Await })];
         let server = Server { program: 0, message_bytes: MESSAGE_BYTES, connections };
-        let load = LoadShape {
-            connections,
-            message_bytes: MESSAGE_BYTES,
-            rate_per_sec: Some(rate_per_sec),
-        };
+        let load = LoadShape { connections, message_bytes: MESSAGE_BYTES, rate_per_sec };
         Self {
             server: Some(server),
             load: Some(load),
@@ -185,16 +179,20 @@ impl Bench {
         Division::of(&self.cpus, trial.load.is_some())
     }
 
-    pub fn run(&self, subject: &Subject, trial: &Trial) -> Result<Measured, Unmeasured> {
-        let State::Loadable { library, executor, .. } = &subject.state else {
-            return Err(Unmeasured::Failed("it was not built".to_owned()));
+    /// Says what is going on, and how far it has come.
+    pub fn say(&self, subject: &str) {
+        self.progress.say(format!("{}: {subject}", self.part));
+        self.progress.reach(self.began.elapsed().as_millis() as u64);
+    }
+
+    pub fn plan(&self, subject: &Subject, trial: &Trial) -> Plan {
+        let (executor, backend) = match &subject.state {
+            State::Loadable { executor, .. } => (&*executor.executor, &*executor.backend),
+            State::Broken { .. } => ("", ""),
         };
-        if interrupt::requested() {
-            return Err(Unmeasured::Interrupted);
-        }
-        let plan = Plan {
-            executor: executor.executor.clone(),
-            backend: executor.backend.clone(),
+        Plan {
+            executor: executor.to_owned(),
+            backend: backend.to_owned(),
             workers: subject.workers(trial.workers),
             seed: self.seed,
             metered: true,
@@ -205,11 +203,21 @@ impl Bench {
             server: trial.server.clone(),
             groups: trial.groups.clone(),
             files: None,
+        }
+    }
+
+    pub fn run(&self, subject: &Subject, trial: &Trial) -> Result<Measured, Unmeasured> {
+        let State::Loadable { library, .. } = &subject.state else {
+            return Err(Unmeasured::Failed("it was not built".to_owned()));
         };
+        if interrupt::requested() {
+            return Err(Unmeasured::Interrupted);
+        }
+        let plan = self.plan(subject, trial);
         if let Some(reason) = subject.unsupported(&plan) {
             return Err(Unmeasured::PassedOver(reason));
         }
-        self.progress.say(format!("{}: {}", self.part, subject.id));
+        self.say(&subject.id);
         let began = Instant::now();
         let ended = trial::run(&trial::Order {
             executable: &self.executable,
@@ -240,14 +248,4 @@ impl Bench {
             None => Ok(measured),
         }
     }
-}
-
-/// Figures of work that went wrong are none.
-fn complaint(findings: &Findings, load: Option<&Load>) -> Option<String> {
-    let errors = findings.errors + load.map_or(0, |load| load.errors + load.wrong_answers);
-    let first = findings.first_error.as_ref().or(load.and_then(|load| load.first_error.as_ref()));
-    (errors > 0).then(|| {
-        let first = first.map_or_else(String::new, |text| format!("; the first: {text}"));
-        format!("{errors} operations went wrong{first}")
-    })
 }

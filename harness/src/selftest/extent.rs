@@ -14,6 +14,11 @@ pub struct Extent {
     pub quiet: Duration,
     pub frozen_window: Duration,
     pub timer_window: Duration,
+    pub watched_window: Duration,
+    /// Out of which comparisons are drawn: more than one comparison takes.
+    pub bouts: u32,
+    /// For each subject, with instruments and without.
+    pub cost_bouts: u32,
 }
 
 impl Extent {
@@ -24,6 +29,9 @@ impl Extent {
         quiet: Duration::from_millis(3_000),
         frozen_window: Duration::from_millis(1_400),
         timer_window: Duration::from_millis(500),
+        watched_window: Duration::from_millis(800),
+        bouts: 20,
+        cost_bouts: 3,
     };
 
     pub const QUICK: Extent = Extent {
@@ -32,5 +40,8 @@ impl Extent {
         quiet: Duration::from_millis(700),
         frozen_window: Duration::from_millis(1_000),
         timer_window: Duration::from_millis(200),
+        watched_window: Duration::from_millis(300),
+        bouts: 6,
+        cost_bouts: 2,
     };
 }

@@ -41,7 +41,7 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
     for subject in bench.shuffled("freezes") {
         let trial = Trial {
             freeze: Some(Freeze { after: window / 5, lasting: window / 2 }),
-            ..Trial::of_echo(CONNECTIONS, RATE_PER_SEC, window)
+            ..Trial::of_echo(CONNECTIONS, Some(RATE_PER_SEC), window)
         };
         match bench.run(subject, &trial) {
             Ok(measured) => add(bench, subject, &measured, &mut shape, &mut fast),

@@ -7,17 +7,21 @@ mod alarms;
 mod attendant;
 mod bench;
 mod causes;
+mod comparisons;
 mod draw;
 mod evidence;
 mod extent;
 mod freezes;
 pub mod hog;
+mod instruments;
 mod options;
 mod overhead;
 mod stalls;
 mod threads;
 mod timers;
+mod turns;
 pub mod watcher;
+mod watching;
 mod wrapper_cost;
 
 use std::time::{Duration, Instant};
@@ -56,6 +60,10 @@ const PARTS: &[Part] = &[
     freezes::PART,
     timers::PART,
     evidence::PART,
+    wrapper_cost::PART,
+    watching::PART,
+    instruments::PART,
+    comparisons::PART,
     // Last: it looks at the trials of all others.
     overhead::PART,
 ];

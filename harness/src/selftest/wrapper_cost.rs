@@ -4,11 +4,15 @@
 
 use std::hint::black_box;
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use quadrant_suite::clock::ClockScale;
+use quadrant_reports::selftest::row::{Bound, Row, Unit};
+use quadrant_suite::clock::{ClockScale, cpu_counter};
 use quadrant_suite::poll_wrapper::Meter;
 
+use super::Part;
+use super::bench::{Bench, Interrupted};
+use super::extent::Extent;
 use crate::board_memory::BoardMemory;
 
 const ROUNDS: usize = 101;
@@ -16,10 +20,47 @@ const POLLS: u32 = 10_000;
 /// As in a scenario that says nothing of it.
 const THRESHOLD_NS: u64 = 10_000_000;
 
+pub(super) const PART: Part = Part { name: "what the poll wrapper costs", takes, measure };
+
+fn takes(_: &Extent, _: u32) -> Duration {
+    Duration::from_millis(200)
+}
+
+fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
+    let row = |key: &str, what: &str, most_ns, clock: ClockScale| {
+        let mut row = Row::new(key, what, Bound::AtMost(most_ns), Unit::Nanoseconds);
+        match per_poll_ns(clock) {
+            Ok(ns) => row.add("the poll wrapper", Some(ns), ROUNDS as u64 * u64::from(POLLS)),
+            Err(error) => row.cannot(format!("there is no memory for a board: {error}")),
+        }
+        row
+    };
+    let mut counter =
+        row("wrapper.counter", "poll wrapper, with the CPU's counter", 5.0, bench.clock);
+    if bench.clock.cpu_counter {
+        counter.note(format!("two readings of the counter alone take {:.1} ns", two_readings_ns()));
+    } else {
+        counter = Row { figures: Vec::new(), ..counter };
+        counter.cannot("the CPU's counter is not to be trusted here, so it is not used");
+    }
+    let system =
+        row("wrapper.system", "poll wrapper, with the system's clock", 60.0, ClockScale::MONOTONIC);
+    bench.clock.install();
+    Ok(vec![counter, system])
+}
+
+fn two_readings_ns() -> f64 {
+    let begin = Instant::now();
+    for _ in 0..POLLS {
+        black_box((cpu_counter(), cpu_counter()));
+    }
+    begin.elapsed().as_nanos() as f64 / f64::from(POLLS)
+}
+
 /// Nanoseconds that a poll takes longer for being timed, as the median of many rounds.
 ///
 /// Installs `clock` for this process; whoever measures afterwards has to install its own.
-pub fn per_poll_ns(clock: ClockScale) -> io::Result<f64> {
+fn per_poll_ns(clock: ClockScale) -> io::Result<f64> {
     clock.install();
     // A meter outlives every task, so its board is never given back: a page or two are touched.
     let memory: &'static BoardMemory = Box::leak(Box::new(BoardMemory::create()?));

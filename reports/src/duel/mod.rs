@@ -45,11 +45,11 @@ impl Add for Turn {
 }
 
 impl Turn {
-    pub(crate) fn ops_per_sec(&self) -> f64 {
+    pub fn ops_per_sec(&self) -> f64 {
         self.operations as f64 * 1e9 / self.elapsed_ns.max(1) as f64
     }
 
-    pub(crate) fn cpu_ns_per_op(&self) -> f64 {
+    pub fn cpu_ns_per_op(&self) -> f64 {
         self.cpu_ns as f64 / self.operations.max(1) as f64
     }
 }

@@ -7,6 +7,7 @@ pub mod alarms;
 pub mod freeze;
 pub mod impact;
 pub mod injections;
+pub mod power;
 pub mod report;
 pub mod row;
 pub mod sightings;

@@ -1,0 +1,147 @@
+//! Comparisons with a known answer: a subject against a copy of itself, and against itself with
+//! a little more to do, in lock-step.
+//!
+//! What more there is to do is a number of hash rounds. What a round costs is measured before,
+//! on the same subject, by leaving them out.
+
+use std::time::Duration;
+
+use quadrant_reports::duel::{Bout, Turn};
+use quadrant_reports::selftest::power::{Comparison, Power, power};
+use quadrant_reports::selftest::row::{Bound, Row, Unit};
+use quadrant_suite::description::Workers;
+use quadrant_suite::hash;
+use quadrant_suite::plan::{Action, How};
+
+use super::Part;
+use super::bench::{Bench, Interrupted, Trial, Unmeasured, step};
+use super::extent::Extent;
+use super::turns::{self, Side};
+use crate::adapters::subject::{State, Subject};
+use crate::duel::{BOUTS, THRESHOLD, TIME};
+
+pub(super) const PART: Part = Part { name: "comparisons with a known answer", takes, measure };
+
+/// For each request, besides receiving and sending it.
+const ROUNDS: u64 = 150;
+const CONNECTIONS: u32 = 16;
+const SLOWER_MUCH: f64 = 0.05;
+const SLOWER_LITTLE: f64 = 0.01;
+/// The subject, its copy, and itself with more to do, twice.
+const SIDES: u32 = 4;
+
+fn takes(extent: &Extent, _: u32) -> Duration {
+    // As many turns for each side as in a duel of two, and starting them all.
+    (bout_time() + Duration::from_millis(700)) * (extent.bouts + 1)
+}
+
+fn bout_time() -> Duration {
+    TIME / BOUTS * SIDES / 2
+}
+
+fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
+    let row = |key: &str, what: &str, bound| Row::new(key, what, bound, Unit::Share);
+    let mut copies =
+        row("compare.copies", "a copy of itself flagged as another", Bound::AtMost(0.014));
+    let mut spread =
+        row("compare.spread", "ratio to a copy of itself, spread of 5 s", Bound::AtMost(0.01));
+    let mut much = row("compare.power.5", "slower by 5 %: flagged", Bound::AtLeast(0.95));
+    let mut little = row("compare.power.1", "slower by 1 %: flagged", Bound::AtLeast(0.8));
+    let mut rows = [&mut copies, &mut spread, &mut much, &mut little];
+    let Some(subject) = chosen(bench) else {
+        rows.iter_mut().for_each(|row| row.cannot("no subject serves connections"));
+        return Ok(vec![copies, spread, much, little]);
+    };
+    match compared(bench, subject) {
+        Err(Unmeasured::Interrupted) => return Err(Interrupted),
+        Err(Unmeasured::Failed(reason) | Unmeasured::PassedOver(reason)) => {
+            rows.iter_mut().for_each(|row| row.fail(&subject.id, &*reason));
+        }
+        Ok(Compared { copy, little: one, much: five, slower, bouts }) => {
+            let of = u64::from(bouts);
+            copies.add(&subject.id, copy.map(|power| power.flagged), of);
+            spread.add(&subject.id, copy.map(|power| power.spread), of);
+            little.add(&subject.id, one.map(|power| power.slower), of);
+            much.add(&subject.id, five.map(|power| power.slower), of);
+            for (row, power, truth) in [(&mut little, one, slower[0]), (&mut much, five, slower[1])]
+            {
+                if let Some(power) = power {
+                    row.note(format!(
+                        "its CPU time was {:.2} % more by what was added, and its throughput {:.2} % \
+                         less as measured",
+                        truth * 100.0,
+                        (1.0 - power.ratio) * 100.0
+                    ));
+                }
+            }
+            copies.note(format!(
+                "comparisons of {BOUTS} bouts each, drawn out of {of}; each as `quadrant duel` \
+                 judges by default"
+            ));
+        }
+    }
+    Ok(vec![copies, spread, much, little])
+}
+
+/// What one worker does is bounded by one CPU, so that more work is less throughput.
+fn chosen(bench: &Bench) -> Option<&Subject> {
+    let trial = hashing(ROUNDS);
+    let fit: Vec<&Subject> = bench
+        .subjects
+        .iter()
+        .filter(|subject| subject.unsupported(&bench.plan(subject, &trial)).is_none())
+        .collect();
+    let has_one_worker = |subject: &&&Subject| match &subject.state {
+        State::Loadable { executor, .. } => executor.workers == Workers::One,
+        State::Broken { .. } => false,
+    };
+    fit.iter().find(has_one_worker).or(fit.first()).copied()
+}
+
+struct Compared {
+    copy: Option<Power>,
+    little: Option<Power>,
+    much: Option<Power>,
+    /// By how much the last two really were slower.
+    slower: [f64; 2],
+    bouts: u32,
+}
+
+fn compared(bench: &Bench, subject: &Subject) -> Result<Compared, Unmeasured> {
+    let side = |trial| Side { trial, measured: false };
+    let (without, with) = (hashing(0), hashing(ROUNDS));
+    let calibration =
+        turns::bouts(bench, subject, &[side(&without), side(&with)], 2, bout_time() / 4)?;
+    let [without_ns, with_ns] = [0, 1].map(|index| cpu_ns_per_op(&calibration, index));
+    let round_ns = (with_ns - without_ns) / ROUNDS as f64;
+    if round_ns <= 0.0 {
+        let reason = "what a hash round costs could not be told from nothing";
+        return Err(Unmeasured::Failed(reason.to_owned()));
+    }
+    let added = [SLOWER_LITTLE, SLOWER_MUCH].map(|share| (share * with_ns / round_ns).round());
+    let more = added.map(|rounds| hashing(ROUNDS + rounds as u64));
+    let sides = [side(&with), side(&with), side(&more[0]), side(&more[1])];
+    let bouts = turns::bouts(bench, subject, &sides, bench.extent.bouts, bout_time())?;
+    let by_default = Comparison { bouts: BOUTS as usize, threshold: THRESHOLD / 100.0 };
+    let power_of = |side| power(&bouts, side, by_default);
+    Ok(Compared {
+        copy: power_of(1),
+        little: power_of(2),
+        much: power_of(3),
+        slower: added.map(|rounds| rounds * round_ns / with_ns),
+        bouts: bench.extent.bouts,
+    })
+}
+
+fn cpu_ns_per_op(bouts: &[Bout], side: usize) -> f64 {
+    let turns = bouts.iter().flatten().flat_map(|round| round.sides[side]);
+    turns.fold(Turn::default(), |a, b| a + b).cpu_ns_per_op()
+}
+
+/// Echo that computes a hash for each request.
+fn hashing(rounds: u64) -> Trial {
+    let mut trial = Trial::of_echo(CONNECTIONS, None, Duration::ZERO);
+    let hash = Action::Hash { rounds, expected: hash::chain(rounds), how: How::Blocking };
+    trial.programs[0].insert(1, step(hash));
+    trial
+}

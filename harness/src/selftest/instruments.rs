@@ -1,0 +1,57 @@
+//! What all instruments together cost: echo with poll wrapper, pings and looks from outside,
+//! against the same without any of it, in lock-step.
+
+use std::time::Duration;
+
+use quadrant_reports::duel::{Turn, ratio};
+use quadrant_reports::selftest::row::{Bound, Row, Unit};
+
+use super::Part;
+use super::bench::{Bench, Interrupted, Trial, Unmeasured};
+use super::extent::Extent;
+use super::turns::{self, Side};
+
+pub(super) const PART: Part = Part { name: "what the instruments cost", takes, measure };
+
+const CONNECTIONS: u32 = 64;
+const BOUT: Duration = Duration::from_millis(800);
+
+fn takes(extent: &Extent, subjects: u32) -> Duration {
+    (BOUT + Duration::from_millis(300)) * extent.cost_bouts * subjects
+}
+
+fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
+    let mut row = Row::new(
+        "instruments.echo",
+        "throughput that the instruments leave, echo",
+        Bound::AtLeast(0.97),
+        Unit::Share,
+    );
+    let trial = Trial::of_echo(CONNECTIONS, None, Duration::ZERO);
+    let sides = [false, true].map(|measured| Side { trial: &trial, measured });
+    let mut cpu = Vec::new();
+    for subject in bench.shuffled("instruments") {
+        match turns::bouts(bench, subject, &sides, bench.extent.cost_bouts, BOUT) {
+            Ok(bouts) => {
+                let throughput = ratio(&bouts, 1, Turn::ops_per_sec);
+                row.add(
+                    &subject.id,
+                    throughput.map(|ratio| ratio.value),
+                    bouts.iter().map(|bout| bout.len() as u64).sum(),
+                );
+                cpu.extend(ratio(&bouts, 1, Turn::cpu_ns_per_op).map(|ratio| ratio.value));
+            }
+            Err(Unmeasured::Interrupted) => return Err(Interrupted),
+            Err(Unmeasured::PassedOver(reason)) => row.pass_over(&subject.id, reason),
+            Err(Unmeasured::Failed(reason)) => row.fail(&subject.id, reason),
+        }
+    }
+    if let Some(most) = cpu.iter().copied().reduce(f64::max) {
+        row.note(format!(
+            "closed loop over {CONNECTIONS} connections; its CPU time for a request is {:.3} times \
+             what it is without them, at the most",
+            most
+        ));
+    }
+    Ok(vec![row])
+}

@@ -1,0 +1,81 @@
+//! Lock-step for the parts that compare: the same subject on several sides, each with work of
+//! its own.
+//!
+//! Never judges a turn.
+
+use std::time::Duration;
+
+use quadrant_reports::duel::Bout;
+use quadrant_suite::plan::Plan;
+
+use super::bench::{Bench, LIMITS, Trial, Unmeasured};
+use crate::adapters::subject::{State, Subject};
+use crate::machine::affinity::Division;
+use crate::run::complaint;
+use crate::trial::Order;
+use crate::trial::lockstep::{self, Ended};
+
+/// What a subject does on one side.
+pub struct Side<'a> {
+    pub trial: &'a Trial,
+    /// With all instruments, as in a trial; otherwise with none.
+    pub measured: bool,
+}
+
+/// Many bouts of `time` each, with new processes for each.
+pub fn bouts(
+    bench: &Bench,
+    subject: &Subject,
+    sides: &[Side],
+    count: u32,
+    time: Duration,
+) -> Result<Vec<Bout>, Unmeasured> {
+    let State::Loadable { library, .. } = &subject.state else {
+        return Err(Unmeasured::Failed("it was not built".to_owned()));
+    };
+    let plans: Vec<Plan> = sides
+        .iter()
+        .map(|side| Plan { metered: side.measured, ..bench.plan(subject, side.trial) })
+        .collect();
+    if let Some(reason) = plans.iter().find_map(|plan| subject.unsupported(plan)) {
+        return Err(Unmeasured::PassedOver(reason));
+    }
+    let divisions: Vec<Division> = sides.iter().map(|side| bench.division(side.trial)).collect();
+    let order = |((side, plan), cpus)| -> lockstep::Side {
+        let Side { trial, measured }: &Side = side;
+        let order = Order {
+            executable: &bench.executable,
+            library,
+            plan,
+            load: trial.load,
+            cpus,
+            warmup: trial.warmup,
+            measure: time,
+            gather_evidence: false,
+            freeze: None,
+            limits: LIMITS,
+        };
+        lockstep::Side { order, watched: *measured }
+    };
+    let in_turns: Vec<lockstep::Side> =
+        sides.iter().zip(&plans).zip(&divisions).map(order).collect();
+    let mut bouts = Vec::new();
+    for _ in 0..count {
+        bench.say(&subject.id);
+        match lockstep::run(&in_turns, time) {
+            Ended::Measured(measured) => {
+                let mut complaints = measured
+                    .results
+                    .iter()
+                    .filter_map(|(load, findings)| complaint(findings, load.as_ref()));
+                if let Some(reason) = complaints.next() {
+                    return Err(Unmeasured::Failed(reason));
+                }
+                bouts.push(measured.rounds);
+            }
+            Ended::Unmeasured { reason, .. } => return Err(Unmeasured::Failed(reason)),
+            Ended::Interrupted => return Err(Unmeasured::Interrupted),
+        }
+    }
+    Ok(bouts)
+}

@@ -3,7 +3,7 @@
 //! Data travels one way: a scenario (`spec`) is selected (`selection`), planned and run
 //! (`run`), each trial in a process of its own (`trial`) that loads one adapter (`adapters`),
 //! while `driver` loads it and `observe` looks on. Everything asked of the system is in
-//! `machine`.
+//! `machine`. How truly all of that measures, `selftest` tells.
 
 pub mod adapters;
 pub mod board_memory;

@@ -56,7 +56,7 @@ impl Progress {
     /// From now on the bar shows how much of an expected time is over.
     pub fn milliseconds(&self, count: u64) {
         if let Some(bar) = &self.bar {
-            bar.set_style(style("{wide_bar:.cyan/blue} {elapsed} of some {msg}"));
+            bar.set_style(style("{wide_bar:.cyan/blue} {eta} left  {msg}"));
             bar.set_length(count);
             bar.set_position(0);
         }

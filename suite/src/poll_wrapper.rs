@@ -21,9 +21,9 @@ const MS: u64 = 1_000_000;
 /// is older than this, and at the end of a stall. Reading around every poll would cost a third
 /// of an echo's throughput. This way the split of a stall is off by what happened in between
 /// outside of polls: a runtime that searches for work, or a wait for a CPU.
-const READING_AGE_MAX_NS: u64 = MS / 4;
+const READING_AGE_MAX_NS: u64 = MS / 5;
 /// With many loops on few CPUs each polls seldom, and would read every time: all loops together
-/// make some eight readings a millisecond, which take a hundredth of one CPU.
+/// make some ten readings a millisecond, which take a hundredth of one CPU.
 const LOOPS_PER_READING: u64 = 2;
 
 /// Where polls are accounted for.

@@ -11,7 +11,7 @@ impl Chance {
         Self(seed ^ fingerprint(purpose))
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -22,7 +22,7 @@ impl Chance {
     /// Every order is as likely as any other.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
-            let chosen = (self.next() % (last as u64 + 1)) as usize;
+            let chosen = (self.draw() % (last as u64 + 1)) as usize;
             items.swap(last, chosen);
         }
     }

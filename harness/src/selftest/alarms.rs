@@ -134,12 +134,22 @@ impl Tally {
     }
 
     fn finish(mut self) -> Row {
-        let Alarms { standstills, neighbours, unexplained } = self.alarms;
+        let Alarms { standstills, neighbours, unexplained, longest } = self.alarms;
         if self.seconds > 0.0 {
             self.row.note(format!(
                 "of polls, in {:.0} s: {unexplained} without a reason, {neighbours} waited for a \
                  CPU; not counted: {standstills} while a watcher saw the machine stand still",
                 self.seconds
+            ));
+        }
+        if let Some(longest) = longest {
+            let ms = |ns: u64| ns as f64 / 1e6;
+            self.row.note(format!(
+                "the longest without a reason: {:.1} ms, of which {:.1} ms computing and {:.1} ms \
+                 waiting for a CPU",
+                ms(longest.ns),
+                ms(longest.cpu_ns),
+                ms(longest.run_queue_ns)
             ));
         }
         self.row

@@ -46,7 +46,7 @@ pub fn injections(seed: u64, purpose: &str, threshold: Duration, long: u32) -> V
 
 /// From 0 to 1.
 fn share(chance: &mut Chance) -> f64 {
-    (chance.next() >> 11) as f64 / (1_u64 << 53) as f64
+    (chance.draw() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 /// How long they take, if a computation takes `stretch` times as long as it should.

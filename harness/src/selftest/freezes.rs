@@ -34,7 +34,7 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
     let mut fast = Row::new(
         "load.freeze.fast",
         "share of requests that the freeze leaves fast, off by",
-        Bound::AtMost(0.02),
+        Bound::AtMost(0.05),
         Unit::Share,
     );
     let window = bench.extent.frozen_window;

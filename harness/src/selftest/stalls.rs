@@ -70,6 +70,8 @@ struct Rows {
     named: Row,
     felt: Row,
     felt_errors: Row,
+    /// Pings that were sent too late, of all.
+    late: (u64, u64),
 }
 
 impl Rows {
@@ -121,6 +123,7 @@ impl Rows {
                 Bound::AtMost(gap_ns),
                 Unit::Nanoseconds,
             ),
+            late: (0, 0),
         }
     }
 
@@ -184,6 +187,10 @@ impl Rows {
         let findings = &measured.findings;
         let shown = impact::shown(&findings.injected, &findings.pings, bench.told_clock(), FELT_NS);
         self.felt.add(id, shown.share(), shown.stalls);
+        let gap_ns = LONGEST_GAP.as_nanos() as u64;
+        let (late, of) = impact::late_pings(&findings.pings, bench.told_clock(), gap_ns);
+        self.late.0 += late;
+        self.late.1 += of;
         let p99 = quantile(&shown.errors_ns, 0.99);
         self.felt_errors.add(id, p99, shown.errors_ns.len() as u64);
     }
@@ -196,7 +203,11 @@ impl Rows {
         self.causes.note("the worst of the three thresholds for each subject");
         keep_worst(&mut self.causes);
         self.felt.note("with one worker, where an executor can have several");
-        self.felt_errors.note("the demand is the longest time between two pings");
+        let (late, of) = self.late;
+        self.felt_errors.note(format!(
+            "the demand is the longest time between two pings; {late} of {of} came later, because \
+             this process did not get a CPU in time"
+        ));
         self.found
             .into_iter()
             .chain(self.lengths)
@@ -225,5 +236,4 @@ fn keep_worst(row: &mut Row) {
         }
     }
     row.figures = kept;
-    row.missing.dedup();
 }

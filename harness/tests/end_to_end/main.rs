@@ -18,5 +18,6 @@ mod libraries;
 mod lists;
 mod machine;
 mod order;
+mod selftest;
 mod subjects;
 mod tour;

@@ -22,6 +22,16 @@ pub struct Alarms {
     pub neighbours: u64,
     /// The rest.
     pub unexplained: u64,
+    /// The longest of the rest.
+    pub longest: Option<Alarm>,
+}
+
+/// What one alarm was made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Alarm {
+    pub ns: u64,
+    pub cpu_ns: u64,
+    pub run_queue_ns: u64,
 }
 
 impl Alarms {
@@ -34,6 +44,7 @@ impl Alarms {
         self.standstills += other.standstills;
         self.neighbours += other.neighbours;
         self.unexplained += other.unexplained;
+        self.longest = self.longest.max(other.longest);
     }
 }
 
@@ -60,6 +71,8 @@ pub fn count(
             alarms.neighbours += 1;
         } else {
             alarms.unexplained += 1;
+            let Stall { cpu_ns, run_queue_ns, .. } = *stall;
+            alarms.longest = alarms.longest.max(Some(Alarm { ns, cpu_ns, run_queue_ns }));
         }
     }
     alarms
@@ -85,7 +98,9 @@ mod tests {
             .collect();
         let seen = count(&stalls, &still, ClockScale::MONOTONIC, 10 * MS);
         let (standstills, neighbours, unexplained) = expected;
-        assert_eq!(seen, Alarms { standstills, neighbours, unexplained }, "{stall:?} {still:?}");
+        let counts = (seen.standstills, seen.neighbours, seen.unexplained);
+        assert_eq!(counts, (standstills, neighbours, unexplained), "{stall:?} {still:?}");
+        assert_eq!(seen.longest.is_some(), unexplained > 0);
     }
 
     #[test]
@@ -107,7 +122,7 @@ mod tests {
     #[test]
     fn waiting_for_a_cpu_is_the_neighbours_doing() {
         check((100, 115), 8, &[], (0, 1, 0));
-        let both = Alarms { standstills: 5, neighbours: 2, unexplained: 1 };
+        let both = Alarms { standstills: 5, neighbours: 2, unexplained: 1, longest: None };
         assert_eq!(both.false_alarms(), 3);
     }
 }

@@ -39,6 +39,15 @@ pub fn shown(injected: &[Injected], pings: &[Ping], clock: ClockScale, least_ns:
     result
 }
 
+/// How many times two pings to one loop were further apart than they should be, of how many: then
+/// whoever sends them did not get a CPU in time.
+pub fn late_pings(pings: &[Ping], clock: ClockScale, gap_ns: u64) -> (u64, u64) {
+    let mut sent: Vec<u64> = pings.iter().map(|ping| ping.sent).collect();
+    sent.sort_unstable();
+    let late = sent.windows(2).filter(|pair| clock.ns_between(pair[0], pair[1]) > gap_ns).count();
+    (late as u64, sent.len().saturating_sub(1) as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +74,13 @@ mod tests {
         let seen = shown(&injected, &pings, ClockScale::MONOTONIC, 5 * MS);
         let errors: Vec<f64> = expected.2.iter().map(|ms| (ms * MS) as f64).collect();
         assert_eq!(seen, Shown { stalls: expected.0, shown: expected.1, errors_ns: errors });
+    }
+
+    #[test]
+    fn pings_that_were_sent_late_are_counted() {
+        let pings = [0, 4, 9, 15, 19].map(|ms| Ping { sent: ms * MS, read: ms * MS });
+        assert_eq!(late_pings(&pings, ClockScale::MONOTONIC, 5 * MS), (1, 4));
+        assert_eq!(late_pings(&[], ClockScale::MONOTONIC, 5 * MS), (0, 0));
     }
 
     #[test]

@@ -131,7 +131,11 @@ impl Row {
 
     fn miss(&mut self, subject: Option<&str>, reason: impl Into<String>, is_failure: bool) {
         let subject = subject.map(str::to_owned);
-        self.missing.push(Missing { subject, reason: reason.into(), is_failure });
+        let missing = Missing { subject, reason: reason.into(), is_failure };
+        // Once, however many trials say so.
+        if !self.missing.contains(&missing) {
+            self.missing.push(missing);
+        }
     }
 
     /// A sentence, once.

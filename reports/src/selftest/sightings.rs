@@ -37,7 +37,9 @@ pub fn rightly_named(
     let (mut right, mut all, mut wrong) = (0, 0, None);
     for glance in glances {
         let within = |truth: &&Injected| {
-            truth.start + edge <= glance.begun && glance.ended + edge <= truth.end
+            // Who was woken and waits for a CPU is in no call any more.
+            let woken = truth.end.saturating_sub(clock.ticks(truth.run_queue_ns));
+            truth.start + edge <= glance.begun && glance.ended + edge <= woken
         };
         let Some(truth) = injected.iter().find(within) else { continue };
         all += 1;

@@ -1,0 +1,214 @@
+//! `quadrant selftest` through real adapters: its shape, what it counts, that it finds out wrong
+//! instruments, and that it leaves nothing behind. How well this machine measures is not asked.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use quadrant::machine::affinity;
+use quadrant_suite::clock::{ClockScale, monotonic_ns};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::command::Ended;
+use crate::stage::{Stage, subjects};
+
+const LIMIT: Duration = Duration::from_secs(400);
+const ROWS: &[&str] = &[
+    "stalls.found.1ms",
+    "stalls.found.5ms",
+    "stalls.found.10ms",
+    "stalls.length.1ms",
+    "stalls.length.5ms",
+    "stalls.length.10ms",
+    "stalls.cause.0_hogs",
+    "stalls.in_progress",
+    "stalls.call",
+    "impact.found",
+    "impact.length",
+    "stalls.cause.1_hogs",
+    "stalls.cause.3_hogs",
+    "alarms.1ms",
+    "alarms.10ms",
+    "threads.peak",
+    "threads.offload",
+    "threads.sampled",
+    "threads.created",
+    "load.freeze.shape",
+    "load.freeze.fast",
+    "timers.early",
+    "backend.verdict",
+    "backend.control",
+    "trial.overhead",
+];
+const THREADS: &str = "threads/thread-per-task/blocking";
+const LIAR: &str = "faulty/claims-io_uring/io_uring";
+
+fn selftest(stage: &Stage, words: &[&str]) -> (Ended, Value) {
+    let call = stage.call().args(["selftest", "--quick", "--no-build", "--format", "json"]);
+    let ended = call.args(words).limit(LIMIT).run();
+    // Asked before anything else happens: nothing may be left when it has ended.
+    stage.assert_empty();
+    let told = told(&ended);
+    (ended, told)
+}
+
+#[track_caller]
+fn told(ended: &Ended) -> Value {
+    serde_json::from_str(&ended.stdout)
+        .unwrap_or_else(|error| panic!("{error}\n{}\n{}", ended.stdout, ended.stderr))
+}
+
+#[track_caller]
+fn row<'a>(told: &'a Value, key: &str) -> &'a Value {
+    let rows = told["rows"].as_array().unwrap();
+    rows.iter().find(|row| row["key"] == key).unwrap_or_else(|| panic!("there is no row {key}"))
+}
+
+/// A subject's figure, and how many cases it stands on; nothing where there is a reason.
+#[track_caller]
+fn figure(row: &Value, subject: &str) -> Option<(f64, u64)> {
+    let of = |list: &str| {
+        let all = row[list].as_array().unwrap().clone();
+        all.into_iter().find(|one| one["subject"] == subject)
+    };
+    match of("figures") {
+        Some(figure) => Some((figure["value"].as_f64().unwrap(), figure["of"].as_u64().unwrap())),
+        None => {
+            assert!(of("missing").is_some(), "{subject} is left out of {row:#}");
+            None
+        }
+    }
+}
+
+#[test]
+fn every_number_is_held_against_a_truth() {
+    let stage = Stage::new();
+    let words = ["-r", "threads", "-r", "tokio/current-thread", "--seed", "5"];
+    let (ended, told) = selftest(&stage, &words);
+    assert!(matches!(ended.code, Some(0 | 1 | 3)), "{ended:?}");
+    ended.expect_words(&["2 subjects in 8 parts, some "]);
+    assert_eq!((&told["seed"], &told["quick"]), (&5.into(), &true.into()));
+    let keys: Vec<&str> =
+        told["rows"].as_array().unwrap().iter().map(|row| row["key"].as_str().unwrap()).collect();
+    assert_eq!(keys, ROWS);
+
+    for row in told["rows"].as_array().unwrap() {
+        // The verdict follows from the figures, and no row goes without either or a reason.
+        let is_met = row["reached"].as_f64().map(|reached| {
+            let demand = &row["demand"];
+            demand["at_least"].as_f64().is_none_or(|least| reached >= least)
+                && demand["at_most"].as_f64().is_none_or(|most| reached <= most)
+        });
+        let state = match is_met {
+            None => "not_measured",
+            Some(true) => "reached",
+            Some(false) => "not_reached",
+        };
+        assert_eq!(row["state"], state, "{row:#}");
+        assert!(is_met.is_some() || !row["missing"].as_array().unwrap().is_empty(), "{row:#}");
+    }
+
+    // Counts, which no busy machine changes.
+    for (key, least) in
+        [("stalls.found.1ms", 100), ("stalls.found.5ms", 30), ("stalls.found.10ms", 20)]
+    {
+        for subject in [THREADS, "tokio/current-thread/epoll"] {
+            let Some((found, of)) = figure(row(&told, key), subject) else { continue };
+            assert!(of >= least, "{subject}: {of} stalls in {key}");
+            assert_eq!(found, 1.0, "{subject} in {key}");
+        }
+    }
+    for key in ["threads.peak", "threads.created"] {
+        if let Some((off, _)) = figure(row(&told, key), THREADS) {
+            assert_eq!(off, 0.0, "{key}");
+        }
+    }
+    // Where the definition does not hold, nothing is judged.
+    assert_eq!(figure(row(&told, "impact.found"), THREADS), None);
+    assert_ne!(figure(row(&told, "impact.found"), "tokio/current-thread/epoll"), None);
+}
+
+#[test]
+fn a_wrong_clock_and_a_lie_are_found_out() {
+    let stage = Stage::new();
+    let is_liar = |subject: &&crate::stage::Subject| subject.id == LIAR;
+    let liar_runs = subjects().iter().find(is_liar).is_some_and(|subject| subject.available);
+    // Where io_uring is forbidden, the liar is not even let in.
+    let subject = if liar_runs { "faulty/claims-io_uring" } else { "threads" };
+    let words = ["--with-test-adapters", "-r", subject, "--wrong-clock", "200"];
+    let (ended, told) = selftest(&stage, &words);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let length = row(&told, "stalls.length.10ms");
+    assert_eq!(length["state"], "not_reached", "{length:#}");
+    let off = length["reached"].as_f64().unwrap();
+    assert!((0.19..0.30).contains(&off), "a clock that is 20 % too fast was seen as {off}");
+    if liar_runs {
+        let verdict = row(&told, "backend.verdict");
+        // Of a handful of operations nothing can be said.
+        if let Some((agrees, 20..)) = figure(verdict, LIAR) {
+            assert_eq!((agrees, &verdict["state"]), (0.0, &"not_reached".into()), "{verdict:#}");
+        }
+    }
+}
+
+#[test]
+fn an_interruption_leaves_nothing_behind() {
+    let stage = Stage::new();
+    let words = ["selftest", "--quick", "--no-build", "--format", "json", "-r", "threads"];
+    let mut running = stage.call().args(words).limit(LIMIT).start();
+    running.until("hogs", || {
+        let processes = stage.processes();
+        ["__hog", "__trial"]
+            .iter()
+            .all(|role| processes.iter().any(|process| process.contains(role)))
+            .then_some(())
+    });
+    running.signal(Signal::INT);
+    let ended = running.wait();
+    stage.assert_empty();
+    let ended = ended.expect_code(130).expect_words(&["Interrupted"]);
+    let told = told(&ended);
+    assert_eq!(told["interrupted"], true);
+    // What was measured before is told.
+    assert_eq!(row(&told, "stalls.found.1ms")["key"], ROWS[0]);
+    assert!(told["rows"].as_array().unwrap().len() < ROWS.len());
+}
+
+/// What tells a standstill of the machine from a fault of the instruments.
+#[test]
+fn a_watcher_notes_that_it_stood_still() {
+    let clock = serde_json::to_string(&ClockScale::MONOTONIC).unwrap();
+    let cpu = affinity::allowed()[0].to_string();
+    let mut watcher = Command::new(env!("CARGO_BIN_EXE_quadrant"))
+        .args(["__watcher", "--cpu", &cpu, "--clock", &clock])
+        .args(["--parent", &std::process::id().to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = Pid::from_raw(watcher.id() as i32).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let stopped = monotonic_ns();
+    kill_process(pid, Signal::STOP).unwrap();
+    std::thread::sleep(Duration::from_millis(60));
+    let went_on = monotonic_ns();
+    kill_process(pid, Signal::CONT).unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    drop(watcher.stdin.take());
+    let output = watcher.wait_with_output().unwrap();
+    let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let stretches = seen["standstills"].as_array().unwrap();
+    let covers = stretches.iter().any(|stretch| {
+        let (start, end) = (stretch[0].as_u64().unwrap(), stretch[1].as_u64().unwrap());
+        start < went_on && end > stopped && end - start >= 40_000_000
+    });
+    assert!(covers, "{stopped}..{went_on} is not in {seen}");
+}
+
+#[test]
+fn what_cannot_be_tested_is_said() {
+    let stage = Stage::new();
+    stage.quadrant(&["selftest", "--no-build", "-r", "xyzzy"]).expect_code(4);
+    let ended = stage.quadrant(&["selftest", "--format", "csv"]).expect_code(2);
+    ended.expect_words(&["table, json and markdown"]);
+}

@@ -104,6 +104,11 @@ pub struct Metrics {
     pub ops: u64,
     pub errors: u64,
     pub elapsed_ns: u64,
+    /// Requests at some twenty moments of the window: nanoseconds since it opened, and how many
+    /// the subject had answered since then, by its own count. Empty where there is no server, and
+    /// where the work is of a fixed amount.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub progress: Vec<(u64, u64)>,
     pub ops_per_sec: f64,
     /// Those that had taken longer than 99 of 100 when the window closed, and were not over then,
     /// are in it with the time they had taken: a lower bound, but not nothing.

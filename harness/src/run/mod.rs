@@ -10,6 +10,7 @@ mod record;
 mod results;
 mod run_file;
 mod shuffle;
+mod steadiness;
 
 pub use cells::{Circumstances, PlannedCase};
 pub use conduct::{run, style_of_output};

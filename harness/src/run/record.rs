@@ -10,7 +10,7 @@ use quadrant_suite::histogram::Histogram;
 use quadrant_suite::outcome::{Findings, GroupFindings};
 
 use super::cells::PlannedCase;
-use super::noise;
+use super::{noise, steadiness};
 use crate::adapters::subject::Subject;
 use crate::counted::counted;
 use crate::driver::order::Load;
@@ -51,6 +51,7 @@ impl Verdict {
                 asked_ns / 1_000_000
             ));
         }
+        warnings.extend(steadiness::warning(&measured.progress));
         let done_ns = measured.findings.finished_after_ns;
         let is_done = done_ns.is_some_and(|done_ns| done_ns <= measured.window_ns);
         if !is_done && case.has_fixed_work() {
@@ -165,7 +166,8 @@ fn load_warnings(load: &Load) -> Vec<String> {
 }
 
 fn metrics(measured: Measured) -> Metrics {
-    let Measured { findings, load, window_ns, observation, stalls, loops, rss, .. } = measured;
+    let Measured { findings, load, window_ns, progress, observation, stalls, loops, rss, .. } =
+        measured;
     let elapsed_ns = findings.finished_after_ns.unwrap_or(window_ns).max(1);
     let mut unended = findings.groups.first().map(|group| unended_of(&group.unended));
     let mut load_metrics = None;
@@ -191,6 +193,7 @@ fn metrics(measured: Measured) -> Metrics {
         ops: primary.ops,
         errors: findings.errors,
         elapsed_ns,
+        progress,
         ops_per_sec: primary.ops_per_sec,
         latency_ns: primary.latency_ns,
         unended: unended.unwrap_or_default(),

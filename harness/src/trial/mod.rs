@@ -1,6 +1,7 @@
 //! One trial: one run of one cell, in a process of its own that is watched from outside.
 
 mod describing;
+mod headway;
 pub mod inside;
 mod pacer;
 mod signals;

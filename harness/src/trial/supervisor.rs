@@ -20,6 +20,7 @@ use quadrant_suite::plan::{Pace, Plan};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::headway::Headway;
 use super::inside::NOT_LOADED;
 use super::pacer::Pacer;
 use super::signals;
@@ -93,6 +94,8 @@ pub struct Measured {
     pub findings: Findings,
     pub load: Option<Load>,
     pub window_ns: u64,
+    /// See [`Headway`].
+    pub progress: Vec<(u64, u64)>,
     pub observation: Observation,
     pub stalls: Stalls,
     pub loops: u64,
@@ -211,6 +214,7 @@ impl Trial {
         let mut observation = Observation::begin(pid, cgroup, order.gather_evidence);
         let weather = NoiseWatch::begin(pid, self.driver.as_ref().map(Driver::id), order.cpus);
         self.board().enter(Phase::Measuring, stamp());
+        let mut headway = Headway::begin(self.board(), order.plan, order.measure);
         observation.window_opens();
         if fixed_work {
             tell(&mut controls, Message::Go);
@@ -231,11 +235,13 @@ impl Trial {
                 look_due = Instant::now() + LOOK_EVERY;
                 observation.look(trial.board());
                 glances.look(trial.board(), order.plan, pid);
+                headway.look(trial.board());
             }
             Look::Again(until_ping.min(look_due.saturating_duration_since(Instant::now())))
         })?;
         let window_end = stamp();
         self.board().enter(Phase::Over, window_end);
+        let progress = headway.end(self.board());
         observation.window_closes(self.board(), cgroup);
         let noise = weather.end();
         // The kernel counts in batches, for each CPU: its peak may be below what it said before.
@@ -249,7 +255,7 @@ impl Trial {
         let stalls = stalls::read(self.board(), order.plan, glances);
         let loops = self.board().loops_peak();
         let window_ns = order.plan.clock.ns_between(self.board().window_start(), window_end);
-        Ok(Measured { findings, load, window_ns, observation, stalls, loops, rss, noise })
+        Ok(Measured { findings, load, window_ns, progress, observation, stalls, loops, rss, noise })
     }
 
     fn wait_ready(&mut self, limit: Duration) -> Result<Vec<u16>, Stop> {

@@ -63,6 +63,8 @@ faults! {
     ClosesConnections = "closes-connections",
     /// Holds a poll for 50 ms, as often.
     Stalls = "stalls",
+    /// Takes a millisecond more for each request, from half a second after the window has opened.
+    SlowsDown = "slows-down",
     /// Hears that it has to stop, and spins instead.
     Hangs = "hangs",
 

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use crate::color::Color;
 use crate::compare::{self, CompareOptions};
 use crate::doctor::{self, DoctorOptions};
+use crate::driver::ceiling::{self, NullServerArguments};
 use crate::failure::Failure;
 use crate::lint::{self, LintOptions};
 use crate::list::{self, ListOptions};
@@ -59,6 +60,8 @@ enum Command {
     Describe(InsideArguments),
     #[command(name = "__driver", hide = true)]
     Driver,
+    #[command(name = ceiling::SUBCOMMAND, hide = true)]
+    NullServer(NullServerArguments),
     #[command(name = "__caretaker", hide = true)]
     Caretaker { folder: PathBuf },
 }
@@ -76,6 +79,7 @@ impl CommandLine {
             Command::Trial(arguments) => inside::run(&arguments).map(|()| 0)?,
             Command::Describe(arguments) => inside::describe(&arguments).map(|()| 0)?,
             Command::Driver => return Ok(driver::run_from_stdin()),
+            Command::NullServer(arguments) => ceiling::serve(&arguments).map(|()| 0)?,
             Command::Caretaker { folder } => return Ok(fixtures::caretaker::run(&folder)),
         };
         Ok(ExitCode::from(code))

@@ -154,6 +154,14 @@ pub struct LoadMetrics {
     pub asked_per_sec: Option<u64>,
     /// Open loop: the most requests that were due with no connection free for them.
     pub backlog_peak: Option<u64>,
+    /// CPU time of the driver within the window, without what it spent waiting awake.
+    #[serde(default)]
+    pub busy_ns: u64,
+    /// Requests a second that the driver could carry if the other side cost nothing: a second by
+    /// the CPU time that it needed for one against a server that only echoes, with as many
+    /// connections and messages as large, measured before the trials. `None` where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ceiling_per_sec: Option<u64>,
     /// Open loop: latency from when a request was really sent.
     pub uncorrected_latency_ns: Option<Latency>,
 }

@@ -1,5 +1,6 @@
 //! `quadrant run`: plans the cells, runs their trials in turn, keeps the records, shows tables.
 
+mod ceilings;
 mod cells;
 mod conduct;
 mod evidence_pass;

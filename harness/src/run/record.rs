@@ -10,15 +10,12 @@ use quadrant_suite::histogram::Histogram;
 use quadrant_suite::outcome::{Findings, GroupFindings};
 
 use super::cells::PlannedCase;
-use super::{noise, steadiness};
+use super::{ceilings, noise, steadiness};
 use crate::adapters::subject::Subject;
 use crate::counted::counted;
 use crate::driver::order::Load;
 use crate::spec::Expected;
 use crate::trial::Measured;
-
-/// Above this share of its time the driver may be what is measured.
-const DRIVER_BUSY_MAX: f64 = 0.9;
 
 /// A window longer than asked by this much was not the harness's choice.
 const WINDOW_EXCESS_MAX: f64 = 1.2;
@@ -38,11 +35,16 @@ impl Verdict {
     }
 
     /// Figures, unless an answer was wrong or an operation failed: then there are none.
-    pub fn of(measured: Measured, case: &PlannedCase) -> Self {
+    /// `ceiling_per_sec` is what the driver could carry, if that is known.
+    pub fn of(measured: Measured, case: &PlannedCase, ceiling_per_sec: Option<u64>) -> Self {
         if let Some(reason) = complaint(&measured.findings, measured.load.as_ref()) {
             return Self::without_figures(Status::Failed, reason);
         }
-        let mut warnings = measured.load.as_ref().map(load_warnings).unwrap_or_default();
+        let mut warnings = measured
+            .load
+            .as_ref()
+            .map(|load| load_warnings(load, ceiling_per_sec))
+            .unwrap_or_default();
         let asked_ns = case.measure.as_nanos() as u64;
         if measured.window_ns as f64 > asked_ns as f64 * WINDOW_EXCESS_MAX {
             warnings.push(format!(
@@ -65,7 +67,10 @@ impl Verdict {
         if let Some(noise) = &noise {
             warnings.extend(noise::warnings(noise, measured.observation.cpu_ns()));
         }
-        let metrics = metrics(measured);
+        let mut metrics = metrics(measured);
+        if let Some(load) = &mut metrics.load {
+            load.ceiling_per_sec = ceiling_per_sec;
+        }
         if metrics.ops == 0 {
             let reason = "no operation came to its end within the measuring time; \
                           give the scenario more (`time: {measure: …}`)";
@@ -145,15 +150,8 @@ fn complaint(findings: &Findings, load: Option<&Load>) -> Option<String> {
     (errors > 0).then(|| format!("{}{}", counted(errors, "error"), first(any_error)))
 }
 
-fn load_warnings(load: &Load) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let busy = load.busy_ns as f64 / load.window_ns.max(1) as f64;
-    if busy > DRIVER_BUSY_MAX {
-        warnings.push(format!(
-            "the load driver was busy {:.0} % of the time: throughput may be limited by it",
-            (busy * 100.0).min(100.0)
-        ));
-    }
+fn load_warnings(load: &Load, ceiling_per_sec: Option<u64>) -> Vec<String> {
+    let mut warnings = Vec::from_iter(ceilings::warning(load, ceiling_per_sec));
     if let Some(asked) = load.asked_per_sec
         && load.achieved_per_sec * 100 < asked * 98
     {
@@ -242,6 +240,8 @@ fn load_metrics_of(load: &Load) -> LoadMetrics {
         connections_served: u64::from(load.connections_served),
         asked_per_sec: load.asked_per_sec,
         backlog_peak: load.asked_per_sec.map(|_| load.backlog_peak),
+        busy_ns: load.busy_ns,
+        ceiling_per_sec: None,
         uncorrected_latency_ns: load.uncorrected_latency.clone().map(Latency::from),
     }
 }

@@ -15,6 +15,7 @@ mod formats;
 mod interruption;
 mod libraries;
 mod lists;
+mod load;
 mod machine;
 mod order;
 mod subjects;

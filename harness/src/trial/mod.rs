@@ -3,6 +3,7 @@
 mod describing;
 mod headway;
 pub mod inside;
+mod moment;
 mod pacer;
 mod signals;
 mod stalls;

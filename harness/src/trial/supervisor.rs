@@ -22,6 +22,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::headway::Headway;
 use super::inside::NOT_LOADED;
+use super::moment::{self, Moment};
 use super::pacer::Pacer;
 use super::signals;
 use super::stalls::{self, Glances};
@@ -213,7 +214,8 @@ impl Trial {
         }
         let mut observation = Observation::begin(pid, cgroup, order.gather_evidence);
         let weather = NoiseWatch::begin(pid, self.driver.as_ref().map(Driver::id), order.cpus);
-        self.board().enter(Phase::Measuring, stamp());
+        let opened = Moment::now();
+        self.board().enter(Phase::Measuring, opened.stamp);
         let mut headway = Headway::begin(self.board(), order.plan, order.measure);
         observation.window_opens();
         if fixed_work {
@@ -239,8 +241,8 @@ impl Trial {
             }
             Look::Again(until_ping.min(look_due.saturating_duration_since(Instant::now())))
         })?;
-        let window_end = stamp();
-        self.board().enter(Phase::Over, window_end);
+        let closed = Moment::now();
+        self.board().enter(Phase::Over, closed.stamp);
         let progress = headway.end(self.board());
         observation.window_closes(self.board(), cgroup);
         let noise = weather.end();
@@ -254,7 +256,10 @@ impl Trial {
         let findings = self.take_outcome(limit)?;
         let stalls = stalls::read(self.board(), order.plan, glances);
         let loops = self.board().loops_peak();
-        let window_ns = order.plan.clock.ns_between(self.board().window_start(), window_end);
+        if let Some(reason) = moment::contradiction(opened, closed, order.plan.clock) {
+            return Err(because(Status::Unmeasured, reason));
+        }
+        let window_ns = order.plan.clock.ns_between(opened.stamp, closed.stamp);
         Ok(Measured { findings, load, window_ns, progress, observation, stalls, loops, rss, noise })
     }
 

@@ -44,6 +44,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// While the next step waits for the subject, a trial's overhead is made of these.
 const WATCH_EVERY: Duration = Duration::from_micros(200);
 
+/// How long the end of a process may take to follow that of its connections.
+const FAREWELL: Duration = Duration::from_millis(100);
+
 /// What a look at a trial comes to.
 enum Look<T> {
     Done(T),
@@ -197,9 +200,11 @@ impl Trial {
     fn conduct(&mut self, order: &Order, cgroup: Option<&PidsCgroup>) -> Result<Measured, Stop> {
         let limit = self.limits.answer;
         let controls = self.wait_ready(limit)?;
-        let mut controls = self.connect(&controls)?;
+        let connected = self.connect(&controls);
+        let mut controls = self.unless_it_has_ended(connected)?;
         if let Some(shape) = order.load {
-            self.start_load(order, shape)?;
+            let started = self.start_load(order, shape);
+            self.unless_it_has_ended(started)?;
         }
         let pid = self.child.id();
         let rss_start = process::rss_bytes(pid).unwrap_or(0);
@@ -250,10 +255,12 @@ impl Trial {
         let peak = process::rss_peak_bytes(pid).unwrap_or(rss_start).max(rss_start);
         let rss = Rss { start: rss_start, peak };
 
-        let load = self.take_load(limit)?;
+        let load = self.take_load(limit);
+        let load = self.unless_it_has_ended(load)?;
         self.outcome_is_due = true;
         tell(&mut controls, Message::Stop);
-        let findings = self.take_outcome(limit)?;
+        let findings = self.take_outcome(limit);
+        let findings = self.unless_it_has_ended(findings)?;
         let stalls = stalls::read(self.board(), order.plan, glances);
         let loops = self.board().loops_peak();
         if let Some(reason) = moment::contradiction(opened, closed, order.plan.clock) {
@@ -414,6 +421,35 @@ impl Trial {
         Ok(())
     }
 
+    /// A subject that dies closes its connections first: what goes wrong with them then is only
+    /// how its end is noticed, and half an outcome is none. So a failure waits a moment for it.
+    fn unless_it_has_ended<T>(&mut self, done: Result<T, Stop>) -> Result<T, Stop> {
+        let Err(stop) = done else { return done };
+        if !matches!(stop, Stop::Because(Status::Failed | Status::Unmeasured, _)) {
+            return Err(stop);
+        }
+        let end = Instant::now() + FAREWELL;
+        while Instant::now() < end {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                self.answer.listen();
+                let half_said = |line: &str| signals::was_killed(status) && is_cut_off(line);
+                if self.answer.line().is_some_and(|line| !half_said(&line)) {
+                    break;
+                }
+                return Err(self.crashed(&signals::ending(status)));
+            }
+            std::thread::sleep(WATCH_EVERY);
+        }
+        Err(stop)
+    }
+
+    fn crashed(&mut self, ending: &str) -> Stop {
+        self.stderr.listen();
+        self.stdout.listen();
+        let reason = format!("{ending} and left no outcome{}", self.last_words());
+        because(Status::Crashed, reason)
+    }
+
     /// A subject that has ended, or has said that it will not run, ends the trial.
     fn check_alive(&mut self) -> Result<(), Stop> {
         let ended = match self.child.try_wait() {
@@ -441,10 +477,7 @@ impl Trial {
         }
         match ended {
             None => Ok(()),
-            Some(ending) => Err(because(
-                Status::Crashed,
-                format!("{ending} and left no outcome{}", self.last_words()),
-            )),
+            Some(ending) => Err(self.crashed(&ending)),
         }
     }
 
@@ -500,6 +533,10 @@ fn read_outcome(line: &str) -> Result<Outcome, Stop> {
         let begin: String = line.chars().take(60).collect();
         because(Status::Failed, format!("handed in something that is no outcome: {begin:?}"))
     })
+}
+
+fn is_cut_off(line: &str) -> bool {
+    !line.starts_with(NOT_LOADED) && read_outcome(line).is_err()
 }
 
 fn comma_separated(numbers: &[usize]) -> String {

@@ -19,4 +19,5 @@ mod load;
 mod machine;
 mod order;
 mod subjects;
+mod sudden_death;
 mod tour;

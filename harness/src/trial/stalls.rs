@@ -14,21 +14,40 @@ use crate::machine::process;
 
 const MS: u64 = 1_000_000;
 
+/// Looking at one thread costs a file: of more that stand still at once, other ones are looked at
+/// each time.
+const GLANCES_MAX: usize = 16;
+
 /// What stalled threads were doing whenever they were looked at during the window.
 #[derive(Default)]
-pub struct Glances(BTreeMap<String, u64>);
+pub struct Glances {
+    seen_in: BTreeMap<String, u64>,
+    /// Of the slots, where the next look begins.
+    next: usize,
+}
 
 impl Glances {
     pub fn look(&mut self, board: &Board, plan: &Plan, pid: u32) {
         let now = stamp();
-        for slot in board.slots() {
+        let slots = board.slots();
+        let stands_still = |slot: &LoopSlot| {
             let started = slot.poll_started.load(Relaxed);
-            if started != 0 && plan.clock.ns_between(started, now) >= plan.stall_threshold_ns {
-                let seen = process::activity(pid, slot.thread_id.load(Relaxed));
-                *self.0.entry(seen.unwrap_or_else(|| "unknown".to_owned())).or_default() += 1;
-            }
+            started != 0 && plan.clock.ns_between(started, now) >= plan.stall_threshold_ns
+        };
+        let standing: Vec<usize> =
+            (0..slots.len()).filter(|index| stands_still(&slots[*index])).collect();
+        for index in in_turn(&standing, self.next) {
+            let seen = process::activity(pid, slots[index].thread_id.load(Relaxed));
+            *self.seen_in.entry(seen.unwrap_or_else(|| "unknown".to_owned())).or_default() += 1;
+            self.next = index + 1;
         }
     }
+}
+
+/// A few of `standing`, those from `next` on first.
+fn in_turn(standing: &[usize], next: usize) -> impl Iterator<Item = usize> {
+    let (before, after) = standing.split_at(standing.partition_point(|index| *index < next));
+    after.iter().chain(before).copied().take(GLANCES_MAX)
 }
 
 /// The stalls of the window, to be read when the subject has handed in its outcome: then most
@@ -51,7 +70,7 @@ pub fn read(board: &Board, plan: &Plan, glances: Glances) -> Stalls {
         .collect();
     let mut stalls = Stalls {
         threshold_ns: plan.stall_threshold_ns,
-        seen_in: glances.0,
+        seen_in: glances.seen_in,
         count_1ms: counted(board, 0),
         polls: board.slots().iter().map(|slot| slot.polls.load(Relaxed)).sum(),
         ..Stalls::default()
@@ -148,6 +167,15 @@ mod tests {
         let kept: Vec<Stall> = stretches.iter().map(stall).collect();
         let together = together_ns(&kept, loops, (100, 1_000), ClockScale::MONOTONIC);
         assert_eq!(together, expected, "{stretches:?}");
+    }
+
+    #[test]
+    fn many_that_stand_still_are_looked_at_in_turn() {
+        let turn = |standing: &[usize], next| in_turn(standing, next).collect::<Vec<_>>();
+        assert!(turn(&[], 7).is_empty());
+        assert_eq!(turn(&[1, 4, 9], 5), [9, 1, 4]);
+        let all: Vec<usize> = (0..100).collect();
+        assert_eq!(turn(&all, 90), Vec::from_iter((90..100).chain(0..6)));
     }
 
     #[test]

@@ -20,4 +20,5 @@ mod machine;
 mod order;
 mod subjects;
 mod sudden_death;
+mod threads;
 mod tour;

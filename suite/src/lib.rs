@@ -17,6 +17,7 @@ pub mod histogram;
 mod ledger;
 pub mod outcome;
 pub mod pattern;
+pub mod peak;
 mod ping_pong;
 pub mod plain_calls;
 pub mod plan;

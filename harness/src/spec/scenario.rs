@@ -15,8 +15,8 @@ use super::document::Document;
 use super::error::{Problem, SpecError};
 use super::expand::expand;
 use super::limits;
-use super::quantity::grouped;
 use super::yaml;
+use crate::counted::grouped;
 
 /// A scenario of which every case has been checked.
 #[derive(Debug)]

@@ -29,3 +29,4 @@ pub mod selection;
 pub mod spec;
 pub mod standard_output;
 pub mod trial;
+pub mod unmatched;

@@ -46,6 +46,11 @@ impl SubjectOptions {
         Ok(all.into_iter().filter(|subject| filter.selects(subject)).collect())
     }
 
+    /// Whether nobody was chosen or left out.
+    pub fn means_all(&self) -> bool {
+        self.runtime.is_empty() && self.exclude.is_empty()
+    }
+
     fn source(&self, executable: &Path) -> Result<Source, Failure> {
         if let Some(folder) = &self.adapters {
             return Ok(Source::Folder(folder.clone()));

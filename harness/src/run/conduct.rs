@@ -31,7 +31,7 @@ use crate::machine::{limits, orphans, pids_cgroup};
 use crate::progress::Progress;
 use crate::selection::Selected;
 use crate::trial::{self, Ended};
-use crate::{house, interrupt};
+use crate::{house, interrupt, unmatched};
 
 /// What starting, ending and watching a trial adds to its time; for the estimate only.
 const TRIAL_OVERHEAD: Duration = Duration::from_millis(40);
@@ -78,6 +78,14 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
         report_nothing(options.format)?;
         eprintln!("no subject matches; `quadrant list subjects` shows what there is");
         return Ok(4);
+    }
+    // Whoever chose among the subjects left some out on purpose.
+    if options.subjects.means_all() {
+        for selected in &scenarios {
+            for warning in unmatched::warnings(&selected.name, &selected.scenario, &subjects) {
+                progress.warn(format!("warning: {warning}"));
+            }
+        }
     }
     Conductor::new(options, scenarios, subjects, resumed, progress, color)?.conduct()
 }

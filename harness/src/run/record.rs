@@ -16,6 +16,7 @@ use crate::counted::counted;
 use crate::driver::order::Load;
 use crate::spec::Expected;
 use crate::trial::Measured;
+use crate::unmatched;
 
 /// A window longer than asked by this much was not the harness's choice.
 const WINDOW_EXCESS_MAX: f64 = 1.2;
@@ -122,11 +123,7 @@ pub fn record(
 }
 
 fn concerns(expected: &Expected, subject: &Subject) -> bool {
-    expected.subjects.as_ref().is_none_or(|glob| {
-        // The scenario was checked when it was loaded, its globs included.
-        crate::adapters::subject::Filter::new(std::slice::from_ref(glob), &[])
-            .is_ok_and(|filter| filter.selects(subject))
-    })
+    expected.subjects.as_ref().is_none_or(|pattern| unmatched::matches(pattern, subject))
 }
 
 /// Why the figures cannot be believed, in the order of how bad it is.

@@ -2,7 +2,7 @@
 //!
 //! Never holds its cases; each is worked out when it is asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quadrant_reports::expectation::Expectation;
 use quadrant_reports::record::AxisValue;
@@ -156,6 +156,12 @@ impl Scenario {
     /// The text it was read from.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// The patterns that say of whom something is expected, each once.
+    pub fn expected_subjects(&self) -> BTreeSet<&str> {
+        let expect = self.document.expect.iter();
+        expect.filter_map(|expect| Some(&*expect.value.subjects.as_ref()?.text)).collect()
     }
 
     /// In the order written.

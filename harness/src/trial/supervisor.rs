@@ -45,7 +45,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 const WATCH_EVERY: Duration = Duration::from_micros(200);
 
 /// How long the end of a process may take to follow that of its connections.
-const FAREWELL: Duration = Duration::from_millis(100);
+const FAREWELL: Duration = Duration::from_millis(300);
 
 /// What a look at a trial comes to.
 enum Look<T> {

@@ -20,6 +20,7 @@ const FAULTS: &[(&str, Status, i32)] = &[
     ("refuses", Status::Unsupported, 0),
     ("fails", Status::Failed, 3),
     ("deadlocks", Status::TimedOut, 3),
+    ("dies-when-ready", Status::Crashed, 3),
     ("returns-early", Status::Failed, 3),
     ("panics-in-run", Status::Failed, 3),
     ("aborts", Status::Crashed, 3),

@@ -36,6 +36,9 @@ faults! {
     Fails = "fails",
     /// Never becomes ready, and uses no CPU time for it.
     Deadlocks = "deadlocks",
+    /// Says that it is ready, where nobody listens any more, and aborts a moment later: what is
+    /// seen of a subject that dies right then.
+    DiesWhenReady = "dies-when-ready",
     /// The run comes back at once.
     ReturnsEarly = "returns-early",
 

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use crate::color::Color;
 use crate::compare::{self, CompareOptions};
 use crate::doctor::{self, DoctorOptions};
+use crate::driver::ceiling::{self, NullServerArguments};
 use crate::duel::{self, DuelOptions};
 use crate::failure::Failure;
 use crate::lint::{self, LintOptions};
@@ -68,6 +69,8 @@ enum Command {
     Describe(InsideArguments),
     #[command(name = "__driver", hide = true)]
     Driver,
+    #[command(name = ceiling::SUBCOMMAND, hide = true)]
+    NullServer(NullServerArguments),
     #[command(name = "__caretaker", hide = true)]
     Caretaker { folder: PathBuf },
     #[command(name = hog::SUBCOMMAND, hide = true)]
@@ -93,6 +96,7 @@ impl CommandLine {
             Command::Hog(arguments) => hog::run(&arguments).map(|()| 0)?,
             Command::Watcher(arguments) => watcher::run(&arguments).map(|()| 0)?,
             Command::Driver => return Ok(driver::run_from_stdin()),
+            Command::NullServer(arguments) => ceiling::serve(&arguments).map(|()| 0)?,
             Command::Caretaker { folder } => return Ok(fixtures::caretaker::run(&folder)),
         };
         Ok(ExitCode::from(code))

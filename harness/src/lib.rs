@@ -31,3 +31,4 @@ pub mod selftest;
 pub mod spec;
 pub mod standard_output;
 pub mod trial;
+pub mod unmatched;

@@ -4,10 +4,12 @@ use std::path::Path;
 
 use clap::Args;
 
+use crate::adapters::subject::{Filter, Subject};
 use crate::counted::counted;
 use crate::failure::Failure;
-use crate::selection::ScenarioOptions;
-use crate::{spec, standard_output};
+use crate::progress::Progress;
+use crate::selection::{AdapterOptions, ScenarioOptions};
+use crate::{list, spec, standard_output, unmatched};
 
 #[derive(Debug, Clone, Args)]
 pub struct LintOptions {
@@ -20,11 +22,18 @@ pub struct LintOptions {
 pub fn lint(options: &LintOptions) -> Result<u8, Failure> {
     let files = ScenarioOptions { specs: options.specs.clone(), axis: Vec::new() }.files()?;
     let mut wrong = 0;
+    let mut subjects = None;
     for file in &files {
         match spec::load(file) {
             Ok(scenario) => {
                 let cases = counted(scenario.case_count() as u64, "case");
                 standard_output::write(&format!("{}: {cases}\n", shown(file)))?;
+                if !scenario.expected_subjects().is_empty() {
+                    let all = subjects.get_or_insert_with(all_subjects);
+                    for warning in unmatched::warnings(&shown(file), &scenario, all) {
+                        eprintln!("warning: {warning}");
+                    }
+                }
             }
             Err(error) => {
                 wrong += 1;
@@ -37,6 +46,16 @@ pub fn lint(options: &LintOptions) -> Result<u8, Failure> {
         return Ok(2);
     }
     Ok(0)
+}
+
+/// As far as adapters were built before; without any, every pattern could be right.
+fn all_subjects() -> Vec<Subject> {
+    let source =
+        AdapterOptions { no_build: true, with_test_adapters: true, ..AdapterOptions::default() };
+    let progress = Progress::new();
+    let all = source.subjects(&Filter::default(), list::LIMITS, &progress).unwrap_or_default();
+    progress.end();
+    all
 }
 
 fn shown(file: &Path) -> String {

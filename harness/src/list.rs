@@ -45,7 +45,8 @@ pub struct ListOptions {
     pub format: ListFormat,
 }
 
-const LIMITS: Limits =
+/// For adapters that are only asked what they offer.
+pub const LIMITS: Limits =
     Limits { answer: Duration::from_secs(10), rss_bytes: 4 << 30, output_bytes: 16 << 20 };
 
 pub fn list(options: &ListOptions) -> Result<u8, Failure> {

@@ -19,10 +19,12 @@ use crate::machine::syscall_counter::{Counted, SyscallCounter};
 use crate::machine::thread_creations::ThreadCreations;
 use thread_timeline::ThreadTimeline;
 
+/// How often names are read, at the most and at the least.
 const NAMES_EVERY: Duration = Duration::from_millis(100);
-/// Reading a name costs a file each: with many threads it is done less often.
-const NAMES_EVERY_IF_MANY: Duration = Duration::from_millis(500);
-const MANY: u64 = 128;
+const NAMES_EVERY_MAX: Duration = Duration::from_secs(1);
+/// A name costs a file, some 8 µs: from 128 threads on that is a millisecond, and with more of
+/// them they are read less often, so that no more than this part of the time goes into it.
+const NAMES_TIME_PART: u32 = 100;
 
 pub struct Observation {
     pid: u32,
@@ -35,7 +37,7 @@ pub struct Observation {
     kernel_peak: u64,
     kernel_now: u64,
     names: BTreeMap<String, u64>,
-    names_looked_at: Option<Instant>,
+    names_due: Option<Instant>,
     timeline: ThreadTimeline,
     /// The kernel's own peak, its workers included; known at the end.
     pids_peak: Option<u64>,
@@ -68,7 +70,7 @@ impl Observation {
             kernel_peak: 0,
             kernel_now: 0,
             names: BTreeMap::new(),
-            names_looked_at: None,
+            names_due: None,
             timeline: ThreadTimeline::default(),
             pids_peak: is_in.then_some(0),
             creations: ThreadCreations::attach(pid).ok(),
@@ -94,8 +96,7 @@ impl Observation {
             evidence.loops.extend(threads);
         }
         let Some(all) = process::thread_count(self.pid) else { return };
-        let every = if all > MANY { NAMES_EVERY_IF_MANY } else { NAMES_EVERY };
-        if self.names_looked_at.is_none_or(|at| at.elapsed() >= every) {
+        if self.names_due.is_none_or(|due| Instant::now() >= due) {
             self.look_at_names();
         }
         let threads = all.saturating_sub(self.kernel_now);
@@ -106,6 +107,7 @@ impl Observation {
     }
 
     fn look_at_names(&mut self) {
+        let began = Instant::now();
         self.kernel_now = 0;
         for (name, count) in process::thread_names(self.pid) {
             if process::is_kernel_worker(&name) {
@@ -115,7 +117,8 @@ impl Observation {
             *most = count.max(*most);
         }
         self.kernel_peak = self.kernel_peak.max(self.kernel_now);
-        self.names_looked_at = Some(Instant::now());
+        let now = Instant::now();
+        self.names_due = Some(now + pause_after(now - began));
     }
 
     pub fn window_closes(&mut self, board: &Board, cgroup: Option<&PidsCgroup>) {
@@ -186,9 +189,23 @@ impl Observation {
     }
 }
 
+/// How long names rest after a look at them took so long.
+fn pause_after(cost: Duration) -> Duration {
+    (cost * NAMES_TIME_PART).clamp(NAMES_EVERY, NAMES_EVERY_MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_more_threads_the_seldomer_their_names_are_read() {
+        let pause = |threads: u32| pause_after(Duration::from_micros(8) * threads);
+        assert_eq!(pause(3), Duration::from_millis(100));
+        assert_eq!(pause(125), Duration::from_millis(100));
+        assert_eq!(pause(500), Duration::from_millis(400));
+        assert_eq!(pause(2_000), Duration::from_secs(1));
+    }
 
     fn check(pids_peak: Option<u64>, kernel: u64, sampled: u64, peak: u64, method: &str) {
         let mut observation = Observation::begin(std::process::id(), None, false);

@@ -48,6 +48,11 @@ impl SubjectOptions {
             .map_err(|error| Failure::usage(format!("{error:#}")))?;
         self.source.subjects(&filter, limits, progress)
     }
+
+    /// Whether nobody was chosen or left out.
+    pub fn means_all(&self) -> bool {
+        self.runtime.is_empty() && self.exclude.is_empty()
+    }
 }
 
 impl AdapterOptions {

@@ -84,6 +84,7 @@ fn record(scenario: &str, trial: u32, ops_per_sec: f64) -> Record {
             ops: ops_per_sec as u64,
             errors: 0,
             elapsed_ns: 1_000_000_000,
+            progress: Vec::new(),
             ops_per_sec,
             latency_ns: Latency::from(histogram),
             unended: Unended::default(),

@@ -104,6 +104,11 @@ pub struct Metrics {
     pub ops: u64,
     pub errors: u64,
     pub elapsed_ns: u64,
+    /// Requests at some twenty moments of the window: nanoseconds since it opened, and how many
+    /// the subject had answered since then, by its own count. Empty where there is no server, and
+    /// where the work is of a fixed amount.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub progress: Vec<(u64, u64)>,
     pub ops_per_sec: f64,
     /// Those that had taken longer than 99 of 100 when the window closed, and were not over then,
     /// are in it with the time they had taken: a lower bound, but not nothing.
@@ -149,6 +154,14 @@ pub struct LoadMetrics {
     pub asked_per_sec: Option<u64>,
     /// Open loop: the most requests that were due with no connection free for them.
     pub backlog_peak: Option<u64>,
+    /// CPU time of the driver within the window, without what it spent waiting awake.
+    #[serde(default)]
+    pub busy_ns: u64,
+    /// Requests a second that the driver could carry if the other side cost nothing: a second by
+    /// the CPU time that it needed for one against a server that only echoes, with as many
+    /// connections and messages as large, measured before the trials. `None` where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ceiling_per_sec: Option<u64>,
     /// Open loop: latency from when a request was really sent.
     pub uncorrected_latency_ns: Option<Latency>,
 }

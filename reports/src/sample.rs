@@ -54,6 +54,7 @@ pub(crate) fn metrics(ops_per_sec: f64, latency_us: u64) -> Metrics {
         ops: ops_per_sec as u64,
         errors: 0,
         elapsed_ns: 1_000_321_000,
+        progress: Vec::new(),
         ops_per_sec,
         latency_ns: latency(latency_us),
         unended: crate::record::Unended::default(),

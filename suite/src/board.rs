@@ -188,13 +188,17 @@ impl Board {
         self.answered.0.store(self.answered.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
-    /// Requests that the driver has seen answered since its beginning.
-    pub fn answered(&self) -> u64 {
+    /// What a trial's throughput is made of, since its beginning: requests that the driver has
+    /// seen answered where there is a load, otherwise operations of the first group.
+    pub fn done(&self, has_load: bool) -> u64 {
+        if has_load { self.answered() } else { self.operations() }
+    }
+
+    fn answered(&self) -> u64 {
         self.answered.0.load(Ordering::Relaxed)
     }
 
-    /// Operations of the plan's first group since the trial's beginning.
-    pub fn operations(&self) -> u64 {
+    fn operations(&self) -> u64 {
         self.slots().iter().map(|slot| slot.operations.load(Ordering::Relaxed)).sum()
     }
 

@@ -27,14 +27,15 @@ impl ClockScale {
         ClockScale { cpu_counter: false, ns_per_tick_shifted: 1 << 32 };
 
     pub fn ns(self, ticks: u64) -> u64 {
-        ((u128::from(ticks) * u128::from(self.ns_per_tick_shifted)) >> 32) as u64
+        saturated((u128::from(ticks) * u128::from(self.ns_per_tick_shifted)) >> 32)
     }
 
     pub fn ticks(self, ns: u64) -> u64 {
-        ((u128::from(ns) << 32) / u128::from(self.ns_per_tick_shifted.max(1))) as u64
+        saturated((u128::from(ns) << 32) / u128::from(self.ns_per_tick_shifted.max(1)))
     }
 
-    /// The time between two stamps; a clock that stepped back gives zero, not an age.
+    /// The time between two stamps. A clock that stepped back, or two CPUs whose counters are a
+    /// little apart, give zero, and not the age of the world.
     pub fn ns_between(self, earlier: Stamp, later: Stamp) -> u64 {
         self.ns(later.saturating_sub(earlier))
     }
@@ -43,6 +44,11 @@ impl ClockScale {
     pub fn install(self) {
         CPU_COUNTER.store(self.cpu_counter, Relaxed);
     }
+}
+
+/// The high half is cut off where it holds something: too long is the longest there is.
+fn saturated(value: u128) -> u64 {
+    u64::try_from(value).unwrap_or(u64::MAX)
 }
 
 static CPU_COUNTER: AtomicBool = AtomicBool::new(false);
@@ -101,6 +107,25 @@ mod tests {
     #[test]
     fn a_clock_that_steps_back_gives_no_time() {
         assert_eq!(ClockScale::MONOTONIC.ns_between(100, 90), 0);
+    }
+
+    #[test]
+    fn no_two_stamps_wrap_around() {
+        let moments = [0, 1, 2, 1 << 31, 1 << 32, 1 << 62, u64::MAX / 2, u64::MAX - 1, u64::MAX];
+        let scales = [1, 1 << 20, (1 << 32) * 10 / 27, 1 << 32, 1 << 40, u64::MAX];
+        for ns_per_tick_shifted in scales {
+            let scale = ClockScale { cpu_counter: true, ns_per_tick_shifted };
+            for earlier in moments {
+                let mut last = 0;
+                for later in moments {
+                    let ns = scale.ns_between(earlier, later);
+                    assert!(later > earlier || ns == 0, "{earlier} {later} {scale:?}: {ns}");
+                    assert!(ns >= last, "a later stamp is no earlier one");
+                    last = ns;
+                }
+                assert!(scale.ticks(earlier) <= scale.ticks(earlier.saturating_add(1)));
+            }
+        }
     }
 
     #[test]

@@ -108,6 +108,21 @@ mod tests {
         assert_eq!(gauge.read(0, 100 * MS), (1, 500));
     }
 
+    /// Threads on two CPUs whose counters are a little apart.
+    #[test]
+    fn one_that_ends_before_it_began_takes_no_time() {
+        let gauge = Gauge::default();
+        let flight = gauge.begin(20 * MS, true);
+        gauge.end(flight, 19 * MS, Some(10 * MS));
+        gauge.begin(30 * MS, true);
+        assert_eq!(gauge.unended(29 * MS).0, 1);
+        assert!(gauge.unended(29 * MS).1 < MS);
+        let (peak, mean_milli) = gauge.read(10 * MS, 29 * MS);
+        assert!(peak == 1 && mean_milli < 1_000, "{mean_milli}");
+        // The window's end before its start.
+        assert_eq!(gauge.read(100 * MS, 29 * MS).0, 1);
+    }
+
     #[test]
     fn an_operation_from_before_the_window_is_cut_at_its_start() {
         let gauge = Gauge::default();

@@ -19,6 +19,7 @@ mod ledger;
 mod one_by_one;
 pub mod outcome;
 pub mod pattern;
+pub mod peak;
 mod ping_pong;
 pub mod plain_calls;
 pub mod plan;

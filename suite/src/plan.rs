@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::ClockScale;
 use crate::description::Capability;
 use crate::injection::Injection;
+use crate::peak;
 
 /// One trial's work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -217,41 +218,12 @@ impl Plan {
 
     /// The most tasks that can be alive at once, so that a subject with a limit can decline.
     pub fn tasks_peak(&self) -> u64 {
-        let connections = self.server.as_ref().map_or(0, |server| {
-            u64::from(server.connections) * (1 + self.children_peak(server.program, 0))
-        });
-        let groups: u64 = self
-            .groups
-            .iter()
-            .map(|group| u64::from(group.count) * (1 + self.children_peak(group.program, 0)))
-            .sum();
-        connections + groups
-    }
-
-    /// Children of one run of `program`, as if none ended before a `Join`.
-    fn children_peak(&self, program: usize, depth: u32) -> u64 {
-        // A spawning chain as long as the program list would be a loop; the harness makes none.
-        if depth as usize > self.programs.len() {
-            return u64::MAX / 1_000_000;
-        }
-        let (mut alive, mut peak) = (0_u64, 0_u64);
-        for step in &self.programs[program] {
-            match &step.action {
-                Action::Spawn { program, count } => {
-                    alive += u64::from(*count) * (1 + self.children_peak(*program, depth + 1));
-                }
-                Action::Join => alive = 0,
-                Action::Gather { programs } => {
-                    let branches: u64 =
-                        programs.iter().map(|&p| 1 + self.children_peak(p, depth + 1)).sum();
-                    peak = peak.max(alive + branches);
-                }
-                Action::PingPong { .. } => peak = peak.max(alive + 1),
-                _ => {}
-            }
-            peak = peak.max(alive);
-        }
-        peak
+        let server = self.server.iter().map(|server| (server.connections, server.program));
+        let groups = self.groups.iter().map(|group| (group.count, group.program));
+        server.chain(groups).fold(0, |sum, (count, program)| {
+            let below = peak::tasks(&self.programs, program);
+            sum.saturating_add(below.saturating_mul(count.into()))
+        })
     }
 }
 

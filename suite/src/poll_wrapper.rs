@@ -377,6 +377,22 @@ mod tests {
         assert_eq!(meter.board.slots()[0].stalls[1].load(Relaxed), 0);
     }
 
+    /// As if the thread had gone on to a CPU whose counter is behind.
+    #[test]
+    fn a_poll_that_ends_before_it_began_took_no_time() {
+        let meter = meter();
+        meter.poll(|| ());
+        let slot = &meter.board.slots()[0];
+        meter.poll(|| slot.poll_started.store(stamp() + 3_600_000 * MS, Relaxed));
+        assert_eq!(slot.polls.load(Relaxed), 2);
+        assert_eq!(slot.stalls[1].load(Relaxed), 0);
+        assert_eq!(slot.poll_started.load(Relaxed), 0);
+        // And goes on as if nothing had been.
+        meter.poll(|| spin(Duration::from_millis(6)));
+        assert_eq!(slot.stalls[1].load(Relaxed), 1);
+        assert!(slot.longest_ns.load(Relaxed) < 3_000_000 * MS);
+    }
+
     #[test]
     fn an_inner_poll_leaves_the_outer_one_running() {
         let meter = meter();

@@ -1,10 +1,11 @@
 //! What this process is allowed: rings, locked memory, open files, counting threads and system
 //! calls.
 //!
-//! Never asks for more than `quadrant run` would; it raises the soft limits as that does.
+//! Never asks for more than `quadrant run` would; like that it raises the soft limits, and makes
+//! a ring and a control group to see whether it can.
 
 use super::finding::Finding;
-use crate::machine::cgroup::{self, PidsGroup};
+use crate::machine::pids_cgroup::{self, Possible};
 use crate::machine::tracing::Tracing;
 use crate::machine::{io_uring, limits};
 
@@ -20,7 +21,7 @@ pub fn findings() -> Vec<Finding> {
         judge_io_uring(io_uring::works()),
         judge_locked_memory(limits::locked_memory_max()),
         judge_open_files(limits::open_files_max()),
-        judge_counting(&cgroup::pids_group()),
+        judge_counting(&pids_cgroup::possible()),
         judge_tracepoints(tracing),
         judge_tracefs(tracing),
     ]
@@ -77,24 +78,24 @@ fn judge_open_files(limit: Option<u64>) -> Finding {
     }
 }
 
-fn judge_counting(group: &PidsGroup) -> Finding {
+fn judge_counting(group: &Possible) -> Finding {
     const ABOUT: &str = "thread count";
     const COSTS: &str = "threads are sampled every 10 ms instead of counted exactly: the peak may \
                          miss one that lived for less";
     const REMEDY: &str =
         "run as root, or: systemd-run --user --scope -p Delegate=yes quadrant run …";
     match group {
-        PidsGroup::CanBeMade(folder) => Finding::ok(
+        Possible::In(folder) => Finding::ok(
             ABOUT,
             format!("a group that counts threads may be made in {}", folder.display()),
         ),
-        PidsGroup::NotOurs(folder) => Finding::warning(
+        Possible::NotIn(folder) => Finding::warning(
             ABOUT,
             format!("no group that counts threads may be made in {}", folder.display()),
             COSTS,
             REMEDY,
         ),
-        PidsGroup::None => Finding::warning(
+        Possible::Nowhere => Finding::warning(
             ABOUT,
             "there is no `pids` control group here",
             COSTS,
@@ -165,9 +166,9 @@ mod tests {
 
     #[test]
     fn counting_threads() {
-        assert_eq!(judge_counting(&PidsGroup::CanBeMade("/a".into())).level, Fine);
-        assert_eq!(judge_counting(&PidsGroup::NotOurs("/a".into())).level, Warning);
-        assert_eq!(judge_counting(&PidsGroup::None).level, Warning);
+        assert_eq!(judge_counting(&Possible::In("/a".into())).level, Fine);
+        assert_eq!(judge_counting(&Possible::NotIn("/a".into())).level, Warning);
+        assert_eq!(judge_counting(&Possible::Nowhere).level, Warning);
     }
 
     #[test]

@@ -101,6 +101,17 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_steps_back_adds_nothing() {
+        let mut in_flight = InFlight::default();
+        in_flight.open(100);
+        in_flight.add(150);
+        in_flight.remove(120); // 0 × 1
+        in_flight.add(200); // 50 × 0
+        in_flight.close(90);
+        assert_eq!((in_flight.peak(), in_flight.mean_milli()), (1, 0));
+    }
+
+    #[test]
     fn no_window_gives_no_average() {
         assert_eq!(InFlight::default().mean_milli(), 0);
     }

@@ -51,7 +51,7 @@ impl Schedule {
     /// Every moment is computed from the start, so that no rounding adds up.
     fn due(&self, position: u64) -> Stamp {
         let ns = u128::from(position) * 1_000_000_000 / u128::from(self.rate_per_sec);
-        self.start + self.clock.ticks(u64::try_from(ns).unwrap_or(u64::MAX))
+        self.start.saturating_add(self.clock.ticks(u64::try_from(ns).unwrap_or(u64::MAX)))
     }
 }
 
@@ -83,6 +83,16 @@ mod tests {
         assert_eq!(schedule.waiting(1_000 + 10 * MS), 10);
         assert_eq!(schedule.take(1_000 + 10 * MS), Some(1_000 + MS));
         assert_eq!(schedule.waiting(1_000 + 10 * MS), 9);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_makes_nothing_due_twice() {
+        let mut schedule = Schedule::new(1_000, 1_000, ClockScale::MONOTONIC);
+        assert_eq!(schedule.take(1_000 + MS), Some(1_000));
+        assert_eq!(schedule.take(500), None);
+        assert_eq!(schedule.waiting(500), 0);
+        assert_eq!(schedule.take(1_000 + MS), Some(1_000 + MS));
+        assert_eq!(schedule.take(1_000 + MS), None);
     }
 
     #[test]

@@ -65,7 +65,8 @@ impl<'a> Tally<'a> {
             self.over = true;
             self.in_flight.close(self.end);
             let awake_ns = self.clock.ns(self.awake);
-            self.load.busy_ns = (thread_cpu_ns() - self.cpu_at_start).saturating_sub(awake_ns);
+            let used_ns = thread_cpu_ns().saturating_sub(self.cpu_at_start);
+            self.load.busy_ns = used_ns.saturating_sub(awake_ns);
         }
     }
 

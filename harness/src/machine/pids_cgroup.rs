@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use super::cgroup;
+
 /// Before the process and the number in a name.
 const NAME: &str = "quadrant-";
 
@@ -89,12 +91,38 @@ fn sweep_in(parent: &Path) {
     }
 }
 
+/// Whether one can be made here. Finds out by making one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Possible {
+    /// Below this folder.
+    In(PathBuf),
+    /// The controller is there, and belongs to somebody else or cannot tell the peak.
+    NotIn(PathBuf),
+    Nowhere,
+}
+
+pub fn possible() -> Possible {
+    match PidsCgroup::create() {
+        Some(cgroup) => {
+            let parent = cgroup.folder.parent().unwrap_or(&cgroup.folder);
+            Possible::In(parent.to_owned())
+        }
+        None => counted_in().next().map_or(Possible::Nowhere, Possible::NotIn),
+    }
+}
+
+/// This process's cgroups that have the controller.
+fn counted_in() -> impl Iterator<Item = PathBuf> {
+    cgroup::own("pids").into_iter().map(|place| place.folder).filter(|folder| {
+        // Version 1 has no such file: there a hierarchy is of its controllers only.
+        fs::read_to_string(folder.join("cgroup.controllers"))
+            .map_or(true, |all| all.split_whitespace().any(|name| name == "pids"))
+    })
+}
+
 /// Where cgroups that count processes may be made, the best place first.
 fn parents() -> Vec<PathBuf> {
-    let read = |path| fs::read_to_string(path).unwrap_or_default();
-    let parents = parents_in(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
-    parents
-        .into_iter()
+    counted_in()
         .filter(|parent| {
             let children_have = parent.join("cgroup.subtree_control");
             // Version 1 has no such file. Version 2 is asked for the controller, in a cgroup
@@ -106,44 +134,6 @@ fn parents() -> Vec<PathBuf> {
         .collect()
 }
 
-/// The harness's own cgroup of the controller `pids`, or of all of them, as a folder.
-fn parents_in(mountinfo: &str, own_cgroups: &str) -> Vec<PathBuf> {
-    let has_pids = |list: &str| list.split(',').any(|name| name == "pids");
-    let own = |is_it: &dyn Fn(&str, &str) -> bool| {
-        own_cgroups.lines().find_map(|line| {
-            let (number, rest) = line.split_once(':')?;
-            let (controllers, path) = rest.split_once(':')?;
-            is_it(number, controllers).then_some(path)
-        })
-    };
-    let mounts = |is_it: &dyn Fn(&str, &str) -> bool| {
-        mountinfo.lines().find_map(|line| {
-            let (place, system) = line.split_once(" - ")?;
-            let mut system = system.split(' ');
-            let (kind, options) = (system.next()?, system.nth(1)?);
-            let mut place = place.split(' ').skip(3);
-            is_it(kind, options).then_some((place.next()?, place.next()?))
-        })
-    };
-    let version_1 = (
-        mounts(&|kind, options| kind == "cgroup" && has_pids(options)),
-        own(&|_, controllers| has_pids(controllers)),
-    );
-    let version_2 = (
-        mounts(&|kind, _| kind == "cgroup2"),
-        own(&|number, controllers| number == "0" && controllers.is_empty()),
-    );
-    [version_1, version_2]
-        .into_iter()
-        .filter_map(|(mount, own)| {
-            let (root, point) = mount?;
-            // A mount may show a part of the hierarchy only, as in a container.
-            let below = Path::new(own?).strip_prefix(root).ok()?;
-            (!below.starts_with("..")).then(|| Path::new(point).join(below))
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,30 +141,12 @@ mod tests {
     use std::process::{Child, Command, Stdio};
 
     #[test]
-    fn finds_its_own_cgroup_in_both_versions() {
-        let check = |mountinfo: &str, own: &str, expected: &[&str]| {
-            let expected: Vec<PathBuf> = expected.iter().map(PathBuf::from).collect();
-            assert_eq!(parents_in(mountinfo, own), expected);
-        };
-        let hybrid = "\
-31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
-36 31 0:33 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct
-39 31 0:36 / /sys/fs/cgroup/pids rw,relatime - cgroup cgroup rw,pids
-41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw";
-        check(
-            hybrid,
-            "8:pids:/jobs/7\n1:cpu:/\n0::/",
-            &["/sys/fs/cgroup/pids/jobs/7", "/sys/fs/cgroup/unified"],
-        );
-        let unified = "30 23 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw,nsdelegate";
-        check(unified, "0::/user.slice/x.scope", &["/sys/fs/cgroup/user.slice/x.scope"]);
-        check(unified, "0::/", &["/sys/fs/cgroup"]);
-        // A container that sees its own part, and one that does not.
-        let part = "30 23 0:26 /docker/abc /sys/fs/cgroup/pids ro - cgroup cgroup rw,pids";
-        check(part, "8:pids:/docker/abc", &["/sys/fs/cgroup/pids"]);
-        check(part, "8:pids:/docker/other", &[]);
-        check(unified, "0::/../above", &[]);
-        check("", "", &[]);
+    fn whether_one_can_be_made_is_found_out_by_making_one() {
+        match (possible(), PidsCgroup::create()) {
+            (Possible::In(parent), Some(cgroup)) => assert!(cgroup.folder.starts_with(parent)),
+            (Possible::NotIn(_) | Possible::Nowhere, None) => {}
+            (possible, cgroup) => panic!("{possible:?}, {}", cgroup.is_some()),
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl ThreadCreations {
 
     /// Since the window opened.
     pub fn count(&self) -> Option<u64> {
-        Some(self.count.value(0).ok()? - self.before)
+        Some(self.count.value(0).ok()?.saturating_sub(self.before))
     }
 }
 

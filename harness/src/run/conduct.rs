@@ -14,6 +14,7 @@ use quadrant_reports::record::{Record, Status};
 use quadrant_reports::report::{Format, Reporter};
 use quadrant_reports::tally::Tally;
 
+use super::ceilings::Ceilings;
 use super::cells::{Circumstances, PlannedCase};
 use super::evidence_pass::{self, Gathered};
 use super::options::RunOptions;
@@ -30,7 +31,7 @@ use crate::machine::{limits, orphans, pids_cgroup};
 use crate::progress::Progress;
 use crate::selection::Selected;
 use crate::trial::{self, Ended};
-use crate::{house, interrupt};
+use crate::{house, interrupt, unmatched};
 
 /// What starting, ending and watching a trial adds to its time; for the estimate only.
 const TRIAL_OVERHEAD: Duration = Duration::from_millis(40);
@@ -78,6 +79,14 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
         eprintln!("no subject matches; `quadrant list subjects` shows what there is");
         return Ok(4);
     }
+    // Whoever chose among the subjects left some out on purpose.
+    if options.subjects.means_all() {
+        for selected in &scenarios {
+            for warning in unmatched::warnings(&selected.name, &selected.scenario, &subjects) {
+                progress.warn(format!("warning: {warning}"));
+            }
+        }
+    }
     Conductor::new(options, scenarios, subjects, resumed, progress, color)?.conduct()
 }
 
@@ -90,6 +99,7 @@ struct Conductor {
     results: Results,
     earlier: Earlier,
     fixtures: FixtureStore,
+    ceilings: Ceilings,
     reporter: Option<Reporter<Stdout>>,
     progress: Progress,
     executable: PathBuf,
@@ -130,6 +140,7 @@ impl Conductor {
             results,
             earlier,
             fixtures: FixtureStore::new(std::env::temp_dir(), Some(executable.clone())),
+            ceilings: Ceilings::default(),
             reporter: Some(reporter),
             executable,
             options,
@@ -201,6 +212,7 @@ impl Conductor {
             true => self.gather(case, &runnable, files.as_ref(), records)?,
             false => BTreeMap::new(),
         };
+        let ceiling_per_sec = self.ceiling(case, &runnable, records);
         'trials: for trial in 0..trials {
             let mut order = runnable.clone();
             let purpose = format!("{key} {trial}");
@@ -214,7 +226,9 @@ impl Conductor {
                 }
                 self.progress.say(format!("{key}  {}", subject.id));
                 let began = Instant::now();
-                let Some(verdict) = self.run_trial(case, subject, files.as_ref())? else {
+                let trial_files = files.as_ref();
+                let Some(verdict) = self.run_trial(case, subject, trial_files, ceiling_per_sec)?
+                else {
                     break 'trials;
                 };
                 let evidence = evidence.get(&subject.id);
@@ -234,6 +248,25 @@ impl Conductor {
         Ok(())
     }
 
+    /// What the load driver could carry in this case, if a trial of it is left to do.
+    fn ceiling(
+        &mut self,
+        case: &PlannedCase,
+        subjects: &[&Subject],
+        records: &[Record],
+    ) -> Option<u64> {
+        let load = case.load?;
+        if subjects.iter().all(|subject| self.has_all_trials(records, subject)) {
+            return None;
+        }
+        self.progress.say(format!("{}  the load driver's own ceiling", case.key()));
+        self.ceilings.of(load, &self.executable, self.circumstances.clock, &case.division)
+    }
+
+    fn has_all_trials(&self, records: &[Record], subject: &Subject) -> bool {
+        (0..self.options.cells.trial_count()).all(|trial| is_done(records, subject, trial))
+    }
+
     /// What each subject with trials left to do shows of itself in a pass of its own.
     fn gather(
         &mut self,
@@ -243,12 +276,11 @@ impl Conductor {
         records: &[Record],
     ) -> Result<BTreeMap<String, Gathered>, Failure> {
         let mut evidence = BTreeMap::new();
-        let trials = self.options.cells.trial_count();
         for subject in subjects {
             if interrupt::requested() {
                 break;
             }
-            if (0..trials).all(|trial| is_done(records, subject, trial)) {
+            if self.has_all_trials(records, subject) {
                 continue;
             }
             self.progress.say(format!("{}  {}: counting system calls", case.key(), subject.id));
@@ -280,12 +312,13 @@ impl Conductor {
         case: &PlannedCase,
         subject: &Subject,
         files: Option<&FilesInPlace>,
+        ceiling_per_sec: Option<u64>,
     ) -> Result<Option<Verdict>, Failure> {
         let Some((ended, warnings)) = self.carry_out(case, subject, files, false)? else {
             return Ok(None);
         };
         let mut verdict = match ended {
-            Ended::Measured(measured) => Verdict::of(*measured, case),
+            Ended::Measured(measured) => Verdict::of(*measured, case, ceiling_per_sec),
             Ended::Unmeasured { status, reason } => Verdict::without_figures(status, reason),
             Ended::Interrupted => return Ok(None),
         };

@@ -55,7 +55,7 @@ fn pass(ended: Ended, case: &PlannedCase, plan: &Plan) -> Result<Pass, String> {
     };
     let counted = measured.observation.take_evidence();
     let Counted { method, all, of_threads } = counted.ok_or("system calls were not counted")??;
-    let verdict = Verdict::of(*measured, case);
+    let verdict = Verdict::of(*measured, case, None);
     let Some(metrics) = verdict.metrics else {
         return Err(verdict.reason.unwrap_or_default());
     };

@@ -1,5 +1,6 @@
 //! `quadrant run`: plans the cells, runs their trials in turn, keeps the records, shows tables.
 
+mod ceilings;
 mod cells;
 mod conduct;
 pub mod evidence_pass;
@@ -10,13 +11,15 @@ mod record;
 mod results;
 mod run_file;
 mod shuffle;
+mod steadiness;
 
+pub use ceilings::BUSY_MAX as DRIVER_BUSY_MAX;
 pub use cells::{Circumstances, PlannedCase};
 pub use conduct::{run, style_of_output};
 pub use evidence_pass::Gathered;
 pub use likeness::differences;
 pub use options::{CellOptions, RunOptions};
-pub use record::{DRIVER_BUSY_MAX, complaint};
+pub use record::complaint;
 pub use results::each_record;
 pub use run_file::{fresh_seed, read_run};
 pub use shuffle::Chance;

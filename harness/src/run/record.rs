@@ -10,15 +10,14 @@ use quadrant_suite::histogram::Histogram;
 use quadrant_suite::outcome::{Findings, GroupFindings};
 
 use super::cells::PlannedCase;
-use super::noise;
+use super::{ceilings, noise, steadiness};
 use crate::adapters::subject::Subject;
 use crate::counted::counted;
 use crate::driver::order::Load;
 use crate::spec::Expected;
 use crate::trial::Measured;
 
-/// Above this share of its time the driver may be what is measured.
-pub const DRIVER_BUSY_MAX: f64 = 0.9;
+use crate::unmatched;
 
 /// A window longer than asked by this much was not the harness's choice.
 const WINDOW_EXCESS_MAX: f64 = 1.2;
@@ -38,11 +37,16 @@ impl Verdict {
     }
 
     /// Figures, unless an answer was wrong or an operation failed: then there are none.
-    pub fn of(measured: Measured, case: &PlannedCase) -> Self {
+    /// `ceiling_per_sec` is what the driver could carry, if that is known.
+    pub fn of(measured: Measured, case: &PlannedCase, ceiling_per_sec: Option<u64>) -> Self {
         if let Some(reason) = complaint(&measured.findings, measured.load.as_ref()) {
             return Self::without_figures(Status::Failed, reason);
         }
-        let mut warnings = measured.load.as_ref().map(load_warnings).unwrap_or_default();
+        let mut warnings = measured
+            .load
+            .as_ref()
+            .map(|load| load_warnings(load, ceiling_per_sec))
+            .unwrap_or_default();
         let asked_ns = case.measure.as_nanos() as u64;
         if measured.window_ns as f64 > asked_ns as f64 * WINDOW_EXCESS_MAX {
             warnings.push(format!(
@@ -51,6 +55,7 @@ impl Verdict {
                 asked_ns / 1_000_000
             ));
         }
+        warnings.extend(steadiness::warning(&measured.progress));
         let done_ns = measured.findings.finished_after_ns;
         let is_done = done_ns.is_some_and(|done_ns| done_ns <= measured.window_ns);
         if !is_done && case.has_fixed_work() {
@@ -64,7 +69,10 @@ impl Verdict {
         if let Some(noise) = &noise {
             warnings.extend(noise::warnings(noise, measured.observation.cpu_ns()));
         }
-        let metrics = metrics(measured);
+        let mut metrics = metrics(measured);
+        if let Some(load) = &mut metrics.load {
+            load.ceiling_per_sec = ceiling_per_sec;
+        }
         if metrics.ops == 0 {
             let reason = "no operation came to its end within the measuring time; \
                           give the scenario more (`time: {measure: …}`)";
@@ -116,11 +124,7 @@ pub fn record(
 }
 
 fn concerns(expected: &Expected, subject: &Subject) -> bool {
-    expected.subjects.as_ref().is_none_or(|glob| {
-        // The scenario was checked when it was loaded, its globs included.
-        crate::adapters::subject::Filter::new(std::slice::from_ref(glob), &[])
-            .is_ok_and(|filter| filter.selects(subject))
-    })
+    expected.subjects.as_ref().is_none_or(|pattern| unmatched::matches(pattern, subject))
 }
 
 /// Why the figures cannot be believed, in the order of how bad it is.
@@ -144,15 +148,8 @@ pub fn complaint(findings: &Findings, load: Option<&Load>) -> Option<String> {
     (errors > 0).then(|| format!("{}{}", counted(errors, "error"), first(any_error)))
 }
 
-fn load_warnings(load: &Load) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let busy = load.busy_ns as f64 / load.window_ns.max(1) as f64;
-    if busy > DRIVER_BUSY_MAX {
-        warnings.push(format!(
-            "the load driver was busy {:.0} % of the time: throughput may be limited by it",
-            (busy * 100.0).min(100.0)
-        ));
-    }
+fn load_warnings(load: &Load, ceiling_per_sec: Option<u64>) -> Vec<String> {
+    let mut warnings = Vec::from_iter(ceilings::warning(load, ceiling_per_sec));
     if let Some(asked) = load.asked_per_sec
         && load.achieved_per_sec * 100 < asked * 98
     {
@@ -165,7 +162,8 @@ fn load_warnings(load: &Load) -> Vec<String> {
 }
 
 fn metrics(measured: Measured) -> Metrics {
-    let Measured { findings, load, window_ns, observation, stalls, loops, rss, .. } = measured;
+    let Measured { findings, load, window_ns, progress, observation, stalls, loops, rss, .. } =
+        measured;
     let elapsed_ns = findings.finished_after_ns.unwrap_or(window_ns).max(1);
     let mut unended = findings.groups.first().map(|group| unended_of(&group.unended));
     let mut load_metrics = None;
@@ -191,6 +189,7 @@ fn metrics(measured: Measured) -> Metrics {
         ops: primary.ops,
         errors: findings.errors,
         elapsed_ns,
+        progress,
         ops_per_sec: primary.ops_per_sec,
         latency_ns: primary.latency_ns,
         unended: unended.unwrap_or_default(),
@@ -239,6 +238,8 @@ fn load_metrics_of(load: &Load) -> LoadMetrics {
         connections_served: u64::from(load.connections_served),
         asked_per_sec: load.asked_per_sec,
         backlog_peak: load.asked_per_sec.map(|_| load.backlog_peak),
+        busy_ns: load.busy_ns,
+        ceiling_per_sec: None,
         uncorrected_latency_ns: load.uncorrected_latency.clone().map(Latency::from),
     }
 }

@@ -6,8 +6,9 @@ use super::document::Entries;
 use super::error::{Place, Problem};
 use super::limits;
 use super::names;
-use super::quantity::{grouped, quoted};
+use super::quantity::quoted;
 use super::scalar::Scalar;
+use crate::counted::grouped;
 
 /// A named list of values; every combination of the axes' values is one case.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use super::document::{Document, Expect};
 use super::error::{Place, Problem};
 use super::limits;
 use super::names;
-use super::quantity::grouped;
 use super::step::Step;
+use crate::counted::grouped;
 
 /// What records call one operation of a server.
 const OPERATION_OF_A_SERVER: &str = "request";

@@ -2,6 +2,7 @@
 //!
 //! Never knows the subject; what depends on runtime or machine is added when a plan is made.
 
+use quadrant_suite::peak;
 use quadrant_suite::plan::{Group, Pace, Server};
 
 use super::axes::Axes;
@@ -11,11 +12,11 @@ use super::error::{Place, Problem};
 use super::expect::{self, Named};
 use super::flatten::Flattener;
 use super::limits;
-use super::peak;
-use super::quantity::{Kind, grouped};
+use super::quantity::Kind;
 use super::scenario::{Case, Files, Load, Work};
 use super::summary;
 use super::values::{Values, one_of};
+use crate::counted::grouped;
 
 pub(super) struct Expanded {
     pub(super) case: Case,

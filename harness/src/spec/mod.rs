@@ -21,7 +21,6 @@ mod how;
 mod limits;
 mod names;
 mod nearest;
-mod peak;
 mod quantity;
 mod scalar;
 mod scenario;

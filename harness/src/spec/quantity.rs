@@ -3,6 +3,7 @@
 //! Never rounds: `1.5s` is taken because it is exact, `0.1ns` is refused because it is not.
 
 use super::decimal::{Exact, exact, split};
+use crate::counted::grouped;
 
 /// A kind of quantity and the least and the most of it that is allowed.
 #[derive(Debug, Clone, Copy)]
@@ -160,19 +161,6 @@ impl Kind {
             _ => format!("is no {}; write {}", self.noun(), self.advice()),
         }
     }
-}
-
-/// `1234567` as `1,234,567`.
-pub(super) fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// What a person wrote, in backticks, on one line and not too long.

@@ -2,7 +2,7 @@
 //!
 //! Never holds its cases; each is worked out when it is asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quadrant_reports::expectation::Expectation;
 use quadrant_reports::record::AxisValue;
@@ -15,8 +15,8 @@ use super::document::Document;
 use super::error::{Problem, SpecError};
 use super::expand::expand;
 use super::limits;
-use super::quantity::grouped;
 use super::yaml;
+use crate::counted::grouped;
 
 /// A scenario of which every case has been checked.
 #[derive(Debug)]
@@ -156,6 +156,12 @@ impl Scenario {
     /// The text it was read from.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// The patterns that say of whom something is expected, each once.
+    pub fn expected_subjects(&self) -> BTreeSet<&str> {
+        let expect = self.document.expect.iter();
+        expect.filter_map(|expect| Some(&*expect.value.subjects.as_ref()?.text)).collect()
     }
 
     /// In the order written.

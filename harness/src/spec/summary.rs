@@ -5,8 +5,9 @@
 use quadrant_suite::plan::{Group, Pace};
 
 use super::document::Document;
-use super::quantity::{Kind, grouped};
+use super::quantity::Kind;
 use super::scenario::{Files, Load, Work};
+use crate::counted::{counted, grouped};
 
 /// More groups than this are counted, not listed.
 const GROUPS_LISTED: usize = 3;
@@ -57,9 +58,4 @@ fn of_files(files: &Files) -> String {
     let cache = if files.cold { "cold" } else { "hot" };
     let count = counted(files.count.into(), "file");
     format!("{count} of {}, {cache}", Kind::Size.written(files.bytes))
-}
-
-fn counted(count: u64, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", grouped(count))
 }

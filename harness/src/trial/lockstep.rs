@@ -93,7 +93,7 @@ impl Mark {
     fn now(side: &Processes, order: &Order, queue: &RunQueue) -> Self {
         Self {
             at: stamp(),
-            operations: operations(side, order),
+            operations: side.board().done(order.load.is_some()),
             cpu_ns: process::cpu_ns(side.pid()).unwrap_or(0),
             driver_cpu_ns: side.driver_pid().and_then(process::cpu_ns).unwrap_or(0),
             waited_ns: queue.waited_ns(),
@@ -123,18 +123,18 @@ impl<'a> Lockstep<'a> {
         side.board().enter(Phase::Warmup, stamp());
         side.tell(Message::Go);
         let began = Instant::now();
-        let before = operations(&side, order);
+        let before = side.board().done(order.load.is_some());
         // Longer for slow work, to know how slow it is.
         let longest = order.warmup.max(TURN_MAX);
         let warm = side.wait(longest, |side| {
             match began.elapsed() >= order.warmup
-                && operations(side, order) - before >= OPERATIONS_PER_TURN_MIN
+                && side.board().done(order.load.is_some()) - before >= OPERATIONS_PER_TURN_MIN
             {
                 true => Look::Done(()),
                 false => Look::Again(Duration::from_millis(5)),
             }
         })?;
-        let done = operations(&side, order) - before;
+        let done = side.board().done(order.load.is_some()) - before;
         if warm.is_none() && done < OPERATIONS_PER_TURN_MIN {
             return Err(because(
                 Status::Unmeasured,
@@ -148,7 +148,7 @@ impl<'a> Lockstep<'a> {
         let needed = began.elapsed() * OPERATIONS_PER_TURN_MIN as u32 / done.max(1) as u32;
         self.turn = self.turn.max(needed.min(TURN_MAX));
         side.board().enter(Phase::Measuring, stamp());
-        let watch = || Watch::new(order, Observation::begin(side.pid(), None, false), side.pid());
+        let watch = || Watch::new(order, Observation::begin(side.pid(), None, false), &side);
         self.watches.push(of.watched.then(watch));
         let processes: Vec<u32> =
             [Some(side.pid()), side.driver_pid()].into_iter().flatten().collect();
@@ -224,13 +224,5 @@ impl<'a> Lockstep<'a> {
             side.finish()
         });
         finished.map_err(|stop| (index, stop))
-    }
-}
-
-/// What counts as done so far: answers where there is a load.
-fn operations(side: &Processes, order: &Order) -> u64 {
-    match order.load {
-        Some(_) => side.board().answered(),
-        None => side.board().operations(),
     }
 }

@@ -2,8 +2,10 @@
 
 mod describing;
 mod freeze;
+mod headway;
 pub mod inside;
 pub mod lockstep;
+mod moment;
 mod order;
 mod pacer;
 mod processes;

@@ -1,7 +1,8 @@
 //! The pacer: sends pings at a steady pace, whatever becomes of them.
 //!
 //! Each carries the moment it was sent, so a late parent makes no late ping. They go out on a
-//! fixed schedule with a dither, lest they fall into step with what they are to find.
+//! fixed schedule with a dither, lest they fall into step with what they are to find. The schedule
+//! is kept by `Instant`, which the standard library never lets run backwards.
 
 use std::io::Write;
 use std::net::TcpStream;

@@ -31,6 +31,8 @@ use crate::machine::{freezing, process};
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// How often the subject's memory is looked at.
 const RSS_EVERY: Duration = Duration::from_millis(10);
+/// How long the end of a process may take to follow that of its connections.
+const FAREWELL: Duration = Duration::from_millis(300);
 /// While the next step waits for the subject, a trial's overhead is made of these.
 const WATCH_EVERY: Duration = Duration::from_micros(200);
 
@@ -75,9 +77,11 @@ impl Processes {
             because(Status::Unmeasured, reason)
         })?;
         let ports = processes.wait_ready(order.limits.answer)?;
-        processes.connect(&ports)?;
+        let connected = processes.connect(&ports);
+        processes.unless_it_has_ended(connected)?;
         if let Some(shape) = order.load {
-            processes.start_load(order, shape)?;
+            let started = processes.start_load(order, shape);
+            processes.unless_it_has_ended(started)?;
         }
         Ok(processes)
     }
@@ -164,10 +168,12 @@ impl Processes {
     /// The driver's result and then the subject's outcome, once the board says that the window
     /// is over.
     pub fn finish(&mut self) -> Result<(Option<Load>, Findings), Stop> {
-        let load = self.take_load()?;
+        let load = self.take_load();
+        let load = self.unless_it_has_ended(load)?;
         self.outcome_is_due = true;
         self.tell(Message::Stop);
-        Ok((load, self.take_outcome()?))
+        let findings = self.take_outcome();
+        Ok((load, self.unless_it_has_ended(findings)?))
     }
 
     fn wait_ready(&mut self, limit: Duration) -> Result<Vec<u16>, Stop> {
@@ -323,6 +329,35 @@ impl Processes {
         Ok(())
     }
 
+    /// A subject that dies closes its connections first: what goes wrong with them then is only
+    /// how its end is noticed, and half an outcome is none. So a failure waits a moment for it.
+    fn unless_it_has_ended<T>(&mut self, done: Result<T, Stop>) -> Result<T, Stop> {
+        let Err(stop) = done else { return done };
+        if !matches!(stop, Stop::Because(Status::Failed | Status::Unmeasured, _)) {
+            return Err(stop);
+        }
+        let end = Instant::now() + FAREWELL;
+        while Instant::now() < end {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                self.answer.listen();
+                let half_said = |line: &str| signals::was_killed(status) && is_cut_off(line);
+                if self.answer.line().is_some_and(|line| !half_said(&line)) {
+                    break;
+                }
+                return Err(self.crashed(&signals::ending(status)));
+            }
+            std::thread::sleep(WATCH_EVERY);
+        }
+        Err(stop)
+    }
+
+    fn crashed(&mut self, ending: &str) -> Stop {
+        self.stderr.listen();
+        self.stdout.listen();
+        let reason = format!("{ending} and left no outcome{}", self.last_words());
+        because(Status::Crashed, reason)
+    }
+
     /// A subject that has ended, or has said that it will not run, ends the trial.
     fn check_alive(&mut self) -> Result<(), Stop> {
         let ended = match self.child.try_wait() {
@@ -350,10 +385,7 @@ impl Processes {
         }
         match ended {
             None => Ok(()),
-            Some(ending) => Err(because(
-                Status::Crashed,
-                format!("{ending} and left no outcome{}", self.last_words()),
-            )),
+            Some(ending) => Err(self.crashed(&ending)),
         }
     }
 
@@ -406,6 +438,10 @@ fn read_outcome(line: &str) -> Result<Outcome, Stop> {
         let begin: String = line.chars().take(60).collect();
         because(Status::Failed, format!("handed in something that is no outcome: {begin:?}"))
     })
+}
+
+fn is_cut_off(line: &str) -> bool {
+    !line.starts_with(NOT_LOADED) && read_outcome(line).is_err()
 }
 
 fn comma_separated(numbers: &[usize]) -> String {

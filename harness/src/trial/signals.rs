@@ -15,6 +15,11 @@ pub fn ending(status: ExitStatus) -> String {
     }
 }
 
+/// Whether it did not end by itself.
+pub fn was_killed(status: ExitStatus) -> bool {
+    status.signal().is_some()
+}
+
 fn name(signal: i32) -> Option<&'static str> {
     Some(match signal {
         1 => "SIGHUP",

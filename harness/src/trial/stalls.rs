@@ -14,6 +14,9 @@ use crate::machine::process;
 
 const MS: u64 = 1_000_000;
 
+/// Looking at one thread costs a file: of more that stand still at once, other ones are looked at
+/// each time.
+const GLANCES_MAX: usize = 16;
 /// Glances that are kept one by one; more are only counted.
 const SIGHTINGS_MAX: usize = 4_096;
 
@@ -22,6 +25,8 @@ const SIGHTINGS_MAX: usize = 4_096;
 pub struct Glances {
     counts: BTreeMap<String, u64>,
     sightings: Vec<Sighting>,
+    /// Of the slots, where the next look begins.
+    next: usize,
 }
 
 /// One look at a thread in mid-stall, from before its state was read to after that.
@@ -35,18 +40,23 @@ pub struct Sighting {
 impl Glances {
     pub fn look(&mut self, board: &Board, plan: &Plan, pid: u32) {
         let now = stamp();
-        for slot in board.slots() {
+        let slots = board.slots();
+        let stands_still = |slot: &LoopSlot| {
             let started = slot.poll_started.load(Relaxed);
-            if started != 0 && plan.clock.ns_between(started, now) >= plan.stall_threshold_ns {
-                let begun = stamp();
-                let seen = process::activity(pid, slot.thread_id.load(Relaxed));
-                let seen = seen.unwrap_or_else(|| "unknown".to_owned());
-                if self.sightings.len() < SIGHTINGS_MAX {
-                    let ended = stamp();
-                    self.sightings.push(Sighting { begun, ended, seen: seen.clone() });
-                }
-                *self.counts.entry(seen).or_default() += 1;
+            started != 0 && plan.clock.ns_between(started, now) >= plan.stall_threshold_ns
+        };
+        let standing: Vec<usize> =
+            (0..slots.len()).filter(|index| stands_still(&slots[*index])).collect();
+        for index in in_turn(&standing, self.next) {
+            let begun = stamp();
+            let seen = process::activity(pid, slots[index].thread_id.load(Relaxed));
+            let seen = seen.unwrap_or_else(|| "unknown".to_owned());
+            if self.sightings.len() < SIGHTINGS_MAX {
+                let ended = stamp();
+                self.sightings.push(Sighting { begun, ended, seen: seen.clone() });
             }
+            *self.counts.entry(seen).or_default() += 1;
+            self.next = index + 1;
         }
     }
 
@@ -54,6 +64,12 @@ impl Glances {
     pub fn take_sightings(&mut self) -> Vec<Sighting> {
         std::mem::take(&mut self.sightings)
     }
+}
+
+/// A few of `standing`, those from `next` on first.
+fn in_turn(standing: &[usize], next: usize) -> impl Iterator<Item = usize> {
+    let (before, after) = standing.split_at(standing.partition_point(|index| *index < next));
+    after.iter().chain(before).copied().take(GLANCES_MAX)
 }
 
 /// The stalls of the window, to be read when the subject has handed in its outcome: then most
@@ -173,6 +189,15 @@ mod tests {
         let kept: Vec<Stall> = stretches.iter().map(stall).collect();
         let together = together_ns(&kept, loops, (100, 1_000), ClockScale::MONOTONIC);
         assert_eq!(together, expected, "{stretches:?}");
+    }
+
+    #[test]
+    fn many_that_stand_still_are_looked_at_in_turn() {
+        let turn = |standing: &[usize], next| in_turn(standing, next).collect::<Vec<_>>();
+        assert!(turn(&[], 7).is_empty());
+        assert_eq!(turn(&[1, 4, 9], 5), [9, 1, 4]);
+        let all: Vec<usize> = (0..100).collect();
+        assert_eq!(turn(&all, 90), Vec::from_iter((90..100).chain(0..6)));
     }
 
     #[test]

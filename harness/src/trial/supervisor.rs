@@ -8,10 +8,11 @@ use quadrant_suite::clock::{Stamp, stamp};
 use quadrant_suite::control::Message;
 use quadrant_suite::outcome::Findings;
 
+use super::moment::{self, Moment};
 use super::order::Order;
-use super::processes::{Look, Processes, Stop};
+use super::processes::{Look, Processes, Stop, because};
 use super::stalls::{self, Sighting};
-use super::watch::{LOOK_EVERY, Watch};
+use super::watch::{LOOK_EVERY, Seen, Watch};
 use crate::driver::order::Load;
 use crate::machine::noise::NoiseWatch;
 use crate::machine::pids_cgroup::PidsCgroup;
@@ -30,6 +31,8 @@ pub struct Measured {
     pub findings: Findings,
     pub load: Option<Load>,
     pub window_ns: u64,
+    /// See [`Headway`](super::headway::Headway).
+    pub progress: Vec<(u64, u64)>,
     pub observation: Observation,
     pub stalls: Stalls,
     /// The stalls and the glances at them one by one, as far as they were kept.
@@ -77,12 +80,13 @@ fn conduct(
     }
     let mut observation = Observation::begin(pid, cgroup, order.gather_evidence);
     let weather = NoiseWatch::begin(pid, trial.driver_pid().as_slice(), order.cpus);
-    trial.board().enter(Phase::Measuring, stamp());
+    let opened = Moment::now();
+    trial.board().enter(Phase::Measuring, opened.stamp);
     observation.window_opens();
     if fixed_work {
         trial.tell(Message::Go);
     }
-    let mut watch = Watch::new(order, observation, pid);
+    let mut watch = Watch::new(order, observation, trial);
     let harness_cpu_ns = own_cpu_ns();
     trial.wait(order.measure, |trial| {
         if fixed_work && trial.board().is_finished() {
@@ -90,10 +94,10 @@ fn conduct(
         }
         Look::Again(watch.look(trial, order))
     })?;
-    let window_end = stamp();
-    trial.board().enter(Phase::Over, window_end);
+    let closed = Moment::now();
+    trial.board().enter(Phase::Over, closed.stamp);
     let harness_cpu_ns = own_cpu_ns().saturating_sub(harness_cpu_ns);
-    let (mut observation, mut glances, frozen) = watch.end();
+    let Seen { progress, mut observation, mut glances, frozen } = watch.end(trial.board());
     observation.window_closes(trial.board(), cgroup);
     let noise = weather.end();
     // The kernel counts in batches, for each CPU: its peak may be below what it said before.
@@ -105,11 +109,15 @@ fn conduct(
     let stalls = stalls::read(trial.board(), order.plan, glances);
     let (stall_log, _) = trial.board().stalls();
     let loops = trial.board().loops_peak();
-    let window_ns = order.plan.clock.ns_between(trial.board().window_start(), window_end);
+    if let Some(reason) = moment::contradiction(opened, closed, order.plan.clock) {
+        return Err(because(Status::Unmeasured, reason));
+    }
+    let window_ns = order.plan.clock.ns_between(opened.stamp, closed.stamp);
     Ok(Measured {
         findings,
         load,
         window_ns,
+        progress,
         observation,
         stalls,
         stall_log,

@@ -3,9 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use quadrant_suite::board::Board;
 use quadrant_suite::clock::Stamp;
 
 use super::freeze::Freezing;
+use super::headway::Headway;
 use super::order::Order;
 use super::pacer::Pacer;
 use super::processes::Processes;
@@ -20,19 +22,31 @@ pub struct Watch {
     pacer: Option<Pacer>,
     observation: Observation,
     glances: Glances,
+    headway: Headway,
     look_due: Instant,
     freezing: Option<Freezing>,
 }
 
+/// What was seen.
+pub struct Seen {
+    /// See [`Headway`].
+    pub progress: Vec<(u64, u64)>,
+    pub observation: Observation,
+    pub glances: Glances,
+    /// From when to when the subject was made to stand still.
+    pub frozen: Option<(Stamp, Stamp)>,
+}
+
 impl Watch {
     /// The window of `subject` has opened.
-    pub fn new(order: &Order, observation: Observation, subject: u32) -> Self {
+    pub fn new(order: &Order, observation: Observation, subject: &Processes) -> Self {
         Self {
             pacer: (!order.gather_evidence).then(|| Pacer::new(order.plan.seed)),
             observation,
             glances: Glances::default(),
+            headway: Headway::begin(subject.board(), order.plan, order.measure),
             look_due: Instant::now(),
-            freezing: order.freeze.map(|freeze| Freezing::begin(freeze, subject)),
+            freezing: order.freeze.map(|freeze| Freezing::begin(freeze, subject.pid())),
         }
     }
 
@@ -44,16 +58,20 @@ impl Watch {
             self.look_due = Instant::now() + LOOK_EVERY;
             self.observation.look(trial.board());
             self.glances.look(trial.board(), order.plan, trial.pid());
+            self.headway.look(trial.board());
         }
         let until_freeze = self.freezing.as_mut().map_or(Duration::MAX, Freezing::tend);
         let until_look = self.look_due.saturating_duration_since(Instant::now());
         until_ping.min(until_look).min(until_freeze)
     }
 
-    /// The window is over: what was seen, and from when to when the subject was made to stand
-    /// still. If it still does, it goes on.
-    pub fn end(self) -> (Observation, Glances, Option<(Stamp, Stamp)>) {
-        let frozen = self.freezing.as_ref().and_then(Freezing::stretch);
-        (self.observation, self.glances, frozen)
+    /// The window is over. If the subject was made to stand still, it goes on.
+    pub fn end(self, board: &Board) -> Seen {
+        Seen {
+            progress: self.headway.end(board),
+            observation: self.observation,
+            glances: self.glances,
+            frozen: self.freezing.as_ref().and_then(Freezing::stretch),
+        }
     }
 }

@@ -100,9 +100,16 @@ impl Running {
     }
 
     #[track_caller]
-    pub fn wait(mut self) -> Ended {
+    pub fn wait(self) -> Ended {
+        self.until_ended(|| ())
+    }
+
+    /// Waits for its end, and does something all the while.
+    #[track_caller]
+    pub fn until_ended(mut self, mut meanwhile: impl FnMut()) -> Ended {
         let status = loop {
             self.look_at_memory();
+            meanwhile();
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }

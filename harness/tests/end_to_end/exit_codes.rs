@@ -70,6 +70,23 @@ fn two_is_a_mistake_on_the_command_line_or_in_a_scenario() {
 }
 
 #[test]
+fn an_expectation_of_nobody_is_told_and_is_no_mistake() {
+    let stage = Stage::new();
+    let text = "name: nobody\nquestion: Of whom?\ntasks:\n  - { name: a, repeat: 5, steps: [yield] }\n\
+                expect:\n  - { subjects: \"thraeds/**\", ops: 1 }\n  - { subjects: threads, ops: 5 }\n";
+    let spec = stage.write("nobody.yaml", text);
+    let told = ["nobody", "`subjects: thraeds/**` means no subject", "quadrant list subjects"];
+    let linted = stage.quadrant(&["lint", &spec]).expect_code(0).expect_words(&told);
+    assert!(!linted.stderr.contains("subjects: threads"), "{}", linted.stderr);
+    let out = stage.named("results");
+    stage.run(&[&spec, "--quick", "--out", &out]).run().expect_code(0).expect_words(&told);
+    // Whoever chooses among the subjects leaves some out on purpose.
+    let out = stage.named("chosen");
+    let chosen = stage.run(&[&spec, "--quick", "-r", "threads", "--out", &out]).run();
+    assert!(!chosen.expect_code(0).stderr.contains("means no subject"));
+}
+
+#[test]
 fn four_is_that_nothing_was_run() {
     let stage = Stage::new();
     let words = [YIELD, "-r", "no-such-runtime", "--format", "json"];

@@ -20,6 +20,7 @@ const FAULTS: &[(&str, Status, i32)] = &[
     ("refuses", Status::Unsupported, 0),
     ("fails", Status::Failed, 3),
     ("deadlocks", Status::TimedOut, 3),
+    ("dies-when-ready", Status::Crashed, 3),
     ("returns-early", Status::Failed, 3),
     ("panics-in-run", Status::Failed, 3),
     ("aborts", Status::Crashed, 3),
@@ -32,6 +33,7 @@ const FAULTS: &[(&str, Status, i32)] = &[
     ("answers-wrongly", Status::Failed, 3),
     ("closes-connections", Status::Failed, 3),
     ("stalls", Status::Ok, 0),
+    ("slows-down", Status::Ok, 0),
     ("hangs", Status::TimedOut, 3),
     ("returns-garbage", Status::Failed, 3),
     ("returns-no-text", Status::Failed, 3),
@@ -104,6 +106,28 @@ fn stalls_are_seen_where_they_are_and_nowhere_else() {
             assert!(stalls.count > 0 && stalls.longest_ns >= 50_000_000, "{stalls:?}");
         }
     }
+}
+
+#[test]
+fn a_trial_that_slows_down_half_way_is_told_and_one_that_does_not_is_not() {
+    let is_told = |record: &Record| {
+        let warning = "the trial was not steady: its second half ran at 0.";
+        record.warnings.iter().any(|text| text.starts_with(warning))
+    };
+    let records = run("slows-down", 0);
+    for record in &records {
+        let progress = &record.metrics.as_ref().unwrap().progress;
+        assert!(progress.len() >= 8 && progress.is_sorted(), "{progress:?}");
+        // The first reading may be a moment late, when a neighbour has the CPU.
+        let requests = record.metrics.as_ref().unwrap().ops;
+        let own = progress.last().unwrap().1;
+        assert!((requests / 2..=requests + 10).contains(&own), "{own} of {requests}");
+    }
+    let mut faulty = records.iter().filter(|record| record.subject.runtime == "faulty");
+    assert!(faulty.all(is_told), "{records:#?}");
+    // A neighbour may come half way through one of its trials, but hardly through both.
+    let healthy = records.iter().filter(|record| record.subject.id == HEALTHY);
+    assert!(healthy.filter(|record| is_told(record)).count() < 2, "{records:#?}");
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use crate::stage::{Stage, adapters_folder, skip};
+use quadrant_reports::record::Status;
+
+use crate::stage::{Stage, adapters_folder, skip, workspace};
 
 const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/yield.yaml");
 
@@ -133,6 +135,84 @@ fn a_user_without_rights_can_run_it() {
         .run();
     stage.assert_completed(&ended, "results");
     assert_eq!(ended.records().len(), 4);
+    stage.assert_empty();
+}
+
+/// The whole tour and the doctor, with the poorer methods named where the better ones are denied.
+#[test]
+fn without_any_right_all_runs_and_names_how_it_was_measured() {
+    let Some((stage, words)) = as_nobody(&[]) else { return };
+    let words: Vec<&str> = words.iter().map(|word| &**word).collect();
+    let adapters = adapters_folder().display().to_string();
+    let out = stage.named("results");
+    let ended = stage
+        .call_through(&words)
+        .args(["run", "--quick", "--evidence", "--adapters", &adapters])
+        .args(["-x", "faulty", "-x", "native", "--format", "json", "--out", &out])
+        // Where the specs are.
+        .folder(&workspace())
+        .run();
+    stage.assert_empty();
+    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+    let mut measured = 0;
+    for record in ended.records() {
+        let cell = format!("{} {:?} {}", record.scenario, record.case, record.subject.id);
+        if matches!(record.status, Status::Unsupported | Status::Unmeasured) {
+            continue;
+        }
+        let metrics = record.metrics.expect(&cell);
+        measured += 1;
+        // A group may be delegated to this user, and then it is as good as root's.
+        let method = &*metrics.threads.method;
+        assert!(method.starts_with("pids cgroup") || method == "sampled every 10 ms", "{method}");
+        assert!(metrics.threads.peak > 0 && metrics.cpu_ns > 0, "{cell}");
+        let told = |text: &str| record.warnings.iter().any(|warning| warning.contains(text));
+        match &record.evidence {
+            Some(evidence) => {
+                let known = ["bpf at sys_enter", "strace -c"];
+                assert!(known.iter().any(|known| evidence.method.starts_with(known)), "{cell}");
+            }
+            None => assert!(told("no evidence of its backend: "), "{:?}", record.warnings),
+        }
+    }
+    assert!(measured > 20, "{measured}");
+    stage.assert_completed(&ended, "results");
+
+    let doctor = stage.call_through(&words).args(["doctor", "--format", "json"]).run();
+    let findings: Vec<serde_json::Value> =
+        serde_json::from_str(&doctor.expect_code(0).stdout).unwrap();
+    let about = |what: &str| findings.iter().find(|finding| finding["about"] == what).unwrap();
+    for what in ["thread count", "tracepoints"] {
+        let finding = about(what);
+        let is_told = finding["level"] == "ok" || finding["remedy"].is_string();
+        assert!(is_told, "{finding}");
+    }
+}
+
+/// The control groups are there, and nobody may write to them.
+#[test]
+fn control_groups_that_are_read_only_leave_sampling() {
+    if !works("unshare", &["--mount"]) {
+        return skip("mounts of one's own can be changed by root only");
+    }
+    let stage = Stage::new();
+    let out = stage.named("results");
+    let script = "
+        grep -E ' - cgroup2? ' /proc/self/mountinfo | cut -d ' ' -f 5 | while read -r place; do
+            mount -o remount,bind,ro \"$place\" || exit 99
+        done || exit 99
+        exec \"$0\" \"$@\"";
+    let ended = stage
+        .call_through(&["unshare", "--mount", "sh", "-c", script])
+        .args(["run", "--no-build", SPEC, "-r", "threads", "--trials", "1"])
+        .args(["--format", "json", "--out", &out])
+        .run();
+    if ended.code == Some(99) {
+        return skip("the control groups cannot be made read-only here");
+    }
+    for record in ended.expect_code(0).records() {
+        assert_eq!(record.metrics.unwrap().threads.method, "sampled every 10 ms");
+    }
     stage.assert_empty();
 }
 

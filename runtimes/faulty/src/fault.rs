@@ -36,6 +36,9 @@ faults! {
     Fails = "fails",
     /// Never becomes ready, and uses no CPU time for it.
     Deadlocks = "deadlocks",
+    /// Says that it is ready, where nobody listens any more, and aborts a moment later: what is
+    /// seen of a subject that dies right then.
+    DiesWhenReady = "dies-when-ready",
     /// The run comes back at once.
     ReturnsEarly = "returns-early",
 
@@ -63,6 +66,8 @@ faults! {
     ClosesConnections = "closes-connections",
     /// Holds a poll for 50 ms, as often.
     Stalls = "stalls",
+    /// Takes a millisecond more for each request, from half a second after the window has opened.
+    SlowsDown = "slows-down",
     /// Hears that it has to stop, and spins instead.
     Hangs = "hangs",
 

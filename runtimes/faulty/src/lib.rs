@@ -72,6 +72,7 @@ impl Adapter for Faulty {
             }
             Fault::ReturnsEarly => return Ok(()),
             Fault::Deadlocks => sleep_for_ever(),
+            Fault::DiesWhenReady => process::die_when_ready(scene),
             _ => {}
         }
         let root = thread::spawn(move || block_on(scene.root(Faulty { scene, fault })));

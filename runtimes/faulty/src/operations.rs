@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use quadrant_suite::clock::stamp;
 use quadrant_suite::control::{MESSAGE_BYTES, Message};
 use quadrant_suite::plain_calls::Descriptor;
 use quadrant_suite::runtime::{FilePath, Runtime};
@@ -23,7 +24,21 @@ pub(crate) struct Faulty {
     pub(crate) fault: Fault,
 }
 
+/// When `slows-down` begins to, after the window has opened.
+const SLOW_AFTER_NS: u64 = 500_000_000;
+
 impl Faulty {
+    /// Comes before every request of the load.
+    fn before_request(self) {
+        let (board, clock) = (self.scene.board(), self.scene.plan().clock);
+        if self.fault == Fault::SlowsDown
+            && board.is_measuring()
+            && clock.ns_between(board.window_start(), stamp()) >= SLOW_AFTER_NS
+        {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Comes before every request and every wait of a task. Strikes at the tenth in the window,
     /// and then at every hundredth.
     fn before_operation(self) {
@@ -57,6 +72,7 @@ impl Stream {
     /// Comes before each request of the load.
     fn before_request(&mut self) {
         self.faulty.before_operation();
+        self.faulty.before_request();
         self.requests += u64::from(self.faulty.scene.board().is_measuring());
     }
 

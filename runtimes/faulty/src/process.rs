@@ -3,9 +3,12 @@
 
 use std::hint::black_box;
 use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, abort, exit};
 use std::thread;
 use std::time::Duration;
+
+use quadrant_suite::scene::Scene;
 
 use crate::fault::Fault;
 
@@ -21,6 +24,14 @@ pub(crate) fn strike_of(fault: Fault) -> Option<fn()> {
         Fault::LeaksChild => leak_child,
         _ => return None,
     })
+}
+
+/// The connections of a process that dies are closed before it is seen to have ended.
+pub(crate) fn die_when_ready(scene: &Scene) -> ! {
+    let once_open = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|it| it.local_addr());
+    scene.open_root(0, once_open.map_or(1, |address| address.port()), 1);
+    thread::sleep(Duration::from_millis(5));
+    abort()
 }
 
 #[allow(unsafe_code)]

@@ -1,16 +1,17 @@
-//! How many tasks a program and its children can have alive at once.
+//! How many tasks a program and its children can have alive at once, as if none ended before a
+//! `Join`.
 //!
 //! Never overflows: what is beyond counting is simply too many.
 
-use quadrant_suite::plan::{Action, Program};
+use crate::plan::{Action, Program};
 
 /// All tasks below one that runs `program`, itself included.
-pub(super) fn tasks(programs: &[Program], program: usize) -> u64 {
+pub fn tasks(programs: &[Program], program: usize) -> u64 {
     peak(programs, program, |_| 1, 1)
 }
 
 /// Only those that read files.
-pub(super) fn readers(programs: &[Program], program: usize) -> u64 {
+pub fn readers(programs: &[Program], program: usize) -> u64 {
     let reads = |program: &Program| {
         let read = |action: &Action| matches!(action, Action::ReadFile { .. });
         u64::from(program.iter().any(|step| read(&step.action)))

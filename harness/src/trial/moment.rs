@@ -1,0 +1,96 @@
+//! A moment by both clocks, so that a window is never believed that only one of them saw.
+//!
+//! The CPU's counter is trusted where the kernel trusts it, and even there a virtual machine that
+//! is moved or suspended may see it jump. Never corrects anything: what happened in between
+//! cannot be known.
+
+use std::time::{Duration, Instant};
+
+use quadrant_suite::clock::{ClockScale, Stamp, stamp};
+
+/// The scale of the counter is measured to some millionths, and the system's clock is slewed by
+/// less than a thousandth. What is beyond this is no rounding.
+const TOLERANCE: f64 = 0.05;
+const TOLERANCE_NS: f64 = 1e6;
+
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    before: Instant,
+    pub stamp: Stamp,
+    after: Instant,
+}
+
+impl Moment {
+    /// The system may stop this thread at any place in between, for any time.
+    pub fn now() -> Self {
+        Self { before: Instant::now(), stamp: stamp(), after: Instant::now() }
+    }
+}
+
+/// Why the time from `opened` to `closed` cannot be told, if the clocks contradict each other.
+pub fn contradiction(opened: Moment, closed: Moment, clock: ClockScale) -> Option<String> {
+    let ns = clock.ns_between(opened.stamp, closed.stamp);
+    let least = closed.before.saturating_duration_since(opened.after);
+    let most = closed.after.saturating_duration_since(opened.before);
+    let low_ns = nanoseconds(least) * (1.0 - TOLERANCE) - TOLERANCE_NS;
+    let high_ns = nanoseconds(most) * (1.0 + TOLERANCE) + TOLERANCE_NS;
+    (!(low_ns..=high_ns).contains(&(ns as f64))).then(|| {
+        format!(
+            "the clock of its stamps went {} ms forward while the system's went {} ms: one of \
+             them has jumped, and no figure of this trial could be believed",
+            ns / 1_000_000,
+            least.as_millis()
+        )
+    })
+}
+
+fn nanoseconds(time: Duration) -> f64 {
+    time.as_nanos() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// A window of 300 ms by the system, whose edges took so long to be stamped, and its stamps.
+    #[track_caller]
+    fn check(edge_ms: u64, stamps_ms: (u64, u64), believed: bool) {
+        let begin = Instant::now();
+        let at = |ms, stamp_ms: u64| Moment {
+            before: begin + Duration::from_millis(ms),
+            stamp: stamp_ms * MS,
+            after: begin + Duration::from_millis(ms + edge_ms),
+        };
+        let (opened, closed) = (at(0, stamps_ms.0), at(300, stamps_ms.1));
+        let contradiction = contradiction(opened, closed, ClockScale::MONOTONIC);
+        assert_eq!(contradiction.is_none(), believed, "{contradiction:?}");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_is_found_out() {
+        check(0, (1_000, 1_300), true);
+        check(0, (1_000, 1_310), true);
+        check(0, (1_000, 1_400), false);
+        check(0, (1_000, 1_200), false);
+        // Back, and to the end of time.
+        check(0, (1_000, 900), false);
+        check(0, (1_000, u64::MAX / MS), false);
+    }
+
+    #[test]
+    fn a_machine_that_stands_still_at_an_edge_is_none() {
+        check(200, (1_000, 1_300), true);
+        check(200, (1_000, 1_480), true);
+        check(200, (1_000, 1_120), true);
+        check(200, (1_000, 1_700), false);
+    }
+
+    #[test]
+    fn the_clocks_of_this_machine_agree() {
+        let opened = Moment::now();
+        std::thread::sleep(Duration::from_millis(30));
+        assert_eq!(contradiction(opened, Moment::now(), ClockScale::MONOTONIC), None);
+    }
+}

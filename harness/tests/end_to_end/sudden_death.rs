@@ -1,0 +1,56 @@
+//! Subjects that die at any moment: before they are ready, in the warm-up, in the window, while
+//! they are looked at, and while they hand in their outcome.
+
+use std::time::Duration;
+
+use quadrant_reports::record::Status;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::stage::Stage;
+
+const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/brief.yaml");
+const KILLED: &str = "was killed by signal 9 (SIGKILL: out of memory?) and left no outcome";
+const TRIALS: usize = 40;
+/// A trial takes some 120 ms, so that some escape.
+const LIFE_MS_MAX: u64 = 130;
+
+#[test]
+fn a_subject_that_is_killed_at_any_moment_is_a_crash_and_leaves_nothing() {
+    let stage = Stage::new();
+    let out = stage.named("results");
+    let trials = TRIALS.to_string();
+    let words = [SPEC, "-r", "threads", "-r", "tokio/multi-thread", "--trials", &trials];
+    let running = stage.run(&words).args(["--format", "json", "--out", &out]).start();
+    let mut chance = 1_u64;
+    let mut last = None;
+    let ended = running.until_ended(|| {
+        let subject = stage.processes().into_iter().find(|process| process.contains("__trial"));
+        let pid = subject.and_then(|process| process.split(' ').next()?.parse::<i32>().ok());
+        if pid.is_none() || pid == last {
+            return;
+        }
+        last = pid;
+        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
+        std::thread::sleep(Duration::from_millis((chance >> 33) % LIFE_MS_MAX));
+        if let Some(pid) = pid.and_then(Pid::from_raw) {
+            // It may have come to its end by itself.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    });
+    stage.assert_empty();
+    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+    let records = ended.expect_code(3).records();
+    assert_eq!(records.len(), 2 * TRIALS);
+    let reasons = || records.iter().filter_map(|record| record.reason.as_deref());
+    for record in &records {
+        let reason = record.reason.as_deref().unwrap_or_default();
+        match record.status {
+            Status::Ok => assert!(record.metrics.is_some()),
+            Status::Crashed => {
+                assert_eq!(reason, KILLED);
+            }
+            _ => panic!("{:?}: {reason}", record.status),
+        }
+    }
+    assert!(reasons().count() > TRIALS / 2, "too few were killed: {}", reasons().count());
+}

@@ -1,0 +1,61 @@
+//! Known numbers of threads, counted: very many at once, and many that live for no time.
+
+use std::time::Duration;
+
+use quadrant_reports::record::{Metrics, Record, Status};
+
+use crate::stage::{Stage, skip};
+
+const SHORT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/short-lived.yaml");
+const MANY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/two-thousand.yaml");
+const LIMIT: Duration = Duration::from_secs(240);
+/// The thread that has the root, and the one that hears what the harness says.
+const BESIDE_TASKS: u64 = 2;
+
+fn metrics(spec: &str) -> Vec<Metrics> {
+    let stage = Stage::new();
+    let (_, records) = stage.measure(&[spec, "-r", "threads", "--trials", "2"], &[], LIMIT);
+    let mut found = Vec::new();
+    for Record { status, reason, metrics, .. } in records {
+        match metrics {
+            Some(metrics) => found.push(metrics),
+            // As many threads as that are not allowed everywhere.
+            None => skip(&format!("{status:?}: {}", reason.unwrap_or_default())),
+        }
+        assert!(matches!(status, Status::Ok | Status::Failed | Status::Unmeasured), "{status:?}");
+    }
+    found
+}
+
+#[test]
+fn two_thousand_threads_at_once_are_two_thousand() {
+    for metrics in metrics(MANY) {
+        let threads = &metrics.threads;
+        // They live for the whole window, so every method sees them all.
+        assert_eq!(threads.peak, 2_000 + BESIDE_TASKS, "{}", threads.method);
+        assert_eq!(threads.loops, 2_000 + 1, "the root runs no task of the suite");
+        assert_eq!(metrics.concurrency.peak, 2_000);
+        assert!(threads.names.values().sum::<u64>() <= threads.peak, "{:?}", threads.names);
+    }
+}
+
+#[test]
+fn threads_that_live_for_no_time_are_counted_or_the_method_says_that_they_may_not_be() {
+    for metrics in metrics(SHORT) {
+        assert_eq!(metrics.ops, 300);
+        let threads = &metrics.threads;
+        // Three tasks and a thread for each of their operations; the one that hears the harness
+        // may come before the window or in it.
+        match threads.created {
+            Some(created) => assert!((303..=304).contains(&created), "{created}"),
+            None => skip("no thread's creation can be counted here"),
+        }
+        // Some of them at once with their tasks, and those that are just ending.
+        if threads.method == "pids cgroup" {
+            assert!((3 + BESIDE_TASKS + 1..300).contains(&threads.peak), "{}", threads.peak);
+        } else {
+            assert_eq!(threads.method, "sampled every 10 ms");
+            skip("no pids cgroup can be made here");
+        }
+    }
+}

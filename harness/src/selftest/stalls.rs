@@ -72,6 +72,10 @@ struct Rows {
     felt_errors: Row,
     /// Pings that were sent too late, of all.
     late: (u64, u64),
+    /// Stalls that had to wait for a CPU, of all.
+    crowded: (u64, u64),
+    /// CPU time that other processes used, of what there was.
+    others: (u64, u64),
 }
 
 impl Rows {
@@ -124,6 +128,8 @@ impl Rows {
                 Unit::Nanoseconds,
             ),
             late: (0, 0),
+            crowded: (0, 0),
+            others: (0, 0),
         }
     }
 
@@ -151,6 +157,12 @@ impl Rows {
         let pairs = Injections::new(injected, &measured.stall_log, clock, threshold_ns);
         self.found[index].add(id, pairs.found(), pairs.count());
         let errors = pairs.length_errors();
+        self.crowded.0 += pairs.crowded();
+        self.crowded.1 += pairs.count();
+        if let Some(noise) = &measured.noise {
+            self.others.0 += noise.others_cpu_ns;
+            self.others.1 += noise.capacity_ns;
+        }
         self.lengths[index].add(id, quantile(&errors, 0.95), errors.len() as u64);
         let errors = pairs.cause_errors();
         self.causes.add(id, quantile(&errors, 0.95), errors.len() as u64);
@@ -200,6 +212,13 @@ impl Rows {
             "made by computing, by a sleep and by a read that blocks in turn, of 0.3 to 4 θ, \
              beside tasks that do a little all the time",
         );
+        let (crowded, of) = self.crowded;
+        self.lengths[0].note(format!(
+            "other processes used {:.0} % of the CPUs meanwhile, and {crowded} of {of} stalls had \
+             to wait for one: a thread that is made to wait between the truth and the end of its \
+             poll shows here, and is no fault of the instruments",
+            100.0 * self.others.0 as f64 / self.others.1.max(1) as f64
+        ));
         self.causes.note("the worst of the three thresholds for each subject");
         keep_worst(&mut self.causes);
         self.felt.note("with one worker, where an executor can have several");

@@ -45,6 +45,13 @@ impl Injections {
         (!self.pairs.is_empty()).then(|| found as f64 / self.pairs.len() as f64)
     }
 
+    /// How many of them had to wait for a CPU, by their own account, for longer than a length may
+    /// be off. Who has to wait there waits between the truth and the end of its poll as well.
+    pub fn crowded(&self) -> u64 {
+        let waited = |truth: &Injected| truth.run_queue_ns * 50 > truth.wall_ns;
+        self.pairs.iter().filter(|(truth, _)| waited(truth)).count() as u64
+    }
+
     /// How far the lengths of those that were found are off, as shares of the true ones.
     pub fn length_errors(&self) -> Vec<f64> {
         self.each(|truth, stall| {
@@ -152,6 +159,7 @@ mod tests {
         let crowded = [Injected { run_queue_ns: 10 * MS, ..sleep[0] }];
         assert_eq!(of(&crowded, &[stall(0, 20 * MS, 0, 10 * MS)]).cause_errors(), [0.0]);
         assert_eq!(of(&crowded, &[stall(0, 20 * MS, 0, 0)]).cause_errors(), [1.0]);
+        assert_eq!((of(&crowded, &[]).crowded(), of(&sleep, &[]).crowded()), (1, 0));
     }
 
     #[test]

@@ -19,12 +19,24 @@ impl Interval {
     }
 }
 
+/// How sure an interval is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sureness {
+    Of95,
+    Of99,
+}
+
 /// The interval of the mean; `None` for fewer than two values.
 ///
 /// Resampling three values can reach no further than the lowest and highest of them, which holds
 /// the truth in 75 of 100 cases, not in 95. So the interval is stretched about the mean by what
 /// Student's t demands of so few values; with many the factor is 1.
 pub fn interval_95(values: &[f64]) -> Option<Interval> {
+    interval(values, Sureness::Of95)
+}
+
+/// The same, of any sureness there is.
+pub fn interval(values: &[f64], sureness: Sureness) -> Option<Interval> {
     let length = values.len();
     if length < 2 {
         return None;
@@ -38,9 +50,10 @@ pub fn interval_95(values: &[f64]) -> Option<Interval> {
         })
         .collect();
     means.sort_by(f64::total_cmp);
-    let edge = RESAMPLES * 25 / 1000;
+    let edge = RESAMPLES * sureness.per_thousand_beyond() / 1000;
     let freedom = length - 1;
-    let stretch = (length as f64 / freedom as f64).sqrt() * student_t_975(freedom) / 1.96;
+    let stretch =
+        (length as f64 / freedom as f64).sqrt() * sureness.student_t(freedom) / sureness.normal();
     Some(Interval {
         low: centre + (means[edge] - centre) * stretch,
         high: centre + (means[RESAMPLES - 1 - edge] - centre) * stretch,
@@ -75,21 +88,48 @@ pub fn difference_95(base: &[f64], new: &[f64]) -> Option<Interval> {
         })
         .collect();
     apart.sort_by(f64::total_cmp);
-    let half = apart[RESAMPLES * 95 / 100] * student_t_975(fewest - 1) / 1.96;
+    let half = apart[RESAMPLES * 95 / 100] * Sureness::Of95.student_t(fewest - 1)
+        / Sureness::Of95.normal();
     let centre = mean(new)? - mean(base)?;
     Some(Interval { low: centre - half, high: centre + half })
 }
 
-/// The 97.5 % point of Student's t distribution.
-fn student_t_975(freedom: usize) -> f64 {
-    const FEW: [f64; 10] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
-    match FEW.get(freedom.saturating_sub(1)) {
-        Some(value) => *value,
-        // The first terms of its expansion in 1/freedom; right to 0.001 from here on.
-        None => {
-            let freedom = freedom as f64;
-            1.96 + (2.372 + (2.823 + 2.556 / freedom) / freedom) / freedom
+impl Sureness {
+    /// On either side.
+    fn per_thousand_beyond(self) -> usize {
+        match self {
+            Sureness::Of95 => 25,
+            Sureness::Of99 => 5,
         }
+    }
+
+    /// The point of the normal distribution beyond which that share lies.
+    fn normal(self) -> f64 {
+        match self {
+            Sureness::Of95 => 1.959_964,
+            Sureness::Of99 => 2.575_829,
+        }
+    }
+
+    /// The same of Student's t distribution.
+    fn student_t(self, freedom: usize) -> f64 {
+        let few: [f64; 10] = match self {
+            Sureness::Of95 => {
+                [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228]
+            }
+            Sureness::Of99 => {
+                [63.657, 9.925, 5.841, 4.604, 4.032, 3.707, 3.499, 3.355, 3.250, 3.169]
+            }
+        };
+        if let Some(value) = few.get(freedom.saturating_sub(1)) {
+            return *value;
+        }
+        // The first terms of its expansion in 1/freedom; right to 0.001 from here on.
+        let (z, freedom) = (self.normal(), freedom as f64);
+        let first = (z.powi(3) + z) / 4.0;
+        let second = (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / 96.0;
+        let third = (3.0 * z.powi(7) + 19.0 * z.powi(5) + 17.0 * z.powi(3) - 15.0 * z) / 384.0;
+        z + (first + (second + third / freedom) / freedom) / freedom
     }
 }
 
@@ -157,6 +197,18 @@ mod tests {
     }
 
     #[test]
+    fn one_in_a_hundred_is_missed_where_that_was_asked_for() {
+        let mut random = SplitMix(10);
+        let missed = (0..1_000)
+            .filter(|_| {
+                let values: Vec<f64> = (0..10).map(|_| random.normal()).collect();
+                !interval(&values, Sureness::Of99).unwrap().contains(0.0)
+            })
+            .count();
+        assert!((2..=25).contains(&missed), "{missed} of 1,000");
+    }
+
+    #[test]
     fn a_difference_is_missed_at_most_five_times_in_a_hundred_however_few_the_values() {
         for (base, new) in [(2, 2), (3, 3), (3, 10), (10, 10)] {
             let mut random = SplitMix(base as u64);
@@ -182,9 +234,15 @@ mod tests {
 
     #[test]
     fn student_meets_its_table() {
-        for (freedom, expected) in [(1, 12.706), (5, 2.571), (11, 2.201), (30, 2.042), (100, 1.984)]
-        {
-            assert!((student_t_975(freedom) - expected).abs() < 0.002, "{freedom}");
+        for (freedom, of_95, of_99) in [
+            (1, 12.706, 63.657),
+            (5, 2.571, 4.032),
+            (11, 2.201, 3.106),
+            (30, 2.042, 2.750),
+            (100, 1.984, 2.626),
+        ] {
+            assert!((Sureness::Of95.student_t(freedom) - of_95).abs() < 0.002, "{freedom}");
+            assert!((Sureness::Of99.student_t(freedom) - of_99).abs() < 0.002, "{freedom}");
         }
     }
 }

@@ -196,9 +196,10 @@ impl Meter {
     #[cold]
     fn read_times(&self, here: &Here, now: Stamp) {
         let loops = self.board.loops().max(LOOPS_PER_READING) / LOOPS_PER_READING;
+        let since_ns = self.scale.ns_between(here.read_at.get(), now);
         here.read_at.set(now);
         here.reading_due.set(now + self.reading_age_max * loops);
-        here.times.set(thread_times::read());
+        here.times.set(thread_times::read_after(here.times.get(), since_ns));
         here.polled.set(0);
     }
 

@@ -27,9 +27,23 @@ thread_local! {
     static SCHEDSTAT: RefCell<Option<File>> = const { RefCell::new(None) };
 }
 
+/// Time off the CPU that is not worth asking where it was spent.
+const OFF_NS: u64 = 10_000;
+
 /// Reads them. Where the system does not tell of the run queue, it is zero.
 pub(crate) fn read() -> ThreadTimes {
     ThreadTimes { cpu_ns: cpu_ns(), run_queue_ns: run_queue_ns().unwrap_or(0) }
+}
+
+/// Reads them `wall_ns` after `last` was read. A thread that has been on its CPU ever since has
+/// not waited for one, and is spared the greater part of a reading.
+pub(crate) fn read_after(last: ThreadTimes, wall_ns: u64) -> ThreadTimes {
+    let cpu_ns = cpu_ns();
+    let off_ns = wall_ns.saturating_sub(cpu_ns.saturating_sub(last.cpu_ns));
+    if off_ns < OFF_NS {
+        return ThreadTimes { cpu_ns, ..last };
+    }
+    ThreadTimes { cpu_ns, run_queue_ns: run_queue_ns().unwrap_or(0) }
 }
 
 fn cpu_ns() -> u64 {

@@ -61,7 +61,7 @@ fn axes(case: &Value) -> String {
 fn shown(ratio: &Value) -> (String, f64) {
     let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
     let value = number(&ratio["ratio"]);
-    let interval = &ratio["interval_95"];
+    let interval = &ratio["interval_99"];
     let text = format!("{value:.3} ({:.3}…{:.3})", number(&interval[0]), number(&interval[1]));
     (text, value)
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use quadrant_reports::duel::{self, DuelCase};
 
-pub use options::{BOUTS, DuelOptions, THRESHOLD, TIME};
+pub use options::{BOUTS, DuelOptions};
 
 use crate::adapters::subject::{Filter, Subject};
 use crate::color::Color;

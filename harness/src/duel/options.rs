@@ -9,15 +9,15 @@ use crate::selection::AdapterOptions;
 use crate::trial::Limits;
 
 /// In lock-step, all bouts together.
-pub const TIME: Duration = Duration::from_secs(5);
-pub const BOUTS: u32 = 5;
+const TIME: Duration = Duration::from_secs(15);
+pub const BOUTS: u32 = 20;
 /// In per cent.
-pub const THRESHOLD: f64 = 0.3;
+const CONCERN: f64 = 1.0;
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 While one subject runs, the others are frozen, together with what loads them: each has turns of
-20 ms, so that all of them meet the same weather. Ratios are of throughput and of CPU time; for
+10 ms, so that all of them meet the same weather. Ratios are of throughput and of CPU time; for
 latencies, stalls and threads use `quadrant run`.
 
 Exit codes: 0 all cases were fought out, 2 the command line or a scenario is wrong, 3 a case could
@@ -47,7 +47,7 @@ pub struct DuelOptions {
     #[arg(long, value_name = "N", default_value_t = BOUTS, value_parser = clap::value_parser!(u32).range(2..=100))]
     pub bouts: u32,
     /// Differences of up to so many per cent are nobody's concern
-    #[arg(long, value_name = "PERCENT", default_value_t = THRESHOLD, value_parser = crate::compare::percent)]
+    #[arg(long, value_name = "PERCENT", default_value_t = CONCERN, value_parser = crate::compare::percent)]
     pub threshold: f64,
     /// Worker threads of executors that can have several [default: the subject's CPUs, at least 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
@@ -85,7 +85,7 @@ impl DuelOptions {
         Duration::from_secs_f64(self.time)
     }
 
-    /// As a share.
+    /// As a share
     pub fn threshold(&self) -> f64 {
         self.threshold / 100.0
     }

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use quadrant_reports::duel::{Bout, Turn};
-use quadrant_reports::selftest::power::{Comparison, Power, power};
+use quadrant_reports::duel::{Bout, Turn, ratio};
+use quadrant_reports::selftest::power::{Power, power};
 use quadrant_reports::selftest::row::{Bound, Row, Unit};
 use quadrant_suite::description::Workers;
 use quadrant_suite::hash;
@@ -18,7 +18,7 @@ use super::bench::{Bench, Interrupted, Trial, Unmeasured, step};
 use super::extent::Extent;
 use super::turns::{self, Side};
 use crate::adapters::subject::{State, Subject};
-use crate::duel::{BOUTS, THRESHOLD, TIME};
+use crate::duel::BOUTS;
 
 pub(super) const PART: Part = Part { name: "comparisons with a known answer", takes, measure };
 
@@ -27,16 +27,11 @@ const ROUNDS: u64 = 150;
 const CONNECTIONS: u32 = 16;
 const SLOWER_MUCH: f64 = 0.05;
 const SLOWER_LITTLE: f64 = 0.01;
-/// The subject, its copy, and itself with more to do, twice.
-const SIDES: u32 = 4;
+/// Starting and warming up the subject, its copy, and itself with more to do, twice.
+const STARTING: Duration = Duration::from_millis(600);
 
 fn takes(extent: &Extent, _: u32) -> Duration {
-    // As many turns for each side as in a duel of two, and starting them all.
-    (bout_time() + Duration::from_millis(700)) * (extent.bouts + 1)
-}
-
-fn bout_time() -> Duration {
-    TIME / BOUTS * SIDES / 2
+    (extent.bout + STARTING) * (extent.bouts + 1)
 }
 
 fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
@@ -44,23 +39,25 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
     let mut copies =
         row("compare.copies", "a copy of itself flagged as another", Bound::AtMost(0.014));
     let mut spread =
-        row("compare.spread", "ratio to a copy of itself, spread of 5 s", Bound::AtMost(0.01));
+        row("compare.spread", "ratio to a copy of itself, spread", Bound::AtMost(0.01));
+    let mut bias = row("compare.bias", "ratio to a copy of itself, off by", Bound::AtMost(0.005));
     let mut much = row("compare.power.5", "slower by 5 %: flagged", Bound::AtLeast(0.95));
     let mut little = row("compare.power.1", "slower by 1 %: flagged", Bound::AtLeast(0.8));
-    let mut rows = [&mut copies, &mut spread, &mut much, &mut little];
+    let mut rows = [&mut copies, &mut spread, &mut bias, &mut much, &mut little];
     let Some(subject) = chosen(bench) else {
         rows.iter_mut().for_each(|row| row.cannot("no subject serves connections"));
-        return Ok(vec![copies, spread, much, little]);
+        return Ok(vec![copies, spread, bias, much, little]);
     };
     match compared(bench, subject) {
         Err(Unmeasured::Interrupted) => return Err(Interrupted),
         Err(Unmeasured::Failed(reason) | Unmeasured::PassedOver(reason)) => {
             rows.iter_mut().for_each(|row| row.fail(&subject.id, &*reason));
         }
-        Ok(Compared { copy, little: one, much: five, slower, bouts }) => {
+        Ok(Compared { copy, off, little: one, much: five, slower, bouts }) => {
             let of = u64::from(bouts);
             copies.add(&subject.id, copy.map(|power| power.flagged), of);
             spread.add(&subject.id, copy.map(|power| power.spread), of);
+            bias.add(&subject.id, off, of);
             little.add(&subject.id, one.map(|power| power.slower), of);
             much.add(&subject.id, five.map(|power| power.slower), of);
             for (row, power, truth) in [(&mut little, one, slower[0]), (&mut much, five, slower[1])]
@@ -75,12 +72,11 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
                 }
             }
             copies.note(format!(
-                "comparisons of {BOUTS} bouts each, drawn out of {of}; each as `quadrant duel` \
-                 judges by default"
+                "comparisons of {BOUTS} bouts each, as `quadrant duel` makes them, drawn out of {of}"
             ));
         }
     }
-    Ok(vec![copies, spread, much, little])
+    Ok(vec![copies, spread, bias, much, little])
 }
 
 /// What one worker does is bounded by one CPU, so that more work is less throughput.
@@ -100,6 +96,8 @@ fn chosen(bench: &Bench) -> Option<&Subject> {
 
 struct Compared {
     copy: Option<Power>,
+    /// By how much the copy's ratio, over all bouts, is not 1.
+    off: Option<f64>,
     little: Option<Power>,
     much: Option<Power>,
     /// By how much the last two really were slower.
@@ -111,7 +109,7 @@ fn compared(bench: &Bench, subject: &Subject) -> Result<Compared, Unmeasured> {
     let side = |trial| Side { trial, measured: false };
     let (without, with) = (hashing(0), hashing(ROUNDS));
     let calibration =
-        turns::bouts(bench, subject, &[side(&without), side(&with)], 2, bout_time() / 4)?;
+        turns::bouts(bench, subject, &[side(&without), side(&with)], 2, bench.extent.bout / 2)?;
     let [without_ns, with_ns] = [0, 1].map(|index| cpu_ns_per_op(&calibration, index));
     let round_ns = (with_ns - without_ns) / ROUNDS as f64;
     if round_ns <= 0.0 {
@@ -121,11 +119,11 @@ fn compared(bench: &Bench, subject: &Subject) -> Result<Compared, Unmeasured> {
     let added = [SLOWER_LITTLE, SLOWER_MUCH].map(|share| (share * with_ns / round_ns).round());
     let more = added.map(|rounds| hashing(ROUNDS + rounds as u64));
     let sides = [side(&with), side(&with), side(&more[0]), side(&more[1])];
-    let bouts = turns::bouts(bench, subject, &sides, bench.extent.bouts, bout_time())?;
-    let by_default = Comparison { bouts: BOUTS as usize, threshold: THRESHOLD / 100.0 };
-    let power_of = |side| power(&bouts, side, by_default);
+    let bouts = turns::bouts(bench, subject, &sides, bench.extent.bouts, bench.extent.bout)?;
+    let power_of = |side| power(&bouts, side, BOUTS as usize, side == 1);
     Ok(Compared {
         copy: power_of(1),
+        off: ratio(&bouts, 1, Turn::ops_per_sec).map(|ratio| (ratio.value - 1.0).abs()),
         little: power_of(2),
         much: power_of(3),
         slower: added.map(|rounds| rounds * round_ns / with_ns),

@@ -15,10 +15,12 @@ pub struct Extent {
     pub frozen_window: Duration,
     pub timer_window: Duration,
     pub watched_window: Duration,
-    /// Out of which comparisons are drawn: more than one comparison takes.
+    /// Out of which comparisons are drawn.
     pub bouts: u32,
+    pub bout: Duration,
     /// For each subject, with instruments and without.
     pub cost_bouts: u32,
+    pub cost_bout: Duration,
 }
 
 impl Extent {
@@ -30,8 +32,11 @@ impl Extent {
         frozen_window: Duration::from_millis(1_400),
         timer_window: Duration::from_millis(500),
         watched_window: Duration::from_millis(800),
-        bouts: 20,
+        bouts: 30,
+        // As many turns for each of four sides as a duel of two has by default.
+        bout: Duration::from_millis(1_500),
         cost_bouts: 3,
+        cost_bout: Duration::from_millis(800),
     };
 
     pub const QUICK: Extent = Extent {
@@ -41,7 +46,9 @@ impl Extent {
         frozen_window: Duration::from_millis(1_000),
         timer_window: Duration::from_millis(200),
         watched_window: Duration::from_millis(300),
-        bouts: 6,
+        bouts: 8,
+        bout: Duration::from_millis(600),
         cost_bouts: 2,
+        cost_bout: Duration::from_millis(300),
     };
 }

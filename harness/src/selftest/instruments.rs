@@ -14,10 +14,9 @@ use super::turns::{self, Side};
 pub(super) const PART: Part = Part { name: "what the instruments cost", takes, measure };
 
 const CONNECTIONS: u32 = 64;
-const BOUT: Duration = Duration::from_millis(800);
 
 fn takes(extent: &Extent, subjects: u32) -> Duration {
-    (BOUT + Duration::from_millis(300)) * extent.cost_bouts * subjects
+    (extent.cost_bout + Duration::from_millis(300)) * extent.cost_bouts * subjects
 }
 
 fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
@@ -31,7 +30,8 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
     let sides = [false, true].map(|measured| Side { trial: &trial, measured });
     let mut cpu = Vec::new();
     for subject in bench.shuffled("instruments") {
-        match turns::bouts(bench, subject, &sides, bench.extent.cost_bouts, BOUT) {
+        match turns::bouts(bench, subject, &sides, bench.extent.cost_bouts, bench.extent.cost_bout)
+        {
             Ok(bouts) => {
                 let throughput = ratio(&bouts, 1, Turn::ops_per_sec);
                 row.add(

@@ -70,6 +70,7 @@ const PARTS: &[Part] = &[
 
 /// Measures, tells, and answers with the exit code.
 pub fn selftest(options: &SelfTestOptions, color: Color) -> Result<u8, Failure> {
+    let parts = wanted_parts(options)?;
     interrupt::listen();
     limits::raise();
     orphans::adopt();
@@ -83,7 +84,7 @@ pub fn selftest(options: &SelfTestOptions, color: Color) -> Result<u8, Failure> 
         eprintln!("no subject matches; `quadrant list subjects` shows what there is");
         return Ok(4);
     }
-    let test = measure(options, subjects, &broken, progress)?;
+    let test = measure(options, &parts, subjects, &broken, progress)?;
     standard_output::write(&test.write(options.format, style_of_output(color)))?;
     if test.interrupted {
         eprintln!("\nInterrupted");
@@ -91,8 +92,22 @@ pub fn selftest(options: &SelfTestOptions, color: Color) -> Result<u8, Failure> 
     Ok(test.exit_code())
 }
 
+fn wanted_parts(options: &SelfTestOptions) -> Result<Vec<&'static Part>, Failure> {
+    let wanted = options.part.as_deref().unwrap_or_default();
+    let parts: Vec<&Part> = PARTS.iter().filter(|part| part.name.contains(wanted)).collect();
+    if parts.is_empty() {
+        let names: Vec<&str> = PARTS.iter().map(|part| part.name).collect();
+        return Err(Failure::usage(format!(
+            "no part has `{wanted}` in its name; there are: {}",
+            names.join(", ")
+        )));
+    }
+    Ok(parts)
+}
+
 fn measure(
     options: &SelfTestOptions,
+    parts: &[&Part],
     subjects: Vec<Subject>,
     broken: &[Subject],
     progress: Progress,
@@ -101,7 +116,7 @@ fn measure(
     let cpus = affinity::allowed();
     let before = noise::read_times(&cpus);
     let mut bench = Bench::new(options, subjects, progress)?;
-    announce(&bench);
+    announce(&bench, parts);
     let mut test = SelfTest {
         subjects: bench.subjects.iter().map(|subject| subject.id.clone()).collect(),
         broken: broken.iter().map(unasked).collect(),
@@ -110,7 +125,7 @@ fn measure(
         interrupted: interrupt::requested(),
         ..SelfTest::default()
     };
-    for part in PARTS {
+    for part in parts {
         if test.interrupted {
             break;
         }
@@ -138,13 +153,13 @@ fn unasked(subject: &Subject) -> Missing {
 }
 
 /// How much there is to do, before it is begun.
-fn announce(bench: &Bench) {
+fn announce(bench: &Bench, parts: &[&Part]) {
     let subjects = bench.subjects.len() as u32;
-    let time: Duration = PARTS.iter().map(|part| (part.takes)(&bench.extent, subjects)).sum();
+    let time: Duration = parts.iter().map(|part| (part.takes)(&bench.extent, subjects)).sum();
     bench.progress.warn(format!(
         "{} in {}, some {} s",
         counted(u64::from(subjects), "subject"),
-        counted(PARTS.len() as u64, "part"),
+        counted(parts.len() as u64, "part"),
         time.as_secs().max(1)
     ));
     bench.progress.milliseconds(time.as_millis() as u64);

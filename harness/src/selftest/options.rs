@@ -15,6 +15,9 @@ matches, 130 interrupted")]
 pub struct SelfTestOptions {
     #[command(flatten)]
     pub subjects: SubjectOptions,
+    /// Only the parts with this in their name, such as `stalls`, `threads` or `comparisons`
+    #[arg(long, value_name = "NAME")]
+    pub part: Option<String>,
     /// Fewer samples, in less than a minute: to see that it works, not to rely on
     #[arg(long)]
     pub quick: bool,

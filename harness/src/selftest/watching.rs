@@ -13,8 +13,8 @@ use super::extent::Extent;
 
 pub(super) const PART: Part = Part { name: "what watching costs", takes, measure };
 
-/// Waiting on as many threads, where a subject has a pool that grows so far.
-const TASKS: u32 = 120;
+/// Waiting on as many threads, where a subject has a pool that grows so far; where every task has a thread of its own as well, that makes twice as many.
+const TASKS: u32 = 60;
 const WAIT: Duration = Duration::from_millis(50);
 
 fn takes(extent: &Extent, subjects: u32) -> Duration {

@@ -25,10 +25,12 @@ use crate::observe::Observation;
 
 /// A thawed subject finds cold caches and what has piled up; it is not looked at before this is
 /// over.
-const SETTLE: Duration = Duration::from_millis(2);
+const SETTLE: Duration = Duration::from_millis(1);
 /// The least that makes a turn's count a rate.
 const OPERATIONS_PER_TURN_MIN: u64 = 20;
-const TURN_MIN: Duration = Duration::from_millis(20);
+const TURN_MIN: Duration = Duration::from_millis(10);
+/// There are many bouts, and the first turns warm up as well.
+const WARMUP_MAX: Duration = Duration::from_millis(100);
 const TURN_MAX: Duration = Duration::from_millis(500);
 
 /// One of those who take turns.
@@ -125,9 +127,10 @@ impl<'a> Lockstep<'a> {
         let began = Instant::now();
         let before = side.board().done(order.load.is_some());
         // Longer for slow work, to know how slow it is.
-        let longest = order.warmup.max(TURN_MAX);
+        let warmup = order.warmup.min(WARMUP_MAX);
+        let longest = warmup.max(TURN_MAX);
         let warm = side.wait(longest, |side| {
-            match began.elapsed() >= order.warmup
+            match began.elapsed() >= warmup
                 && side.board().done(order.load.is_some()) - before >= OPERATIONS_PER_TURN_MIN
             {
                 true => Look::Done(()),

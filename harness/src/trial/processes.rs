@@ -29,8 +29,8 @@ use crate::machine::{freezing, process};
 
 /// An outcome has one histogram for each row; more than this is no outcome.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
-/// How often the subject's memory is looked at.
-const RSS_EVERY: Duration = Duration::from_millis(10);
+/// How often the subject's memory is looked at: nobody fills a machine in less.
+const RSS_EVERY: Duration = Duration::from_millis(50);
 /// How long the end of a process may take to follow that of its connections.
 const FAREWELL: Duration = Duration::from_millis(300);
 /// While the next step waits for the subject, a trial's overhead is made of these.
@@ -65,6 +65,8 @@ pub struct Processes {
     controls: Vec<TcpStream>,
     limits: Limits,
     rss_looked_at: Instant,
+    /// Whether somebody has said something that was not listened to yet.
+    heard: bool,
     /// Whether the subject was told to stop, so that its outcome is due.
     outcome_is_due: bool,
 }
@@ -123,6 +125,7 @@ impl Processes {
             controls: Vec::new(),
             limits: order.limits,
             rss_looked_at: Instant::now(),
+            heard: false,
             outcome_is_due: false,
         })
     }
@@ -304,9 +307,11 @@ impl Processes {
         if interrupt::requested() {
             return Err(Stop::Interrupted);
         }
-        self.answer.listen();
-        self.stdout.listen();
-        self.stderr.listen();
+        if std::mem::take(&mut self.heard) {
+            self.answer.listen();
+            self.stdout.listen();
+            self.stderr.listen();
+        }
         let printed = self.stdout.total() + self.stderr.total();
         if printed > self.limits.output_bytes {
             let limit = self.limits.output_bytes >> 20;
@@ -396,7 +401,7 @@ impl Processes {
     }
 
     /// Sleeps until somebody says something.
-    fn rest(&self, time: Duration) {
+    fn rest(&mut self, time: Duration) {
         fn add<'a>(waiting: &mut Vec<PollFd<'a>>, source: Option<BorrowedFd<'a>>) {
             waiting.extend(source.map(|source| PollFd::from_borrowed_fd(source, PollFlags::IN)));
         }
@@ -410,7 +415,7 @@ impl Processes {
             tv_nsec: i64::from(time.subsec_nanos()),
         };
         // Interrupted or not, the caller looks again.
-        let _ = poll(&mut waiting, Some(&time));
+        self.heard = poll(&mut waiting, Some(&time)).is_ok_and(|ready| ready > 0);
     }
 }
 

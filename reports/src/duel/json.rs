@@ -9,16 +9,16 @@ use serde_json::{Value, json};
 
 use super::{Bout, DuelCase, Turn, ratio};
 
-pub(super) fn write(cases: &[DuelCase], threshold: f64, output: &mut impl Write) -> io::Result<()> {
+pub(super) fn write(cases: &[DuelCase], concern: f64, output: &mut impl Write) -> io::Result<()> {
     let whole = json!({
-        "threshold": threshold,
-        "cases": cases.iter().map(|case| of(case, threshold)).collect::<Vec<_>>(),
+        "concern": concern,
+        "cases": cases.iter().map(|case| of(case, concern)).collect::<Vec<_>>(),
     });
     serde_json::to_writer_pretty(&mut *output, &whole)?;
     output.write_all(b"\n")
 }
 
-fn of(duel: &DuelCase, threshold: f64) -> Value {
+fn of(duel: &DuelCase, concern: f64) -> Value {
     let case: BTreeMap<&str, &str> =
         duel.case.iter().map(|axis| (axis.axis.as_str(), axis.value.as_str())).collect();
     let (bouts, status, told) = match &duel.result {
@@ -32,8 +32,8 @@ fn of(duel: &DuelCase, threshold: f64) -> Value {
         .map(|(side, id)| {
             json!({
                 "id": id,
-                "throughput": against_first(bouts, side, threshold, Turn::ops_per_sec),
-                "cpu_per_op": against_first(bouts, side, threshold, Turn::cpu_ns_per_op),
+                "throughput": against_first(bouts, side, concern, Turn::ops_per_sec),
+                "cpu_per_op": against_first(bouts, side, concern, Turn::cpu_ns_per_op),
             })
         })
         .collect();
@@ -50,12 +50,12 @@ fn of(duel: &DuelCase, threshold: f64) -> Value {
     })
 }
 
-fn against_first(bouts: &[Bout], side: usize, threshold: f64, figure: fn(&Turn) -> f64) -> Value {
+fn against_first(bouts: &[Bout], side: usize, concern: f64, figure: fn(&Turn) -> f64) -> Value {
     match ratio(bouts, side, figure) {
         Some(ratio) => json!({
             "ratio": ratio.value,
-            "interval_95": [ratio.interval.low, ratio.interval.high],
-            "verdict": ratio.verdict(threshold),
+            "interval_99": [ratio.interval.low, ratio.interval.high],
+            "verdict": ratio.verdict(concern),
         }),
         None => Value::Null,
     }

@@ -106,15 +106,15 @@ pub enum Format {
 /// Writes one case in a format of texts; JSON wants all of them at once.
 pub fn write(
     cases: &[DuelCase],
-    threshold: f64,
+    concern: f64,
     output: &mut impl Write,
     format: Format,
     style: Style,
 ) -> io::Result<()> {
     match format {
-        Format::Table => output.write_all(table::draw(cases, threshold, style).as_bytes()),
-        Format::Markdown => output.write_all(table::page(cases, threshold).as_bytes()),
-        Format::Json => json::write(cases, threshold, output),
+        Format::Table => output.write_all(table::draw(cases, concern, style).as_bytes()),
+        Format::Markdown => output.write_all(table::page(cases, concern).as_bytes()),
+        Format::Json => json::write(cases, concern, output),
     }
 }
 

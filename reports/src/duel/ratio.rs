@@ -6,20 +6,23 @@
 use serde::Serialize;
 
 use super::{Bout, Turn};
-use crate::bootstrap::{Interval, interval_95};
+use crate::bootstrap::{Interval, Sureness, interval};
 use crate::statistics::mean;
 
 /// The share of turns that is left out at either end: those that a neighbour spoilt.
 const TRIMMED: f64 = 0.25;
 
+/// A difference of less is not told apart from what the method itself may add.
+const NOISE: f64 = 0.001;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// All of the interval lies above the threshold …
+    /// All of the interval lies above 1 …
     More,
-    /// … or below it …
+    /// … or below …
     Less,
-    /// … or within.
+    /// … or around it, no further than what is nobody's concern.
     Same,
     CannotTell,
 }
@@ -27,18 +30,20 @@ pub enum Verdict {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ratio {
     pub value: f64,
+    /// Holds the truth in 99 of 100 cases.
     pub interval: Interval,
 }
 
 impl Ratio {
-    /// `threshold` is a share: differences up to it are nobody's concern.
-    pub fn verdict(&self, threshold: f64) -> Verdict {
-        let (most, least) = (1.0 + threshold, 1.0 / (1.0 + threshold));
-        if self.interval.low > most {
+    /// `concern` is a share: differences up to it are the same to whoever asks.
+    pub fn verdict(&self, concern: f64) -> Verdict {
+        let Interval { low, high } = self.interval;
+        let within = |share: f64| low >= 1.0 / (1.0 + share) && high <= 1.0 + share;
+        if low > 1.0 + NOISE {
             Verdict::More
-        } else if self.interval.high < least {
+        } else if high < 1.0 / (1.0 + NOISE) {
             Verdict::Less
-        } else if self.interval.low >= least && self.interval.high <= most {
+        } else if within(concern) {
             Verdict::Same
         } else {
             Verdict::CannotTell
@@ -59,7 +64,7 @@ pub fn ratio(bouts: &[Bout], side: usize, figure: impl Fn(&Turn) -> f64) -> Opti
         trimmed_mean(logarithms)
     };
     let of_bouts: Vec<f64> = bouts.iter().filter_map(of_bout).collect();
-    let interval = interval_95(&of_bouts)?;
+    let interval = interval(&of_bouts, Sureness::Of99)?;
     Some(Ratio {
         value: mean(&of_bouts)?.exp(),
         interval: Interval { low: interval.low.exp(), high: interval.high.exp() },

@@ -13,27 +13,27 @@ use crate::prose::{clean, plural, wrap};
 use crate::remarks::{Remark, Remarks};
 use crate::terminal;
 
-pub(super) fn draw(cases: &[DuelCase], threshold: f64, style: Style) -> String {
+pub(super) fn draw(cases: &[DuelCase], concern: f64, style: Style) -> String {
     let mut text = String::new();
     for case in cases {
-        text.push_str(&terminal::draw(&table(case, threshold), style));
+        text.push_str(&terminal::draw(&table(case, concern), style));
         text.push('\n');
     }
     let paint = Paint::new(style);
-    let explanation = wrap(&explanation(cases, threshold), style.width);
+    let explanation = wrap(&explanation(cases, concern), style.width);
     text + &joined(explanation.iter().map(|line| paint.dim(line)).collect())
 }
 
-pub(super) fn page(cases: &[DuelCase], threshold: f64) -> String {
+pub(super) fn page(cases: &[DuelCase], concern: f64) -> String {
     let mut text = String::new();
     for case in cases {
-        text.push_str(&markdown::write(&table(case, threshold)));
+        text.push_str(&markdown::write(&table(case, concern)));
         text.push('\n');
     }
-    text + &markdown::escape(&explanation(cases, threshold)) + "\n"
+    text + &markdown::escape(&explanation(cases, concern)) + "\n"
 }
 
-fn table(duel: &DuelCase, threshold: f64) -> CaseTable {
+fn table(duel: &DuelCase, concern: f64) -> CaseTable {
     let bouts = duel.result.as_ref().map(Vec::as_slice).unwrap_or_default();
     let is_fought = duel.result.is_ok();
     let ranked = |id: &String| Ranked { id: clean(id), compared: None };
@@ -46,7 +46,7 @@ fn table(duel: &DuelCase, threshold: f64) -> CaseTable {
             .collect(),
         workload: workload(duel, bouts),
         question: clean(&duel.question),
-        columns: if is_fought { columns(duel, bouts, threshold) } else { Vec::new() },
+        columns: if is_fought { columns(duel, bouts, concern) } else { Vec::new() },
         subjects: if is_fought { duel.subjects.iter().map(ranked).collect() } else { Vec::new() },
         without_figures: duel
             .result
@@ -88,7 +88,7 @@ fn workload(duel: &DuelCase, bouts: &[Bout]) -> String {
     if workload.is_empty() { fought } else { format!("{workload}, {fought}") }
 }
 
-fn columns(duel: &DuelCase, bouts: &[Bout], threshold: f64) -> Vec<Column> {
+fn columns(duel: &DuelCase, bouts: &[Bout], concern: f64) -> Vec<Column> {
     let operation = clean(&duel.operation);
     let mut columns = Vec::new();
     let mut add = |kind, heading: [String; 2], cell: &dyn Fn(usize) -> CellText| {
@@ -102,7 +102,7 @@ fn columns(duel: &DuelCase, bouts: &[Bout], threshold: f64) -> Vec<Column> {
         "request" => "requests/s".to_owned(),
         name => format!("{name}/s"),
     };
-    let against = || ["against the first".to_owned(), "ratio (95 %)".to_owned()];
+    let against = || ["against the first".to_owned(), "ratio (99 %)".to_owned()];
     add(Kind::Change, [per_second, "in its turns".to_owned()], &|side| {
         CellText::number(Some(number::rate(all(side).ops_per_sec())))
     });
@@ -111,7 +111,7 @@ fn columns(duel: &DuelCase, bouts: &[Bout], threshold: f64) -> Vec<Column> {
     });
     add(Kind::Standing, [String::new(), "verdict".to_owned()], &|side| {
         let words = [("faster", Tint::Good), ("slower", Tint::Bad)];
-        verdict(side, ratio(bouts, side, Turn::ops_per_sec), threshold, words)
+        verdict(side, ratio(bouts, side, Turn::ops_per_sec), concern, words)
     });
     add(Kind::Change, ["CPU per".to_owned(), operation.clone()], &|side| {
         CellText::number(Some(number::duration(all(side).cpu_ns_per_op() as u64)))
@@ -121,7 +121,7 @@ fn columns(duel: &DuelCase, bouts: &[Bout], threshold: f64) -> Vec<Column> {
     });
     add(Kind::Standing, [String::new(), "verdict".to_owned()], &|side| {
         let words = [("more", Tint::Bad), ("less", Tint::Good)];
-        verdict(side, ratio(bouts, side, Turn::cpu_ns_per_op), threshold, words)
+        verdict(side, ratio(bouts, side, Turn::cpu_ns_per_op), concern, words)
     });
     columns
 }
@@ -138,11 +138,11 @@ fn with_interval(side: usize, ratio: Option<Ratio>) -> CellText {
 fn verdict(
     side: usize,
     ratio: Option<Ratio>,
-    threshold: f64,
+    concern: f64,
     [more, less]: [(&str, Tint); 2],
 ) -> CellText {
     let Some(ratio) = ratio.filter(|_| side > 0) else { return CellText::default() };
-    let (word, tint) = match ratio.verdict(threshold) {
+    let (word, tint) = match ratio.verdict(concern) {
         Verdict::More => more,
         Verdict::Less => less,
         Verdict::Same => ("same", Tint::Good),
@@ -151,14 +151,14 @@ fn verdict(
     CellText { number: String::new(), rest: word.to_owned(), tint }
 }
 
-fn explanation(cases: &[DuelCase], threshold: f64) -> String {
+fn explanation(cases: &[DuelCase], concern: f64) -> String {
     let first = cases.first().and_then(|case| case.subjects.first());
     let Some(first) = first.map(|id| clean(id)) else { return String::new() };
-    let threshold = format!("{} %", (threshold * 1e6).round() / 1e4);
+    let concern = format!("{} %", (concern * 1e6).round() / 1e4);
     format!(
-        "ratios are to {first}. faster, slower (more, less CPU): all of the 95 % interval lies more \
-         than {threshold} away from 1. same: it lies within {threshold}. cannot tell: anything \
-         else; more time would tell (--time). One subject ran at a time and the others were frozen, \
-         in turns; latencies, stalls and threads are for `quadrant run`."
+        "ratios are to {first}. faster, slower (more, less CPU): all of the 99 % interval lies to one \
+         side of 1. same: it lies within {concern} of 1. cannot tell: anything else; more time would \
+         tell (--time). One subject ran at a time and the others were frozen, in turns; latencies, \
+         stalls and threads are for `quadrant run`."
     )
 }

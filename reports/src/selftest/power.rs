@@ -1,6 +1,6 @@
 //! How often a comparison finds what is there, and how often what is not.
 //!
-//! Bouts are independent of each other, so out of some twenty many a comparison of five can be
+//! Bouts are independent of each other, so out of some thirty many a comparison of ten can be
 //! drawn: each as somebody might have made it. Never judges a comparison in another way than a
 //! duel does.
 
@@ -9,14 +9,6 @@ use crate::duel::{Bout, Ratio, Turn, Verdict, ratio};
 use crate::statistics::mean;
 
 const DRAWN: usize = 400;
-
-/// How a comparison is made by default.
-#[derive(Debug, Clone, Copy)]
-pub struct Comparison {
-    pub bouts: usize,
-    /// Differences up to this share are nobody's concern.
-    pub threshold: f64,
-}
 
 /// What comparisons of one side with the first come to.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,23 +23,29 @@ pub struct Power {
     pub ratio: f64,
 }
 
-/// `None` unless there are more bouts than one comparison takes.
-pub fn power(bouts: &[Bout], side: usize, comparison: Comparison) -> Option<Power> {
-    if bouts.len() <= comparison.bouts {
+/// Of comparisons of so many bouts each. Where both sides are `copies` it is chance which is which,
+/// so they change places in some of the bouts: what is left to flag is chance as well. `None` of fewer than three bouts: they say nothing of
+/// how others would have been.
+pub fn power(bouts: &[Bout], side: usize, bouts_of_one: usize, copies: bool) -> Option<Power> {
+    if bouts.len() < 3 {
         return None;
     }
     let mut random = SplitMix(0x5eed);
+    // With replacement, as if there were any number of bouts like these.
     let mut drawn = || -> Vec<Bout> {
-        let mut left: Vec<usize> = (0..bouts.len()).collect();
-        (0..comparison.bouts)
-            .map(|_| bouts[left.swap_remove(random.below(left.len()))].clone())
-            .collect()
+        let draw = |_| {
+            let mut bout = bouts[random.below(bouts.len())].clone();
+            if copies && random.below(2) == 1 {
+                bout.iter_mut().for_each(|round| round.sides.swap(0, side));
+            }
+            bout
+        };
+        (0..bouts_of_one).map(draw).collect()
     };
     let ratios: Vec<Ratio> =
         (0..DRAWN).filter_map(|_| ratio(&drawn(), side, Turn::ops_per_sec)).collect();
     let share = |wanted: &[Verdict]| {
-        let found =
-            ratios.iter().filter(|ratio| wanted.contains(&ratio.verdict(comparison.threshold)));
+        let found = ratios.iter().filter(|ratio| wanted.contains(&ratio.verdict(0.0)));
         found.count() as f64 / ratios.len() as f64
     };
     let values: Vec<f64> = ratios.iter().map(|ratio| ratio.value).collect();
@@ -66,7 +64,7 @@ mod tests {
     use super::*;
     use crate::duel::Round;
 
-    const DEFAULT: Comparison = Comparison { bouts: 5, threshold: 0.003 };
+    const BOUTS: usize = 10;
 
     /// Bouts whose second side is `ratio` times as fast, each bout off by some noise of its own.
     fn bouts(ratio: f64, noise: f64) -> Vec<Bout> {
@@ -76,7 +74,7 @@ mod tests {
             operations: (rate * 20_000.0) as u64,
             ..Turn::default()
         };
-        (0..20)
+        (0..30)
             .map(|_| {
                 let off = 1.0 + noise * random.normal();
                 vec![Round { sides: vec![[turn(1.0); 2], [turn(ratio * off); 2]] }; 3]
@@ -86,22 +84,22 @@ mod tests {
 
     #[test]
     fn a_copy_is_not_flagged_and_a_slowdown_is() {
-        let copy = power(&bouts(1.0, 0.002), 1, DEFAULT).unwrap();
+        let copy = power(&bouts(1.0, 0.002), 1, BOUTS, true).unwrap();
         assert!(copy.flagged < 0.05 && copy.spread < 0.003, "{copy:?}");
-        let slower = power(&bouts(0.95, 0.002), 1, DEFAULT).unwrap();
+        let slower = power(&bouts(0.95, 0.002), 1, BOUTS, false).unwrap();
         assert!(slower.slower > 0.99 && (slower.ratio - 0.95).abs() < 0.003, "{slower:?}");
-        let faster = power(&bouts(1.05, 0.002), 1, DEFAULT).unwrap();
+        let faster = power(&bouts(1.05, 0.002), 1, BOUTS, false).unwrap();
         assert!(faster.slower == 0.0 && faster.flagged > 0.99, "{faster:?}");
     }
 
     #[test]
     fn what_spreads_too_much_is_not_found() {
-        let blurred = power(&bouts(0.99, 0.05), 1, DEFAULT).unwrap();
+        let blurred = power(&bouts(0.99, 0.05), 1, BOUTS, false).unwrap();
         assert!(blurred.slower < 0.5 && blurred.spread > 0.01, "{blurred:?}");
     }
 
     #[test]
-    fn a_single_comparison_says_nothing_of_its_kind() {
-        assert_eq!(power(&bouts(1.0, 0.0)[..5], 1, DEFAULT), None);
+    fn two_bouts_say_nothing_of_others() {
+        assert_eq!(power(&bouts(1.0, 0.0)[..2], 1, BOUTS, false), None);
     }
 }

@@ -9,7 +9,7 @@ use crate::selection::AdapterOptions;
 use crate::trial::Limits;
 
 /// In lock-step, all bouts together.
-const TIME: Duration = Duration::from_secs(15);
+const TIME: Duration = Duration::from_secs(20);
 pub const BOUTS: u32 = 20;
 /// In per cent.
 const CONCERN: f64 = 1.0;

@@ -23,15 +23,19 @@ use crate::duel::BOUTS;
 pub(super) const PART: Part = Part { name: "comparisons with a known answer", takes, measure };
 
 /// For each request, besides receiving and sending it.
-const ROUNDS: u64 = 150;
-const CONNECTIONS: u32 = 16;
+const ROUNDS: u64 = 600;
+const CONNECTIONS: u32 = 4;
 const SLOWER_MUCH: f64 = 0.05;
 const SLOWER_LITTLE: f64 = 0.01;
-/// Starting and warming up the subject, its copy, and itself with more to do, twice.
-const STARTING: Duration = Duration::from_millis(600);
+/// The opponents of a subject.
+const COPY: usize = 0;
+const LITTLE: usize = 1;
+const MUCH: usize = 2;
+/// Starting and warming up both sides.
+const STARTING: Duration = Duration::from_millis(320);
 
 fn takes(extent: &Extent, _: u32) -> Duration {
-    (extent.bout + STARTING) * (extent.bouts + 1)
+    (extent.bout + STARTING) * (extent.bouts + 1) * 7 / 3
 }
 
 fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
@@ -54,12 +58,11 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
             rows.iter_mut().for_each(|row| row.fail(&subject.id, &*reason));
         }
         Ok(Compared { copy, off, little: one, much: five, slower, bouts }) => {
-            let of = u64::from(bouts);
-            copies.add(&subject.id, copy.map(|power| power.flagged), of);
-            spread.add(&subject.id, copy.map(|power| power.spread), of);
-            bias.add(&subject.id, off, of);
-            little.add(&subject.id, one.map(|power| power.slower), of);
-            much.add(&subject.id, five.map(|power| power.slower), of);
+            copies.add(&subject.id, copy.map(|power| power.flagged), bouts[COPY]);
+            spread.add(&subject.id, copy.map(|power| power.spread), bouts[COPY]);
+            bias.add(&subject.id, off, bouts[COPY]);
+            little.add(&subject.id, one.map(|power| power.slower), bouts[LITTLE]);
+            much.add(&subject.id, five.map(|power| power.slower), bouts[MUCH]);
             for (row, power, truth) in [(&mut little, one, slower[0]), (&mut much, five, slower[1])]
             {
                 if let Some(power) = power {
@@ -72,7 +75,8 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
                 }
             }
             copies.note(format!(
-                "comparisons of {BOUTS} bouts each, as `quadrant duel` makes them, drawn out of {of}"
+                "comparisons of {BOUTS} bouts each, as `quadrant duel` makes them, drawn out of {}",
+                bouts[COPY]
             ));
         }
     }
@@ -102,7 +106,8 @@ struct Compared {
     much: Option<Power>,
     /// By how much the last two really were slower.
     slower: [f64; 2],
-    bouts: u32,
+    /// Of each opponent.
+    bouts: [u64; 3],
 }
 
 fn compared(bench: &Bench, subject: &Subject) -> Result<Compared, Unmeasured> {
@@ -117,17 +122,27 @@ fn compared(bench: &Bench, subject: &Subject) -> Result<Compared, Unmeasured> {
         return Err(Unmeasured::Failed(reason.to_owned()));
     }
     let added = [SLOWER_LITTLE, SLOWER_MUCH].map(|share| (share * with_ns / round_ns).round());
-    let more = added.map(|rounds| hashing(ROUNDS + rounds as u64));
-    let sides = [side(&with), side(&with), side(&more[0]), side(&more[1])];
-    let bouts = turns::bouts(bench, subject, &sides, bench.extent.bouts, bench.extent.bout)?;
-    let power_of = |side| power(&bouts, side, BOUTS as usize, side == 1);
+    let opponents = [0.0, added[0], added[1]].map(|rounds| hashing(ROUNDS + rounds as u64));
+    // One bout of each at a time, so that all three kinds meet the same weather.
+    let mut bouts = [const { Vec::<Bout>::new() }; 3];
+    for number in 0..bench.extent.bouts {
+        for (kind, opponent) in opponents.iter().enumerate() {
+            // What is easy to find needs fewer.
+            if kind == MUCH && number % 3 > 0 {
+                continue;
+            }
+            let sides = [side(&with), side(opponent)];
+            bouts[kind].extend(turns::bouts(bench, subject, &sides, 1, bench.extent.bout)?);
+        }
+    }
+    let power_of = |kind: usize| power(&bouts[kind], 1, BOUTS as usize, kind == COPY);
     Ok(Compared {
-        copy: power_of(1),
-        off: ratio(&bouts, 1, Turn::ops_per_sec).map(|ratio| (ratio.value - 1.0).abs()),
-        little: power_of(2),
-        much: power_of(3),
+        copy: power_of(COPY),
+        off: ratio(&bouts[COPY], 1, Turn::ops_per_sec).map(|ratio| (ratio.value - 1.0).abs()),
+        little: power_of(LITTLE),
+        much: power_of(MUCH),
         slower: added.map(|rounds| rounds * round_ns / with_ns),
-        bouts: bench.extent.bouts,
+        bouts: bouts.map(|bouts| bouts.len() as u64),
     })
 }
 

@@ -32,9 +32,9 @@ impl Extent {
         frozen_window: Duration::from_millis(1_400),
         timer_window: Duration::from_millis(500),
         watched_window: Duration::from_millis(800),
-        bouts: 30,
-        // As many turns for each of four sides as a duel of two has by default.
-        bout: Duration::from_millis(1_500),
+        bouts: 40,
+        // As in a duel by default.
+        bout: Duration::from_millis(1_000),
         cost_bouts: 3,
         cost_bout: Duration::from_millis(800),
     };
@@ -47,7 +47,7 @@ impl Extent {
         timer_window: Duration::from_millis(200),
         watched_window: Duration::from_millis(300),
         bouts: 8,
-        bout: Duration::from_millis(600),
+        bout: Duration::from_millis(200),
         cost_bouts: 2,
         cost_bout: Duration::from_millis(300),
     };

@@ -162,8 +162,8 @@ impl Fight<'_> {
             let turns = (0..self.subjects.len()).map(|side| fought.turns_of(side));
             let all = turns.fold(Turn::default(), |a, b| a + b);
             let weather = fought.weather(&all);
-            let weather =
-                weather.map(|noise| noise::warnings(&noise, all.cpu_ns + all.driver_cpu_ns));
+            let weather = weather
+                .map(|noise| noise::warnings(&noise, all.thawed.cpu_ns + all.thawed.driver_cpu_ns));
             let weather = weather.into_iter().flatten();
             warnings.extend(weather.map(|text| Warning { subject: None, text }));
             warnings.extend(self.subjects.iter().enumerate().filter_map(|(side, subject)| {
@@ -201,7 +201,7 @@ impl Fought {
 }
 
 fn busy_driver(turns: Turn) -> Option<String> {
-    let busy = turns.driver_cpu_ns as f64 / turns.elapsed_ns.max(1) as f64;
+    let busy = turns.thawed.driver_cpu_ns as f64 / turns.thawed.elapsed_ns.max(1) as f64;
     (busy > DRIVER_BUSY_MAX).then(|| {
         format!(
             "its load driver was busy {:.0} % of the time: throughput may be limited by it, go by \

@@ -35,7 +35,7 @@ impl Extent {
         bouts: 40,
         // As in a duel by default.
         bout: Duration::from_millis(1_000),
-        cost_bouts: 3,
+        cost_bouts: 6,
         cost_bout: Duration::from_millis(800),
     };
 

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use quadrant_reports::duel::{Round, Turn};
+use quadrant_reports::duel::{Round, Thawed, Turn};
 use quadrant_reports::record::{Noise, Status};
 use quadrant_suite::board::Phase;
 use quadrant_suite::clock::{Stamp, stamp};
@@ -82,12 +82,10 @@ struct Lockstep<'a> {
     turn: Duration,
 }
 
-/// What has been done at one moment.
+/// What has been done at one moment of a turn, while both processes run.
 struct Mark {
     at: Stamp,
     operations: u64,
-    cpu_ns: u64,
-    driver_cpu_ns: u64,
     waited_ns: u64,
 }
 
@@ -96,9 +94,26 @@ impl Mark {
         Self {
             at: stamp(),
             operations: side.board().done(order.load.is_some()),
+            waited_ns: queue.waited_ns(),
+        }
+    }
+}
+
+/// What has been used and done while both processes stand still: only then the system's account
+/// of CPU time is complete. That of a thread which runs on and on is brought up to date every few
+/// milliseconds, and a turn has no more than ten.
+struct Account {
+    operations: u64,
+    cpu_ns: u64,
+    driver_cpu_ns: u64,
+}
+
+impl Account {
+    fn of(side: &Processes, order: &Order) -> Self {
+        Self {
+            operations: side.board().done(order.load.is_some()),
             cpu_ns: process::cpu_ns(side.pid()).unwrap_or(0),
             driver_cpu_ns: side.driver_pid().and_then(process::cpu_ns).unwrap_or(0),
-            waited_ns: queue.waited_ns(),
         }
     }
 }
@@ -205,18 +220,27 @@ impl<'a> Lockstep<'a> {
             Look::<()>::Again(wait)
         };
         let side = &mut self.running[index];
+        let before = Account::of(side, order);
+        let thawed = stamp();
         side.thaw()?;
         side.wait(SETTLE, &mut look)?;
         let begin = Mark::now(side, order, &self.queues[index]);
         side.wait(self.turn, &mut look)?;
         let end = Mark::now(side, order, &self.queues[index]);
         side.freeze()?;
+        let clock = order.plan.clock;
+        let thawed_ns = clock.ns_between(thawed, stamp());
+        let after = Account::of(side, order);
         Ok(Turn {
-            elapsed_ns: order.plan.clock.ns_between(begin.at, end.at),
+            elapsed_ns: clock.ns_between(begin.at, end.at),
             operations: end.operations - begin.operations,
-            cpu_ns: end.cpu_ns.saturating_sub(begin.cpu_ns),
-            driver_cpu_ns: end.driver_cpu_ns.saturating_sub(begin.driver_cpu_ns),
             waited_ns: end.waited_ns.saturating_sub(begin.waited_ns),
+            thawed: Thawed {
+                elapsed_ns: thawed_ns,
+                operations: after.operations - before.operations,
+                cpu_ns: after.cpu_ns.saturating_sub(before.cpu_ns),
+                driver_cpu_ns: after.driver_cpu_ns.saturating_sub(before.driver_cpu_ns),
+            },
         })
     }
 

@@ -22,7 +22,7 @@ fn sum(case: &Value, side: usize, figure: &str) -> u64 {
     let bouts = case["bouts"].as_array().unwrap();
     let rounds = bouts.iter().flat_map(|bout| bout.as_array().unwrap());
     let turns = rounds.flat_map(|round| round["sides"][side].as_array().unwrap());
-    turns.map(|turn| turn[figure].as_u64().unwrap()).sum()
+    turns.map(|turn| turn["thawed"][figure].as_u64().unwrap()).sum()
 }
 
 #[test]

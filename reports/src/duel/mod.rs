@@ -23,23 +23,37 @@ use crate::record::{AxisValue, Status};
 pub struct Turn {
     pub elapsed_ns: u64,
     pub operations: u64,
+    /// How long threads of the subject and of what loads it were ready to run and waited for a
+    /// CPU, all added up.
+    pub waited_ns: u64,
+    pub thawed: Thawed,
+}
+
+/// The same from being thawed to being frozen again, the first moments included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thawed {
+    pub elapsed_ns: u64,
+    pub operations: u64,
     pub cpu_ns: u64,
     /// Of the process that loads it; 0 where there is none.
     pub driver_cpu_ns: u64,
-    /// How long threads of both were ready to run and waited for a CPU, all added up.
-    pub waited_ns: u64,
 }
 
 impl Add for Turn {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
+        let (one, two) = (self.thawed, other.thawed);
         Self {
             elapsed_ns: self.elapsed_ns + other.elapsed_ns,
             operations: self.operations + other.operations,
-            cpu_ns: self.cpu_ns + other.cpu_ns,
-            driver_cpu_ns: self.driver_cpu_ns + other.driver_cpu_ns,
             waited_ns: self.waited_ns + other.waited_ns,
+            thawed: Thawed {
+                elapsed_ns: one.elapsed_ns + two.elapsed_ns,
+                operations: one.operations + two.operations,
+                cpu_ns: one.cpu_ns + two.cpu_ns,
+                driver_cpu_ns: one.driver_cpu_ns + two.driver_cpu_ns,
+            },
         }
     }
 }
@@ -50,7 +64,7 @@ impl Turn {
     }
 
     pub fn cpu_ns_per_op(&self) -> f64 {
-        self.cpu_ns as f64 / self.operations.max(1) as f64
+        self.thawed.cpu_ns as f64 / self.thawed.operations.max(1) as f64
     }
 }
 

@@ -10,13 +10,14 @@ fn bouts(seed: u64, ratio: f64, noise: f64) -> Vec<Bout> {
     let mut turn = |rate: f64| {
         let spoilt = if random.next().is_multiple_of(20) { 0.5 } else { 1.0 };
         let rate = rate * spoilt * (1.0 + noise * random.normal());
-        Turn {
-            elapsed_ns: 20_000_000,
-            operations: (rate * 0.02) as u64,
+        let operations = (rate * 0.02) as u64;
+        let thawed = Thawed {
+            elapsed_ns: 21_000_000,
+            operations,
             cpu_ns: (15_000_000.0 / ratio) as u64,
             driver_cpu_ns: 10_000_000,
-            waited_ns: 0,
-        }
+        };
+        Turn { elapsed_ns: 20_000_000, operations, waited_ns: 0, thawed }
     };
     let mut round = |number: i32| {
         let weather = 1.0 + 0.05 * f64::from(number) / 120.0;

@@ -39,6 +39,8 @@ fn a_connection_that_is_closed_early_is_an_error() {
     let trial = Trial::start(port, 1, 64, None);
     trial.connected();
     trial.enter(Phase::Measuring);
+    wait_until(|| trial.memory.board().done(true) >= 12);
+    // The close comes right after the answer.
     std::thread::sleep(Duration::from_millis(100));
     let load = trial.end();
     assert_eq!((load.requests, load.errors), (12, 1));
@@ -59,6 +61,7 @@ fn a_close_that_comes_with_the_answer_is_seen() {
     let trial = Trial::start(port, 30, 64, None);
     trial.connected();
     trial.enter(Phase::Measuring);
+    wait_until(|| trial.memory.board().done(true) >= 30);
     std::thread::sleep(Duration::from_millis(100));
     let load = trial.end();
     assert_eq!((load.requests, load.errors), (30, 30));

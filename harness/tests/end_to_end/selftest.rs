@@ -38,6 +38,15 @@ const ROWS: &[&str] = &[
     "timers.early",
     "backend.verdict",
     "backend.control",
+    "wrapper.counter",
+    "wrapper.system",
+    "watching.cpu",
+    "instruments.echo",
+    "compare.copies",
+    "compare.spread",
+    "compare.bias",
+    "compare.power.5",
+    "compare.power.1",
     "trial.overhead",
 ];
 const THREADS: &str = "threads/thread-per-task/blocking";
@@ -86,7 +95,7 @@ fn every_number_is_held_against_a_truth() {
     let words = ["-r", "threads", "-r", "tokio/current-thread", "--seed", "5"];
     let (ended, told) = selftest(&stage, &words);
     assert!(matches!(ended.code, Some(0 | 1 | 3)), "{ended:?}");
-    ended.expect_words(&["2 subjects in 8 parts, some "]);
+    ended.expect_words(&["2 subjects in 12 parts, some "]);
     assert_eq!((&told["seed"], &told["quick"]), (&5.into(), &true.into()));
     let keys: Vec<&str> =
         told["rows"].as_array().unwrap().iter().map(|row| row["key"].as_str().unwrap()).collect();
@@ -135,14 +144,23 @@ fn a_wrong_clock_and_a_lie_are_found_out() {
     let liar_runs = subjects().iter().find(is_liar).is_some_and(|subject| subject.available);
     // Where io_uring is forbidden, the liar is not even let in.
     let subject = if liar_runs { "faulty/claims-io_uring" } else { "threads" };
-    let words = ["--with-test-adapters", "-r", subject, "--wrong-clock", "200"];
-    let (ended, told) = selftest(&stage, &words);
+    let part = |name, too_fast| {
+        let words = ["--with-test-adapters", "-r", subject, "--part", name];
+        selftest(&stage, &[&words[..], &["--wrong-clock", too_fast]].concat())
+    };
+    let (ended, told) = part("stalls", "40");
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     let length = row(&told, "stalls.length.10ms");
     assert_eq!(length["state"], "not_reached", "{length:#}");
     let off = length["reached"].as_f64().unwrap();
-    assert!((0.19..0.30).contains(&off), "a clock that is 20 % too fast was seen as {off}");
+    assert!((0.035..0.15).contains(&off), "a clock that is 4 % too fast was seen as {off}");
+    // One that is so wrong is not even taken for a clock.
+    let (ended, told) = part("stalls", "200");
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let missing = &row(&told, "stalls.length.10ms")["missing"][0]["reason"];
+    assert!(missing.as_str().unwrap().contains("one of them has jumped"), "{missing}");
     if liar_runs {
+        let (_, told) = part("backends", "0");
         let verdict = row(&told, "backend.verdict");
         // Of a handful of operations nothing can be said.
         if let Some((agrees, 20..)) = figure(verdict, LIAR) {
@@ -211,4 +229,6 @@ fn what_cannot_be_tested_is_said() {
     stage.quadrant(&["selftest", "--no-build", "-r", "xyzzy"]).expect_code(4);
     let ended = stage.quadrant(&["selftest", "--format", "csv"]).expect_code(2);
     ended.expect_words(&["table, json and markdown"]);
+    let ended = stage.quadrant(&["selftest", "--part", "gravity"]).expect_code(2);
+    ended.expect_words(&["no part has `gravity` in its name", "false alarms"]);
 }

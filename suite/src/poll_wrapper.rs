@@ -384,13 +384,15 @@ mod tests {
         let meter = meter();
         meter.poll(|| ());
         let slot = &meter.board.slots()[0];
+        // On a busy machine even nothing may take a while.
+        let before = slot.stalls[1].load(Relaxed);
         meter.poll(|| slot.poll_started.store(stamp() + 3_600_000 * MS, Relaxed));
         assert_eq!(slot.polls.load(Relaxed), 2);
-        assert_eq!(slot.stalls[1].load(Relaxed), 0);
+        assert_eq!(slot.stalls[1].load(Relaxed), before);
         assert_eq!(slot.poll_started.load(Relaxed), 0);
         // And goes on as if nothing had been.
         meter.poll(|| spin(Duration::from_millis(6)));
-        assert_eq!(slot.stalls[1].load(Relaxed), 1);
+        assert_eq!(slot.stalls[1].load(Relaxed), before + 1);
         assert!(slot.longest_ns.load(Relaxed) < 3_000_000 * MS);
     }
 

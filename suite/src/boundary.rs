@@ -124,16 +124,24 @@ extern "C" fn run<A: Adapter>(
     }
 }
 
-/// The version of `package` in the text of a `Cargo.lock`.
-pub fn locked_version(lock: &str, package: &str) -> String {
-    lock.split("[[package]]")
-        .find_map(|entry| {
-            let mut lines = entry.lines();
-            lines.find(|line| *line == format!("name = \"{package}\""))?;
-            lines.find_map(|line| line.strip_prefix("version = \""))?.strip_suffix('"')
-        })
-        .unwrap_or("unknown")
-        .to_owned()
+/// The version of `package` in the text of a `Cargo.lock`. Where it is there in several versions,
+/// because others depend on it too, the one that `adapter` depends on.
+pub fn locked_version(lock: &str, adapter: &str, package: &str) -> String {
+    let entry = |name: &str| {
+        let name = format!("name = \"{name}\"");
+        lock.split("[[package]]").find(|entry| entry.lines().any(|line| line == name))
+    };
+    let named = |entry: &'_ str| {
+        let before = format!("\"{package} ");
+        let dependency = entry.lines().find_map(|line| line.trim().strip_prefix(&before))?;
+        Some(dependency.trim_end_matches("\",").to_owned())
+    };
+    let only = |entry: &'_ str| {
+        let version = entry.lines().find_map(|line| line.strip_prefix("version = \""))?;
+        Some(version.trim_end_matches('"').to_owned())
+    };
+    let version = entry(adapter).and_then(named).or_else(|| entry(package).and_then(only));
+    version.unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// The version that this workspace's lock file gives a package.
@@ -142,6 +150,7 @@ macro_rules! locked_version {
     ($package:literal) => {
         $crate::boundary::locked_version(
             include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock")),
+            env!("CARGO_PKG_NAME"),
             $package,
         )
     };
@@ -166,8 +175,19 @@ mod tests {
     #[test]
     fn finds_a_version_in_a_lock_file() {
         let lock = "[[package]]\nname = \"mio-old\"\nversion = \"9.9.9\"\n\n\
-                    [[package]]\nname = \"mio\"\nversion = \"1.2.3\"\n";
-        assert_eq!(locked_version(lock, "mio"), "1.2.3");
-        assert_eq!(locked_version(lock, "none"), "unknown");
+                    [[package]]\nname = \"mio\"\nversion = \"1.2.3\"\n\n\
+                    [[package]]\nname = \"ours\"\nversion = \"0.1.0\"\n\
+                    dependencies = [\n \"mio\",\n]\n";
+        assert_eq!(locked_version(lock, "ours", "mio"), "1.2.3");
+        assert_eq!(locked_version(lock, "ours", "none"), "unknown");
+    }
+
+    #[test]
+    fn of_several_versions_it_is_the_one_depended_on() {
+        let lock = "[[package]]\nname = \"mio\"\nversion = \"0.8.11\"\n\n\
+                    [[package]]\nname = \"mio\"\nversion = \"1.2.3\"\n\n\
+                    [[package]]\nname = \"ours\"\nversion = \"0.1.0\"\n\
+                    dependencies = [\n \"libc\",\n \"mio 1.2.3\",\n]\n";
+        assert_eq!(locked_version(lock, "ours", "mio"), "1.2.3");
     }
 }

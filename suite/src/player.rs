@@ -17,7 +17,6 @@ use crate::plan::{Action, FileChoice, FileSet, How};
 use crate::runtime::Runtime;
 use crate::scene::Scene;
 use crate::task::{Task, Work, waiting};
-use crate::yielding::yield_once;
 
 /// Why a program did not run to its end.
 #[derive(Debug)]
@@ -261,7 +260,7 @@ impl<R: Runtime> Player<R> {
                 let clock = self.scene.plan().clock;
                 let end = stamp() + clock.ticks(time.as_nanos() as u64);
                 while stamp() < end {
-                    yield_once().await;
+                    R::step_aside().await;
                 }
             }
             _ => {
@@ -487,7 +486,7 @@ async fn would_block<R: Runtime>(
                 let wait = async { plain_calls::wait_ready(socket, direction) };
                 waiting!(R, scene, wait)?;
             } else {
-                yield_once().await;
+                R::step_aside().await;
             }
             Ok(None)
         }

@@ -14,7 +14,6 @@ use crate::plan::Pace;
 use crate::player::{Place, Player};
 use crate::runtime::Runtime;
 use crate::scene::Scene;
-use crate::yielding::yield_once;
 
 pub struct Task<R: Runtime> {
     scene: &'static Scene,
@@ -204,7 +203,7 @@ async fn member<R: Runtime>(scene: &'static Scene, runtime: R, group: usize, ind
         // An operation that never waited has kept its thread for itself. Another follows at
         // once, so it is up to the task to let the others have their turn in between.
         if !waited && !R::CALLS_BLOCK {
-            yield_once().await;
+            R::step_aside().await;
         }
     }
 }

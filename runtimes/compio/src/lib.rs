@@ -1,0 +1,175 @@
+//! compio: an executor for each core, which shares nothing with the others; sockets and files by
+//! io_uring, or sockets by epoll and files on the pool for blocking work, of which each has one.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::thread;
+use std::time::Duration;
+
+use compio::BufResult;
+use compio::buf::{IntoInner, IoBuf};
+use compio::driver::{DriverType, ProactorBuilder};
+use compio::fs::File;
+use compio::io::{AsyncRead, AsyncReadAtExt, AsyncWrite};
+use compio::net::{TcpListener, TcpSocket, TcpStream};
+use compio::runtime::{JoinHandle, RuntimeBuilder};
+use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
+use quadrant_suite::plain_calls::Descriptor;
+use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
+use quadrant_suite::scene::Scene;
+use quadrant_suite::task::Task;
+
+quadrant_suite::export!(Compio);
+
+/// compio finds its executor in a thread-local, so a handle needs nothing.
+#[derive(Clone)]
+struct Compio;
+
+impl Adapter for Compio {
+    fn describe() -> Description {
+        let executor = |backend: &str| Executor {
+            executor: "per-core".to_owned(),
+            backend: backend.to_owned(),
+            topology: Topology::PerCore,
+            workers: Workers::Many,
+            capabilities: [
+                Capability::Echo,
+                Capability::Tcp,
+                Capability::Tasks,
+                Capability::Timers,
+                Capability::Files,
+                Capability::Offload,
+            ]
+            .into(),
+            tasks_max: None,
+            memlock_bytes_min: 0,
+        };
+        Description {
+            runtime: "compio".to_owned(),
+            version: quadrant_suite::locked_version!("compio"),
+            note: None,
+            executors: vec![executor("io_uring"), executor("epoll")],
+        }
+    }
+
+    fn run(scene: &'static Scene) -> Result<(), Refusal> {
+        let plan = scene.plan();
+        let driver = match (plan.executor.as_str(), plan.backend.as_str()) {
+            ("per-core", "io_uring") => DriverType::IoUring,
+            // Its polling driver, which is epoll on Linux.
+            ("per-core", "epoll") => DriverType::Poll,
+            _ => return Err(scene.unknown_executor()),
+        };
+        let workers = plan.workers as usize;
+        let start = |root| {
+            let work = move || work(scene, root, workers, driver);
+            thread::Builder::new().name("compio".to_owned()).spawn(work)
+        };
+        for worker in (0..workers).map(start).collect::<io::Result<Vec<_>>>()? {
+            worker.join().map_err(|_| Refusal::Failed("a worker panicked".to_owned()))?;
+        }
+        Ok(())
+    }
+}
+
+/// One worker with its root. A refusal is told at once: the other workers would wait for this one.
+fn work(scene: &'static Scene, root: usize, workers: usize, driver: DriverType) {
+    let mut proactor = ProactorBuilder::new();
+    proactor.driver_type(driver);
+    match RuntimeBuilder::new().with_proactor(proactor).build() {
+        Ok(runtime) if runtime.driver_type() == driver => {
+            runtime.block_on(scene.root_of(Compio, root, workers));
+        }
+        // It is known to fall back in silence, and that would be another subject.
+        Ok(runtime) => scene.refuse(Refusal::Unsupported(format!(
+            "compio took its driver {:?} although {driver:?} was asked for",
+            runtime.driver_type()
+        ))),
+        Err(error) if driver.is_iouring() => scene.refuse(Refusal::Unsupported(format!(
+            "compio could not set up io_uring ({error}): see kernel.io_uring_disabled, \
+             `ulimit -l` and, in a container, its seccomp profile"
+        ))),
+        Err(error) => scene.refuse(error.into()),
+    }
+}
+
+impl Runtime for Compio {
+    type Listener = TcpListener;
+    type Stream = TcpStream;
+    type Join = JoinHandle<()>;
+
+    fn spawn(&self, task: Task<Self>) -> Self::Join {
+        compio::runtime::spawn(task.run())
+    }
+
+    async fn join(join: Self::Join) -> io::Result<()> {
+        Ok(join.await?)
+    }
+
+    fn detach(join: Self::Join) -> io::Result<()> {
+        join.detach();
+        Ok(())
+    }
+
+    async fn listen(&self, address: SocketAddr, reuse_port: bool) -> io::Result<Self::Listener> {
+        let socket = TcpSocket::new_v4().await?;
+        socket.set_reuseport(reuse_port)?;
+        socket.bind(address).await?;
+        socket.listen(1024).await
+    }
+
+    fn local_port(listener: &Self::Listener) -> io::Result<u16> {
+        Ok(listener.local_addr()?.port())
+    }
+
+    async fn accept(listener: &mut Self::Listener) -> io::Result<Self::Stream> {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn read(
+        stream: &mut Self::Stream,
+        buffer: Vec<u8>,
+        range: Range<usize>,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        let BufResult(read, part) = stream.read(buffer.slice(range)).await;
+        (read, part.into_inner())
+    }
+
+    async fn write(
+        stream: &mut Self::Stream,
+        buffer: Vec<u8>,
+        range: Range<usize>,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        let BufResult(written, part) = stream.write(buffer.slice(range)).await;
+        (written, part.into_inner())
+    }
+
+    fn descriptor(stream: &Self::Stream) -> Descriptor {
+        stream.as_raw_fd()
+    }
+
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()> {
+        compio::time::sleep(time)
+    }
+
+    /// Not by `fs::read`, which begins with room for 32 bytes and doubles it from read to read.
+    async fn read_file(&self, path: FilePath, bytes: usize) -> io::Result<Vec<u8>> {
+        let file = File::open(path).await?;
+        let room = Vec::with_capacity(bytes).slice(..bytes);
+        let BufResult(read, contents) = file.read_exact_at(room, 0).await;
+        read?;
+        Ok(contents.into_inner())
+    }
+
+    async fn offload<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        Ok(compio::runtime::spawn_blocking(job).await?)
+    }
+}

@@ -1,0 +1,185 @@
+//! monoio: an executor for each core, which shares nothing with the others; sockets and files by
+//! io_uring, or sockets by epoll, where a file is read on the spot. Blocking work goes to a pool
+//! that all share.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::thread;
+use std::time::Duration;
+
+use monoio::blocking::DefaultThreadPool;
+use monoio::buf::{IoBuf, IoBufMut};
+use monoio::io::{AsyncReadRent, AsyncWriteRent};
+use monoio::net::{ListenerOpts, TcpListener, TcpStream};
+use monoio::task::JoinHandle;
+use monoio::time::TimeDriver;
+use monoio::{Buildable, Driver, IoUringDriver, LegacyDriver, RuntimeBuilder};
+use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
+use quadrant_suite::plain_calls::Descriptor;
+use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
+use quadrant_suite::scene::Scene;
+use quadrant_suite::task::Task;
+
+quadrant_suite::export!(Monoio);
+
+/// monoio finds its executor in a thread-local, so a handle needs nothing.
+#[derive(Clone)]
+struct Monoio;
+
+impl Adapter for Monoio {
+    fn describe() -> Description {
+        let executor = |backend: &str| Executor {
+            executor: "per-core".to_owned(),
+            backend: backend.to_owned(),
+            topology: Topology::PerCore,
+            workers: Workers::Many,
+            capabilities: [
+                Capability::Echo,
+                Capability::Tcp,
+                Capability::Tasks,
+                Capability::Timers,
+                Capability::Files,
+                Capability::Offload,
+            ]
+            .into(),
+            tasks_max: None,
+            memlock_bytes_min: 0,
+        };
+        Description {
+            runtime: "monoio".to_owned(),
+            version: quadrant_suite::locked_version!("monoio"),
+            note: Some("on epoll, reading a file holds the thread".to_owned()),
+            executors: vec![executor("io_uring"), executor("epoll")],
+        }
+    }
+
+    fn run(scene: &'static Scene) -> Result<(), Refusal> {
+        let plan = scene.plan();
+        let work = match (plan.executor.as_str(), plan.backend.as_str()) {
+            ("per-core", "io_uring") => work::<IoUringDriver>,
+            ("per-core", "epoll") => work::<LegacyDriver>,
+            _ => return Err(scene.unknown_executor()),
+        };
+        let workers = plan.workers as usize;
+        // monoio leaves the size to its user; the crate beneath would take one for each CPU.
+        let pool = DefaultThreadPool::new(thread::available_parallelism()?.get());
+        let start = |root| {
+            let pool = pool.clone();
+            let work = move || work(scene, root, workers, pool);
+            thread::Builder::new().name("monoio".to_owned()).spawn(work)
+        };
+        for worker in (0..workers).map(start).collect::<io::Result<Vec<_>>>()? {
+            worker.join().map_err(|_| Refusal::Failed("a worker panicked".to_owned()))?;
+        }
+        Ok(())
+    }
+}
+
+/// One worker with its root.
+fn work<D>(scene: &'static Scene, root: usize, workers: usize, pool: DefaultThreadPool)
+where
+    D: Driver + Buildable + 'static,
+{
+    let builder = RuntimeBuilder::<TimeDriver<D>>::new().attach_thread_pool(Box::new(pool));
+    match Buildable::build(builder) {
+        Ok(mut runtime) => runtime.block_on(scene.root_of(Monoio, root, workers)),
+        // Told at once: the other workers would wait for this one.
+        Err(error) if scene.plan().backend == "io_uring" => {
+            scene.refuse(Refusal::Unsupported(format!(
+                "monoio could not set up io_uring ({error}): see kernel.io_uring_disabled, \
+                 `ulimit -l` and, in a container, its seccomp profile"
+            )));
+        }
+        Err(error) => scene.refuse(error.into()),
+    }
+}
+
+impl Runtime for Monoio {
+    type Listener = TcpListener;
+    type Stream = TcpStream;
+    type Join = JoinHandle<()>;
+
+    fn spawn(&self, task: Task<Self>) -> Self::Join {
+        monoio::spawn(task.run())
+    }
+
+    async fn join(join: Self::Join) -> io::Result<()> {
+        join.await;
+        Ok(())
+    }
+
+    fn detach(join: Self::Join) -> io::Result<()> {
+        drop(join);
+        Ok(())
+    }
+
+    /// monoio's listener has room for 1,024 waiting connections by itself.
+    async fn listen(&self, address: SocketAddr, reuse_port: bool) -> io::Result<Self::Listener> {
+        TcpListener::bind_with_config(address, &ListenerOpts::new().reuse_port(reuse_port))
+    }
+
+    fn local_port(listener: &Self::Listener) -> io::Result<u16> {
+        Ok(listener.local_addr()?.port())
+    }
+
+    async fn accept(listener: &mut Self::Listener) -> io::Result<Self::Stream> {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn read(
+        stream: &mut Self::Stream,
+        buffer: Vec<u8>,
+        range: Range<usize>,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        let length = buffer.len();
+        let (read, part) = stream.read(buffer.slice_mut(range)).await;
+        let mut buffer = part.into_inner();
+        // monoio ends the buffer where the bytes end that it has read.
+        buffer.resize(length, 0);
+        (read, buffer)
+    }
+
+    async fn write(
+        stream: &mut Self::Stream,
+        buffer: Vec<u8>,
+        range: Range<usize>,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        let (written, part) = stream.write(buffer.slice(range)).await;
+        (written, part.into_inner())
+    }
+
+    fn descriptor(stream: &Self::Stream) -> Descriptor {
+        stream.as_raw_fd()
+    }
+
+    /// monoio 0.2 puts a task that wakes itself at the front of its queue, where it would keep
+    /// everybody else out. Whom another task wakes goes to the end.
+    fn step_aside() -> impl Future<Output = ()> {
+        monoio::spawn(async {})
+    }
+
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()> {
+        monoio::time::sleep(time)
+    }
+
+    fn read_file(
+        &self,
+        path: FilePath,
+        _bytes: usize,
+    ) -> impl Future<Output = io::Result<Vec<u8>>> {
+        monoio::fs::read(path)
+    }
+
+    async fn offload<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        let done = monoio::spawn_blocking(job).await;
+        done.map_err(|_| io::Error::other("the pool dropped the job"))
+    }
+}

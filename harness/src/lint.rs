@@ -9,7 +9,8 @@ use crate::counted::counted;
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::selection::{AdapterOptions, ScenarioOptions};
-use crate::{list, spec, standard_output, unmatched};
+use crate::trial::Limits;
+use crate::{spec, standard_output, unmatched};
 
 #[derive(Debug, Clone, Args)]
 pub struct LintOptions {
@@ -53,7 +54,7 @@ fn all_subjects() -> Vec<Subject> {
     let source =
         AdapterOptions { no_build: true, with_test_adapters: true, ..AdapterOptions::default() };
     let progress = Progress::new();
-    let all = source.subjects(&Filter::default(), list::LIMITS, &progress).unwrap_or_default();
+    let all = source.subjects(&Filter::default(), Limits::USUAL, &progress).unwrap_or_default();
     progress.end();
     all
 }

@@ -1,7 +1,5 @@
 //! `quadrant list`: what there is, what would run, and what is unsupported here and why.
 
-use std::time::Duration;
-
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::to_string_pretty;
@@ -46,9 +44,6 @@ pub struct ListOptions {
 }
 
 /// For adapters that are only asked what they offer.
-pub const LIMITS: Limits =
-    Limits { answer: Duration::from_secs(10), rss_bytes: 4 << 30, output_bytes: 16 << 20 };
-
 pub fn list(options: &ListOptions) -> Result<u8, Failure> {
     interrupt::listen();
     machine::limits::raise();
@@ -99,7 +94,7 @@ fn all_specs() -> Result<Vec<Selected>, Failure> {
 
 fn find_subjects(options: &ListOptions) -> Result<Vec<Subject>, Failure> {
     let progress = Progress::new();
-    let subjects = options.subjects.find(LIMITS, &progress);
+    let subjects = options.subjects.find(Limits::USUAL, &progress);
     progress.end();
     subjects
 }

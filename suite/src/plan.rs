@@ -67,6 +67,13 @@ pub struct Group {
     pub pace: Pace,
 }
 
+impl Group {
+    /// Whether its work is done at some time, instead of going on until the trial is over.
+    pub fn is_of_fixed_work(&self) -> bool {
+        matches!(self.pace, Pace::Repeat { .. })
+    }
+}
+
 /// When the next operation of a task begins.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]

@@ -16,7 +16,7 @@ use crate::injection::Injected;
 use crate::ledger::{Faults, Row};
 use crate::one_by_one::OneByOne;
 use crate::outcome::{Findings, GroupFindings, Outcome, Ping, RowFindings};
-use crate::plan::{Pace, Plan};
+use crate::plan::Plan;
 use crate::poll_wrapper::Meter;
 use crate::runtime::{FilePath, Refusal};
 
@@ -55,7 +55,7 @@ impl Scene {
         let repeating = plan
             .groups
             .iter()
-            .filter(|group| matches!(group.pace, Pace::Repeat { .. }))
+            .filter(|group| group.is_of_fixed_work())
             .map(|group| u64::from(group.count))
             .sum();
         let file_paths = plan.files.as_ref().map_or_else(Vec::new, |files| {

@@ -230,6 +230,14 @@ impl Subject {
         }
     }
 
+    /// Whether its executor has workers of this kind.
+    pub fn has_workers(&self, workers: Workers) -> bool {
+        match &self.state {
+            State::Loadable { executor, .. } => executor.workers == workers,
+            State::Broken { .. } => false,
+        }
+    }
+
     /// Workers it is told to use, out of what the plan would give; 0 for one for each task.
     pub fn workers(&self, planned: u32) -> u32 {
         match &self.state {

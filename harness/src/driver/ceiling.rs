@@ -98,7 +98,8 @@ fn of(load: &Load) -> anyhow::Result<u64> {
     Ok(u64::try_from(ceiling)?)
 }
 
-fn hear(driver: &mut Driver) -> anyhow::Result<Report> {
+/// What the driver says next.
+pub fn hear(driver: &mut Driver) -> anyhow::Result<Report> {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(report) = driver.try_read()? {
@@ -111,17 +112,16 @@ fn hear(driver: &mut Driver) -> anyhow::Result<Report> {
 }
 
 /// A server in a process of its own. Dropping it ends it.
-struct NullServer {
+pub struct NullServer {
     child: Child,
-    port: u16,
+    pub port: u16,
 }
 
 impl NullServer {
-    fn start(executable: &Path, cpus: &[usize]) -> anyhow::Result<Self> {
-        let cpus: Vec<String> = cpus.iter().map(usize::to_string).collect();
+    pub fn start(executable: &Path, cpus: &[usize]) -> anyhow::Result<Self> {
         let child = Command::new(executable)
             .arg(SUBCOMMAND)
-            .args(["--cpus", &cpus.join(",")])
+            .args(["--cpus", &affinity::listed(cpus)])
             .args(["--parent", &std::process::id().to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

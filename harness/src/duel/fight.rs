@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use quadrant_reports::duel::{Bout, DuelCase, NoResult, Turn, Warning};
+use quadrant_reports::duel::{Bout, DuelCase, NoResult, Turn, Warning, turns_of};
 use quadrant_reports::record::{Noise, Status};
 use quadrant_suite::plan::{Action, Pace, Plan};
 
@@ -14,8 +14,8 @@ use crate::failure::Failure;
 use crate::fixtures::FixtureStore;
 use crate::progress::Progress;
 use crate::run::{DRIVER_BUSY_MAX, PlannedCase, complaint, noise};
-use crate::trial::Order;
 use crate::trial::lockstep::{self, Side};
+use crate::trial::{Limits, Order};
 
 pub struct Fight<'a> {
     pub options: &'a DuelOptions,
@@ -136,7 +136,7 @@ impl Fight<'_> {
             measure: self.options.time(),
             gather_evidence: false,
             freeze: None,
-            limits: self.options.limits(),
+            limits: Limits::USUAL,
         };
         Some(Side { order, watched: self.options.bare_first && plan.metered })
     }
@@ -159,7 +159,7 @@ impl Fight<'_> {
         let mut warnings: Vec<Warning> =
             of_all.map(|text| Warning { subject: None, text }).collect();
         if let Some(fought) = fought {
-            let turns = (0..self.subjects.len()).map(|side| fought.turns_of(side));
+            let turns = (0..self.subjects.len()).map(|side| turns_of(&fought.bouts, side));
             let all = turns.fold(Turn::default(), |a, b| a + b);
             let weather = fought.weather(&all);
             let weather = weather
@@ -167,7 +167,7 @@ impl Fight<'_> {
             let weather = weather.into_iter().flatten();
             warnings.extend(weather.map(|text| Warning { subject: None, text }));
             warnings.extend(self.subjects.iter().enumerate().filter_map(|(side, subject)| {
-                let text = busy_driver(fought.turns_of(side))?;
+                let text = busy_driver(turns_of(&fought.bouts, side))?;
                 Some(Warning { subject: Some(subject.id.clone()), text })
             }));
         }
@@ -183,11 +183,6 @@ struct Fought {
 }
 
 impl Fought {
-    fn turns_of(&self, side: usize) -> Turn {
-        let turns = self.bouts.iter().flatten().flat_map(|round| round.sides[side]);
-        turns.fold(Turn::default(), |a, b| a + b)
-    }
-
     /// The weather of all bouts together.
     fn weather(&self, turns: &Turn) -> Option<Noise> {
         self.noise.iter().cloned().reduce(|all, noise| Noise {
@@ -213,20 +208,19 @@ fn busy_driver(turns: Turn) -> Option<String> {
 
 /// Why no turns can be taken at this, if so.
 fn unfit(case: &PlannedCase) -> Option<&'static str> {
-    let paced =
-        |pace: fn(&Pace) -> bool| case.case.work.groups.iter().any(|group| pace(&group.pace));
     if case.load.is_some_and(|load| load.rate_per_sec.is_some()) {
         return Some(
             "its load comes at a fixed rate, which goes on while a subject is frozen: leave out \
              `rate`, or use `run`",
         );
     }
-    if paced(|pace| matches!(pace, Pace::Every { .. })) {
+    let groups = &case.case.work.groups;
+    if groups.iter().any(|group| matches!(group.pace, Pace::Every { .. })) {
         return Some(
             "it has tasks on a schedule (`every`), which goes on while a subject is frozen: use `run`",
         );
     }
-    if paced(|pace| matches!(pace, Pace::Repeat { .. })) {
+    if case.has_fixed_work() {
         return Some(
             "its work is done at some time (`repeat`), and a duel needs work that goes on: use `run`",
         );

@@ -21,6 +21,7 @@ use crate::machine::{affinity, clock, limits, orphans, pids_cgroup};
 use crate::progress::Progress;
 use crate::run::{CellOptions, Circumstances, PlannedCase, fresh_seed, style_of_output};
 use crate::selection::ScenarioOptions;
+use crate::trial::Limits;
 use crate::{house, interrupt};
 use fight::Fight;
 
@@ -99,7 +100,7 @@ fn opponents(options: &DuelOptions, progress: &Progress) -> Result<Vec<Subject>,
     let names = options.subjects();
     let usage = |error: anyhow::Error| Failure::usage(format!("{error:#}"));
     let filter = Filter::new(&names, &[]).map_err(usage)?;
-    let known = options.source.subjects(&filter, options.limits(), progress)?;
+    let known = options.source.subjects(&filter, Limits::USUAL, progress)?;
     let meant = |name: &String| {
         let filter = Filter::new(std::slice::from_ref(name), &[]).map_err(usage)?;
         let meant: Vec<&Subject> = known.iter().filter(|subject| filter.selects(subject)).collect();

@@ -6,7 +6,6 @@ use clap::{Args, ValueEnum};
 use quadrant_reports::duel::Format;
 
 use crate::selection::AdapterOptions;
-use crate::trial::Limits;
 
 /// In lock-step, all bouts together.
 const TIME: Duration = Duration::from_secs(20);
@@ -95,10 +94,6 @@ impl DuelOptions {
         let mut names = vec![self.first.clone(), self.second.clone()];
         names.extend(self.also.iter().cloned());
         names
-    }
-
-    pub fn limits(&self) -> Limits {
-        Limits { answer: Duration::from_secs(10), rss_bytes: 4 << 30, output_bytes: 16 << 20 }
     }
 
     pub fn format(&self) -> Format {

@@ -21,6 +21,11 @@ pub fn stay_on(cpus: &[usize]) -> io::Result<()> {
     Ok(sched_setaffinity(None, &set)?)
 }
 
+/// As `--cpus` takes them.
+pub fn listed(cpus: &[usize]) -> String {
+    cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
+}
+
 /// Who runs where: the driver alone on the last CPU, the subject on the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Division {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quadrant_reports::record::AxisValue;
 use quadrant_suite::clock::ClockScale;
-use quadrant_suite::plan::{FileSet, Pace, Plan};
+use quadrant_suite::plan::{FileSet, Group, Plan};
 
 use super::options::CellOptions;
 use crate::adapters::subject::{State, Subject};
@@ -100,7 +100,7 @@ impl<'a> PlannedCase<'a> {
 
     /// Whether some of its work is done at some time, and does not go on until the window's end.
     pub fn has_fixed_work(&self) -> bool {
-        self.case.work.groups.iter().any(|group| matches!(group.pace, Pace::Repeat { .. }))
+        self.case.work.groups.iter().any(Group::is_of_fixed_work)
     }
 
     /// What may spoil every trial of this case.

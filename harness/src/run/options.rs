@@ -71,7 +71,7 @@ impl RunOptions {
         Limits {
             answer: Duration::from_secs_f64(self.time_limit),
             rss_bytes: self.memory_limit << 20,
-            output_bytes: 16 << 20,
+            ..Limits::USUAL
         }
     }
 }

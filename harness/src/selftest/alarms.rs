@@ -55,13 +55,8 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
             format!("the watcher of the machine failed, so alarms cannot be told apart: {error}")
         });
         let both = match (ended, seen) {
-            (Err(Unmeasured::Interrupted), _) => return Err(Interrupted),
-            (Err(Unmeasured::PassedOver(reason)), _) => {
-                short.row.pass_over(&subject.id, &*reason);
-                long.row.pass_over(&subject.id, reason);
-                continue;
-            }
-            (Err(Unmeasured::Failed(reason)), _) | (Ok(_), Err(reason)) => Err(reason),
+            (Err(unmeasured), _) => Err(unmeasured),
+            (Ok(_), Err(reason)) => Err(Unmeasured::Failed(reason)),
             (Ok(measured), Ok(seen)) => Ok((measured, seen)),
         };
         match both {
@@ -69,9 +64,8 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
                 short.add_rate(bench, subject, &measured, &seen);
                 long.add_count(bench, subject, &measured, &seen);
             }
-            Err(reason) => {
-                short.row.fail(&subject.id, &*reason);
-                long.row.fail(&subject.id, reason);
+            Err(unmeasured) => {
+                unmeasured.tell(&subject.id, [&mut short.row, &mut long.row])?;
             }
         }
     }

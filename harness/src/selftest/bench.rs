@@ -6,8 +6,9 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use quadrant_reports::selftest::row::Row;
 use quadrant_suite::clock::ClockScale;
-use quadrant_suite::plan::{Action, Group, How, Pace, Plan, Program, Server, Step};
+use quadrant_suite::plan::{Action, Group, How, Plan, Program, Server, Step};
 
 use super::SelfTestOptions;
 use super::extent::Extent;
@@ -21,10 +22,6 @@ use crate::selection::SubjectOptions;
 use crate::trial::{self, Ended, Freeze, Limits, LoadShape, Measured};
 use crate::{house, interrupt};
 
-/// A subject that takes longer, uses more or prints more has failed.
-pub const LIMITS: Limits =
-    Limits { answer: Duration::from_secs(10), rss_bytes: 4 << 30, output_bytes: 16 << 20 };
-
 /// Workers of executors that can have several, where nothing else is asked for.
 pub const WORKERS: u32 = 2;
 
@@ -37,6 +34,26 @@ pub enum Unmeasured {
     PassedOver(String),
     Failed(String),
     Interrupted,
+}
+
+impl Unmeasured {
+    /// Puts into the rows why they have no figure of this subject.
+    pub fn tell<'r>(
+        self,
+        subject: &str,
+        rows: impl IntoIterator<Item = &'r mut Row>,
+    ) -> Result<(), Interrupted> {
+        match self {
+            Unmeasured::Interrupted => return Err(Interrupted),
+            Unmeasured::Failed(reason) => {
+                rows.into_iter().for_each(|row| row.fail(subject, &*reason));
+            }
+            Unmeasured::PassedOver(reason) => {
+                rows.into_iter().for_each(|row| row.pass_over(subject, &*reason));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What a part asks of a subject.
@@ -86,7 +103,7 @@ impl Trial {
     }
 
     fn is_of_fixed_work(&self) -> bool {
-        self.groups.iter().any(|group| matches!(group.pace, Pace::Repeat { .. }))
+        self.groups.iter().any(Group::is_of_fixed_work)
     }
 }
 
@@ -229,7 +246,7 @@ impl Bench {
             measure: trial.measure,
             gather_evidence: false,
             freeze: trial.freeze,
-            limits: LIMITS,
+            limits: Limits::USUAL,
         });
         let took = began.elapsed();
         self.progress.reach(self.began.elapsed().as_millis() as u64);

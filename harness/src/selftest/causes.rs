@@ -10,7 +10,7 @@ use quadrant_reports::selftest::injections::Injections;
 use quadrant_reports::selftest::quantile;
 use quadrant_reports::selftest::row::{Bound, Row, Unit};
 
-use super::bench::{Bench, Interrupted, Unmeasured, WORKERS};
+use super::bench::{Bench, Interrupted, WORKERS};
 use super::extent::Extent;
 use super::{Part, draw, hog};
 
@@ -75,9 +75,7 @@ fn measure_beside(bench: &Bench, hogs: u32) -> Result<Row, Interrupted> {
                 let errors = pairs.cause_errors();
                 row.add(&subject.id, quantile(&errors, 0.95), errors.len() as u64);
             }
-            Err(Unmeasured::Interrupted) => return Err(Interrupted),
-            Err(Unmeasured::Failed(reason)) => row.fail(&subject.id, reason),
-            Err(Unmeasured::PassedOver(reason)) => row.pass_over(&subject.id, reason),
+            Err(unmeasured) => unmeasured.tell(&subject.id, [&mut row])?,
         }
     }
     Ok(row)

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use quadrant_reports::duel::{Bout, Turn, ratio};
+use quadrant_reports::duel::{Bout, Turn, ratio, turns_of};
 use quadrant_reports::selftest::power::{Power, power};
 use quadrant_reports::selftest::row::{Bound, Row, Unit};
 use quadrant_suite::description::Workers;
@@ -17,7 +17,7 @@ use super::Part;
 use super::bench::{Bench, Interrupted, Trial, Unmeasured, step};
 use super::extent::Extent;
 use super::turns::{self, Side};
-use crate::adapters::subject::{State, Subject};
+use crate::adapters::subject::Subject;
 use crate::duel::BOUTS;
 
 pub(super) const PART: Part = Part { name: "comparisons with a known answer", takes, measure };
@@ -91,10 +91,7 @@ fn chosen(bench: &Bench) -> Option<&Subject> {
         .iter()
         .filter(|subject| subject.unsupported(&bench.plan(subject, &trial)).is_none())
         .collect();
-    let has_one_worker = |subject: &&&Subject| match &subject.state {
-        State::Loadable { executor, .. } => executor.workers == Workers::One,
-        State::Broken { .. } => false,
-    };
+    let has_one_worker = |subject: &&&Subject| subject.has_workers(Workers::One);
     fit.iter().find(has_one_worker).or(fit.first()).copied()
 }
 
@@ -115,7 +112,7 @@ fn compared(bench: &Bench, subject: &Subject) -> Result<Compared, Unmeasured> {
     let (without, with) = (hashing(0), hashing(ROUNDS));
     let calibration =
         turns::bouts(bench, subject, &[side(&without), side(&with)], 2, bench.extent.bout / 2)?;
-    let [without_ns, with_ns] = [0, 1].map(|index| cpu_ns_per_op(&calibration, index));
+    let [without_ns, with_ns] = [0, 1].map(|index| turns_of(&calibration, index).cpu_ns_per_op());
     let round_ns = (with_ns - without_ns) / ROUNDS as f64;
     if round_ns <= 0.0 {
         let reason = "what a hash round costs could not be told from nothing";
@@ -144,11 +141,6 @@ fn compared(bench: &Bench, subject: &Subject) -> Result<Compared, Unmeasured> {
         slower: added.map(|rounds| rounds * round_ns / with_ns),
         bouts: bouts.map(|bouts| bouts.len() as u64),
     })
-}
-
-fn cpu_ns_per_op(bouts: &[Bout], side: usize) -> f64 {
-    let turns = bouts.iter().flatten().flat_map(|round| round.sides[side]);
-    turns.fold(Turn::default(), |a, b| a + b).cpu_ns_per_op()
 }
 
 /// Echo that computes a hash for each request.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use quadrant_reports::selftest::row::{Bound, Row, Unit};
 
 use super::Part;
-use super::bench::{Bench, Interrupted, LIMITS};
+use super::bench::{Bench, Interrupted};
 use super::extent::Extent;
 use crate::adapters::subject::{State, Subject};
 use crate::interrupt;
@@ -16,7 +16,7 @@ use crate::run::{CellOptions, Circumstances, Gathered, PlannedCase, evidence_pas
 use crate::selection::AdapterOptions;
 use crate::selection::{Selected, SubjectOptions};
 use crate::spec;
-use crate::trial::{self, Ended};
+use crate::trial::{self, Ended, Limits};
 
 pub(super) const PART: Part = Part { name: "backends by evidence", takes, measure };
 
@@ -65,7 +65,7 @@ fn control(bench: &Bench) -> Result<Row, Interrupted> {
         exclude: Vec::new(),
         source: AdapterOptions { with_test_adapters: true, ..bench.options.source.clone() },
     };
-    let found = options.find(LIMITS, &bench.progress).unwrap_or_default();
+    let found = options.find(Limits::USUAL, &bench.progress).unwrap_or_default();
     let loadable = |subject: &&Subject| matches!(subject.state, State::Loadable { .. });
     let Some(liar) = found.iter().find(loadable) else {
         let reason = found.iter().find_map(|subject| match &subject.state {
@@ -135,7 +135,7 @@ fn carry_out(
         measure,
         gather_evidence: true,
         freeze: None,
-        limits: LIMITS,
+        limits: Limits::USUAL,
     })
 }
 

@@ -8,7 +8,7 @@ use quadrant_reports::selftest::freeze;
 use quadrant_reports::selftest::row::{Bound, Row, Unit};
 
 use super::Part;
-use super::bench::{Bench, Interrupted, Trial, Unmeasured};
+use super::bench::{Bench, Interrupted, Trial};
 use super::extent::Extent;
 use crate::adapters::subject::Subject;
 use crate::trial::{Freeze, Measured};
@@ -45,15 +45,7 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
         };
         match bench.run(subject, &trial) {
             Ok(measured) => add(bench, subject, &measured, &mut shape, &mut fast),
-            Err(Unmeasured::Interrupted) => return Err(Interrupted),
-            Err(Unmeasured::Failed(reason)) => {
-                shape.fail(&subject.id, &*reason);
-                fast.fail(&subject.id, reason);
-            }
-            Err(Unmeasured::PassedOver(reason)) => {
-                shape.pass_over(&subject.id, &*reason);
-                fast.pass_over(&subject.id, reason);
-            }
+            Err(unmeasured) => unmeasured.tell(&subject.id, [&mut shape, &mut fast])?,
         }
     }
     shape.note(format!(

@@ -7,7 +7,7 @@ use quadrant_reports::duel::{Turn, ratio};
 use quadrant_reports::selftest::row::{Bound, Row, Unit};
 
 use super::Part;
-use super::bench::{Bench, Interrupted, Trial, Unmeasured};
+use super::bench::{Bench, Interrupted, Trial};
 use super::extent::Extent;
 use super::turns::{self, Side};
 
@@ -41,9 +41,7 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
                 );
                 cpu.extend(ratio(&bouts, 1, Turn::cpu_ns_per_op).map(|ratio| ratio.value));
             }
-            Err(Unmeasured::Interrupted) => return Err(Interrupted),
-            Err(Unmeasured::PassedOver(reason)) => row.pass_over(&subject.id, reason),
-            Err(Unmeasured::Failed(reason)) => row.fail(&subject.id, reason),
+            Err(unmeasured) => unmeasured.tell(&subject.id, [&mut row])?,
         }
     }
     if let Some(most) = cpu.iter().copied().reduce(f64::max) {

@@ -36,6 +36,7 @@ use crate::failure::Failure;
 use crate::machine::{affinity, limits, noise, orphans, pids_cgroup};
 use crate::progress::Progress;
 use crate::run::style_of_output;
+use crate::trial::Limits;
 use crate::{interrupt, standard_output};
 use bench::{Bench, Interrupted};
 use extent::Extent;
@@ -76,7 +77,7 @@ pub fn selftest(options: &SelfTestOptions, color: Color) -> Result<u8, Failure> 
     orphans::adopt();
     pids_cgroup::sweep();
     let progress = Progress::new();
-    let found = options.subjects.find(bench::LIMITS, &progress)?;
+    let found = options.subjects.find(Limits::USUAL, &progress)?;
     let (subjects, broken): (Vec<Subject>, Vec<Subject>) =
         found.into_iter().partition(|subject| matches!(subject.state, State::Loadable { .. }));
     if subjects.is_empty() && broken.is_empty() && !interrupt::requested() {

@@ -11,10 +11,10 @@ use quadrant_reports::selftest::row::{Bound, Row, Unit};
 use quadrant_reports::selftest::{impact, quantile, sightings};
 use quadrant_suite::description::Workers;
 
-use super::bench::{Bench, Interrupted, Unmeasured, WORKERS};
+use super::bench::{Bench, Interrupted, WORKERS};
 use super::extent::Extent;
 use super::{Part, causes, draw};
-use crate::adapters::subject::{State, Subject};
+use crate::adapters::subject::Subject;
 use crate::trial::{LONGEST_GAP, Measured};
 
 pub(super) const PART: Part = Part { name: "stalls on purpose", takes, measure };
@@ -48,13 +48,7 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
             let trial = draw::trial(injections, threshold, workers, most);
             match bench.run(subject, &trial) {
                 Ok(measured) => rows.add(bench, subject, index, is_last, &measured),
-                Err(Unmeasured::Interrupted) => return Err(Interrupted),
-                Err(Unmeasured::Failed(reason)) => {
-                    rows.of(index, is_last).for_each(|row| row.fail(&subject.id, &*reason));
-                }
-                Err(Unmeasured::PassedOver(reason)) => {
-                    rows.of(index, is_last).for_each(|row| row.pass_over(&subject.id, &*reason));
-                }
+                Err(unmeasured) => unmeasured.tell(&subject.id, rows.of(index, is_last))?,
             }
         }
     }
@@ -191,7 +185,7 @@ impl Rows {
 
     fn add_impact(&mut self, bench: &Bench, subject: &Subject, measured: &Measured) {
         let id = &subject.id;
-        if has_a_thread_for_each_task(subject) {
+        if subject.has_workers(Workers::PerTask) {
             let reason = "pings are read by a thread of their own, which no stall holds up";
             self.felt.pass_over(id, reason);
             return self.felt_errors.pass_over(id, reason);
@@ -232,13 +226,6 @@ impl Rows {
             .chain(self.lengths)
             .chain([self.causes, self.seen, self.named, self.felt, self.felt_errors])
             .collect()
-    }
-}
-
-fn has_a_thread_for_each_task(subject: &Subject) -> bool {
-    match &subject.state {
-        State::Loadable { executor, .. } => executor.workers == Workers::PerTask,
-        State::Broken { .. } => false,
     }
 }
 

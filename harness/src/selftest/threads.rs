@@ -12,7 +12,7 @@ use quadrant_suite::plan::{Action, Group, How, Pace, Program};
 use super::Part;
 use super::bench::{Bench, Interrupted, Trial, Unmeasured, step};
 use super::extent::Extent;
-use crate::adapters::subject::{State, Subject};
+use crate::adapters::subject::Subject;
 use crate::trial::Measured;
 
 pub(super) const PART: Part = Part { name: "known threads", takes, measure };
@@ -40,7 +40,7 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
     let mut sampled = count("threads.sampled", "peak as sampled against pids.peak, off by");
     let mut created = count("threads.created", "threads created for a moment, off by");
     for subject in bench.shuffled("threads") {
-        if has_a_thread_for_each_task(subject) {
+        if subject.has_workers(Workers::PerTask) {
             tasks(bench, subject, &mut peak, &mut sampled)?;
             children(bench, subject, &mut created)?;
         } else {
@@ -51,13 +51,6 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
         jobs(bench, subject, &mut offloaded, &mut sampled)?;
     }
     Ok(vec![peak, offloaded, sampled, created])
-}
-
-fn has_a_thread_for_each_task(subject: &Subject) -> bool {
-    match &subject.state {
-        State::Loadable { executor, .. } => executor.workers == Workers::PerTask,
-        State::Broken { .. } => false,
-    }
 }
 
 fn trial(programs: Vec<Program>, count: u32) -> Trial {
@@ -77,16 +70,12 @@ fn taken(
     rows: &mut [&mut Row],
 ) -> Result<Option<Measured>, Interrupted> {
     match ended {
-        Ok(measured) => return Ok(Some(measured)),
-        Err(Unmeasured::Interrupted) => return Err(Interrupted),
-        Err(Unmeasured::Failed(reason)) => {
-            rows.iter_mut().for_each(|row| row.fail(&subject.id, &*reason));
-        }
-        Err(Unmeasured::PassedOver(reason)) => {
-            rows.iter_mut().for_each(|row| row.pass_over(&subject.id, &*reason));
+        Ok(measured) => Ok(Some(measured)),
+        Err(unmeasured) => {
+            unmeasured.tell(&subject.id, rows.iter_mut().map(|row| &mut **row))?;
+            Ok(None)
         }
     }
-    Ok(None)
 }
 
 fn tasks(
@@ -140,7 +129,7 @@ fn jobs(
         against_sampled(subject, &measured, sampled);
     }
     // Where a task is a thread, there are two for each job.
-    let for_each = if has_a_thread_for_each_task(subject) { 2 } else { 1 };
+    let for_each = if subject.has_workers(Workers::PerTask) { 2 } else { 1 };
     let known = u64::from(JOBS[1] - JOBS[0]) * for_each;
     let more = peaks[1].saturating_sub(peaks[0]);
     offloaded.add(&subject.id, Some(more.abs_diff(known) as f64), known);

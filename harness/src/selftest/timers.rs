@@ -8,7 +8,7 @@ use quadrant_reports::selftest::row::{Bound, Row, Unit};
 use quadrant_suite::plan::{Action, Group, How, Pace, Step};
 
 use super::Part;
-use super::bench::{Bench, Interrupted, Trial, Unmeasured};
+use super::bench::{Bench, Interrupted, Trial};
 use super::extent::Extent;
 use crate::adapters::subject::Subject;
 use crate::trial::Measured;
@@ -34,9 +34,7 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
     for subject in bench.shuffled("timers") {
         match bench.run(subject, &trial(bench.extent.timer_window)) {
             Ok(measured) => add(subject, &measured, &mut early),
-            Err(Unmeasured::Interrupted) => return Err(Interrupted),
-            Err(Unmeasured::Failed(reason)) => early.fail(&subject.id, reason),
-            Err(Unmeasured::PassedOver(reason)) => early.pass_over(&subject.id, reason),
+            Err(unmeasured) => unmeasured.tell(&subject.id, [&mut early])?,
         }
     }
     Ok(vec![early])

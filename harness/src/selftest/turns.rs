@@ -8,12 +8,12 @@ use std::time::Duration;
 use quadrant_reports::duel::Bout;
 use quadrant_suite::plan::Plan;
 
-use super::bench::{Bench, LIMITS, Trial, Unmeasured};
+use super::bench::{Bench, Trial, Unmeasured};
 use crate::adapters::subject::{State, Subject};
 use crate::machine::affinity::Division;
 use crate::run::complaint;
-use crate::trial::Order;
 use crate::trial::lockstep::{self, Ended};
+use crate::trial::{Limits, Order};
 
 /// What a subject does on one side.
 pub struct Side<'a> {
@@ -53,7 +53,7 @@ pub fn bouts(
             measure: time,
             gather_evidence: false,
             freeze: None,
-            limits: LIMITS,
+            limits: Limits::USUAL,
         };
         lockstep::Side { order, watched: *measured }
     };

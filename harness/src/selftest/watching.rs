@@ -8,12 +8,13 @@ use quadrant_reports::selftest::row::{Bound, Row, Unit};
 use quadrant_suite::plan::{Action, Group, How, Pace};
 
 use super::Part;
-use super::bench::{Bench, Interrupted, Trial, Unmeasured, step};
+use super::bench::{Bench, Interrupted, Trial, step};
 use super::extent::Extent;
 
 pub(super) const PART: Part = Part { name: "what watching costs", takes, measure };
 
-/// Waiting on as many threads, where a subject has a pool that grows so far; where every task has a thread of its own as well, that makes twice as many.
+/// Waiting on as many threads, where a subject has a pool that grows so far; where every task has
+/// a thread of its own as well, that makes twice as many.
 const TASKS: u32 = 60;
 const WAIT: Duration = Duration::from_millis(50);
 
@@ -42,9 +43,7 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
                 let threads = measured.observation.threads(measured.loops).peak;
                 threads_most = threads_most.max(threads);
             }
-            Err(Unmeasured::Interrupted) => return Err(Interrupted),
-            Err(Unmeasured::PassedOver(reason)) => row.pass_over(&subject.id, reason),
-            Err(Unmeasured::Failed(reason)) => row.fail(&subject.id, reason),
+            Err(unmeasured) => unmeasured.tell(&subject.id, [&mut row])?,
         }
     }
     row.note(format!("with up to {threads_most} threads; samples are milliseconds of windows"));

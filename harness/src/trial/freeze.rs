@@ -5,7 +5,8 @@
 use std::time::{Duration, Instant};
 
 use quadrant_suite::clock::{Stamp, stamp};
-use rustix::process::{Pid, Signal, kill_process};
+
+use crate::machine::freezing;
 
 /// When, after the window has opened, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub struct Freeze {
 /// A freeze that is to come, goes on, or is over.
 pub(super) struct Freezing {
     freeze: Freeze,
-    subject: Option<Pid>,
+    subject: u32,
     opened: Instant,
     stopped: Option<Stamp>,
     went_on: Option<Stamp>,
@@ -26,13 +27,7 @@ pub(super) struct Freezing {
 impl Freezing {
     /// The window has opened.
     pub(super) fn begin(freeze: Freeze, subject: u32) -> Self {
-        Self {
-            freeze,
-            subject: Pid::from_raw(subject as i32),
-            opened: Instant::now(),
-            stopped: None,
-            went_on: None,
-        }
+        Self { freeze, subject, opened: Instant::now(), stopped: None, went_on: None }
     }
 
     /// Does what is due, and says how long it is until the next thing is.
@@ -47,15 +42,14 @@ impl Freezing {
             return due - elapsed;
         }
         match self.stopped {
-            None => self.stopped = self.signal(Signal::STOP),
-            Some(_) => self.went_on = self.signal(Signal::CONT),
+            None => self.stopped = freezing::freeze(self.subject).ok().map(|()| stamp()),
+            Some(_) => self.went_on = self.thaw(),
         }
         Duration::ZERO
     }
 
-    fn signal(&self, signal: Signal) -> Option<Stamp> {
-        kill_process(self.subject?, signal).ok()?;
-        Some(stamp())
+    fn thaw(&self) -> Option<Stamp> {
+        freezing::thaw(self.subject).ok().map(|()| stamp())
     }
 
     /// From when to when it stood still, once it went on again.
@@ -67,7 +61,7 @@ impl Freezing {
 impl Drop for Freezing {
     fn drop(&mut self) {
         if self.stopped.is_some() && self.went_on.is_none() {
-            self.signal(Signal::CONT);
+            self.thaw();
         }
     }
 }
@@ -75,7 +69,13 @@ impl Drop for Freezing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::{Command, Stdio};
+    use std::os::unix::process::CommandExt;
+    use std::process::{Child, Command, Stdio};
+
+    fn sleeping() -> Child {
+        let mut command = Command::new("sleep");
+        command.arg("60").stdin(Stdio::null()).process_group(0).spawn().unwrap()
+    }
 
     fn state(pid: u32) -> Option<char> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_process_stands_still_for_as_long_as_told_and_goes_on() {
-        let mut child = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
+        let mut child = sleeping();
         let freeze = Freeze { after: Duration::from_millis(1), lasting: Duration::from_millis(20) };
         let mut freezing = Freezing::begin(freeze, child.id());
         let (mut was_stopped, began) = (false, Instant::now());
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn one_that_is_dropped_too_early_lets_its_process_go_on() {
-        let mut child = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
+        let mut child = sleeping();
         let freeze = Freeze { after: Duration::ZERO, lasting: Duration::from_secs(60) };
         let mut freezing = Freezing::begin(freeze, child.id());
         freezing.tend();

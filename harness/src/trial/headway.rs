@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use quadrant_suite::board::Board;
-use quadrant_suite::plan::{Pace, Plan};
+use quadrant_suite::plan::{Group, Plan};
 
 /// Enough for two halves of ten readings each. With thousands of loops a reading costs a
 /// microsecond for every ten of them, so it is not made at every look.
@@ -30,14 +30,13 @@ impl Headway {
     ///
     /// Work of a fixed amount runs out at its end, and is unsteady by its nature.
     pub fn begin(board: &Board, plan: &Plan, measure: Duration) -> Self {
-        let is_fixed = |pace: &Pace| matches!(pace, Pace::Repeat { .. });
         let has_load = plan.server.is_some();
         Self {
             began: Instant::now(),
             every: measure / READINGS,
             before: board.done(has_load),
             points: Vec::new(),
-            watches: !plan.groups.iter().any(|group| is_fixed(&group.pace)),
+            watches: !plan.groups.iter().any(Group::is_of_fixed_work),
             has_load,
         }
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use quadrant_suite::plan::{Pace, Plan};
+use quadrant_suite::plan::{Group, Plan};
 
 use super::freeze::Freeze;
 use crate::machine::affinity::Division;
@@ -15,6 +15,12 @@ pub struct Limits {
     pub answer: Duration,
     pub rss_bytes: u64,
     pub output_bytes: u64,
+}
+
+impl Limits {
+    /// A subject that takes longer, uses more or prints more has failed.
+    pub const USUAL: Limits =
+        Limits { answer: Duration::from_secs(10), rss_bytes: 4 << 30, output_bytes: 16 << 20 };
 }
 
 /// One trial to be run.
@@ -45,6 +51,6 @@ pub struct LoadShape {
 impl Order<'_> {
     /// Whether some of its work is over at some time: it is measured from its very beginning.
     pub fn has_fixed_work(&self) -> bool {
-        self.plan.groups.iter().any(|group| matches!(group.pace, Pace::Repeat { .. }))
+        self.plan.groups.iter().any(Group::is_of_fixed_work)
     }
 }

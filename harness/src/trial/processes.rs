@@ -25,7 +25,7 @@ use crate::board_memory::BoardMemory;
 use crate::driver::order::{Load, Order as LoadOrder, Report};
 use crate::driver::process::Driver;
 use crate::interrupt;
-use crate::machine::{freezing, process};
+use crate::machine::{affinity, freezing, process};
 
 /// An outcome has one histogram for each row; more than this is no outcome.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -99,7 +99,7 @@ impl Processes {
             .arg(order.library)
             .args(["--answer", &answer_end.as_raw_fd().to_string()])
             .args(["--board", &board.number().to_string()])
-            .args(["--cpus", &comma_separated(&order.cpus.subject)])
+            .args(["--cpus", &affinity::listed(&order.cpus.subject)])
             .args(["--parent", &std::process::id().to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -447,10 +447,6 @@ fn read_outcome(line: &str) -> Result<Outcome, Stop> {
 
 fn is_cut_off(line: &str) -> bool {
     !line.starts_with(NOT_LOADED) && read_outcome(line).is_err()
-}
-
-fn comma_separated(numbers: &[usize]) -> String {
-    numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
 }
 
 pub(super) fn within(limit: Duration) -> String {

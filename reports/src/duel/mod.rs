@@ -78,6 +78,12 @@ pub struct Round {
 /// fought by new processes, whose memory lies elsewhere.
 pub type Bout = Vec<Round>;
 
+/// All turns of a side together.
+pub fn turns_of(bouts: &[Bout], side: usize) -> Turn {
+    let turns = bouts.iter().flatten().flat_map(|round| round.sides[side]);
+    turns.fold(Turn::default(), |a, b| a + b)
+}
+
 /// One scenario case, fought out.
 #[derive(Debug, Clone)]
 pub struct DuelCase {

@@ -2,7 +2,7 @@
 //!
 //! Never lays out a table by itself: it makes the tables that runs are shown in.
 
-use super::{Bout, DuelCase, NoResult, Ratio, Turn, Verdict, Warning, ratio};
+use super::{Bout, DuelCase, NoResult, Ratio, Turn, Verdict, Warning, ratio, turns_of};
 use crate::case_table::{CaseTable, Ranked, Told};
 use crate::closing::joined;
 use crate::columns::{CellText, Column, Kind, Tint};
@@ -94,10 +94,7 @@ fn columns(duel: &DuelCase, bouts: &[Bout], concern: f64) -> Vec<Column> {
     let mut add = |kind, heading: [String; 2], cell: &dyn Fn(usize) -> CellText| {
         columns.push(Column { kind, heading, cells: (0..duel.subjects.len()).map(cell).collect() });
     };
-    let all = |side: usize| {
-        let turns = bouts.iter().flatten().flat_map(|round| round.sides[side]);
-        turns.fold(Turn::default(), |a, b| a + b)
-    };
+    let all = |side: usize| turns_of(bouts, side);
     let per_second = match operation.as_str() {
         "request" => "requests/s".to_owned(),
         name => format!("{name}/s"),

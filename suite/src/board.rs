@@ -85,8 +85,6 @@ pub struct LoopSlot {
     /// Start of the poll in progress; 0 between polls.
     pub poll_started: AtomicU64,
     pub polls: AtomicU64,
-    /// Requests answered by this loop since the trial's beginning.
-    pub requests: AtomicU64,
     /// Operations of the plan's first group ended by this loop since the trial's beginning.
     pub operations: AtomicU64,
     /// Polls of at least 1 ms, of at least the plan's threshold, of at least 100 ms.

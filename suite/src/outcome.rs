@@ -27,8 +27,6 @@ pub enum Outcome {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Findings {
-    /// Requests answered by the server's connections, during the whole trial.
-    pub requests: u64,
     /// In the plan's order.
     pub groups: Vec<GroupFindings>,
     /// Latency of the named steps, in the order of the plan's rows.

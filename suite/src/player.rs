@@ -103,7 +103,7 @@ impl<R: Runtime> Player<R> {
 
     /// Plays a program for its own sake and reports what went wrong.
     pub(crate) async fn play_once(mut self, program: usize) {
-        if let Err(ending) = self.play(program, || false).await {
+        if let Err(ending) = self.play(program, false).await {
             self.report(ending);
         }
     }
@@ -116,13 +116,9 @@ impl<R: Runtime> Player<R> {
         }
     }
 
-    /// Plays a program from its first step to its last, and then from its first again as long as
-    /// `again` says so.
-    pub(crate) async fn play(
-        &mut self,
-        program: usize,
-        again: impl Fn() -> bool,
-    ) -> Result<(), Ending> {
+    /// Plays a program from its first step to its last, and with `forever` again and again until
+    /// one of them fails.
+    pub(crate) async fn play(&mut self, program: usize, forever: bool) -> Result<(), Ending> {
         let steps = &self.scene.plan().programs[program];
         let mut at = 0;
         loop {
@@ -135,7 +131,7 @@ impl<R: Runtime> Player<R> {
                 }
             }
             let Some(step) = steps.get(at) else {
-                if again() {
+                if forever {
                     at = 0;
                     continue;
                 }
@@ -346,7 +342,6 @@ impl<R: Runtime> Player<R> {
                     Err(error) => return self.cut_short(&format!("send: {error}")),
                 }
             }
-            self.scene.count_request();
         }
     }
 

@@ -8,7 +8,6 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::task::Poll;
 
@@ -22,6 +21,14 @@ const MS: u64 = 1_000_000;
 /// of an echo's throughput. This way the split of a stall is off by what happened in between
 /// outside of polls: a runtime that searches for work, or a wait for a CPU.
 const READING_AGE_MAX_NS: u64 = MS / 5;
+/// On a loop that never rests, what happens between polls is known: it runs, or waits for a CPU,
+/// in the shares of the last reading. Then a reading may be this old.
+const READING_AGE_MAX_RESTLESS_NS: u64 = MS;
+/// So many readings in a row have to find a loop restless before it counts as one: a single
+/// long poll would make it look so.
+const RESTLESS_READINGS: u32 = 8;
+/// The share of the time that a restless loop may be asleep, as one in so many.
+const REST_MAX_ONE_IN: u64 = 32;
 /// With many loops on few CPUs each polls seldom, and would read every time: all loops together
 /// make some ten readings a millisecond, which take a hundredth of one CPU.
 const LOOPS_PER_READING: u64 = 2;
@@ -33,6 +40,7 @@ pub struct Meter {
     /// 1 ms, the least that is looked at more closely.
     ticks_ms: u64,
     reading_age_max: u64,
+    reading_age_max_restless: u64,
     threshold_ns: u64,
     /// Off in a plan that wants to know what this costs.
     on: bool,
@@ -46,6 +54,10 @@ struct Here {
     read_at: Cell<Stamp>,
     reading_due: Cell<Stamp>,
     times: Cell<ThreadTimes>,
+    /// Readings in a row that found the thread restless, and what of its time it then had a CPU,
+    /// in 1,024ths.
+    restless: Cell<u32>,
+    running_share: Cell<u64>,
     /// Ticks spent in polls since they were read.
     polled: Cell<u64>,
 }
@@ -70,10 +82,27 @@ thread_local! {
             read_at: Cell::new(0),
             reading_due: Cell::new(0),
             times: Cell::new(ThreadTimes { cpu_ns: 0, run_queue_ns: 0 }),
+            restless: Cell::new(0),
+            running_share: Cell::new(0),
             polled: Cell::new(0),
         }
     };
     static SEAT: RefCell<Option<Seat>> = const { RefCell::new(None) };
+}
+
+impl Here {
+    fn is_restless(&self) -> bool {
+        self.restless.get() >= RESTLESS_READINGS
+    }
+
+    /// Takes in what a new reading says of the time since the last one.
+    fn finds_restless(&self, spent: ThreadTimes, wall_ns: u64) -> bool {
+        let awake_ns = spent.cpu_ns + spent.run_queue_ns;
+        let restless = wall_ns.saturating_sub(awake_ns) <= wall_ns / REST_MAX_ONE_IN;
+        self.restless.set(if restless { self.restless.get().saturating_add(1) } else { 0 });
+        self.running_share.set(spent.cpu_ns * 1_024 / awake_ns.max(1));
+        self.is_restless()
+    }
 }
 
 impl Meter {
@@ -83,6 +112,7 @@ impl Meter {
             scale,
             ticks_ms: scale.ticks(MS),
             reading_age_max: scale.ticks(READING_AGE_MAX_NS),
+            reading_age_max_restless: scale.ticks(READING_AGE_MAX_RESTLESS_NS),
             threshold_ns,
             on: true,
         }
@@ -113,25 +143,13 @@ impl Meter {
         })
     }
 
-    /// One request was answered on this thread.
-    #[inline]
-    pub(crate) fn count_request(&self) {
-        self.count(|slot| &slot.requests);
-    }
-
     /// One operation of the plan's first group has ended on this thread.
     #[inline]
     pub(crate) fn count_operation(&self) {
-        self.count(|slot| &slot.operations);
-    }
-
-    #[inline]
-    fn count(&self, counter: impl FnOnce(&LoopSlot) -> &AtomicU64) {
         HERE.with(|here| {
             if let Some(slot) = self.slot(here) {
-                let counter = counter(slot);
                 // An atomic addition would wait for every store before it.
-                counter.store(counter.load(Relaxed) + 1, Relaxed);
+                slot.operations.store(slot.operations.load(Relaxed) + 1, Relaxed);
             }
         });
     }
@@ -197,9 +215,15 @@ impl Meter {
     fn read_times(&self, here: &Here, now: Stamp) {
         let loops = self.board.loops().max(LOOPS_PER_READING) / LOOPS_PER_READING;
         let since_ns = self.scale.ns_between(here.read_at.get(), now);
+        let times = thread_times::read_after(here.times.get(), since_ns);
+        let age_max = if here.finds_restless(times.since(here.times.get()), since_ns) {
+            self.reading_age_max_restless
+        } else {
+            self.reading_age_max
+        };
         here.read_at.set(now);
-        here.reading_due.set(now + self.reading_age_max * loops);
-        here.times.set(thread_times::read_after(here.times.get(), since_ns));
+        here.reading_due.set(now + age_max * loops);
+        here.times.set(times);
         here.polled.set(0);
     }
 
@@ -223,6 +247,7 @@ impl Meter {
             wall_ns: self.scale.ns_between(here.read_at.get(), end),
             spent,
             polled_ns: self.scale.ns(here.polled.get()).saturating_sub(ns),
+            running_between: if here.is_restless() { here.running_share.get() } else { 0 },
         };
         self.read_times(here, end);
         let ThreadTimes { cpu_ns, run_queue_ns } = since_reading.share_of_last(ns);
@@ -259,14 +284,18 @@ struct Interval {
     spent: ThreadTimes,
     /// In polls before the stall.
     polled_ns: u64,
+    /// Share of the time between polls that the thread ran, as far as that is known; in 1,024ths.
+    running_between: u64,
 }
 
 impl Interval {
     /// What of it fell to the stall, its last `ns`.
     fn share_of_last(&self, ns: u64) -> ThreadTimes {
         let ThreadTimes { cpu_ns: cpu_all_ns, run_queue_ns: queue_all_ns } = self.spent;
+        let between_ns = self.wall_ns.saturating_sub(self.polled_ns).saturating_sub(ns);
         // The polls before it ran, for all that is known.
-        let cpu_ns = cpu_all_ns.saturating_sub(self.polled_ns).min(ns);
+        let before_ns = self.polled_ns + between_ns * self.running_between / 1_024;
+        let cpu_ns = cpu_all_ns.saturating_sub(before_ns).min(ns);
         let run_queue_ns = queue_all_ns.min(ns - cpu_ns);
         // Yet no more can have been blocked than was blocked altogether: what is too much was
         // computing after all, and those polls waited for a CPU.
@@ -323,7 +352,7 @@ mod tests {
     fn what_came_before_a_stall_is_not_laid_at_its_door() {
         let share = |wall, cpu, queue, polled, ns| {
             let spent = ThreadTimes { cpu_ns: cpu, run_queue_ns: queue };
-            let interval = Interval { wall_ns: wall, spent, polled_ns: polled };
+            let interval = Interval { wall_ns: wall, spent, polled_ns: polled, running_between: 0 };
             let share = interval.share_of_last(ns);
             (share.cpu_ns, share.run_queue_ns, ns - share.cpu_ns - share.run_queue_ns)
         };
@@ -337,6 +366,32 @@ mod tests {
         assert_eq!(share(20, 12, 8, 10, 10), (2, 8, 0));
         assert_eq!(share(20, 16, 4, 10, 10), (6, 4, 0));
         assert_eq!(share(20, 20, 0, 12, 8), (8, 0, 0));
+    }
+
+    #[test]
+    fn a_restless_loop_ran_between_its_polls_as_well() {
+        let share = |running_between| {
+            let spent = ThreadTimes { cpu_ns: 1_000, run_queue_ns: 0 };
+            let interval = Interval { wall_ns: 6_000, spent, polled_ns: 800, running_between };
+            interval.share_of_last(5_000).cpu_ns
+        };
+        // 200 between polls: the stall's, or the runtime's.
+        assert_eq!(share(0), 200);
+        assert_eq!(share(1_024), 0);
+    }
+
+    #[test]
+    fn restless_is_only_who_was_so_many_times_in_a_row() {
+        HERE.with(|here| {
+            let spent = |cpu_ns, run_queue_ns| ThreadTimes { cpu_ns, run_queue_ns };
+            for _ in 1..RESTLESS_READINGS {
+                assert!(!here.finds_restless(spent(600, 200), 800));
+            }
+            assert!(here.finds_restless(spent(600, 200), 800));
+            assert_eq!(here.running_share.get(), 768);
+            assert!(!here.finds_restless(spent(600, 0), 800));
+            assert!(!here.finds_restless(spent(800, 0), 800));
+        });
     }
 
     #[test]

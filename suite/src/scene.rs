@@ -101,12 +101,6 @@ impl Scene {
         ))
     }
 
-    /// One request was answered, on the thread that calls.
-    #[inline]
-    pub fn count_request(&self) {
-        self.meter.count_request();
-    }
-
     /// An operation did not succeed.
     pub fn count_error(&self, text: String) {
         self.faults.error(text);
@@ -231,7 +225,6 @@ impl Scene {
             end => end,
         });
         let finished_at = self.finished_at.load(Ordering::Relaxed);
-        let slots = self.board.slots();
         let groups = self.plan.groups.iter().zip(&self.groups).map(|(group, ledger)| {
             let latency = ledger.latency.total();
             let (in_flight_peak, in_flight_mean_milli) = ledger.gauge.read(window_ns, end_ns);
@@ -257,7 +250,6 @@ impl Scene {
             .map(|(name, row)| RowFindings { name: name.clone(), latency: row.total() });
         let (injected, pings) = self.one_by_one.as_ref().map(OneByOne::taken).unwrap_or_default();
         Findings {
-            requests: slots.iter().map(|slot| slot.requests.load(Ordering::Relaxed)).sum(),
             groups: groups.collect(),
             rows: rows.collect(),
             impact: self.impact.total(),

@@ -157,14 +157,10 @@ async fn serve<R: Runtime>(scene: &'static Scene, runtime: R, stream: R::Stream)
         return;
     };
     let mut player = Player::new(scene, runtime, Place::CONNECTION, Some(stream));
-    let again = || {
-        scene.count_request();
-        true
-    };
     let served = if scene.plan().serves_plain_echo() {
         player.echo().await
     } else {
-        player.play(server.program, again).await
+        player.play(server.program, true).await
     };
     if let Err(ending) = served {
         player.report(ending);
@@ -187,7 +183,7 @@ async fn member<R: Runtime>(scene: &'static Scene, runtime: R, group: usize, ind
         let flight = scene.begin_operation(group);
         let mut waited = false;
         let ended = {
-            let mut operation = pin!(player.play(description.program, || false));
+            let mut operation = pin!(player.play(description.program, false));
             poll_fn(|context| {
                 let polled = operation.as_mut().poll(context);
                 waited |= polled.is_pending();

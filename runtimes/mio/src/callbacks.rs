@@ -146,7 +146,7 @@ impl Echo {
 
     fn serve(&mut self, key: usize) {
         let connection = &mut self.connections[key];
-        let ended = match connection.advance(|| self.scene.count_request()) {
+        let ended = match connection.advance() {
             Ok(Turn::Waiting) => return,
             Ok(Turn::Unfinished) => {
                 connection.is_queued = true;

@@ -162,7 +162,7 @@ impl Machine {
     }
 
     fn obstacle(&self, executor: &Executor) -> Option<String> {
-        if executor.backend == "io_uring"
+        if io_uring::is_needed_by(&executor.backend)
             && let Err(reason) = &self.io_uring
         {
             return Some(reason.clone());

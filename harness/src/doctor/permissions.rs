@@ -4,10 +4,12 @@
 //! Never asks for more than `quadrant run` would; like that it raises the soft limits, and makes
 //! a ring and a control group to see whether it can.
 
+use std::io;
+
 use super::finding::Finding;
 use crate::machine::pids_cgroup::{self, Possible};
 use crate::machine::tracing::Tracing;
-use crate::machine::{io_uring, limits};
+use crate::machine::{fuse, io_uring, limits};
 
 /// A thousand connections, each side's, and what a runtime needs besides.
 const OPEN_FILES_WANTED: u64 = 4_096;
@@ -24,6 +26,7 @@ pub fn findings() -> Vec<Finding> {
         judge_counting(&pids_cgroup::possible()),
         judge_tracepoints(tracing),
         judge_tracefs(tracing),
+        judge_fuse(fuse::opens()),
     ]
 }
 
@@ -138,6 +141,19 @@ fn judge_tracefs(tracing: Tracing) -> Finding {
     )
 }
 
+fn judge_fuse(opens: io::Result<()>) -> Finding {
+    const ABOUT: &str = "FUSE";
+    match opens {
+        Ok(()) => Finding::ok(ABOUT, "a program may serve a file system of its own"),
+        Err(error) => Finding::warning(
+            ABOUT,
+            format!("/dev/fuse cannot be opened: {error}"),
+            "no slow disk can be imitated; all scenarios that come with Quadrant run without",
+            "run as root, or give the container the device: --device /dev/fuse",
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::finding::Level::{self, Obstacle, Ok as Fine, Warning};
@@ -169,6 +185,14 @@ mod tests {
         assert_eq!(judge_counting(&Possible::In("/a".into())).level, Fine);
         assert_eq!(judge_counting(&Possible::NotIn("/a".into())).level, Warning);
         assert_eq!(judge_counting(&Possible::Nowhere).level, Warning);
+    }
+
+    #[test]
+    fn a_device_that_does_not_open_is_a_warning() {
+        assert_eq!(judge_fuse(Ok(())).level, Fine);
+        let finding = judge_fuse(Err(io::ErrorKind::PermissionDenied.into()));
+        assert_eq!(finding.level, Warning);
+        assert!(finding.remedy.is_some() && finding.costs.is_some());
     }
 
     #[test]

@@ -2,9 +2,15 @@
 //! it does not and what to do.
 
 #[cfg(target_os = "linux")]
-pub fn works() -> Result<(), String> {
-    use io_uring::{IoUring, opcode};
+use io_uring::{IoUring, Probe, opcode};
 
+/// Whether a backend of this name is made of rings.
+pub fn is_needed_by(backend: &str) -> bool {
+    backend == "io_uring"
+}
+
+#[cfg(target_os = "linux")]
+pub fn works() -> Result<(), String> {
     let mut ring = IoUring::new(4).map_err(|error| explain(&error))?;
     // SAFETY: a no-op refers to no memory.
     #[allow(unsafe_code)]
@@ -15,7 +21,30 @@ pub fn works() -> Result<(), String> {
     if completed != Some(7) {
         return Err("io_uring accepts operations but does not complete them".to_owned());
     }
-    Ok(())
+    let mut probe = Probe::new();
+    ring.submitter().register_probe(&mut probe).map_err(|_| too_old("probing"))?;
+    match NEEDED.iter().find(|(_, code)| !probe.is_supported(*code)) {
+        Some((operation, _)) => Err(too_old(operation)),
+        None => Ok(()),
+    }
+}
+
+/// What runtimes do by a ring; the youngest of these came with Linux 5.6.
+#[cfg(target_os = "linux")]
+const NEEDED: [(&str, u8); 8] = [
+    ("accept", opcode::Accept::CODE),
+    ("recv", opcode::Recv::CODE),
+    ("send", opcode::Send::CODE),
+    ("poll", opcode::PollAdd::CODE),
+    ("timeout", opcode::Timeout::CODE),
+    ("openat", opcode::OpenAt::CODE),
+    ("read", opcode::Read::CODE),
+    ("close", opcode::Close::CODE),
+];
+
+#[cfg(target_os = "linux")]
+fn too_old(operation: &str) -> String {
+    format!("this kernel's io_uring has no `{operation}` yet; Linux 5.8 or newer does")
 }
 
 #[cfg(target_os = "linux")]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use quadrant_reports::report::Format;
 
+use crate::machine::forbid::Forbidden;
 use crate::selection::{ScenarioOptions, SubjectOptions};
 use crate::trial::Limits;
 
@@ -42,11 +43,14 @@ pub struct RunOptions {
     /// backend is what its name says
     #[arg(long)]
     pub evidence: bool,
+    /// Take something away from the subjects, as most containers do, and see who notices
+    #[arg(long, value_name = "WHAT")]
+    pub forbid: Option<Forbidden>,
     /// Folder for the records [default: a new one in target/quadrant]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Go on with an interrupted run, with the options it had
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["specs", "out", "seed", "trials", "quick", "runtime", "exclude", "axis", "workers", "evidence"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["specs", "out", "seed", "trials", "quick", "runtime", "exclude", "axis", "workers", "evidence", "forbid"])]
     pub resume: Option<PathBuf>,
     /// table, json, jsonl, csv or markdown
     #[arg(long, default_value = "table", value_parser = str::parse::<Format>)]
@@ -71,6 +75,7 @@ impl RunOptions {
         Limits {
             answer: Duration::from_secs_f64(self.time_limit),
             rss_bytes: self.memory_limit << 20,
+            forbidden: self.forbid,
             ..Limits::USUAL
         }
     }

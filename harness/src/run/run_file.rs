@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::options::RunOptions;
 use crate::adapters::subject::Subject;
 use crate::fingerprint::fingerprint;
+use crate::machine::forbid::Forbidden;
 use crate::machine::{affinity, clock, identity::Identity};
 use crate::selection::Selected;
 
@@ -55,6 +56,8 @@ pub struct ResumableOptions {
     pub adapters: Option<PathBuf>,
     #[serde(default)]
     pub evidence: bool,
+    #[serde(default)]
+    pub forbid: Option<Forbidden>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +87,7 @@ impl ResumableOptions {
             no_build: options.subjects.source.no_build,
             adapters: options.subjects.source.adapters.clone(),
             evidence: options.evidence,
+            forbid: options.forbid,
         }
     }
 
@@ -99,6 +103,7 @@ impl ResumableOptions {
             options.subjects.source.adapters.clone_from(&self.adapters);
         }
         options.evidence = self.evidence;
+        options.forbid = self.forbid;
         options.cells.trials = Some(self.trials);
         options.cells.quick = self.quick;
         options.cells.workers = self.workers;

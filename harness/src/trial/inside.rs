@@ -11,10 +11,13 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use quadrant_suite::outcome::Outcome;
+use quadrant_suite::plan::Plan;
 
 use crate::adapters::library::AdapterLibrary;
 use crate::board_memory::BoardMemory;
-use crate::machine::{affinity, lifeline};
+use crate::machine::forbid::{self, Forbidden};
+use crate::machine::{affinity, io_uring, lifeline};
 
 /// Before the reason on the pipe when there was nothing to run.
 pub const NOT_LOADED: &str = "not loaded: ";
@@ -22,6 +25,8 @@ pub const NOT_LOADED: &str = "not loaded: ";
 /// Where outcomes and descriptions go: a pipe of their own, so that whatever an adapter prints
 /// cannot be mistaken for one.
 static ANSWER: OnceLock<File> = OnceLock::new();
+/// Whether the plan is for a backend that is made of rings.
+static NEEDS_IO_URING: OnceLock<bool> = OnceLock::new();
 
 #[derive(Debug, Args)]
 pub struct InsideArguments {
@@ -38,6 +43,9 @@ pub struct InsideArguments {
     /// Process to die with.
     #[arg(long)]
     parent: u32,
+    /// What to do without.
+    #[arg(long)]
+    forbid: Option<Forbidden>,
 }
 
 /// `__describe`: hands in what the adapter says about itself.
@@ -57,8 +65,10 @@ pub fn run(arguments: &InsideArguments) -> Result<()> {
     let board = BoardMemory::from_inherited(board).context("the board cannot be reached")?;
     let mut plan = String::new();
     std::io::stdin().read_to_string(&mut plan).context("the plan cannot be read")?;
+    let backend = serde_json::from_str::<Plan>(&plan).map(|plan| plan.backend);
+    let _ = NEEDS_IO_URING.set(backend.is_ok_and(|backend| io_uring::is_needed_by(&backend)));
     match AdapterLibrary::load(&arguments.library) {
-        Ok(adapter) => adapter.run(&plan, board, answer),
+        Ok(adapter) => adapter.run(&plan, board, answer_outcome),
         Err(error) => answer(format!("{NOT_LOADED}{error}").as_bytes()),
     }
     Ok(())
@@ -69,12 +79,37 @@ fn begin(arguments: &InsideArguments) -> Result<()> {
     if !arguments.cpus.is_empty() {
         affinity::stay_on(&arguments.cpus).context("the CPUs could not be chosen")?;
     }
+    if let Some(forbidden) = arguments.forbid {
+        forbid::forbid(forbidden).with_context(|| format!("{forbidden} cannot be forbidden"))?;
+    }
     // SAFETY: the parent opened this descriptor for this process alone, which takes it here
     // and nowhere else.
     #[allow(unsafe_code)]
     let pipe = unsafe { File::from_raw_fd(arguments.answer) };
     ANSWER.set(pipe).expect("a child begins once");
     Ok(())
+}
+
+/// An outcome, with what the machine has to do with it.
+fn answer_outcome(text: &[u8]) {
+    match explained(text) {
+        Some(explained) => answer(&explained),
+        None => answer(text),
+    }
+}
+
+/// A runtime whose backend does not work panics, or says a number: what it means is told here,
+/// where the same things are forbidden.
+fn explained(text: &[u8]) -> Option<Vec<u8>> {
+    if NEEDS_IO_URING.get() != Some(&true) {
+        return None;
+    }
+    let said = match serde_json::from_slice(text) {
+        Ok(Outcome::Unsupported { reason } | Outcome::Failed { reason }) => reason,
+        _ => return None,
+    };
+    let cause = io_uring::works().err()?;
+    serde_json::to_vec(&Outcome::Unsupported { reason: format!("{cause} ({said})") }).ok()
 }
 
 /// One line on the answer pipe; the parent takes the first it gets.

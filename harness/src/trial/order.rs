@@ -7,20 +7,26 @@ use quadrant_suite::plan::{Group, Plan};
 
 use super::freeze::Freeze;
 use crate::machine::affinity::Division;
+use crate::machine::forbid::Forbidden;
 
-/// What one trial may cost.
+/// What one trial may cost, and what is kept from it.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// For becoming ready, and again for the outcome after the window.
     pub answer: Duration,
     pub rss_bytes: u64,
     pub output_bytes: u64,
+    pub forbidden: Option<Forbidden>,
 }
 
 impl Limits {
     /// A subject that takes longer, uses more or prints more has failed.
-    pub const USUAL: Limits =
-        Limits { answer: Duration::from_secs(10), rss_bytes: 4 << 30, output_bytes: 16 << 20 };
+    pub const USUAL: Limits = Limits {
+        answer: Duration::from_secs(10),
+        rss_bytes: 4 << 30,
+        output_bytes: 16 << 20,
+        forbidden: None,
+    };
 }
 
 /// One trial to be run.

@@ -94,6 +94,7 @@ impl Processes {
         let board = memory.pass_on()?;
         // A duplicate that survives exec; both are closed here as soon as the child has them.
         let answer_end = rustix::io::dup(&answer_end)?;
+        let forbidden = order.limits.forbidden.map(|forbidden| format!("--forbid={forbidden}"));
         let mut child = Command::new(order.executable)
             .arg("__trial")
             .arg(order.library)
@@ -101,6 +102,7 @@ impl Processes {
             .args(["--board", &board.number().to_string()])
             .args(["--cpus", &affinity::listed(&order.cpus.subject)])
             .args(["--parent", &std::process::id().to_string()])
+            .args(forbidden)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -45,6 +45,35 @@ fn every_subject_uses_the_backend_that_it_names() {
     assert_eq!(records.len(), ordinary_subjects().len());
 }
 
+/// The filter is each subject's own: this machine keeps its io_uring all the time.
+#[test]
+fn without_io_uring_nobody_panics_and_a_silent_fallback_is_told() {
+    let stage = Stage::new();
+    let (_, records) = stage.measure(&[SPEC, "--trials", "1", "--forbid", "io_uring"], &[], LIMIT);
+    let mut refused = 0;
+    for record in &records {
+        let reason = record.reason.as_deref().unwrap_or_default();
+        let id = &record.subject.id;
+        if record.subject.backend == "io_uring" {
+            assert_eq!(record.status, Status::Unsupported, "{id}: {reason}");
+            // Only where it works otherwise is this the filter's doing.
+            if !ordinary_subjects().iter().any(|subject| subject.id == *id && subject.available) {
+                skip(reason);
+                continue;
+            }
+            let advice = "run outside of it or allow io_uring_setup and io_uring_enter (";
+            assert!(reason.contains(advice), "{id}: {reason}");
+            let fell_back = reason.contains("fell back in silence");
+            assert_eq!(fell_back, record.subject.runtime == "compio", "{id}: {reason}");
+            refused += 1;
+        } else {
+            assert_eq!(record.status, Status::Ok, "{id}: {reason}");
+        }
+    }
+    assert_eq!(records.len(), ordinary_subjects().len());
+    assert!(refused == 0 || refused >= 3, "{refused}");
+}
+
 #[test]
 fn a_subject_that_lies_about_its_backend_is_found_out() {
     let arguments =

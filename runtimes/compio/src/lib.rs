@@ -78,20 +78,23 @@ impl Adapter for Compio {
 /// One worker with its root. A refusal is told at once: the other workers would wait for this one.
 fn work(scene: &'static Scene, root: usize, workers: usize, driver: DriverType) {
     let mut proactor = ProactorBuilder::new();
-    proactor.driver_type(driver);
+    // io_uring is its own choice, which its users leave to it.
+    if driver == DriverType::Poll {
+        proactor.driver_type(driver);
+    }
     match RuntimeBuilder::new().with_proactor(proactor).build() {
         Ok(runtime) if runtime.driver_type() == driver => {
             runtime.block_on(scene.root_of(Compio, root, workers));
         }
-        // It is known to fall back in silence, and that would be another subject.
+        // That would be another subject.
         Ok(runtime) => scene.refuse(Refusal::Unsupported(format!(
-            "compio took its driver {:?} although {driver:?} was asked for",
+            "compio fell back in silence, from its driver {driver:?} to {:?}",
             runtime.driver_type()
         ))),
-        Err(error) if driver.is_iouring() => scene.refuse(Refusal::Unsupported(format!(
-            "compio could not set up io_uring ({error}): see kernel.io_uring_disabled, \
-             `ulimit -l` and, in a container, its seccomp profile"
-        ))),
+        Err(error) if driver.is_iouring() => {
+            let reason = format!("compio could not set up its rings: {error}");
+            scene.refuse(Refusal::Unsupported(reason));
+        }
         Err(error) => scene.refuse(error.into()),
     }
 }

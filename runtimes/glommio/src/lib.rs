@@ -80,9 +80,7 @@ fn refusal(error: GlommioError<()>) -> Refusal {
             if ROOTS.load(Ordering::Relaxed) == 0 =>
         {
             Refusal::Unsupported(
-                "glommio panicked before it began, as it does where io_uring is disabled or too \
-                 old: see kernel.io_uring_disabled and, in a container, its seccomp profile"
-                    .to_owned(),
+                "glommio panicked before it began, as it does without io_uring".to_owned(),
             )
         }
         error => Refusal::Failed(error.to_string()),

@@ -88,10 +88,8 @@ where
         Ok(mut runtime) => runtime.block_on(scene.root_of(Monoio, root, workers)),
         // Told at once: the other workers would wait for this one.
         Err(error) if scene.plan().backend == "io_uring" => {
-            scene.refuse(Refusal::Unsupported(format!(
-                "monoio could not set up io_uring ({error}): see kernel.io_uring_disabled, \
-                 `ulimit -l` and, in a container, its seccomp profile"
-            )));
+            let reason = format!("monoio could not set up its rings: {error}");
+            scene.refuse(Refusal::Unsupported(reason));
         }
         Err(error) => scene.refuse(error.into()),
     }

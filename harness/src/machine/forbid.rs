@@ -1,0 +1,69 @@
+//! Taking something of the system away from this process and all it starts, for good: what a
+//! container or a hardened service does to a program that does not expect it.
+//!
+//! Never touches a setting of the machine.
+
+use std::fmt;
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+/// What can be taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Forbidden {
+    #[value(name = "io_uring")]
+    IoUring,
+}
+
+impl fmt::Display for Forbidden {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Forbidden::IoUring => formatter.write_str("io_uring"),
+        }
+    }
+}
+
+/// From here on every call of io_uring is refused, as most containers refuse it.
+#[cfg(target_os = "linux")]
+pub fn forbid(Forbidden::IoUring: Forbidden) -> io::Result<()> {
+    let calls = [libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
+    let mut filter = vec![
+        // The number of the call is the first word of what a filter looks at.
+        instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+    ];
+    for (index, call) in calls.into_iter().enumerate() {
+        // Where it is one of them, past the others and past the permission.
+        let to_refusal = (calls.len() - index) as u8;
+        let compare = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+        filter.push(instruction(compare, call as u32, to_refusal));
+    }
+    let refusal = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+    filter.push(instruction(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0));
+    filter.push(instruction(libc::BPF_RET | libc::BPF_K, refusal, 0));
+    install(&filter)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn forbid(Forbidden::IoUring: Forbidden) -> io::Result<()> {
+    // There is none anyway.
+    Ok(())
+}
+
+/// `jump` is taken when a comparison holds.
+#[cfg(target_os = "linux")]
+fn instruction(code: u32, k: u32, jump: u8) -> libc::sock_filter {
+    libc::sock_filter { code: code as u16, jt: jump, jf: 0, k }
+}
+
+#[cfg(target_os = "linux")]
+fn install(filter: &[libc::sock_filter]) -> io::Result<()> {
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
+    // Without it only root may have a filter; with it no program started from here gains rights.
+    rustix::thread::set_no_new_privs(true)?;
+    // SAFETY: the call copies the program, which lives until it returns, and does not write to it.
+    #[allow(unsafe_code)]
+    let answer =
+        unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

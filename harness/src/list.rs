@@ -1,5 +1,7 @@
 //! `quadrant list`: what there is, what would run, and what is unsupported here and why.
 
+use std::path::Path;
+
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::to_string_pretty;
@@ -82,10 +84,14 @@ fn all_specs() -> Result<Vec<Selected>, Failure> {
     let Some(folder) = house::specs() else {
         return Err(Failure::usage("there is no folder `specs` here; name scenario files"));
     };
+    specs_in(&folder)
+}
+
+fn specs_in(folder: &Path) -> Result<Vec<Selected>, Failure> {
     let mut selected = Vec::new();
-    for path in selection::yaml_files(&folder)? {
+    for path in selection::yaml_files(folder)? {
         let scenario = spec::load(&path).map_err(|error| Failure::usage(error.to_string()))?;
-        let name = path.strip_prefix(&folder).unwrap_or(&path).with_extension("");
+        let name = path.strip_prefix(folder).unwrap_or(&path).with_extension("");
         let cases = (0..scenario.case_count()).collect();
         selected.push(Selected { name: name.display().to_string(), scenario, cases });
     }
@@ -187,4 +193,39 @@ fn print<T: Serialize, const N: usize>(
         }
     };
     Ok(standard_output::write(&text)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use quadrant_suite::clock::ClockScale;
+    use quadrant_suite::description::Capability;
+
+    use super::*;
+    use crate::adapters::subject::State;
+
+    /// What an adapter may claim and no scenario asks for is never tried by anybody.
+    #[test]
+    fn every_capability_is_needed_by_a_scenario() {
+        let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
+        let nobody = Subject {
+            id: String::new(),
+            runtime: String::new(),
+            version: String::new(),
+            note: None,
+            state: State::Broken { reason: String::new() },
+        };
+        let circumstances =
+            Circumstances { seed: 1, clock: ClockScale::MONOTONIC, cpus: vec![0, 1] };
+        let mut needed = BTreeSet::new();
+        for selected in specs_in(&specs).unwrap() {
+            for index in &selected.cases {
+                let options = CellOptions::default();
+                let case = PlannedCase::new(&selected, *index, &options, &circumstances);
+                needed.extend(case.plan(&nobody, None).needs());
+            }
+        }
+        assert_eq!(needed, BTreeSet::from(Capability::ALL));
+    }
 }

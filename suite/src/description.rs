@@ -73,6 +73,15 @@ pub enum Capability {
 }
 
 impl Capability {
+    pub const ALL: [Capability; 6] = [
+        Capability::Echo,
+        Capability::Tcp,
+        Capability::Tasks,
+        Capability::Timers,
+        Capability::Files,
+        Capability::Offload,
+    ];
+
     /// What is missing, said so that it completes "this executor has no …".
     pub fn lacking(self) -> &'static str {
         match self {

@@ -1,0 +1,154 @@
+//! What a task does on its connection: receive a request, send it back.
+
+use std::io;
+
+use super::{Ending, Player};
+use crate::plain_calls::{self, Direction};
+use crate::plan::How;
+use crate::runtime::Runtime;
+use crate::scene::Scene;
+use crate::task::waiting;
+
+impl<R: Runtime> Player<R> {
+    /// Serves plain echo, `recv, send` and nothing else, until the peer closes. The same as
+    /// playing that program again and again, without what finding the next step costs.
+    pub(crate) async fn echo(&mut self) -> Result<(), Ending> {
+        let Some(mut stream) = self.stream.take() else {
+            return Err(no_connection("recv"));
+        };
+        let whole = self.message_bytes;
+        let mut buffer = std::mem::take(&mut self.message);
+        loop {
+            let mut filled = 0;
+            while filled < whole {
+                let room = filled..buffer.len();
+                let (received, back) = waiting!(R, self.scene, R::read(&mut stream, buffer, room));
+                buffer = back;
+                match received {
+                    Ok(0) if filled == 0 => return Err(Ending::Closed),
+                    Ok(0) => return self.cut_short("recv: the peer closed in mid-request"),
+                    Ok(count) => filled += count,
+                    Err(error) => return self.cut_short(&format!("recv: {error}")),
+                }
+            }
+            if filled > whole {
+                return self.cut_short("recv: more came than the request");
+            }
+            let mut sent = 0;
+            while sent < whole {
+                let (count, back) =
+                    waiting!(R, self.scene, R::write(&mut stream, buffer, sent..whole));
+                buffer = back;
+                match count {
+                    Ok(0) => return self.cut_short("send: nothing more could be written"),
+                    Ok(count) => sent += count,
+                    Err(error) => return self.cut_short(&format!("send: {error}")),
+                }
+            }
+        }
+    }
+
+    /// Receives one whole request into `self.message`.
+    pub(super) async fn receive(&mut self, how: How) -> Result<(), Ending> {
+        let Some(stream) = &mut self.stream else {
+            return Err(no_connection("recv"));
+        };
+        let mut filled = 0;
+        while filled < self.message_bytes {
+            let wanted = filled..self.message.len();
+            let received = match how {
+                How::Blocking | How::Polling => {
+                    let socket = R::descriptor(stream);
+                    let tried = plain_calls::try_receive(socket, &mut self.message[wanted]);
+                    would_block::<R>(self.scene, tried, socket, Direction::Receive, how).await
+                }
+                _ => {
+                    let buffer = std::mem::take(&mut self.message);
+                    let (received, buffer) =
+                        waiting!(R, self.scene, R::read(stream, buffer, wanted));
+                    self.message = buffer;
+                    received.map(Some)
+                }
+            };
+            match received {
+                Ok(None) => {}
+                Ok(Some(0)) if filled == 0 => return Err(Ending::Closed),
+                Ok(Some(0)) => return self.cut_short("recv: the peer closed in mid-request"),
+                Ok(Some(count)) => filled += count,
+                Err(error) => return self.cut_short(&format!("recv: {error}")),
+            }
+        }
+        if filled > self.message_bytes {
+            return self.cut_short("recv: more came than the request");
+        }
+        Ok(())
+    }
+
+    /// Sends `self.message`.
+    pub(super) async fn send(&mut self, how: How) -> Result<(), Ending> {
+        let Some(stream) = &mut self.stream else {
+            return Err(no_connection("send"));
+        };
+        let mut sent = 0;
+        while sent < self.message_bytes {
+            let left = sent..self.message_bytes;
+            let count = match how {
+                How::Blocking | How::Polling => {
+                    let socket = R::descriptor(stream);
+                    let tried = plain_calls::try_send(socket, &self.message[left]);
+                    would_block::<R>(self.scene, tried, socket, Direction::Send, how).await
+                }
+                _ => {
+                    let buffer = std::mem::take(&mut self.message);
+                    let (count, buffer) = waiting!(R, self.scene, R::write(stream, buffer, left));
+                    self.message = buffer;
+                    count.map(Some)
+                }
+            };
+            match count {
+                Ok(None) => {}
+                Ok(Some(0)) => return self.cut_short("send: nothing more could be written"),
+                Ok(Some(count)) => sent += count,
+                Err(error) => return self.cut_short(&format!("send: {error}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// A connection that breaks when the trial is over is the driver leaving, not an error.
+    fn cut_short(&self, text: &str) -> Result<(), Ending> {
+        Err(if self.scene.board().is_over() {
+            Ending::Closed
+        } else {
+            Ending::Error(text.to_owned())
+        })
+    }
+}
+
+/// What to do when a try found nothing: hold the thread until there is something (`blocking`),
+/// or let the others have their try first (`polling`). `None` means: try again.
+async fn would_block<R: Runtime>(
+    scene: &'static Scene,
+    tried: io::Result<usize>,
+    socket: plain_calls::Descriptor,
+    direction: Direction,
+    how: How,
+) -> io::Result<Option<usize>> {
+    match tried {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            if how == How::Blocking {
+                let wait = async { plain_calls::wait_ready(socket, direction) };
+                waiting!(R, scene, wait)?;
+            } else {
+                R::step_aside().await;
+            }
+            Ok(None)
+        }
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+        tried => tried.map(Some),
+    }
+}
+
+fn no_connection(step: &str) -> Ending {
+    Ending::Error(format!("{step}: this task has no connection"))
+}

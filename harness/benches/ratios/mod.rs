@@ -11,16 +11,26 @@ pub struct Pair {
     pub second: &'static str,
 }
 
+impl Pair {
+    /// Whether the command line selects it, by a part of the second one's name. It may also hold
+    /// a number of seconds, and the options that cargo gives every bench.
+    fn is_wanted(&self) -> bool {
+        let is_name = |word: &String| word.parse::<f64>().is_err() && !word.starts_with('-');
+        let names: Vec<String> = std::env::args().skip(1).filter(is_name).collect();
+        names.is_empty() || names.iter().any(|name| self.second.contains(name))
+    }
+}
+
 /// Duels of `spec` beside the benches, for `seconds` a case; all throughputs have to be at least
 /// `demand` of the first one's.
 pub fn judge(pairs: &[Pair], spec: &str, options: &[&str], seconds: f64, demand: f64) -> ExitCode {
     let spec = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches").join(spec);
-    let mut reached = true;
+    let mut reached = pairs.iter().any(Pair::is_wanted);
     println!(
         "{:<28} {:<28} {:<16} {:>22} {:>22}",
         "subject", "against", "case", "throughput", "CPU per request"
     );
-    for pair in pairs {
+    for pair in pairs.iter().filter(|pair| pair.is_wanted()) {
         let output = Command::new(env!("CARGO_BIN_EXE_quadrant"))
             .args(["duel", pair.first, pair.second])
             .arg(&spec)
@@ -37,17 +47,22 @@ pub fn judge(pairs: &[Pair], spec: &str, options: &[&str], seconds: f64, demand:
             let second = &case["subjects"][1];
             let (text, throughput) = shown(&second["throughput"]);
             println!(
-                "{:<28} {:<28} {:<16} {text:>22} {:>22}",
+                "{:<28} {:<28} {:<16} {text:>22} {:>22} {}",
                 pair.second,
                 pair.first,
                 axes(case),
-                shown(&second["cpu_per_op"]).0
+                shown(&second["cpu_per_op"]).0,
+                judged(throughput >= demand)
             );
             reached &= throughput >= demand;
         }
     }
-    println!("demand: {demand} of the throughput, {}", if reached { "reached" } else { "MISSED" });
+    println!("demand: {demand} of the throughput, {}", judged(reached));
     if reached { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn judged(reached: bool) -> &'static str {
+    if reached { "reached" } else { "MISSED" }
 }
 
 fn axes(case: &Value) -> String {

@@ -11,12 +11,14 @@ use quadrant_suite::plan::Plan;
 use serde::Serialize;
 
 use super::{build, found};
-use crate::machine::{io_uring, limits};
+use crate::machine::{io_uring, limits, threads_allowed};
 use crate::progress::Progress;
 use crate::trial::{self, Limits};
 
 /// What a subject and the driver open beside their connections.
 const FILES_BESIDE_CONNECTIONS: u64 = 64;
+/// What a subject with a thread for each task and the driver start beside those.
+const THREADS_BESIDE_TASKS: u64 = 16;
 
 /// One thing that can be compared, or one adapter that could not even be asked.
 #[derive(Debug, Clone)]
@@ -222,10 +224,21 @@ impl Subject {
             ));
         }
         let tasks = plan.tasks_peak();
-        match executor.tasks_max {
-            Some(tasks_max) if tasks > tasks_max => Some(format!(
+        if let Some(tasks_max) = executor.tasks_max
+            && tasks > tasks_max
+        {
+            return Some(format!(
                 "this case may have {tasks} tasks at once and this executor holds {tasks_max}"
-            )),
+            ));
+        }
+        let threads = tasks + THREADS_BESIDE_TASKS;
+        match threads_allowed::look() {
+            Some(allowed) if executor.workers == Workers::PerTask && threads > allowed.more => {
+                Some(format!(
+                    "{tasks} tasks need as many threads, and {} more may be started here: {}",
+                    allowed.more, allowed.by
+                ))
+            }
             _ => None,
         }
     }

@@ -64,7 +64,12 @@ pub fn discover(
         Source::Folder(folder) => {
             let libraries = found::libraries(folder)?;
             if libraries.is_empty() {
-                bail!("there is no adapter library in {}", folder.display());
+                bail!(
+                    "there is no adapter library in {}: one is called {}, built from a package \
+                     `quadrant-NAME` with `crate-type = [\"cdylib\"]`",
+                    folder.display(),
+                    found::library_file("NAME")
+                );
             }
             libraries.into_iter().map(|(name, path)| (name, Ok(path))).collect()
         }

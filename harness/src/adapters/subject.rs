@@ -236,7 +236,7 @@ impl Subject {
                 "this case may have {tasks} tasks at once and this executor holds {tasks_max}"
             ));
         }
-        let threads = tasks + THREADS_BESIDE_TASKS;
+        let threads = tasks.saturating_add(THREADS_BESIDE_TASKS);
         match threads_allowed::look() {
             Some(allowed) if executor.workers == Workers::PerTask && threads > allowed.more => {
                 Some(format!(

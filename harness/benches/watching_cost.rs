@@ -1,7 +1,7 @@
 //! What measuring costs: echo with poll wrapper, pings and looks from outside, against the same
 //! without any of it, in lock-step.
 //!
-//! `cargo bench -p quadrant --bench watching_cost [-- SECONDS]`.
+//! `cargo bench -p quadrant --bench watching_cost [-- SECONDS] [NAME…]`; a name selects subjects.
 
 mod ratios;
 

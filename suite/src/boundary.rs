@@ -144,12 +144,16 @@ pub fn locked_version(lock: &str, adapter: &str, package: &str) -> String {
     version.unwrap_or_else(|| "unknown".to_owned())
 }
 
-/// The version that this workspace's lock file gives a package.
+/// The version that the lock file gives a package: this workspace's own, or the one at a path
+/// from the adapter's manifest.
 #[macro_export]
 macro_rules! locked_version {
     ($package:literal) => {
+        $crate::locked_version!($package, "../../Cargo.lock")
+    };
+    ($package:literal, $lock:literal) => {
         $crate::boundary::locked_version(
-            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock")),
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $lock)),
             env!("CARGO_PKG_NAME"),
             $package,
         )

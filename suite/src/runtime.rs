@@ -27,7 +27,8 @@ pub trait Adapter {
 
 /// One runtime, as a handle that every task carries a copy of.
 ///
-/// A method whose capability is not claimed is never called; its default says so.
+/// A method whose capability is not claimed is never called. A default that is called all the
+/// same says what the adapter lacks.
 pub trait Runtime: Clone + 'static {
     type Listener: 'static;
     type Stream: 'static;
@@ -88,7 +89,7 @@ pub trait Runtime: Clone + 'static {
     }
 
     fn sleep(&self, _time: Duration) -> impl Future<Output = ()> {
-        async { panic!("this runtime does not claim `timers`") }
+        async { panic!("{}", claimed_without("timers", "sleep")) }
     }
 
     /// Reads a whole file of `_bytes` bytes the way the runtime's users would.
@@ -97,7 +98,7 @@ pub trait Runtime: Clone + 'static {
         _path: FilePath,
         _bytes: usize,
     ) -> impl Future<Output = io::Result<Vec<u8>>> {
-        async { Err(not_claimed("files")) }
+        async { Err(io::Error::other(claimed_without("files", "read_file"))) }
     }
 
     /// Runs `_job` on the runtime's pool for blocking work.
@@ -105,14 +106,13 @@ pub trait Runtime: Clone + 'static {
         &self,
         _job: impl FnOnce() -> T + Send + 'static,
     ) -> impl Future<Output = io::Result<T>> {
-        async { Err(not_claimed("offload")) }
+        async { Err(io::Error::other(claimed_without("offload", "offload"))) }
     }
 }
 
-fn not_claimed(capability: &str) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::Unsupported,
-        format!("this runtime does not claim `{capability}`"),
+fn claimed_without(capability: &str, method: &str) -> String {
+    format!(
+        "the adapter claims `{capability}` without the method `{method}`: write it or claim less"
     )
 }
 

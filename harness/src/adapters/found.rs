@@ -77,6 +77,12 @@ pub fn libraries(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     Ok(libraries)
 }
 
+/// What the library of an adapter is called.
+pub fn library_file(name: &str) -> String {
+    let stem = format!("{LIBRARY_PREFIX}{}", name.replace('-', "_"));
+    format!("{}{stem}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
+}
+
 /// Cargo, called so that nothing of the call that started this program leaks into it.
 pub(super) fn clean(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {

@@ -11,12 +11,14 @@ use quadrant_suite::plan::Plan;
 use serde::Serialize;
 
 use super::{build, found};
-use crate::machine::{io_uring, limits};
+use crate::machine::{io_uring, limits, threads_allowed};
 use crate::progress::Progress;
 use crate::trial::{self, Limits};
 
 /// What a subject and the driver open beside their connections.
 const FILES_BESIDE_CONNECTIONS: u64 = 64;
+/// What a subject with a thread for each task and the driver start beside those.
+const THREADS_BESIDE_TASKS: u64 = 16;
 
 /// One thing that can be compared, or one adapter that could not even be asked.
 #[derive(Debug, Clone)]
@@ -62,7 +64,12 @@ pub fn discover(
         Source::Folder(folder) => {
             let libraries = found::libraries(folder)?;
             if libraries.is_empty() {
-                bail!("there is no adapter library in {}", folder.display());
+                bail!(
+                    "there is no adapter library in {}: one is called {}, built from a package \
+                     `quadrant-NAME` with `crate-type = [\"cdylib\"]`",
+                    folder.display(),
+                    found::library_file("NAME")
+                );
             }
             libraries.into_iter().map(|(name, path)| (name, Ok(path))).collect()
         }
@@ -222,10 +229,21 @@ impl Subject {
             ));
         }
         let tasks = plan.tasks_peak();
-        match executor.tasks_max {
-            Some(tasks_max) if tasks > tasks_max => Some(format!(
+        if let Some(tasks_max) = executor.tasks_max
+            && tasks > tasks_max
+        {
+            return Some(format!(
                 "this case may have {tasks} tasks at once and this executor holds {tasks_max}"
-            )),
+            ));
+        }
+        let threads = tasks.saturating_add(THREADS_BESIDE_TASKS);
+        match threads_allowed::look() {
+            Some(allowed) if executor.workers == Workers::PerTask && threads > allowed.more => {
+                Some(format!(
+                    "{tasks} tasks need as many threads, and {} more may be started here: {}",
+                    allowed.more, allowed.by
+                ))
+            }
             _ => None,
         }
     }

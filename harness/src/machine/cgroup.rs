@@ -65,7 +65,8 @@ pub fn cpu_quota() -> Option<f64> {
 }
 
 impl Place {
-    fn upwards(&self) -> impl Iterator<Item = &Path> {
+    /// The group and those around it, as far as they are seen from here.
+    pub fn upwards(&self) -> impl Iterator<Item = &Path> {
         self.folder.ancestors().take_while(|folder| folder.starts_with(&self.mount))
     }
 }

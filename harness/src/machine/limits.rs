@@ -2,10 +2,10 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the soft limits on open files and locked memory as far as is allowed, so that many
-/// connections and io_uring's rings fit.
+/// Raises the soft limits on open files, locked memory and threads as far as is allowed, so that
+/// many connections, io_uring's rings and a thread for each of many tasks fit.
 pub fn raise() {
-    for resource in [Resource::Nofile, Resource::Memlock] {
+    for resource in [Resource::Nofile, Resource::Memlock, Resource::Nproc] {
         let limit = getrlimit(resource);
         // Staying where it is, is no failure: what needs more is told so when it is planned.
         let _ = setrlimit(resource, Rlimit { current: limit.maximum, maximum: limit.maximum });

@@ -23,5 +23,6 @@ pub mod swap;
 pub mod syscall_counter;
 pub mod system_calls;
 pub mod thread_creations;
+pub mod threads_allowed;
 pub mod topology;
 pub mod tracing;

@@ -171,7 +171,10 @@ fn a_folder_without_adapters_is_told() {
     let stage = Stage::new();
     fs::create_dir(stage.path("adapters")).unwrap();
     let ended = stage.quadrant(&["list", "subjects", "--adapters", "adapters"]);
-    let ended = ended.expect_words(&["there is no adapter library in adapters"]);
+    let ended = ended.expect_words(&[
+        "there is no adapter library in adapters: one is called libquadrant_NAME.so",
+        "crate-type = [\"cdylib\"]",
+    ]);
     assert_ne!(ended.code, Some(0));
     let ended = stage.quadrant(&["list", "subjects", "--adapters", "nowhere"]);
     let ended = ended.expect_words(&["nowhere cannot be read"]);

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use quadrant_reports::record::Status;
+use quadrant_reports::record::{Record, Status};
 
 use crate::stage::{Stage, adapters_folder, skip, workspace};
 
@@ -213,6 +213,39 @@ fn control_groups_that_are_read_only_leave_sampling() {
     for record in ended.expect_code(0).records() {
         assert_eq!(record.metrics.unwrap().threads.method, "sampled every 10 ms");
     }
+    stage.assert_empty();
+}
+
+/// A group of processes is allowed 300 at once, and 4,096 threads are asked for.
+#[test]
+fn too_few_threads_are_a_reason_with_its_remedy() {
+    let stage = Stage::new();
+    let script = "
+        group=/sys/fs/cgroup/pids
+        test -d $group || group=/sys/fs/cgroup
+        group=$group/quadrant-test-$$
+        mkdir $group && echo 300 >$group/pids.max && echo $$ >$group/cgroup.procs || exit 99
+        \"$0\" \"$@\"; code=$?
+        echo $$ >$group/../cgroup.procs && rmdir $group
+        exit $code";
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/subjects/echo-many.yaml");
+    let out = stage.named("results");
+    let ended = stage
+        .call_through(&["sh", "-c", script])
+        .args(["run", "--no-build", spec, SPEC, "-r", "threads", "--trials", "1"])
+        .args(["--format", "json", "--out", &out])
+        .run();
+    if ended.code == Some(99) {
+        return skip("no pids cgroup can be made here");
+    }
+    let many = |record: &&Record| record.scenario == "echo-many";
+    let records = ended.expect_code(0).records();
+    let (refused, rest): (Vec<_>, Vec<_>) = records.iter().partition(many);
+    assert_eq!((refused.len(), refused[0].status), (1, Status::Unsupported));
+    let reason = refused[0].reason.as_deref().unwrap();
+    assert!(reason.starts_with("4096 tasks need as many threads, and 29"), "{reason}");
+    assert!(reason.contains("pids.max is 300; a larger number there allows more"), "{reason}");
+    assert!(rest.iter().all(|record| record.status == Status::Ok), "{rest:?}");
     stage.assert_empty();
 }
 

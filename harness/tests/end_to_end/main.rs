@@ -19,6 +19,7 @@ mod lists;
 mod load;
 mod machine;
 mod order;
+mod own_adapter;
 mod selftest;
 mod subjects;
 mod sudden_death;

@@ -179,7 +179,7 @@ fn as_much_is_in_flight_as_was_asked_for() {
     check_each(|record, metrics| {
         let expected = match &*record.scenario {
             "echo" => value(record, "connections").parse().unwrap(),
-            "echo-many" => 1_024,
+            "echo-many" => 4_096,
             "waiting" => 50,
             _ => return Ok(()),
         };

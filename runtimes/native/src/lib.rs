@@ -1,89 +1,94 @@
-//! An echo server on tokio as anybody would write it, without the suite's engine, poll wrapper
-//! or counters. Only its beginning and end go through the scene. What the suite costs is
-//! measured against it.
+//! Echo servers as users of each runtime would write them, without the suite's engine, poll
+//! wrapper or counters. Only their beginning and end go through the scene. What the suite costs
+//! is measured against them, so each has the same executor, the same number of workers and the
+//! same sockets as the adapter of its runtime.
+
+mod on_glommio;
+mod on_monoio;
+mod on_smol;
+mod on_tokio;
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
 
 use quadrant_suite::control::{MESSAGE_BYTES, Message};
 use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
 use quadrant_suite::runtime::{Adapter, Refusal};
 use quadrant_suite::scene::Scene;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Builder;
 
 quadrant_suite::export!(Native);
 
 struct Native;
 
+/// What a connection reads into, as large as their documentation takes it.
+const BUFFER_BYTES: usize = 4096;
+
 impl Adapter for Native {
     fn describe() -> Description {
-        let executor = |executor: &str, workers| Executor {
+        let executor = |executor: &str, backend: &str, topology, workers| Executor {
             executor: executor.to_owned(),
-            backend: "epoll".to_owned(),
-            topology: Topology::Shared,
+            backend: backend.to_owned(),
+            topology,
             workers,
             capabilities: [Capability::Echo].into(),
             tasks_max: None,
-            memlock_bytes_min: 0,
+            memlock_bytes_min: if executor == "glommio-per-core" { 512 * 1024 } else { 0 },
         };
         Description {
             runtime: "native".to_owned(),
-            version: quadrant_suite::locked_version!("tokio"),
-            note: Some("tokio without the suite".to_owned()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            note: Some("echo servers written by hand, without the suite".to_owned()),
             executors: vec![
-                executor("multi-thread", Workers::Many),
-                executor("current-thread", Workers::One),
+                executor("glommio-per-core", "io_uring", Topology::PerCore, Workers::Many),
+                executor("monoio-per-core", "io_uring", Topology::PerCore, Workers::Many),
+                executor("smol-multi-thread", "epoll", Topology::Shared, Workers::Many),
+                executor("smol-single-thread", "epoll", Topology::Shared, Workers::One),
+                executor("tokio-current-thread", "epoll", Topology::Shared, Workers::One),
+                executor("tokio-multi-thread", "epoll", Topology::Shared, Workers::Many),
             ],
         }
     }
 
     fn run(scene: &'static Scene) -> Result<(), Refusal> {
-        let mut builder = match scene.plan().executor.as_str() {
-            "multi-thread" => {
-                let mut builder = Builder::new_multi_thread();
-                builder.worker_threads(scene.plan().workers as usize);
-                builder
-            }
-            "current-thread" => Builder::new_current_thread(),
-            _ => return Err(scene.unknown_executor()),
-        };
-        builder.enable_all().build()?.block_on(serve(scene))?;
-        Ok(())
+        let workers = scene.plan().workers as usize;
+        match scene.plan().executor.as_str() {
+            "glommio-per-core" => on_glommio::run(scene, workers),
+            "monoio-per-core" => on_monoio::run(scene, workers),
+            "smol-multi-thread" => on_smol::run(scene, Some(workers)),
+            "smol-single-thread" => on_smol::run(scene, None),
+            "tokio-current-thread" => on_tokio::run(scene, None),
+            "tokio-multi-thread" => on_tokio::run(scene, Some(workers)),
+            _ => Err(scene.unknown_executor()),
+        }
     }
 }
 
-async fn serve(scene: &'static Scene) -> io::Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let control = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    scene.board().publish_server(listener.local_addr()?.port());
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(echo(stream));
-        }
-    });
-    scene.open_root(0, control.local_addr()?.port(), 1);
-    let (mut parent, _) = control.accept().await?;
-    let mut message = [0; MESSAGE_BYTES];
-    while parent.read_exact(&mut message).await.is_ok() {
-        match Message::decode(&message) {
-            Some(Message::Ping(sent)) => scene.answer_ping(sent),
-            Some(Message::Stop) => scene.close_root(),
-            _ => {}
-        }
-    }
-    Ok(())
+/// A port of the system's choice.
+const ANY: SocketAddr = local(0);
+
+const fn local(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
-async fn echo(mut stream: TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut buffer = [0; 4096];
-    loop {
-        let length = stream.read(&mut buffer).await?;
-        if length == 0 {
-            return Ok(());
-        }
-        stream.write_all(&buffer[..length]).await?;
+/// Listens on the port that all workers share: the first one is given it by the system.
+fn listen_together<L>(
+    bind: impl FnOnce(SocketAddr) -> io::Result<L>,
+    port_of: impl FnOnce(&L) -> io::Result<u16>,
+) -> io::Result<(L, u16)> {
+    static SHARED: Mutex<u16> = Mutex::new(0);
+    let mut port = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let listener = bind(local(*port))?;
+    *port = port_of(&listener)?;
+    Ok((listener, *port))
+}
+
+/// Does what the parent says.
+fn hear(scene: &Scene, message: &[u8; MESSAGE_BYTES]) {
+    match Message::decode(message) {
+        Some(Message::Ping(sent)) => scene.answer_ping(sent),
+        Some(Message::Stop) => scene.close_root(),
+        // There are no groups to start.
+        Some(Message::Go) | None => {}
     }
 }

@@ -1,0 +1,169 @@
+//! The adapter that `runtimes/README.md` teaches to write, taken from that page: a crate outside
+//! of the workspace, built and run as step 6 says, and again with typical mistakes.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use quadrant_reports::record::{Record, Status};
+
+use crate::command::read;
+use crate::redact::redacted;
+use crate::stage::{Stage, Subject, subjects, workspace};
+
+const NAME: &str = "my-runtime";
+const LIMIT: Duration = Duration::from_secs(240);
+/// Where step 6 finds the library.
+const LIBRARIES: &str = "target/release";
+
+/// What the page says to write, and what to do then.
+struct Lesson {
+    name: String,
+    manifest: String,
+    code: String,
+    commands: String,
+}
+
+impl Lesson {
+    fn read() -> Self {
+        let page = read(&workspace().join("runtimes/README.md"));
+        let (_, rest) = page.split_once("\n## Write your own adapter, in six steps\n").unwrap();
+        let section = rest.split("\n## ").next().unwrap();
+        Self {
+            name: NAME.to_owned(),
+            manifest: blocks(section, "toml"),
+            code: blocks(section, "rust"),
+            commands: blocks(section, "sh"),
+        }
+    }
+
+    /// With a mistake, and with a name of its own: mistakes lie beside each other.
+    fn mistaken(name: &str, old: &str, new: &str) -> Self {
+        let mut lesson = Self::read();
+        let has_it = lesson.manifest.contains(old) || lesson.code.contains(old);
+        assert!(has_it, "the page does not say {old}");
+        lesson.name = name.to_owned();
+        lesson.manifest = lesson.manifest.replace(old, new).replace(NAME, name);
+        lesson.code = lesson.code.replace(old, new).replace(NAME, name);
+        lesson
+    }
+
+    /// The words that follow this beginning of a command.
+    fn command(&self, beginning: &str) -> Vec<&str> {
+        let command = self.commands.lines().find_map(|line| line.strip_prefix(beginning));
+        let command = command.unwrap_or_else(|| panic!("the page does not say {beginning}"));
+        command.split_whitespace().collect()
+    }
+
+    /// Builds it as the page says and copies the library, if there is one, to where step 6 finds
+    /// it. Always in the same place: what has not changed is not compiled again.
+    fn build(&self, stage: &Stage) {
+        let elsewhere = Path::new(env!("CARGO_TARGET_TMPDIR")).join("elsewhere");
+        let package = elsewhere.join(&self.name);
+        fs::create_dir_all(package.join("src")).unwrap();
+        fs::write(package.join("Cargo.toml"), &self.manifest).unwrap();
+        fs::write(package.join("src/lib.rs"), &self.code).unwrap();
+        // What was downloaded for the workspace has to do.
+        fs::copy(workspace().join("Cargo.lock"), package.join("Cargo.lock")).unwrap();
+        let clone = elsewhere.join("quadrant");
+        if !clone.exists() {
+            std::os::unix::fs::symlink(workspace(), clone).unwrap();
+        }
+        let target = elsewhere.join("target");
+        let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .args(self.command("cargo "))
+            .arg("--offline")
+            .env("CARGO_TARGET_DIR", &target)
+            .current_dir(&package)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let library = format!("libquadrant_{}.so", self.name.replace('-', "_"));
+        let built = target.join("release").join(&library);
+        fs::create_dir_all(stage.path(LIBRARIES)).unwrap();
+        if built.exists() {
+            fs::copy(built, stage.path(LIBRARIES).join(library)).unwrap();
+        }
+    }
+}
+
+/// All code of a language, in its order.
+fn blocks(section: &str, language: &str) -> String {
+    let fence = format!("```{language}\n");
+    section.split(&fence).skip(1).map(|block| block.split("```").next().unwrap()).collect()
+}
+
+fn value<'a>(record: &'a Record, axis: &str) -> &'a str {
+    record.case.iter().find(|value| value.axis == axis).map_or("", |value| &value.value)
+}
+
+#[test]
+fn the_adapter_of_the_six_steps_is_built_and_runs() {
+    let stage = Stage::new();
+    let lesson = Lesson::read();
+    lesson.build(&stage);
+
+    let listed = stage.call().args(["list"]).args(lesson.command("quadrant list"));
+    let listed = listed.args(["--format", "json"]).run().expect_code(0);
+    let listed: Vec<Subject> = serde_json::from_str(&listed.stdout).unwrap();
+    let [subject] = &*listed else { panic!("{listed:?}") };
+    assert_eq!(subject.id, "my-runtime/single-thread/epoll");
+    assert!(subject.available, "{:?}", subject.reason);
+    let smol = subjects().iter().find(|subject| subject.runtime == "smol").unwrap();
+    assert_eq!(subject.version, smol.version);
+
+    let (ended, records) = stage.measure(&lesson.command("quadrant run"), &[], LIMIT);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for record in &records {
+        let how = value(record, "how");
+        if how == "offload" {
+            assert_eq!(record.status, Status::Unsupported);
+            let reason = record.reason.as_deref();
+            assert_eq!(reason, Some("this executor has no pool for blocking work"));
+            continue;
+        }
+        let metrics = record.metrics.as_ref().unwrap_or_else(|| panic!("{:?}", record.reason));
+        assert!(metrics.ops > 0);
+        assert_eq!((metrics.errors, metrics.threads.loops), (0, 1), "{:?}", record.case);
+        let peak = match (&*record.scenario, how) {
+            ("echo/connections", _) => value(record, "connections").parse().unwrap(),
+            ("tasks/sleeping", "blocking") => 1,
+            _ => 100,
+        };
+        // A machine too busy to serve every connection even once says so.
+        let served = metrics.load.as_ref().map_or(peak, |load| load.connections_served);
+        assert_eq!(metrics.concurrency.peak, peak.min(served), "{:?}", record.case);
+    }
+    let cases = |scenario| records.iter().filter(|record| record.scenario == scenario).count();
+    assert_eq!((cases("echo/connections"), cases("tasks/sleeping"), records.len()), (3, 4, 7));
+}
+
+#[test]
+fn typical_mistakes_are_told_in_a_sentence() {
+    let stage = Stage::new();
+    Lesson::mistaken("no-cdylib", "\"cdylib\"", "\"rlib\"").build(&stage);
+    let nothing = stage.quadrant(&["list", "subjects", "--adapters", LIBRARIES]).expect_code(3);
+
+    let export = "quadrant_suite::export!(MyRuntime);\n";
+    Lesson::mistaken("no-export", export, "").build(&stage);
+    let sleep = "    async fn sleep(&self, time: Duration) {\n        smol::Timer::after(time).await;\n    }\n";
+    Lesson::mistaken("no-sleep", sleep, "").build(&stage);
+    let detach = "join.detach(); // dropping it would cancel the task\n";
+    Lesson::mistaken("no-detach", detach, "drop(join);\n").build(&stage);
+    let run = "smol::block_on(EXECUTOR.run(scene.root(MyRuntime)));\n";
+    let early = "EXECUTOR.spawn(scene.root(MyRuntime)).detach();\n";
+    Lesson::mistaken("no-wait", run, early).build(&stage);
+
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/brief.yaml");
+    let words = ["--adapters", LIBRARIES, "--trials", "1", "--time-limit", "5"];
+    let ran = stage.call().args(["run", "--format", "json", spec]).args(words).run();
+    let mut told: Vec<String> = ran.records().iter().map(what_is_told).collect();
+    told.sort();
+    insta::assert_snapshot!(redacted(&format!("{}\n{}", nothing.stderr.trim(), told.join("\n"))));
+}
+
+fn what_is_told(record: &Record) -> String {
+    let reason = record.reason.as_deref().unwrap_or("-");
+    format!("{}: {:?}, {reason}", record.subject.id, record.status)
+}

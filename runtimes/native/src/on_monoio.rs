@@ -1,0 +1,72 @@
+//! Echo on monoio, by io_uring: a runtime for each worker, buffers that the ring owns meanwhile.
+
+use std::{io, thread};
+
+use monoio::io::{AsyncReadRent, AsyncReadRentExt, AsyncWriteRentExt};
+use monoio::net::{ListenerOpts, TcpListener, TcpStream};
+use monoio::{IoUringDriver, RuntimeBuilder};
+use quadrant_suite::control::MESSAGE_BYTES;
+use quadrant_suite::runtime::Refusal;
+use quadrant_suite::scene::Scene;
+
+pub(crate) fn run(scene: &'static Scene, workers: usize) -> Result<(), Refusal> {
+    let start = |root| {
+        let work = move || {
+            let work = || {
+                let builder = RuntimeBuilder::<IoUringDriver>::new().enable_timer();
+                builder.build()?.block_on(serve(scene, root, workers))
+            };
+            // Told at once: the other workers would wait for this one.
+            if let Err(error) = work() {
+                scene.refuse(error.into());
+            }
+        };
+        thread::Builder::new().name("monoio".to_owned()).spawn(work)
+    };
+    for worker in (0..workers).map(start).collect::<io::Result<Vec<_>>>()? {
+        worker.join().map_err(|_| Refusal::Failed("a worker panicked".to_owned()))?;
+    }
+    Ok(())
+}
+
+async fn serve(scene: &'static Scene, root: usize, workers: usize) -> io::Result<()> {
+    let shared = ListenerOpts::new().reuse_port(workers > 1);
+    let (listener, port) = crate::listen_together(
+        |address| TcpListener::bind_with_config(address, &shared),
+        |listener| Ok(listener.local_addr()?.port()),
+    )?;
+    let control = TcpListener::bind(crate::ANY)?;
+    scene.board().publish_server(port);
+    monoio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            monoio::spawn(echo(stream));
+        }
+    });
+    scene.open_root(root, control.local_addr()?.port(), workers);
+    let (mut parent, _) = control.accept().await?;
+    let mut message = Box::new([0; MESSAGE_BYTES]);
+    loop {
+        let read;
+        (read, message) = parent.read_exact(message).await;
+        if read.is_err() {
+            return Ok(());
+        }
+        crate::hear(scene, &message);
+    }
+}
+
+async fn echo(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = Vec::with_capacity(crate::BUFFER_BYTES);
+    loop {
+        let done;
+        (done, buffer) = stream.read(buffer).await;
+        if done? == 0 {
+            return Ok(());
+        }
+        let done;
+        (done, buffer) = stream.write_all(buffer).await;
+        done?;
+        buffer.clear();
+    }
+}

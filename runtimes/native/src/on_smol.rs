@@ -1,0 +1,60 @@
+//! Echo on smol.
+
+use std::{io, thread};
+
+use quadrant_suite::control::MESSAGE_BYTES;
+use quadrant_suite::plain_calls;
+use quadrant_suite::runtime::Refusal;
+use quadrant_suite::scene::Scene;
+use smol::io::{AsyncReadExt, AsyncWriteExt};
+use smol::net::{TcpListener, TcpStream};
+
+static EXECUTOR: smol::Executor<'static> = smol::Executor::new();
+
+/// On so many workers, or on the current thread.
+pub(crate) fn run(scene: &'static Scene, workers: Option<usize>) -> Result<(), Refusal> {
+    let Some(workers) = workers else {
+        smol::block_on(EXECUTOR.run(serve(scene)))?;
+        return Ok(());
+    };
+    for _ in 0..workers {
+        thread::Builder::new()
+            .name("smol-worker".to_owned())
+            .spawn(|| smol::block_on(EXECUTOR.run(smol::future::pending::<()>())))?;
+    }
+    // The workers do all of it, the parent's words included; this thread only waits.
+    smol::future::block_on(EXECUTOR.spawn(serve(scene)))?;
+    Ok(())
+}
+
+async fn serve(scene: &'static Scene) -> io::Result<()> {
+    // `bind` has room for 128 waiting connections, which a burst overruns.
+    let listener: TcpListener = plain_calls::listen(crate::ANY)?.try_into()?;
+    let control = TcpListener::bind(crate::ANY).await?;
+    scene.board().publish_server(listener.local_addr()?.port());
+    let accept = async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            EXECUTOR.spawn(echo(stream)).detach();
+        }
+    };
+    EXECUTOR.spawn(accept).detach();
+    scene.open_root(0, control.local_addr()?.port(), 1);
+    let (mut parent, _) = control.accept().await?;
+    let mut message = [0; MESSAGE_BYTES];
+    while parent.read_exact(&mut message).await.is_ok() {
+        crate::hear(scene, &message);
+    }
+    Ok(())
+}
+
+async fn echo(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = [0; crate::BUFFER_BYTES];
+    loop {
+        let length = stream.read(&mut buffer).await?;
+        if length == 0 {
+            return Ok(());
+        }
+        stream.write_all(&buffer[..length]).await?;
+    }
+}

@@ -1,0 +1,54 @@
+//! Echo on tokio.
+
+use std::io;
+
+use quadrant_suite::control::MESSAGE_BYTES;
+use quadrant_suite::runtime::Refusal;
+use quadrant_suite::scene::Scene;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Builder;
+
+/// On so many workers, or on the current thread.
+pub(crate) fn run(scene: &'static Scene, workers: Option<usize>) -> Result<(), Refusal> {
+    let mut builder = match workers {
+        Some(workers) => {
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(workers);
+            builder
+        }
+        None => Builder::new_current_thread(),
+    };
+    builder.enable_all().build()?.block_on(serve(scene))?;
+    Ok(())
+}
+
+async fn serve(scene: &'static Scene) -> io::Result<()> {
+    let listener = TcpListener::bind(crate::ANY).await?;
+    let control = TcpListener::bind(crate::ANY).await?;
+    scene.board().publish_server(listener.local_addr()?.port());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(echo(stream));
+        }
+    });
+    scene.open_root(0, control.local_addr()?.port(), 1);
+    let (mut parent, _) = control.accept().await?;
+    let mut message = [0; MESSAGE_BYTES];
+    while parent.read_exact(&mut message).await.is_ok() {
+        crate::hear(scene, &message);
+    }
+    Ok(())
+}
+
+async fn echo(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = [0; crate::BUFFER_BYTES];
+    loop {
+        let length = stream.read(&mut buffer).await?;
+        if length == 0 {
+            return Ok(());
+        }
+        stream.write_all(&buffer[..length]).await?;
+    }
+}

@@ -93,6 +93,11 @@ impl<'a> Cell<'a> {
         }
     }
 
+    /// Workers wanted of every subject of the case, where somebody said so.
+    pub(crate) fn workers_asked(&self) -> Option<u32> {
+        self.trials.iter().find_map(|record| record.workers_asked)
+    }
+
     /// Trials of a cell with figures that nobody knows anything of.
     pub(crate) fn lost_trials(&self) -> impl Iterator<Item = &'a Record> {
         self.trials

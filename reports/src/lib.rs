@@ -9,6 +9,7 @@ mod closing;
 mod columns;
 pub mod comparison;
 mod csv;
+pub mod driver_limit;
 pub mod duel;
 pub mod evidence;
 pub mod expectation;

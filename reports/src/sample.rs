@@ -8,8 +8,8 @@ use quadrant_suite::histogram::Histogram;
 
 use crate::evidence::{Pass, judge, objection};
 use crate::record::{
-    AxisValue, CheckedExpectation, Concurrency, ContextSwitches, GroupMetrics, Latency, Metrics,
-    Noise, Record, Rss, SCHEMA, Stalls, Status, Subject, Threads,
+    AxisValue, CheckedExpectation, Concurrency, ContextSwitches, Cpus, GroupMetrics, Latency,
+    Metrics, Noise, Record, Rss, SCHEMA, Stalls, Status, Subject, Threads,
 };
 
 /// A trial that completed `ops_per_sec` operations of about `latency_us` each for a second.
@@ -37,6 +37,8 @@ pub(crate) fn told(id: &str, trial: u32, status: Status, reason: Option<&str>) -
             workers: 2,
             note: None,
         },
+        workers_asked: None,
+        cpus: None,
         status,
         reason: reason.map(str::to_owned),
         metrics: None,
@@ -222,6 +224,25 @@ pub(crate) fn open_loop() -> Vec<Record> {
         }
     }
     records
+}
+
+/// Two workers asked for, of an executor that can have several and of two that cannot.
+pub(crate) fn with_workers() -> Vec<Record> {
+    let subjects = [
+        ("tokio/multi-thread/epoll", 2, 180_000.0),
+        ("tokio/current-thread/epoll", 1, 120_000.0),
+        ("threads/thread-per-task/blocking", 0, 90_000.0),
+    ];
+    subjects
+        .into_iter()
+        .map(|(id, workers, ops_per_sec)| {
+            let mut record = ok(id, 0, ops_per_sec, 350);
+            record.subject.workers = workers;
+            record.workers_asked = Some(2);
+            record.cpus = Some(Cpus { subject: vec![0, 1, 2], driver: vec![3] });
+            record
+        })
+        .collect()
 }
 
 /// A run with evidence: one subject that does what it says, one that does not, one unseen.

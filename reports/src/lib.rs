@@ -8,6 +8,7 @@ mod case_table;
 mod closing;
 mod columns;
 pub mod comparison;
+mod crossover;
 mod csv;
 pub mod driver_limit;
 pub mod duel;

@@ -167,7 +167,15 @@ impl Conductor {
                 let mut records = Vec::new();
                 let conducted = self.run_case(&case, &mut records);
                 let reporter = self.reporter.as_mut().expect("the reporter ends after the run");
-                let reported = self.progress.aside(|| reporter.case(&records));
+                let is_last = selected.cases.last() == Some(&index);
+                let reported = self.progress.aside(|| {
+                    reporter.case(&records)?;
+                    if is_last {
+                        reporter.end_scenario(&self.run_id, &selected.name)
+                    } else {
+                        Ok(())
+                    }
+                });
                 if let Err(failure) = conducted {
                     // This is what has to be told, whatever becomes of the report.
                     let _ = self.end_report();

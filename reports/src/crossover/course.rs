@@ -85,6 +85,10 @@ impl Course {
         self.stops.iter().any(|stop| stop.is_of_one_trial())
     }
 
+    pub(super) fn is_unclear(&self) -> bool {
+        self.stops.iter().any(|stop| stop.state == State::Unclear)
+    }
+
     /// Whether both were measured at one value at least.
     pub(super) fn has_both(&self) -> bool {
         self.stops.iter().any(|stop| !matches!(stop.state, State::Absent(_)))

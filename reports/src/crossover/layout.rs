@@ -9,6 +9,8 @@ use crate::paint::{Paint, Style};
 use crate::prose::wrap;
 
 const UNSURE: &str = "~: one trial only, so nothing is sure; more of them would tell (--trials)";
+const UNCLEAR: &str =
+    "cannot tell: the trials vary too much to say; more of them would tell (--trials)";
 
 pub(crate) fn draw(sweep: &Sweep, style: Style) -> String {
     let paint = Paint::new(style);
@@ -17,9 +19,12 @@ pub(crate) fn draw(sweep: &Sweep, style: Style) -> String {
     lines.push(std::iter::once(title).chain(facts(sweep)).collect::<Vec<_>>().join("   "));
     lines.push(String::new());
     lines.extend(named(&rows(sweep), style, str::to_owned));
-    if sweep.is_unsure {
+    let footnotes = footnotes(sweep);
+    if !footnotes.is_empty() {
         lines.push(String::new());
-        lines.extend(wrap(UNSURE, style.width).iter().map(|line| paint.dim(line)));
+    }
+    for footnote in footnotes {
+        lines.extend(wrap(footnote, style.width).iter().map(|line| paint.dim(line)));
     }
     joined(lines)
 }
@@ -33,10 +38,15 @@ pub(crate) fn page(sweep: &Sweep) -> String {
         let said: Vec<String> = said.collect();
         text.push_str(&format!("- **{}**: {}\n", escape(whom), said.join(". ")));
     }
-    if sweep.is_unsure {
-        text.push_str(&format!("\n{}.\n", escape(UNSURE)));
+    for footnote in footnotes(sweep) {
+        text.push_str(&format!("\n{}.\n", escape(footnote)));
     }
     text
+}
+
+fn footnotes(sweep: &Sweep) -> Vec<&'static str> {
+    let footnotes = [(sweep.is_unsure, UNSURE), (sweep.is_unclear, UNCLEAR)];
+    footnotes.into_iter().filter(|(is_due, _)| *is_due).map(|(_, text)| text).collect()
 }
 
 /// Each name once, as long as it is about the same.

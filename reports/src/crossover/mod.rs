@@ -50,6 +50,8 @@ pub(crate) struct Sweep {
     pub sentences: Vec<Sentence>,
     /// Some of it stands on a single trial.
     pub is_unsure: bool,
+    /// Some of it could not be told, because trials vary.
+    pub is_unclear: bool,
 }
 
 /// What became of two rivals.
@@ -118,9 +120,10 @@ fn sweep(kept: &Kept, axis: usize, scale: &Scale, mut cases: Vec<&KeptCase>) -> 
         return None;
     }
     let mut sentences = Vec::new();
-    let mut is_unsure = false;
+    let (mut is_unsure, mut is_unclear) = (false, false);
     for (whom, [first, second], course) in courses(&cases, axis, scale) {
         is_unsure |= course.is_unsure();
+        is_unclear |= course.is_unclear();
         sentences.push(sentence::tell(whom, &course, [&first, &second], scale));
     }
     let shown = |case: &&KeptCase| clean(&case.axes[axis].value);
@@ -133,6 +136,7 @@ fn sweep(kept: &Kept, axis: usize, scale: &Scale, mut cases: Vec<&KeptCase>) -> 
         by: clean(&cases[0].by),
         sentences,
         is_unsure,
+        is_unclear,
     })
 }
 

@@ -142,9 +142,10 @@ fn by(leads: impl Iterator<Item = Lead> + Clone) -> String {
     }
 }
 
-/// Who stood for each side, where not both sides were of one family all the time.
+/// Who stood for each side, where not both sides were of one family all the time. Of no interest
+/// as long as nobody is ahead.
 fn bests(course: &Course, names: [&str; 2]) -> Option<String> {
-    if course.is_within_one_family() {
+    if course.is_within_one_family() || course.leads().next().is_none() {
         return None;
     }
     let side = |who: usize| {

@@ -9,7 +9,7 @@ use quadrant_suite::histogram::Histogram;
 use crate::evidence::{Pass, judge, objection};
 use crate::record::{
     AxisValue, CheckedExpectation, Concurrency, ContextSwitches, Cpus, GroupMetrics, Latency,
-    Metrics, Noise, Record, Rss, SCHEMA, Stalls, Status, Subject, Threads,
+    LoadMetrics, Metrics, Noise, Record, Rss, SCHEMA, Stalls, Status, Subject, Threads,
 };
 
 /// A trial that completed `ops_per_sec` operations of about `latency_us` each for a second.
@@ -79,6 +79,23 @@ pub(crate) fn metrics(ops_per_sec: f64, latency_us: u64) -> Metrics {
         cpu_ns: (ops_per_sec * 5_400.0) as u64,
         context_switches: ContextSwitches { voluntary: 1_200, involuntary: 80 },
         rss_bytes: Rss { start: 4 << 20, peak: 11 << 20 },
+    }
+}
+
+/// What an idle driver has to say.
+pub(crate) fn load(
+    connections: u64,
+    connections_served: u64,
+    asked_per_sec: Option<u64>,
+) -> LoadMetrics {
+    LoadMetrics {
+        connections,
+        connections_served,
+        asked_per_sec,
+        backlog_peak: None,
+        busy_ns: 0,
+        ceiling_per_sec: None,
+        uncorrected_latency_ns: None,
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Never leaves a value of the axis out: where nothing can be told, that is told.
 
+use std::collections::BTreeSet;
+
 use super::Sentence;
 use super::course::{Course, Lead, State, Stop};
 use super::scale::Scale;
@@ -46,7 +48,10 @@ fn headline(course: &Course, names: [&str; 2], scale: &Scale) -> String {
                     "{ahead} is ahead of {behind} everywhere{}",
                     by(leads.iter().map(|(_, lead)| *lead))
                 ),
-                false => format!("{behind} is not seen to overtake {ahead}"),
+                false if is_mostly_known(course) => {
+                    format!("{behind} is not seen to overtake {ahead}")
+                }
+                false => format!("cannot tell whether {behind} overtakes {ahead}"),
             }
         }
         ([change], _) => {
@@ -81,6 +86,12 @@ fn without_a_leader(course: &Course, [first, second]: [&str; 2]) -> String {
         );
     }
     format!("cannot tell {first} from {second}")
+}
+
+/// Whether something clear can be told of half of the values or more.
+fn is_mostly_known(course: &Course) -> bool {
+    let known = |stop: &&Stop| matches!(stop.state, State::Ahead(_) | State::Same);
+    course.stops.iter().filter(known).count() * 2 >= course.stops.len()
 }
 
 /// Whether the headline has said it of every value.
@@ -159,6 +170,11 @@ fn bests(course: &Course, names: [&str; 2]) -> Option<String> {
             .collect();
         let said: Vec<String> = match runs.as_slice() {
             [(family, _)] => vec![family.clone()],
+            // Who changes so often is hardly better than the others.
+            [_, _, _, ..] => {
+                let families: BTreeSet<&str> = runs.iter().map(|(family, _)| &**family).collect();
+                vec![Vec::from_iter(families).join(" and ") + " by turns"]
+            }
             runs => runs.iter().map(|(family, at)| format!("{family} at {at}")).collect(),
         };
         format!("{}: {}", names[who], said.join(", "))

@@ -63,8 +63,10 @@ impl Course {
     pub(super) fn crossings(&self) -> Vec<Crossing> {
         let led: Vec<(usize, Lead)> = self.leads().collect();
         let legs: Vec<&[(usize, Lead)]> = led.chunk_by(|a, b| a.1.who == b.1.who).collect();
-        let is_backed =
-            |leg: &[(usize, Lead)]| leg.len() > 1 || leg.iter().all(|(_, lead)| lead.is_certain);
+        let is_backed = |leg: &[(usize, Lead)]| match leg {
+            [(_, lead)] => lead.is_certain,
+            leads => leads.iter().all(|(_, lead)| lead.interval.is_some()),
+        };
         let crossing = |pair: &[&[(usize, Lead)]]| {
             let ([.., (before, _)], [(after, _), ..]) = (pair[0], pair[1]) else { return None };
             let is_backed = is_backed(pair[0]) && is_backed(pair[1]);

@@ -59,6 +59,8 @@ fn headline(course: &Course, names: [&str; 2], scale: &Scale) -> String {
             let overtakes = if crossings[0].is_backed { "overtakes" } else { "seems to overtake" };
             format!("{} {overtakes} {old} {change}", new(0))
         }
+        // Most of them will be luck.
+        _ if course.is_unsure() => format!("cannot tell {} from {}", names[0], names[1]),
         (changes, _) => {
             let each = changes.iter().enumerate();
             let each: Vec<String> =

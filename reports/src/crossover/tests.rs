@@ -31,7 +31,7 @@ fn cases(axis: &str, values: &[&str], subjects: &[(&str, &[f64])]) -> Vec<Vec<Re
 
 /// Most of it hits all subjects alike, some of it not.
 fn weather(trial: u32, id: &str) -> f64 {
-    let own = if id.len() % 2 == 0 { 0.002 } else { -0.002 };
+    let own = if id.len().is_multiple_of(2) { 0.002 } else { -0.002 };
     1.0 + 0.01 * f64::from(trial) + own * f64::from(trial % 2)
 }
 
@@ -267,6 +267,14 @@ fn one_trial_is_a_hint() {
     // No place is told that would only look exact.
     let expected = "~io_uring seems to overtake epoll between 1 and 4";
     assert_eq!(sweeps[0].sentences[0].headline, expected);
+}
+
+#[test]
+fn to_and_fro_in_one_trial_is_luck() {
+    let rates = [90.0, 110.0, 110.0, 90.0, 110.0];
+    let mut cases = cases("connections", &VALUES, &[(IO_URING, &rates), (EPOLL, &[100.0; 5])]);
+    cases.iter_mut().for_each(|case| case.retain(|record| record.trial == 0));
+    assert_eq!(sweeps_of(&cases)[0].sentences[0].headline, "~cannot tell epoll from io_uring");
 }
 
 #[test]

@@ -60,6 +60,9 @@ fn write(options: &ReportOptions, color: Color, counts: CaseCounts) -> Result<()
     each_record(&options.folder, |record| {
         if let (Some(case), Ok(())) = (by_case.add(record), &written) {
             written = reporter.case(&case);
+            if by_case.ends_scenario(&case) && written.is_ok() {
+                written = reporter.end_scenario(&case[0].run_id, &case[0].scenario);
+            }
         }
     })
     .map_err(Stop::Input)?;

@@ -77,6 +77,8 @@ fn record(scenario: &str, trial: u32, ops_per_sec: f64) -> Record {
             workers: 1,
             note: None,
         },
+        workers_asked: None,
+        cpus: None,
         status: Status::Ok,
         reason: None,
         metrics: Some(Metrics {

@@ -201,6 +201,12 @@ fn quantities() {
                 "too many connections",
                 "server: { steps: [echo] }\nload: { connections: 1000000000, send: 64B }\n",
             ),
+            ("no workers", &format!("workers: 0\n{}", task("[yield]"))),
+            (
+                "too many workers in one case",
+                &format!("axes: {{ loops: [1, 65] }}\nworkers: $loops\n{}", task("[yield]")),
+            ),
+            ("workers left empty", &format!("workers:\n{}", task("[yield]"))),
             ("no connections", "server: { steps: [echo] }\nload: { connections: 0, send: 64B }\n"),
             (
                 "a size of 1,000s",

@@ -75,6 +75,18 @@ fn every_step_becomes_its_action() {
 }
 
 #[test]
+fn workers_are_those_of_the_case_or_left_to_the_machine() {
+    let tasks = "tasks: [{ name: t, steps: [yield] }]";
+    let asked = |rest: &str| -> Vec<Option<u32>> {
+        let scenario = sound(&format!("name: x\nquestion: q?\n{rest}\n{tasks}\n"));
+        (0..scenario.case_count()).map(|case| scenario.case(case).work.workers).collect()
+    };
+    assert_eq!(asked(""), [None]);
+    assert_eq!(asked("workers: 64"), [Some(64)]);
+    assert_eq!(asked("axes: { loops: [1, 2] }\nworkers: $loops"), [Some(1), Some(2)]);
+}
+
+#[test]
 fn lists_inside_lists_are_laid_out_flat() {
     let case = task(
         "[{ repeat: { times: 3, as: all, steps: [yield, { repeat: { times: 2, steps: [{ sequence: { as: pair, steps: [yield, yield] } }] } }] } }, { yield: { as: last } }]",

@@ -10,7 +10,11 @@ use crate::record::{AxisValue, Record};
 
 /// How many records each case of a file has: the first of two passes over it.
 #[derive(Debug, Default)]
-pub struct CaseCounts(HashMap<CaseKey, u64>);
+pub struct CaseCounts {
+    records: HashMap<CaseKey, u64>,
+    /// Cases of each scenario of each run.
+    cases: HashMap<(String, String), u64>,
+}
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct CaseKey {
@@ -27,11 +31,15 @@ pub struct ByCase {
 
 impl CaseCounts {
     pub fn add(&mut self, record: &Record) {
-        *self.0.entry(key(record)).or_default() += 1;
+        let count = self.records.entry(key(record)).or_default();
+        *count += 1;
+        if *count == 1 {
+            *self.cases.entry(scenario(record)).or_default() += 1;
+        }
     }
 
     pub fn cases(&self) -> usize {
-        self.0.len()
+        self.records.len()
     }
 }
 
@@ -43,7 +51,7 @@ impl ByCase {
     /// The records of this one's case, once all of them have come. A trial that was made again
     /// is there once, as it was last.
     pub fn add(&mut self, record: Record) -> Option<Vec<Record>> {
-        let left = self.counts.0.get_mut(&key(&record)).map_or(0, |count| {
+        let left = self.counts.records.get_mut(&key(&record)).map_or(0, |count| {
             *count = count.saturating_sub(1);
             *count
         });
@@ -58,6 +66,15 @@ impl ByCase {
             }
         };
         (left == 0).then(|| self.open.remove(index))
+    }
+
+    /// To be asked once for each case that was given: whether it was the last one of its scenario.
+    pub fn ends_scenario(&mut self, case: &[Record]) -> bool {
+        let left = case.first().and_then(|first| self.counts.cases.get_mut(&scenario(first)));
+        left.is_some_and(|left| {
+            *left = left.saturating_sub(1);
+            *left == 0
+        })
     }
 
     /// What is left when the second pass met less than the first.
@@ -81,6 +98,10 @@ fn key(record: &Record) -> CaseKey {
         scenario: record.scenario.clone(),
         case: record.case.clone(),
     }
+}
+
+fn scenario(record: &Record) -> (String, String) {
+    (record.run_id.clone(), record.scenario.clone())
 }
 
 #[cfg(test)]
@@ -121,5 +142,24 @@ mod tests {
         assert_eq!(most_open, 2);
         again.run_id = "another".into();
         assert_eq!(by_case(&[first[0].clone(), again]).0.len(), 2);
+    }
+
+    #[test]
+    fn a_scenario_ends_with_the_last_of_its_cases_wherever_that_comes() {
+        let of_case = |connections: &str| {
+            let mut record = sample::ok("a/b/c", 0, 10.0, 5);
+            record.case[0].value = connections.into();
+            record
+        };
+        let other = sample::open_loop().remove(0);
+        let records = [of_case("1"), other, of_case("64")];
+        let mut counts = CaseCounts::default();
+        records.iter().for_each(|record| counts.add(record));
+        let mut by_case = ByCase::new(counts);
+        let ended = records.map(|record| {
+            let case = by_case.add(record).unwrap();
+            by_case.ends_scenario(&case)
+        });
+        assert_eq!(ended, [false, true, true]);
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! Never leaves a subject out: without figures it stands beneath, with its status and reason.
 
-use crate::columns::{Column, Kind, Measured, columns};
+use crate::columns::{Column, Kind, Measured, Workers, columns};
 use crate::figures::{Cell, Outcome, metrics, severity};
 use crate::number;
 use crate::prose::clean;
-use crate::record::{Metrics, Record, Status};
+use crate::record::{Cpus, Metrics, Record, Status};
 use crate::remarks::{Remarks, remarks};
 use crate::standing::{Compared, Standing, Throughput, compare};
 use crate::statistics::median;
@@ -47,7 +47,8 @@ impl CaseTable {
         let measured: Vec<Measured> = ranked
             .iter()
             .filter_map(|(cell, compared)| {
-                Some(Measured { figures: cell.figures()?, compared: *compared })
+                let workers = Workers { had: cell.subject.workers, asked: cell.workers_asked() };
+                Some(Measured { figures: cell.figures()?, workers, compared: *compared })
             })
             .collect();
         let sample = records.iter().find_map(metrics);
@@ -131,8 +132,21 @@ fn workload(records: &[Record], cells: &[Cell]) -> String {
         format!(" × {}", number::round_duration(((length / unit).round() * unit) as u64))
     });
     let trials = format!("{trials} {noun}{length}");
-    match clean(&records[0].workload) {
-        workload if workload.is_empty() => trials,
-        workload => format!("{workload}, {trials}"),
+    let cpus = records.iter().find_map(|record| record.cpus.as_ref());
+    let parts = [clean(&records[0].workload), trials, cpus.map_or_else(String::new, places)];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+/// `subject on CPU 0, driver on CPU 1`.
+fn places(cpus: &Cpus) -> String {
+    let on = |who: &str, cpus: &[usize]| match cpus {
+        [one] => format!("{who} on CPU {one}"),
+        many => format!("{who} on CPUs {}", number::ranges(many)),
+    };
+    match (cpus.subject.as_slice(), cpus.driver.as_slice()) {
+        ([], _) => String::new(),
+        (subject, []) => on("subject", subject),
+        (subject, driver) if subject == driver => on("subject and driver", subject),
+        (subject, driver) => format!("{}, {}", on("subject", subject), on("driver", driver)),
     }
 }

@@ -27,6 +27,7 @@ pub(crate) enum Kind {
     Standing,
     Latency,
     InFlight,
+    Workers,
     Threads,
     Stalls,
     Impact,
@@ -56,9 +57,18 @@ pub(crate) enum Tint {
     Bad,
 }
 
+/// Threads that a subject was told to run tasks on, and how many were wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Workers {
+    /// 0 for a thread for each task.
+    pub had: u32,
+    pub asked: Option<u32>,
+}
+
 /// A subject's figures and how they stand to the best.
 pub(crate) struct Measured<'a> {
     pub figures: &'a Figures,
+    pub workers: Workers,
     pub compared: Option<Compared>,
 }
 
@@ -86,6 +96,9 @@ pub(crate) fn columns(operation: &str, threshold_ns: u64, rows: &[Measured]) -> 
     add(Kind::Latency, ["latency", "p50"], &|row| quantile(Some(&row.figures.latency), 0.5));
     add(Kind::Latency, ["latency", "p99"], &|row| quantile(Some(&row.figures.latency), 0.99));
     add(Kind::InFlight, ["in flight", "peak (mean)"], &|row| in_flight(row.figures));
+    if rows.iter().any(|row| row.workers.asked.is_some()) {
+        add(Kind::Workers, ["workers", "(asked)"], &|row| workers(row.workers));
+    }
     add(Kind::Threads, ["threads", "peak (loops)"], &|row| threads(row.figures));
     let stall_heading = format!("stalls ≥ {}", number::round_duration(threshold_ns));
     add(Kind::Stalls, [&stall_heading, "count, longest"], &|row| stalls(row.figures));
@@ -135,7 +148,7 @@ impl Column {
     /// The heading where there is one line for it.
     pub(crate) fn title(&self) -> String {
         match self.kind {
-            Kind::Throughput | Kind::Group => self.heading[0].clone(),
+            Kind::Throughput | Kind::Group | Kind::Workers => self.heading[0].clone(),
             Kind::Stalls => format!("{}: {}", self.heading[0], self.heading[1]),
             _ => self.heading.join(" "),
         }
@@ -200,6 +213,15 @@ fn in_flight(figures: &Figures) -> CellText {
         },
         tint: Tint::Plain,
     }
+}
+
+fn workers(Workers { had, asked }: Workers) -> CellText {
+    let rest = match asked {
+        Some(asked) if asked != had => format!(" ({asked})"),
+        _ => String::new(),
+    };
+    let number = if had == 0 { "per task".to_owned() } else { number::count(had.into()) };
+    CellText { number, rest, tint: Tint::Plain }
 }
 
 fn threads(figures: &Figures) -> CellText {

@@ -13,7 +13,7 @@ type Field = (&'static str, fn(&Record) -> String);
 type Figure = (&'static str, fn(&Metrics) -> String);
 type Weather = (&'static str, fn(&Noise) -> String);
 
-const FIELDS: [Field; 24] = [
+const FIELDS: [Field; 25] = [
     ("schema", |r| r.schema.to_string()),
     ("run_id", |r| r.run_id.clone()),
     ("seed", |r| r.seed.to_string()),
@@ -27,6 +27,7 @@ const FIELDS: [Field; 24] = [
     ("executor", |r| r.subject.executor.clone()),
     ("backend", |r| r.subject.backend.clone()),
     ("workers", |r| r.subject.workers.to_string()),
+    ("workers_asked", |r| r.workers_asked.map_or_else(String::new, |asked| asked.to_string())),
     ("status", |r| status_word(r.status).replace(' ', "_")),
     ("reason", |r| r.reason.clone().unwrap_or_default()),
     ("warnings", |r| r.warnings.join("; ")),

@@ -93,6 +93,11 @@ impl<'a> Cell<'a> {
         }
     }
 
+    /// Workers wanted of every subject of the case, where somebody said so.
+    pub(crate) fn workers_asked(&self) -> Option<u32> {
+        self.trials.iter().find_map(|record| record.workers_asked)
+    }
+
     /// Trials of a cell with figures that nobody knows anything of.
     pub(crate) fn lost_trials(&self) -> impl Iterator<Item = &'a Record> {
         self.trials
@@ -248,11 +253,15 @@ fn compared_by(metrics: &Metrics) -> f64 {
     asked.map_or(metrics.ops_per_sec, |asked| metrics.ops_per_sec.min(asked as f64 * 0.99))
 }
 
+/// At a given rate there may be fewer requests than connections: then each has to be another's.
 fn starving<'a>(trials: impl Iterator<Item = &'a Metrics>) -> Option<(u64, u64)> {
     trials
-        .filter_map(|metrics| metrics.load.as_ref())
-        .map(|load| (load.connections_served, load.connections))
-        .filter(|(served, connections)| served < connections)
+        .filter_map(|metrics| Some((metrics.ops, metrics.load.as_ref()?)))
+        .filter(|(ops, load)| {
+            let asked = if load.asked_per_sec.is_some() { *ops } else { u64::MAX };
+            load.connections_served < load.connections.min(asked)
+        })
+        .map(|(_, load)| (load.connections_served, load.connections))
         .min()
 }
 
@@ -339,5 +348,21 @@ mod tests {
         assert!(
             figures.latency.quantile(0.25) < 20_000 && figures.latency.quantile(0.75) > 900_000
         );
+    }
+
+    #[test]
+    fn connections_are_starved_only_where_there_were_requests_for_them() {
+        for (ops, asked_per_sec, served, expected) in [
+            (5_000.0, None, 4_096, None),
+            (5_000.0, None, 4_095, Some((4_095, 4_096))),
+            (900.0, None, 900, Some((900, 4_096))),
+            (900.0, Some(1_000), 900, None),
+            (900.0, Some(1_000), 3, Some((3, 4_096))),
+            (5_000.0, Some(5_000), 4_000, Some((4_000, 4_096))),
+        ] {
+            let mut metrics = sample::metrics(ops, 300);
+            metrics.load = Some(sample::load(4_096, served, asked_per_sec));
+            assert_eq!(starving([&metrics].into_iter()), expected, "{asked_per_sec:?} {served}");
+        }
     }
 }

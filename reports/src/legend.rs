@@ -29,6 +29,10 @@ fn line(kind: Kind) -> (&'static str, &'static str) {
             "in flight",
             "operations begun and not yet ended at one time: the most, and (the mean) where it differs",
         ),
+        Kind::Workers => (
+            "workers",
+            "threads that the subject was told to run tasks on, and (how many were asked for) where its executor has a number of its own. per task: a thread for each task",
+        ),
         Kind::Threads => (
             "threads",
             "the most operating system threads of the subject at one time, and (how many of them ran tasks); kernel: io_uring's own workers",

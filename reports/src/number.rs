@@ -90,6 +90,16 @@ pub fn bytes(value: u64) -> String {
     format!("{} {unit}", one_decimal(scaled, 9.95))
 }
 
+/// Numbers in rising order, neighbours as one: `0…2, 5`.
+pub fn ranges(numbers: &[usize]) -> String {
+    let ranges = numbers.chunk_by(|a, b| a + 1 == *b).map(|chunk| match chunk {
+        [one] => one.to_string(),
+        [first, .., last] => format!("{first}…{last}"),
+        [] => String::new(),
+    });
+    ranges.collect::<Vec<_>>().join(", ")
+}
+
 /// A ratio to something else: `0.66×`.
 pub fn ratio(value: f64) -> String {
     if !value.is_finite() || value < 0.0 {
@@ -278,5 +288,14 @@ mod tests {
                 (f64::NAN, ""),
             ],
         );
+    }
+
+    #[test]
+    fn neighbours_are_one_range() {
+        for (numbers, text) in
+            [(&[][..], ""), (&[3], "3"), (&[0, 1], "0…1"), (&[0, 1, 2, 5, 7, 8], "0…2, 5, 7…8")]
+        {
+            assert_eq!(ranges(numbers), text);
+        }
     }
 }

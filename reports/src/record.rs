@@ -27,6 +27,12 @@ pub struct Record {
     /// Counted from 0.
     pub trial: u32,
     pub subject: Subject,
+    /// Workers that the scenario or the command line wants of every executor that can have
+    /// several; how many this one was given stands in `subject`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workers_asked: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<Cpus>,
     pub status: Status,
     /// Why it is not `ok`, in a sentence a person understands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,6 +85,15 @@ pub struct Subject {
     /// Something a reader of its figures should know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+/// The CPUs that each may run on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cpus {
+    pub subject: Vec<usize>,
+    /// Empty where there is no driver.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub driver: Vec<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

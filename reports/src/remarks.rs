@@ -52,7 +52,10 @@ pub(crate) fn remarks(cells: &[Cell]) -> Remarks {
         .iter()
         .filter_map(|cell| Some((clean(cell.subject.note.as_deref()?), cell.subject.id.as_str())));
     let mut notes = once_each(notes, cells);
-    notes.extend(few_workers(cells));
+    // Where a number was asked for, a column says it of every subject.
+    if cells.iter().all(|cell| cell.workers_asked().is_none()) {
+        notes.extend(few_workers(cells));
+    }
     Remarks { missed, met, warnings: once_each(warnings, cells), notes }
 }
 

@@ -1,6 +1,7 @@
 //! Records into the format somebody asked for, case by case as a run goes on.
 //!
-//! Never keeps a case once it is written, so a run of any length needs no more memory.
+//! Never keeps the records of a case once they are written; of a scenario that is not over, the
+//! throughput of its trials is kept.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,6 +10,7 @@ use std::str::FromStr;
 
 use crate::case_table::CaseTable;
 use crate::columns::Kind;
+use crate::crossover::{self, Crossovers, Sweep};
 use crate::paint::Style;
 use crate::prose::clean;
 use crate::record::Record;
@@ -58,14 +60,16 @@ impl FromStr for Format {
 }
 
 /// Writes one report. Call [`Reporter::case`] for each finished scenario case, with the records
-/// of all its cells and trials, and [`Reporter::finish`] at the end, also after an interruption:
-/// what was written before is whole then, in every format.
+/// of all its cells and trials, [`Reporter::end_scenario`] when none of its cases is left, and
+/// [`Reporter::finish`] at the end, also after an interruption: what was written before is whole
+/// then, in every format.
 pub struct Reporter<W> {
     output: W,
     format: Format,
     style: Style,
     tally: Tally,
     summary: Summary,
+    crossovers: Crossovers,
     kinds: BTreeSet<Kind>,
     /// Runtimes that have figures, and their versions.
     versions: BTreeSet<String>,
@@ -86,6 +90,7 @@ impl<W: Write> Reporter<W> {
             style,
             tally: Tally::default(),
             summary: Summary::default(),
+            crossovers: Crossovers::default(),
             kinds: BTreeSet::new(),
             versions: BTreeSet::new(),
             written: 0,
@@ -108,6 +113,13 @@ impl<W: Write> Reporter<W> {
         self.output.flush()
     }
 
+    /// No more cases of this scenario will come: what they say together.
+    pub fn end_scenario(&mut self, run_id: &str, scenario: &str) -> io::Result<()> {
+        let sweeps = self.crossovers.end(run_id, scenario);
+        self.sweeps(&sweeps)?;
+        self.output.flush()
+    }
+
     /// What became of everything so far.
     pub fn tally(&self) -> Tally {
         self.tally
@@ -115,6 +127,8 @@ impl<W: Write> Reporter<W> {
 
     /// Closes the report, and gives back where it was written and what became of the run.
     pub fn finish(mut self) -> io::Result<(W, Tally)> {
+        let sweeps = self.crossovers.end_all();
+        self.sweeps(&sweeps)?;
         match self.format {
             Format::Json => {
                 self.output.write_all(if self.written > 0 { b"\n]\n" } else { b"]\n" })?
@@ -148,6 +162,7 @@ impl<W: Write> Reporter<W> {
             return Ok(());
         };
         self.summary.add(&table);
+        self.crossovers.add(records);
         self.kinds.extend(table.kinds());
         let measured = records.iter().filter(|record| record.metrics.is_some());
         self.versions.extend(measured.map(version));
@@ -160,6 +175,17 @@ impl<W: Write> Reporter<W> {
             _ => terminal::draw(&table, self.style),
         };
         self.output.write_all(text.as_bytes())
+    }
+
+    fn sweeps(&mut self, sweeps: &[Sweep]) -> io::Result<()> {
+        for sweep in sweeps {
+            let text = match self.format {
+                Format::Markdown => crossover::page(sweep),
+                _ => crossover::draw(sweep, self.style),
+            };
+            self.output.write_all(text.as_bytes())?;
+        }
+        Ok(())
     }
 
     fn end_of_tables(&mut self) -> io::Result<()> {

@@ -8,8 +8,8 @@ use quadrant_suite::histogram::Histogram;
 
 use crate::evidence::{Pass, judge, objection};
 use crate::record::{
-    AxisValue, CheckedExpectation, Concurrency, ContextSwitches, GroupMetrics, Latency, Metrics,
-    Noise, Record, Rss, SCHEMA, Stalls, Status, Subject, Threads,
+    AxisValue, CheckedExpectation, Concurrency, ContextSwitches, Cpus, GroupMetrics, Latency,
+    LoadMetrics, Metrics, Noise, Record, Rss, SCHEMA, Stalls, Status, Subject, Threads,
 };
 
 /// A trial that completed `ops_per_sec` operations of about `latency_us` each for a second.
@@ -37,6 +37,8 @@ pub(crate) fn told(id: &str, trial: u32, status: Status, reason: Option<&str>) -
             workers: 2,
             note: None,
         },
+        workers_asked: None,
+        cpus: None,
         status,
         reason: reason.map(str::to_owned),
         metrics: None,
@@ -77,6 +79,23 @@ pub(crate) fn metrics(ops_per_sec: f64, latency_us: u64) -> Metrics {
         cpu_ns: (ops_per_sec * 5_400.0) as u64,
         context_switches: ContextSwitches { voluntary: 1_200, involuntary: 80 },
         rss_bytes: Rss { start: 4 << 20, peak: 11 << 20 },
+    }
+}
+
+/// What an idle driver has to say.
+pub(crate) fn load(
+    connections: u64,
+    connections_served: u64,
+    asked_per_sec: Option<u64>,
+) -> LoadMetrics {
+    LoadMetrics {
+        connections,
+        connections_served,
+        asked_per_sec,
+        backlog_peak: None,
+        busy_ns: 0,
+        ceiling_per_sec: None,
+        uncorrected_latency_ns: None,
     }
 }
 
@@ -222,6 +241,25 @@ pub(crate) fn open_loop() -> Vec<Record> {
         }
     }
     records
+}
+
+/// Two workers asked for, of an executor that can have several and of two that cannot.
+pub(crate) fn with_workers() -> Vec<Record> {
+    let subjects = [
+        ("tokio/multi-thread/epoll", 2, 180_000.0),
+        ("tokio/current-thread/epoll", 1, 120_000.0),
+        ("threads/thread-per-task/blocking", 0, 90_000.0),
+    ];
+    subjects
+        .into_iter()
+        .map(|(id, workers, ops_per_sec)| {
+            let mut record = ok(id, 0, ops_per_sec, 350);
+            record.subject.workers = workers;
+            record.workers_asked = Some(2);
+            record.cpus = Some(Cpus { subject: vec![0, 1, 2], driver: vec![3] });
+            record
+        })
+        .collect()
 }
 
 /// A run with evidence: one subject that does what it says, one that does not, one unseen.

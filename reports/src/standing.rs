@@ -4,7 +4,7 @@
 //! trial 2 of another met the same weather.
 
 use crate::bootstrap::{Interval, interval_95};
-use crate::statistics::{geometric_mean, median};
+use crate::statistics::{mean, median};
 
 /// Closer than this is the same, however sure the difference: nobody should choose by 1 %.
 const NEGLIGIBLE: f64 = 0.01;
@@ -88,22 +88,27 @@ pub fn compare(subjects: &[Throughput]) -> Vec<Option<Compared>> {
 }
 
 fn beside(trials: &Throughput, best: &Throughput, of_medians: f64) -> Compared {
+    let logarithms = logarithms(trials, best);
+    let ratio = logarithms.as_deref().and_then(mean).map_or(of_medians, f64::exp);
+    let interval = logarithms
+        .and_then(|logarithms| interval_95(&logarithms))
+        .map(|interval| Interval { low: interval.low.exp(), high: interval.high.exp() });
+    Compared { standing: standing(ratio, interval), ratio, interval }
+}
+
+/// Of the ratios of paired trials. `None` where some trial has no pair: one without a single
+/// operation has no place on a logarithmic scale.
+pub(crate) fn logarithms(trials: &Throughput, others: &Throughput) -> Option<Vec<f64>> {
     let pairs: Vec<f64> = trials
         .iter()
         .filter_map(|(trial, value)| {
-            let (_, other) = best.iter().find(|(number, _)| number == trial)?;
+            let (_, other) = others.iter().find(|(number, _)| number == trial)?;
             Some(value / other)
         })
         .filter(|ratio| ratio.is_finite() && *ratio > 0.0)
+        .map(f64::ln)
         .collect();
-    // A trial without a single operation has no place on a logarithmic scale.
-    let usable = pairs.len() == trials.len().min(best.len());
-    let ratio = geometric_mean(&pairs).filter(|_| usable).unwrap_or(of_medians);
-    let logarithms: Vec<f64> = pairs.iter().map(|ratio| ratio.ln()).collect();
-    let interval = interval_95(&logarithms)
-        .filter(|_| usable)
-        .map(|interval| Interval { low: interval.low.exp(), high: interval.high.exp() });
-    Compared { standing: standing(ratio, interval), ratio, interval }
+    (!pairs.is_empty() && pairs.len() == trials.len().min(others.len())).then_some(pairs)
 }
 
 fn standing(ratio: f64, interval: Option<Interval>) -> Standing {

@@ -335,6 +335,11 @@ mod tests {
     }
 
     #[test]
+    fn workers_that_were_asked_for_and_the_cpus_they_had() {
+        insta::assert_snapshot!(plain(&sample::with_workers(), 170));
+    }
+
+    #[test]
     fn a_subject_that_does_not_do_what_it_says() {
         insta::assert_snapshot!(plain(&sample::with_evidence(), 170));
     }

@@ -4,16 +4,18 @@
 
 use std::path::Path;
 
+use quadrant_reports::driver_limit::BUSY_MAX;
 use quadrant_reports::duel::{Bout, DuelCase, NoResult, Turn, Warning, turns_of};
 use quadrant_reports::record::{Noise, Status};
 use quadrant_suite::plan::{Action, Pace, Plan};
 
 use super::options::DuelOptions;
 use crate::adapters::subject::{State, Subject};
+use crate::counted::counted;
 use crate::failure::Failure;
 use crate::fixtures::FixtureStore;
 use crate::progress::Progress;
-use crate::run::{DRIVER_BUSY_MAX, PlannedCase, complaint, noise};
+use crate::run::{PlannedCase, complaint, noise, worker_warnings};
 use crate::trial::lockstep::{self, Side};
 use crate::trial::{Limits, Order};
 
@@ -141,6 +143,17 @@ impl Fight<'_> {
         Some(Side { order, watched: self.options.bare_first && plan.metered })
     }
 
+    /// That it has another number of workers than was asked for; a duel has no column for it.
+    fn other_workers(&self, subject: &Subject) -> Option<String> {
+        let asked = self.case.workers_asked?;
+        let asked_for = counted(asked.into(), "worker");
+        match subject.workers(asked) {
+            had if had == asked => None,
+            0 => Some(format!("a thread for each task, where {asked_for} were asked for")),
+            had => Some(format!("{had} of the {asked_for} asked for")),
+        }
+    }
+
     fn warnings(&self, fought: Option<&Fought>) -> Vec<Warning> {
         let sleeps = self
             .case
@@ -158,6 +171,12 @@ impl Fight<'_> {
         let of_all = self.case.warnings().into_iter().chain(sleeping);
         let mut warnings: Vec<Warning> =
             of_all.map(|text| Warning { subject: None, text }).collect();
+        for subject in self.subjects {
+            let workers = worker_warnings(self.case, subject).into_iter();
+            let of_it = workers.chain(self.other_workers(subject));
+            let warning = |text| Warning { subject: Some(subject.id.clone()), text };
+            warnings.extend(of_it.map(warning));
+        }
         if let Some(fought) = fought {
             let turns = (0..self.subjects.len()).map(|side| turns_of(&fought.bouts, side));
             let all = turns.fold(Turn::default(), |a, b| a + b);
@@ -197,7 +216,7 @@ impl Fought {
 
 fn busy_driver(turns: Turn) -> Option<String> {
     let busy = turns.thawed.driver_cpu_ns as f64 / turns.thawed.elapsed_ns.max(1) as f64;
-    (busy > DRIVER_BUSY_MAX).then(|| {
+    (busy > BUSY_MAX).then(|| {
         format!(
             "its load driver was busy {:.0} % of the time: throughput may be limited by it, go by \
              the CPU time",

@@ -19,7 +19,9 @@ use crate::failure::Failure;
 use crate::fixtures::FixtureStore;
 use crate::machine::{affinity, clock, limits, orphans, pids_cgroup};
 use crate::progress::Progress;
-use crate::run::{CellOptions, Circumstances, PlannedCase, fresh_seed, style_of_output};
+use crate::run::{
+    CellOptions, Circumstances, PlannedCase, fresh_seed, overridden, style_of_output,
+};
 use crate::selection::ScenarioOptions;
 use crate::trial::Limits;
 use crate::{house, interrupt};
@@ -46,6 +48,9 @@ pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
         cpus: affinity::allowed(),
     };
     let cells = CellOptions { workers: options.workers, ..CellOptions::default() };
+    for sentence in overridden(&cells, &scenarios) {
+        progress.warn(sentence);
+    }
     let executable = house::own_program()?;
     let mut fixtures = FixtureStore::new(std::env::temp_dir(), Some(executable.clone()));
     let planned: Vec<PlannedCase> = scenarios

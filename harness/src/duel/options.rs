@@ -48,7 +48,8 @@ pub struct DuelOptions {
     /// Differences of up to so many per cent are nobody's concern
     #[arg(long, value_name = "PERCENT", default_value_t = CONCERN, value_parser = crate::compare::percent)]
     pub threshold: f64,
-    /// Worker threads of executors that can have several [default: the subject's CPUs, at least 2]
+    /// Worker threads of executors that can have several, whatever a scenario says
+    /// [default: the scenario's `workers`, else the subject's CPUs, at least 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub workers: Option<u32>,
     /// Seed of all that is drawn by chance

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use quadrant_reports::driver_limit::{DriverLimit, driver_limit};
 use quadrant_reports::number;
 use quadrant_suite::clock::ClockScale;
 
@@ -16,10 +17,6 @@ use crate::trial::LoadShape;
 
 /// Three or four seconds in the worst case, of a run that takes minutes.
 const SHAPES_MAX: usize = 16;
-/// Above this share of its ceiling the driver may be what is measured.
-const SHARE_MAX: f64 = 0.7;
-/// Above this share of its time requests wait for the driver as well.
-pub const BUSY_MAX: f64 = 0.9;
 
 #[derive(Default)]
 pub struct Ceilings(BTreeMap<Shape, Option<u64>>);
@@ -51,25 +48,23 @@ impl Ceilings {
 /// What to say of a trial's load.
 pub fn warning(load: &Load, ceiling_per_sec: Option<u64>) -> Option<String> {
     let achieved = load.achieved_per_sec as f64;
-    if let Some(ceiling) = ceiling_per_sec.filter(|ceiling| achieved > *ceiling as f64 * SHARE_MAX)
-    {
-        let share = achieved / ceiling as f64 * 100.0;
-        let spoilt = match load.asked_per_sec {
-            None => "this subject may be faster than shown",
-            Some(_) => "latencies may be the driver's own",
-        };
-        let ceiling = number::rate(ceiling as f64);
-        return Some(format!(
-            "the load driver ran at {share:.0} % of its ceiling of {ceiling} requests/s: {spoilt}"
-        ));
-    }
-    let busy = load.busy_ns as f64 / load.window_ns.max(1) as f64;
-    (busy > BUSY_MAX).then(|| {
-        format!(
+    Some(match driver_limit(achieved, ceiling_per_sec, load.busy_ns, load.window_ns)? {
+        DriverLimit::Ceiling { share, per_sec } => {
+            let spoilt = match load.asked_per_sec {
+                None => "this subject may be faster than shown",
+                Some(_) => "latencies may be the driver's own",
+            };
+            format!(
+                "the load driver ran at {:.0} % of its ceiling of {} requests/s: {spoilt}",
+                share * 100.0,
+                number::rate(per_sec as f64)
+            )
+        }
+        DriverLimit::Busy { share } => format!(
             "the load driver was busy {:.0} % of the time: latencies may be its own, and \
              throughput limited by it",
-            (busy * 100.0).min(100.0)
-        )
+            (share * 100.0).min(100.0)
+        ),
     })
 }
 

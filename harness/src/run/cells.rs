@@ -27,7 +27,10 @@ pub struct PlannedCase<'a> {
     pub question: &'a str,
     pub case: Case,
     pub division: Division,
+    /// Told to executors that can have several.
     pub workers: u32,
+    /// The same, where the command line or the scenario says so.
+    pub workers_asked: Option<u32>,
     pub warmup: Duration,
     pub measure: Duration,
     pub load: Option<LoadShape>,
@@ -49,7 +52,8 @@ impl<'a> PlannedCase<'a> {
             rate_per_sec: load.rate_per_second.map(u64::from),
         });
         let division = Division::of(&circumstances.cpus, load.is_some());
-        let workers = options.workers.unwrap_or((division.subject.len() as u32).clamp(2, 64));
+        let workers_asked = options.workers.or(case.work.workers);
+        let workers = workers_asked.unwrap_or((division.subject.len() as u32).clamp(2, 64));
         let (warmup, measure) = options.times(case.work.warmup_ns, case.work.measure_ns);
         Self {
             scenario: &selected.name,
@@ -57,6 +61,7 @@ impl<'a> PlannedCase<'a> {
             case,
             division,
             workers,
+            workers_asked,
             warmup,
             measure,
             load,

@@ -22,6 +22,7 @@ use super::record::{Verdict, record};
 use super::results::{self, Earlier, Results};
 use super::run_file::{self, RunFile};
 use super::shuffle::Chance;
+use super::workers;
 use crate::adapters::subject::{State, Subject};
 use crate::color::Color;
 use crate::counted::counted;
@@ -78,6 +79,9 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
         report_nothing(options.format)?;
         eprintln!("no subject matches; `quadrant list subjects` shows what there is");
         return Ok(4);
+    }
+    for sentence in workers::overridden(&options.cells, &scenarios) {
+        progress.warn(sentence);
     }
     // Whoever chose among the subjects left some out on purpose.
     if options.subjects.means_all() {
@@ -163,7 +167,15 @@ impl Conductor {
                 let mut records = Vec::new();
                 let conducted = self.run_case(&case, &mut records);
                 let reporter = self.reporter.as_mut().expect("the reporter ends after the run");
-                let reported = self.progress.aside(|| reporter.case(&records));
+                let is_last = selected.cases.last() == Some(&index);
+                let reported = self.progress.aside(|| {
+                    reporter.case(&records)?;
+                    if is_last {
+                        reporter.end_scenario(&self.run_id, &selected.name)
+                    } else {
+                        Ok(())
+                    }
+                });
                 if let Err(failure) = conducted {
                     // This is what has to be told, whatever becomes of the report.
                     let _ = self.end_report();

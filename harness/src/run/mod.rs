@@ -12,8 +12,8 @@ mod results;
 mod run_file;
 mod shuffle;
 mod steadiness;
+mod workers;
 
-pub use ceilings::BUSY_MAX as DRIVER_BUSY_MAX;
 pub use cells::{Circumstances, PlannedCase};
 pub use conduct::{run, style_of_output};
 pub use evidence_pass::Gathered;
@@ -23,3 +23,4 @@ pub use record::complaint;
 pub use results::each_record;
 pub use run_file::{fresh_seed, read_run};
 pub use shuffle::Chance;
+pub use workers::{overridden, warnings as worker_warnings};

@@ -23,7 +23,8 @@ pub struct CellOptions {
     /// One short trial of each cell: to see that it works, not to decide by
     #[arg(long)]
     pub quick: bool,
-    /// Worker threads of executors that can have several [default: the subject's CPUs, at least 2]
+    /// Worker threads of executors that can have several, whatever a scenario says
+    /// [default: the scenario's `workers`, else the subject's CPUs, at least 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub workers: Option<u32>,
 }

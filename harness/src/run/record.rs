@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use quadrant_reports::record::{
-    Concurrency, GroupMetrics, Latency, LoadMetrics, Metrics, Noise, Record, SCHEMA, Status,
+    Concurrency, Cpus, GroupMetrics, Latency, LoadMetrics, Metrics, Noise, Record, SCHEMA, Status,
     Unended,
 };
 use quadrant_suite::histogram::Histogram;
 use quadrant_suite::outcome::{Findings, GroupFindings};
 
 use super::cells::PlannedCase;
-use super::{ceilings, noise, steadiness};
+use super::{ceilings, noise, steadiness, workers};
 use crate::adapters::subject::Subject;
 use crate::counted::counted;
 use crate::driver::order::Load;
@@ -92,6 +92,9 @@ pub fn record(
     mut verdict: Verdict,
 ) -> Record {
     verdict.warnings.extend(case.warnings());
+    if verdict.metrics.is_some() {
+        verdict.warnings.extend(workers::warnings(case, subject));
+    }
     let expectations = match &verdict.metrics {
         Some(metrics) => case
             .case
@@ -112,6 +115,11 @@ pub fn record(
         case: case.case.values.clone(),
         trial,
         subject: subject.for_record(case.workers),
+        workers_asked: case.workers_asked,
+        cpus: Some(Cpus {
+            subject: case.division.subject.clone(),
+            driver: case.load.map_or_else(Vec::new, |_| case.division.driver.clone()),
+        }),
         status: verdict.status,
         reason: verdict.reason,
         metrics: verdict.metrics,

@@ -28,6 +28,10 @@ pub(super) struct Expanded {
 
 pub(super) fn expand(document: &Document, axes: &Axes, case: usize) -> Result<Expanded, Problem> {
     let mut values = Values::of_case(axes, case);
+    let workers = match &document.workers {
+        None => None,
+        Some(workers) => Some(values.quantity_u32(workers, "`workers`", limits::WORKERS)?),
+    };
     let files = read_files(document, &mut values)?;
     let load = read_load(document, &mut values)?;
     let warmup = document.time.warmup.as_ref();
@@ -67,6 +71,7 @@ pub(super) fn expand(document: &Document, axes: &Axes, case: usize) -> Result<Ex
     let Flattener { programs, rows, hashes, .. } = flattener;
 
     let mut work = Work {
+        workers,
         rows,
         programs,
         server,

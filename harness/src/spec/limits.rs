@@ -2,6 +2,8 @@
 //!
 //! Never clamps: what lies outside is refused, and the message says the limit.
 
+use quadrant_suite::board::ROOTS_MAX;
+
 use super::quantity::Limit;
 
 const US: u64 = 1_000;
@@ -32,6 +34,7 @@ pub(super) const HASH_ROUNDS_TOGETHER: u64 = 20_000_000;
 pub(super) const CONNECTIONS: Limit = Limit::count(1, 10_000);
 pub(super) const MESSAGE: Limit = Limit::size(1, 16 * MIB);
 pub(super) const RATE: Limit = Limit::rate(1, 1_000_000);
+pub(super) const WORKERS: Limit = Limit::count(1, ROOTS_MAX as u64);
 pub(super) const GROUP_TASKS: Limit = Limit::count(1, 100_000);
 pub(super) const SPAWNED: Limit = Limit::count(1, 100_000);
 pub(super) const EVERY: Limit = Limit::duration(US, 60 * S);

@@ -52,6 +52,8 @@ pub struct Expected {
 /// Everything of a plan that depends neither on the subject nor on the machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Work {
+    /// Asked of every executor that can have several; `None` leaves it to the machine.
+    pub workers: Option<u32>,
     pub rows: Vec<String>,
     pub programs: Vec<Program>,
     pub server: Option<Server>,
@@ -156,6 +158,11 @@ impl Scenario {
     /// The text it was read from.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// What it says of `workers`, as written: `2` or `$workers`.
+    pub fn workers_written(&self) -> Option<&str> {
+        self.document.workers.as_ref().map(|workers| &*workers.text)
     }
 
     /// The patterns that say of whom something is expected, each once.

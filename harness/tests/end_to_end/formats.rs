@@ -117,3 +117,24 @@ fn who_reads_only_the_beginning_gets_no_panic() {
     }
     stage.assert_empty();
 }
+
+#[test]
+fn along_an_axis_of_numbers_backends_are_told_apart_in_words() {
+    let stage = Stage::new();
+    let out = stage.named("results");
+    let words = [SPEC, "-r", "threads", "-r", "tokio/current-thread", "--trials", "2"];
+    let ended = stage.run(&words).args(["--out", &out]).run().expect_code(0);
+    let heading = "\ncrossovers   yield   along tasks: 1, 3   by yielder/s\n";
+    let (tables, said) = ended.stdout.split_once(heading).unwrap();
+    assert_eq!(tables.matches("How often does a task give way?").count(), 2, "{tables}");
+    let sentence = said.lines().find(|line| line.starts_with(" best of each  ")).unwrap();
+    assert!(sentence.contains("blocking") && sentence.contains("epoll"), "{sentence}");
+
+    let again = stage.quadrant(&["report", &out]).expect_code(0);
+    assert_eq!(again.stdout, ended.stdout);
+    let page = stage.quadrant(&["report", &out, "--format", "markdown"]).expect_code(0).stdout;
+    assert!(page.contains("\n### Crossovers: yield\n"), "{page}");
+    let one = [SPEC, "-r", "threads", "--quick", "--out", &stage.named("one")];
+    let one = stage.run(&one).run().expect_code(0);
+    assert!(!one.stdout.contains("crossovers"), "one backend has nobody to overtake");
+}

@@ -25,3 +25,4 @@ mod subjects;
 mod sudden_death;
 mod threads;
 mod tour;
+mod workers;

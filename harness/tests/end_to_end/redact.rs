@@ -26,6 +26,8 @@ pub fn shape(report: &str, subjects: &[&str]) -> String {
     let mut rows: Vec<String> = Vec::new();
     let mut in_remarks = false;
     for line in report.lines() {
+        // How many CPUs there are is the machine's affair.
+        let line = line.split(", subject ").next().unwrap_or_default();
         let fields: Vec<&str> = line.split("  ").map(str::trim).filter(|f| !f.is_empty()).collect();
         let first = fields.first().copied().unwrap_or_default();
         in_remarks = !first.is_empty() && (in_remarks || REMARKS.contains(&first));

@@ -1,0 +1,58 @@
+//! How many workers a scenario asks for, who has how many, and who says so.
+
+use std::time::Duration;
+
+use quadrant_reports::record::Record;
+
+use crate::stage::Stage;
+
+const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/workers.yaml");
+const LIMIT: Duration = Duration::from_secs(240);
+/// One of each kind: as many as asked, one, and one for each task.
+const SUBJECTS: [&str; 3] = ["tokio/multi-thread", "tokio/current-thread", "threads"];
+
+fn run(stage: &Stage, options: &[&str]) -> (String, Vec<Record>) {
+    let mut what = vec![SPEC, "--quick"];
+    what.extend(SUBJECTS.iter().flat_map(|subject| ["-r", *subject]));
+    what.extend(options);
+    let (ended, records) = stage.measure(&what, &[], LIMIT);
+    (ended.stderr, records)
+}
+
+/// Workers asked for, and those that each kind of subject had, in one case.
+fn workers(records: &[Record], loops: &str) -> Vec<(Option<u32>, u32)> {
+    let of_case = records.iter().filter(|record| record.case[0].value == loops);
+    let mut workers: Vec<_> = of_case
+        .map(|record| (record.subject.id.clone(), record.workers_asked, record.subject.workers))
+        .collect();
+    workers.sort();
+    workers.into_iter().map(|(_, asked, had)| (asked, had)).collect()
+}
+
+#[test]
+fn every_case_has_the_workers_that_it_asks_for_as_far_as_an_executor_can() {
+    let stage = Stage::new();
+    let (said, records) = run(&stage, &[]);
+    assert_eq!(workers(&records, "1"), [(Some(1), 0), (Some(1), 1), (Some(1), 1)]);
+    assert_eq!(workers(&records, "3"), [(Some(3), 0), (Some(3), 1), (Some(3), 3)]);
+    assert!(!said.contains("takes the place"), "{said}");
+    for record in &records {
+        let cpus = record.cpus.as_ref().unwrap();
+        assert!(!cpus.subject.is_empty() && cpus.driver.is_empty(), "{cpus:?}");
+        let shares = record.warnings.iter().any(|warning| warning.contains(" workers share "));
+        let crowded = record.subject.workers as usize > cpus.subject.len();
+        assert_eq!(shares, crowded, "{}: {:?}", record.subject.id, record.warnings);
+    }
+}
+
+#[test]
+fn the_command_line_goes_first_and_says_so() {
+    let stage = Stage::new();
+    let (said, records) = run(&stage, &["--workers", "2", "--axis", "loops=3"]);
+    assert_eq!(workers(&records, "3"), [(Some(2), 0), (Some(2), 1), (Some(2), 2)]);
+    assert!(said.contains("--workers 2 takes the place of its `workers: $loops`"), "{said}");
+    for record in &records {
+        let told = "--workers 2 was in the place of this case's 3".to_owned();
+        assert!(record.warnings.contains(&told), "{:?}", record.warnings);
+    }
+}

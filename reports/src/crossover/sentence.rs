@@ -1,0 +1,185 @@
+//! What became of two rivals, as a person would say it: the change, then value by value.
+//!
+//! Never leaves a value of the axis out: where nothing can be told, that is told.
+
+use std::collections::BTreeSet;
+
+use super::Sentence;
+use super::course::{Course, Lead, State, Stop};
+use super::scale::Scale;
+use crate::number;
+use crate::prose::clean;
+
+pub(super) fn tell(whom: String, course: &Course, names: [&str; 2], scale: &Scale) -> Sentence {
+    let unsure = if course.is_unsure() { "~" } else { "" };
+    let said = (!is_uniform(course)).then(|| value_by_value(course, names));
+    let details = said.into_iter().chain(bests(course, names));
+    Sentence {
+        whom: clean(&whom),
+        headline: clean(&format!("{unsure}{}", headline(course, names, scale))),
+        details: details.map(|text| clean(&text)).collect(),
+    }
+}
+
+fn headline(course: &Course, names: [&str; 2], scale: &Scale) -> String {
+    let crossings = course.crossings();
+    let leads: Vec<(usize, Lead)> = course.leads().collect();
+    let changes: Vec<String> = crossings
+        .iter()
+        .map(|&crossing| {
+            let [before, after] = [crossing.before, crossing.after].map(|at| &course.stops[at]);
+            let place = course
+                .level_at(crossing)
+                .and_then(|place| scale.place_between(before.position, after.position, place))
+                .map_or_else(String::new, |place| format!(", at about {place}"));
+            format!("between {} and {}{place}", before.value, after.value)
+        })
+        .collect();
+    let new = |crossing: usize| {
+        let State::Ahead(lead) = course.stops[crossings[crossing].after].state else { return "" };
+        names[lead.who]
+    };
+    match (changes.as_slice(), leads.as_slice()) {
+        ([], []) => without_a_leader(course, names),
+        ([], [(_, lead), ..]) => {
+            let (ahead, behind) = (names[lead.who], names[1 - lead.who]);
+            match is_uniform(course) {
+                true => format!(
+                    "{ahead} is ahead of {behind} everywhere{}",
+                    by(leads.iter().map(|(_, lead)| *lead))
+                ),
+                false if is_mostly_known(course) => {
+                    format!("{behind} is not seen to overtake {ahead}")
+                }
+                false => format!("cannot tell whether {behind} overtakes {ahead}"),
+            }
+        }
+        ([change], _) => {
+            let old = if new(0) == names[0] { names[1] } else { names[0] };
+            let overtakes = if crossings[0].is_backed { "overtakes" } else { "seems to overtake" };
+            format!("{} {overtakes} {old} {change}", new(0))
+        }
+        // Most of them will be luck.
+        _ if course.is_unsure() => format!("cannot tell {} from {}", names[0], names[1]),
+        (changes, _) => {
+            let each = changes.iter().enumerate();
+            let each: Vec<String> =
+                each.map(|(index, change)| format!("{} goes ahead {change}", new(index))).collect();
+            let [first, second] = names;
+            let is_backed = crossings.iter().all(|crossing| crossing.is_backed);
+            let change = if is_backed { "change" } else { "seem to change" };
+            format!(
+                "{first} and {second} {change} places {} times ({})",
+                changes.len(),
+                each.join("; ")
+            )
+        }
+    }
+}
+
+fn without_a_leader(course: &Course, [first, second]: [&str; 2]) -> String {
+    let all = |state: fn(&State) -> bool| course.stops.iter().all(|stop| state(&stop.state));
+    if all(|state| matches!(state, State::Same)) {
+        return format!("{first} and {second} are the same everywhere");
+    }
+    if all(|state| matches!(state, State::Limited)) {
+        return format!(
+            "cannot tell {first} from {second}: the load driver may have been the limit everywhere"
+        );
+    }
+    format!("cannot tell {first} from {second}")
+}
+
+/// Whether something clear can be told of half of the values or more.
+fn is_mostly_known(course: &Course) -> bool {
+    let known = |stop: &&Stop| matches!(stop.state, State::Ahead(_) | State::Same);
+    course.stops.iter().filter(known).count() * 2 >= course.stops.len()
+}
+
+/// Whether the headline has said it of every value.
+fn is_uniform(course: &Course) -> bool {
+    course.stops.windows(2).all(|pair| alike(&pair[0], &pair[1]))
+        && !matches!(course.stops.first().map(|stop| stop.state), Some(State::Absent(_)))
+}
+
+/// `epoll ahead at 1…16 (1.03×…1.12×), the same at 64`.
+fn value_by_value(course: &Course, names: [&str; 2]) -> String {
+    let runs = course.stops.chunk_by(alike).map(|run| {
+        let at = at(run.iter());
+        match run[0].state {
+            State::Ahead(lead) => {
+                let leads = run.iter().filter_map(|stop| match stop.state {
+                    State::Ahead(lead) => Some(lead),
+                    _ => None,
+                });
+                format!("{} ahead at {at}{}", names[lead.who], by(leads))
+            }
+            State::Same => format!("the same at {at}"),
+            State::Unclear => format!("cannot tell at {at}"),
+            State::Limited => format!("the load driver may have been the limit at {at}"),
+            State::Absent(who) => {
+                let absent = run[0].rivals[who].as_ref().and_then(|rival| rival.absent);
+                format!("nothing of {} at {at} ({})", names[who], absent.unwrap_or("not measured"))
+            }
+        }
+    });
+    runs.collect::<Vec<_>>().join(", ")
+}
+
+fn alike(a: &Stop, b: &Stop) -> bool {
+    match (a.state, b.state) {
+        (State::Ahead(a), State::Ahead(b)) => a.who == b.who,
+        (State::Absent(a_who), State::Absent(b_who)) => {
+            let absent = |stop: &Stop, who: usize| stop.rivals[who].as_ref().map(|r| r.absent);
+            a_who == b_who && absent(a, a_who) == absent(b, b_who)
+        }
+        (a, b) => a == b,
+    }
+}
+
+/// `1…16`, or the only value.
+fn at<'a>(mut stops: impl Iterator<Item = &'a Stop>) -> String {
+    let first = stops.next().map_or("", |stop| &stop.value);
+    stops.last().map_or_else(|| first.to_owned(), |last| format!("{first}…{}", last.value))
+}
+
+/// ` (1.03×…1.12×)`: from the shortest lead to the longest.
+fn by(leads: impl Iterator<Item = Lead> + Clone) -> String {
+    let ratios = leads.clone().map(|lead| lead.ratio);
+    let low = number::ratio(ratios.clone().fold(f64::INFINITY, f64::min));
+    let high = number::ratio(ratios.fold(0.0, f64::max));
+    let least = if leads.clone().any(|lead| lead.is_least) { "at least " } else { "" };
+    match low == high {
+        true => format!(" ({least}{low})"),
+        false => format!(" ({least}{low}…{high})"),
+    }
+}
+
+/// Who stood for each side, where not both sides were of one family all the time. Of no interest
+/// as long as nobody is ahead.
+fn bests(course: &Course, names: [&str; 2]) -> Option<String> {
+    if course.is_within_one_family() || course.leads().next().is_none() {
+        return None;
+    }
+    let side = |who: usize| {
+        let family = |stop: &Stop| stop.rivals[who].as_ref().map(|rival| rival.family.clone());
+        let is_measured =
+            |stop: &&Stop| stop.rivals[who].as_ref().is_some_and(|rival| !rival.merits.is_empty());
+        let stops: Vec<&Stop> = course.stops.iter().filter(is_measured).collect();
+        let runs: Vec<(String, String)> = stops
+            .chunk_by(|a, b| family(a) == family(b))
+            .map(|run| (family(run[0]).unwrap_or_default(), at(run.iter().copied())))
+            .collect();
+        let said: Vec<String> = match runs.as_slice() {
+            [(family, _)] => vec![family.clone()],
+            // Who changes so often is hardly better than the others.
+            [_, _, _, ..] => {
+                let families: BTreeSet<&str> = runs.iter().map(|(family, _)| &**family).collect();
+                vec![Vec::from_iter(families).join(" and ") + " by turns"]
+            }
+            runs => runs.iter().map(|(family, at)| format!("{family} at {at}")).collect(),
+        };
+        format!("{}: {}", names[who], said.join(", "))
+    };
+    Some(format!("{}; {}", side(0), side(1)))
+}

@@ -290,6 +290,7 @@ fn too_little_locked_memory_is_a_reason_with_its_remedy() {
     let ended = stage
         .call_through(&words)
         .args(["run", "--adapters", &adapters, SPEC, "-r", "threads", "-r", "**/io_uring"])
+        .args(["-x", "native"])
         .args(["--trials", "1", "--format", "json", "--out", &out])
         .run()
         .expect_code(0);

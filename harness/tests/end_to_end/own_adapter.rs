@@ -165,5 +165,7 @@ fn typical_mistakes_are_told_in_a_sentence() {
 
 fn what_is_told(record: &Record) -> String {
     let reason = record.reason.as_deref().unwrap_or("-");
+    // How many tasks have said the same is a matter of time.
+    let reason = reason.split_once("the first: ").map_or(reason, |(_, first)| first);
     format!("{}: {:?}, {reason}", record.subject.id, record.status)
 }

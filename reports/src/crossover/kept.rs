@@ -51,13 +51,10 @@ impl KeptCase {
         }
     }
 
-    /// Whether all axes but one have the same values.
-    pub(super) fn differs_only_in(&self, other: &Self, axis: usize) -> bool {
-        let held = |case: &Self| {
-            let others = case.axes.iter().enumerate().filter(|(index, _)| *index != axis);
-            others.map(|(_, value)| value.clone()).collect::<Vec<_>>()
-        };
-        held(self) == held(other)
+    /// The values of all axes but one.
+    pub(super) fn held(&self, axis: usize) -> Vec<&str> {
+        let others = self.axes.iter().enumerate().filter(|(index, _)| *index != axis);
+        others.map(|(_, held)| held.value.as_str()).collect()
     }
 
     /// The one with the highest median among those of a backend.

@@ -56,7 +56,7 @@ fn rows(sweep: &Sweep) -> Vec<(String, String)> {
     for Sentence { whom, headline, details } in &sweep.sentences {
         let name = if whom == last { "" } else { whom };
         rows.push((name.to_owned(), headline.clone()));
-        rows.extend(details.iter().map(|detail| (String::new(), format!("  {detail}"))));
+        rows.extend(details.iter().map(|detail| (String::new(), format!("· {detail}"))));
         last = whom;
     }
     rows

@@ -16,7 +16,7 @@ mod sentence;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 pub(crate) use layout::{draw, page};
 
@@ -104,11 +104,13 @@ fn along(kept: &Kept, axis: usize) -> Vec<Sweep> {
         return Vec::new();
     };
     let mut held: Vec<Vec<&KeptCase>> = Vec::new();
+    let mut places: HashMap<Vec<&str>, usize> = HashMap::new();
     for case in all() {
-        match held.iter_mut().find(|cases| cases[0].differs_only_in(case, axis)) {
-            Some(cases) => cases.push(case),
-            None => held.push(vec![case]),
+        let place = *places.entry(case.held(axis)).or_insert(held.len());
+        if place == held.len() {
+            held.push(Vec::new());
         }
+        held[place].push(case);
     }
     held.into_iter().filter_map(|cases| sweep(kept, axis, &scale, cases)).collect()
 }

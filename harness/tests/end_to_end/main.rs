@@ -24,3 +24,5 @@ mod subjects;
 mod sudden_death;
 mod threads;
 mod tour;
+mod variants;
+mod warm_start;

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::adapters::subject::{Filter, Subject};
+use crate::adapters::discovery::Discovered;
+use crate::adapters::filter::Filter;
 use crate::counted::counted;
 use crate::failure::Failure;
 use crate::progress::Progress;
@@ -29,7 +30,7 @@ pub fn lint(options: &LintOptions) -> Result<u8, Failure> {
             Ok(scenario) => {
                 let cases = counted(scenario.case_count() as u64, "case");
                 standard_output::write(&format!("{}: {cases}\n", shown(file)))?;
-                if !scenario.expected_subjects().is_empty() {
+                if unmatched::names_subjects(&scenario) {
                     let all = subjects.get_or_insert_with(all_subjects);
                     for warning in unmatched::warnings(&shown(file), &scenario, all) {
                         eprintln!("warning: {warning}");
@@ -50,13 +51,13 @@ pub fn lint(options: &LintOptions) -> Result<u8, Failure> {
 }
 
 /// As far as adapters were built before; without any, every pattern could be right.
-fn all_subjects() -> Vec<Subject> {
+fn all_subjects() -> Discovered {
     let source =
         AdapterOptions { no_build: true, with_test_adapters: true, ..AdapterOptions::default() };
     let progress = Progress::new();
-    let all = source.subjects(&Filter::default(), Limits::USUAL, &progress).unwrap_or_default();
+    let all = source.subjects(&[Filter::everything()], Limits::USUAL, &progress);
     progress.end();
-    all
+    all.unwrap_or_default()
 }
 
 fn shown(file: &Path) -> String {

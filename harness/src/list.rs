@@ -98,21 +98,19 @@ fn specs_in(folder: &Path) -> Result<Vec<Selected>, Failure> {
     Ok(selected)
 }
 
-fn find_subjects(options: &ListOptions) -> Result<Vec<Subject>, Failure> {
-    let progress = Progress::new();
-    let subjects = options.subjects.find(Limits::USUAL, &progress);
-    progress.end();
-    subjects
-}
-
 fn list_subjects(options: &ListOptions) -> Result<u8, Failure> {
-    let listed: Vec<Listed> = find_subjects(options)?.iter().map(Subject::listed).collect();
+    let progress = Progress::new();
+    let subjects = options.subjects.find_all(Limits::USUAL, &progress);
+    progress.end();
+    let listed: Vec<Listed> = subjects?.iter().map(Subject::listed).collect();
     print(options.format, &listed, ["subject", "version", "can", "note"], |subject| {
         let can: Vec<String> = subject.capabilities.iter().map(ToString::to_string).collect();
+        let variant = subject.variant.then(|| "variant".to_owned());
         let note = match &subject.reason {
-            Some(reason) => format!("not available: {reason}"),
-            None => subject.note.clone().unwrap_or_default(),
+            Some(reason) => Some(format!("not available: {reason}")),
+            None => subject.note.clone(),
         };
+        let note = variant.into_iter().chain(note).collect::<Vec<_>>().join("; ");
         [subject.id.clone(), subject.version.clone(), can.join(" "), note]
     })?;
     Ok(if listed.is_empty() { 4 } else { 0 })
@@ -129,7 +127,10 @@ struct ListedCell {
 
 fn list_cells(options: &ListOptions) -> Result<u8, Failure> {
     let selected = options.scenarios.load()?;
-    let subjects = find_subjects(options)?;
+    let progress = Progress::new();
+    let found = options.subjects.find_for(&selected, Limits::USUAL, &progress);
+    progress.end();
+    let subjects = found?.subjects;
     let circumstances = Circumstances {
         seed: 0,
         clock: quadrant_suite::clock::ClockScale::MONOTONIC,
@@ -138,6 +139,7 @@ fn list_cells(options: &ListOptions) -> Result<u8, Failure> {
     let cell_options = CellOptions::default();
     let mut listed = Vec::new();
     for selected in &selected {
+        let filter = options.subjects.filter_for(&selected.scenario)?;
         for &index in &selected.cases {
             let case = PlannedCase::new(selected, index, &cell_options, &circumstances);
             let values: Vec<String> = case
@@ -146,7 +148,7 @@ fn list_cells(options: &ListOptions) -> Result<u8, Failure> {
                 .iter()
                 .map(|value| format!("{}={}", value.axis, value.value))
                 .collect();
-            for subject in &subjects {
+            for subject in subjects.iter().filter(|subject| filter.selects(subject)) {
                 let reason = subject.listed().reason;
                 let reason = reason.or_else(|| subject.unsupported(&case.plan(subject, None)));
                 listed.push(ListedCell {
@@ -203,19 +205,14 @@ mod tests {
     use quadrant_suite::description::Capability;
 
     use super::*;
-    use crate::adapters::subject::State;
+    use crate::adapters::found::Build;
 
     /// What an adapter may claim and no scenario asks for is never tried by anybody.
     #[test]
     fn every_capability_is_needed_by_a_scenario() {
         let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
-        let nobody = Subject {
-            id: String::new(),
-            runtime: String::new(),
-            version: String::new(),
-            note: None,
-            state: State::Broken { reason: String::new() },
-        };
+        let build = Build { adapter: String::new(), variant: None, backends: None };
+        let nobody = Subject::broken(build, String::new());
         let circumstances =
             Circumstances { seed: 1, clock: ClockScale::MONOTONIC, cpus: vec![0, 1] };
         let mut needed = BTreeSet::new();

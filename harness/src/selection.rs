@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::adapters::subject::{self, Filter, Source, Subject};
+use crate::adapters::discovery::{self, Discovered, Source};
+use crate::adapters::filter::Filter;
+use crate::adapters::found::Build;
+use crate::adapters::subject::Subject;
+use crate::counted::counted;
 use crate::failure::Failure;
 use crate::house;
 use crate::progress::Progress;
@@ -17,7 +21,8 @@ const TOUR: &str = "tour";
 
 #[derive(Debug, Clone, Default, Args)]
 pub struct SubjectOptions {
-    /// Only these subjects: a glob over runtime/executor/backend; `tokio` means `tokio/**`
+    /// Only these subjects: a glob over runtime/executor/backend; `tokio` means `tokio/**`. Without
+    /// it, those that a scenario asks for, else every runtime in its usual build
     #[arg(short, long = "runtime", value_name = "GLOB")]
     pub runtime: Vec<String>,
     /// Not these subjects
@@ -44,9 +49,61 @@ pub struct AdapterOptions {
 impl SubjectOptions {
     /// The selected subjects, broken ones included.
     pub fn find(&self, limits: Limits, progress: &Progress) -> Result<Vec<Subject>, Failure> {
-        let filter = Filter::new(&self.runtime, &self.exclude)
-            .map_err(|error| Failure::usage(format!("{error:#}")))?;
-        self.source.subjects(&filter, limits, progress)
+        let found = self.source.subjects(&[self.filter(&[])?], limits, progress)?;
+        self.tell_variants_left_out(&found.left_out, progress);
+        Ok(found.subjects)
+    }
+
+    /// The same, and all there are where nobody was chosen.
+    pub fn find_all(&self, limits: Limits, progress: &Progress) -> Result<Vec<Subject>, Failure> {
+        let filter = match self.runtime.is_empty() {
+            true => self.filter(&["**".to_owned()])?,
+            false => self.filter(&[])?,
+        };
+        Ok(self.source.subjects(&[filter], limits, progress)?.subjects)
+    }
+
+    /// Those that can be asked in any of these scenarios.
+    pub fn find_for(
+        &self,
+        scenarios: &[Selected],
+        limits: Limits,
+        progress: &Progress,
+    ) -> Result<Discovered, Failure> {
+        let filters = scenarios.iter().map(|selected| self.filter_for(&selected.scenario));
+        let filters = filters.collect::<Result<Vec<_>, _>>()?;
+        let found = self.source.subjects(&filters, limits, progress)?;
+        if scenarios.iter().any(|selected| selected.scenario.subjects().is_empty()) {
+            self.tell_variants_left_out(&found.left_out, progress);
+        }
+        Ok(found)
+    }
+
+    /// Whom a scenario is asked of: those it is about, and of them those that were chosen.
+    pub fn filter_for(&self, scenario: &Scenario) -> Result<Filter, Failure> {
+        self.filter(scenario.subjects())
+    }
+
+    fn filter(&self, about: &[String]) -> Result<Filter, Failure> {
+        let filter = Filter::new(&self.runtime, &self.exclude);
+        let filter = filter.and_then(|filter| filter.narrowed_to(about));
+        filter.map_err(|error| Failure::usage(format!("{error:#}")))
+    }
+
+    /// Who has chosen knows what is left out.
+    fn tell_variants_left_out(&self, left_out: &[Build], progress: &Progress) {
+        let variants: Vec<String> = left_out
+            .iter()
+            .filter(|build| build.variant.is_some())
+            .map(ToString::to_string)
+            .collect();
+        if self.means_all() && !variants.is_empty() {
+            progress.warn(format!(
+                "{} left out ({}): name them to run them, as in -r '**/poll', or -r '**' for all",
+                counted(variants.len() as u64, "variant"),
+                variants.join(", ")
+            ));
+        }
     }
 
     /// Whether nobody was chosen or left out.
@@ -56,18 +113,19 @@ impl SubjectOptions {
 }
 
 impl AdapterOptions {
-    /// The subjects that a filter selects, broken ones included.
+    /// The subjects that one of the filters selects, broken ones included.
     pub fn subjects(
         &self,
-        filter: &Filter,
+        filters: &[Filter],
         limits: Limits,
         progress: &Progress,
-    ) -> Result<Vec<Subject>, Failure> {
+    ) -> Result<Discovered, Failure> {
         let executable = std::env::current_exe()?;
         let source = self.source(&executable)?;
         let program = house::own_program()?;
-        let all = subject::discover(&source, filter, &program, limits, progress)?;
-        Ok(all.into_iter().filter(|subject| filter.selects(subject)).collect())
+        let mut found = discovery::discover(&source, filters, &program, limits, progress)?;
+        found.subjects.retain(|subject| filters.iter().any(|filter| filter.selects(subject)));
+        Ok(found)
     }
 
     fn source(&self, executable: &Path) -> Result<Source, Failure> {

@@ -174,6 +174,18 @@ fn expectations_follow_the_case() {
 }
 
 #[test]
+fn a_scenario_may_say_whom_it_is_about() {
+    let about = |subjects: &str| {
+        let text =
+            format!("name: x\nquestion: q?\n{subjects}tasks: [{{ name: t, steps: [yield] }}]\n");
+        sound(&text).subjects().to_vec()
+    };
+    assert_eq!(about(""), [""; 0]);
+    assert_eq!(about("subjects: tokio\n"), ["tokio"]);
+    assert_eq!(about("subjects: [tokio, \"**/poll\"]\n"), ["tokio", "**/poll"]);
+}
+
+#[test]
 fn a_chosen_list_stands_in_place_of_the_choice() {
     let scenario = sound(
         "name: x\nquestion: q?\naxes: { order: [in-turn, together] }\ntasks:\n  - name: t\n    steps:\n      - yield\n      - choose:\n          by: $order\n          in-turn: [{ yield: { as: inner } }, yield]\n          together: [{ gather: [{ yield: { as: inner } }, yield] }]\n",

@@ -47,16 +47,33 @@ const OPERATIONS_MIN: u64 = 20;
 /// A few waits are housekeeping, however few operations there were.
 const WAITS_MIN: u64 = 5;
 
+/// Said of a backend that is another one for everything but files, which go through a ring.
+const FILES_BY_RING: &str = "+ring";
+
+/// The backend that operations other than on files wait by: `epoll` of `epoll+ring`.
+pub fn waits_by(claimed: &str) -> &str {
+    claimed.strip_suffix(FILES_BY_RING).unwrap_or(claimed)
+}
+
+/// Whether it takes a system with io_uring.
+pub fn needs_ring(claimed: &str) -> bool {
+    claimed == BackendSeen::IoUring.word() || claimed.ends_with(FILES_BY_RING)
+}
+
 /// Judges a pass; `claimed` is the backend by the subject's own word.
 pub fn judge(pass: Pass, claimed: &str) -> Evidence {
     let backend_seen = backend(&pass);
-    let agrees = pass.goes_around
+    let files_seen = files(&pass);
+    let waits = pass.goes_around
         || backend_seen == BackendSeen::Unknown
-        || !JUDGED.contains(&claimed)
-        || claimed == backend_seen.word();
+        || !JUDGED.contains(&waits_by(claimed))
+        || waits_by(claimed) == backend_seen.word();
+    let reads =
+        !claimed.ends_with(FILES_BY_RING) || files_seen.is_none_or(|seen| seen == FilesSeen::Ring);
+    let agrees = waits && reads;
     Evidence {
         backend_seen,
-        files_seen: files(&pass),
+        files_seen,
         agrees,
         method: pass.method,
         ops: pass.ops,
@@ -160,6 +177,12 @@ pub fn objection(evidence: &Evidence, claimed: &str) -> Option<String> {
         .map(|(name, count)| format!("{:.2} {name}", count as f64 / evidence.ops.max(1) as f64))
         .collect();
     let seen = match evidence.backend_seen {
+        seen if seen.word() == waits_by(claimed) || seen == BackendSeen::Unknown => {
+            match evidence.files_seen {
+                Some(FilesSeen::Inline) => "reads files on the spot".to_owned(),
+                _ => "reads files in a pool".to_owned(),
+            }
+        }
         BackendSeen::Blocking => "makes blocking calls".to_owned(),
         seen => format!("uses {seen}"),
     };
@@ -350,6 +373,29 @@ mod tests {
         check_files(&[("futex", 5)], Some(&[]), None);
         // Where none are to be read, nobody is looked for.
         assert_eq!(judge(echo(&by_calls), "epoll").files_seen, None);
+    }
+
+    #[test]
+    fn a_ring_beside_a_backend_is_judged_by_both() {
+        let sockets = [("epoll_wait", 1_000), ("recvfrom", 1_000), ("sendto", 1_000)];
+        let told = |pass: Pass| objection(&judge(pass, "epoll+ring"), "epoll+ring");
+        assert_eq!(told(echo(&sockets)), None);
+        assert_eq!(told(echo(&[("futex", 9_000)])), None);
+        let by_poll = told(echo(&[("poll", 1_000), sockets[1], sockets[2]])).unwrap();
+        assert!(by_poll.starts_with("says epoll+ring, uses poll: "), "{by_poll}");
+
+        let files = |all: &[(&str, u64)], of_loops: &[(&str, u64)]| {
+            let of_loops = Some(counts(of_loops));
+            told(Pass { uses_sockets: false, reads_files: true, of_loops, ..echo(all) })
+        };
+        let waits = ("epoll_wait", 1_000);
+        assert_eq!(files(&[waits, ("io_uring_enter", 4_000)], &[]), None);
+        let calls = [waits, ("openat", 1_000), ("read", 2_000)];
+        let in_pool = files(&calls, &[]).unwrap();
+        assert!(in_pool.starts_with("says epoll+ring, reads files in a pool: "), "{in_pool}");
+        let inline = files(&calls, &calls).unwrap();
+        assert!(inline.starts_with("says epoll+ring, reads files on the spot: "), "{inline}");
+        assert!(needs_ring("epoll+ring") && needs_ring("io_uring") && !needs_ring("epoll"));
     }
 
     #[test]

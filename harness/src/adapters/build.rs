@@ -1,5 +1,5 @@
-//! Builds adapters: one cargo call for each, so that no runtime's features reach another and a
-//! broken one leaves the others alone.
+//! Builds adapters: one cargo call for each build, so that no runtime's features reach another and
+//! a broken one leaves the others alone. None where a stamp says that it would change nothing.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
@@ -9,16 +9,18 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::found::{Package, clean};
+use super::environment::{self, Environment};
+use super::found::{Build, Recipe};
+use super::stamp::{self, Unfinished};
 use crate::interrupt;
 use crate::progress::Progress;
 
 /// Lines of the compiler's words that go into a reason.
 const WORDS_MAX: usize = 400;
 
-/// Cargo itself, as it is called for everything.
+/// Cargo, as adapters are built by it.
 pub fn cargo() -> Command {
-    clean(Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())))
+    environment::cargo()
 }
 
 /// Where adapters are built; not the workspace's own folder, which cargo may hold locked.
@@ -26,18 +28,107 @@ pub fn target_folder(workspace: &Path) -> PathBuf {
     workspace.join("target").join("adapters")
 }
 
-/// Builds one adapter and answers with its library, or with the reason why there is none.
-pub fn build(workspace: &Path, package: &Package, progress: &Progress) -> Result<PathBuf, String> {
-    let mut child = cargo()
-        .args(["build", "--release", "--message-format", "json-render-diagnostics"])
-        .args(["--package", &package.package, "--manifest-path"])
-        .arg(workspace.join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(target_folder(workspace))
-        // Optimised as a whole: what the suite adds to a request must not hang on where the
-        // compiler happened to cut the library into pieces. It is worth 2 % of an echo.
-        .env("CARGO_PROFILE_RELEASE_LTO", "thin")
-        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
+/// A folder for each set of flags: those for all crates would make cargo build them anew with
+/// every change, and the library bears the same name in all builds of an adapter.
+fn folder_of(workspace: &Path, recipe: &Recipe) -> PathBuf {
+    let cfg = recipe.cfg.iter().map(|name| format!("cfg-{name}"));
+    let features = recipe.features.iter().map(|name| format!("feature-{name}"));
+    let flags: Vec<String> = cfg.chain(features).collect();
+    match flags.is_empty() {
+        true => target_folder(workspace),
+        false => target_folder(workspace).join(flags.join("-")),
+    }
+}
+
+/// Where the library lies, once it is built.
+pub fn library_path(workspace: &Path, recipe: &Recipe) -> PathBuf {
+    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let name = format!("{prefix}{}{suffix}", recipe.package.replace('-', "_"));
+    folder_of(workspace, recipe).join("release").join(name)
+}
+
+fn stamp_path(workspace: &Path, recipe: &Recipe) -> PathBuf {
+    folder_of(workspace, recipe).join("release").join(format!("{}.stamp", recipe.package))
+}
+
+/// Where builds are made, one after the other.
+pub struct Workshop {
+    workspace: PathBuf,
+    environment: Environment,
+    /// That as a text, where it can be told.
+    circumstances: Option<String>,
+}
+
+impl Workshop {
+    pub fn open(workspace: &Path) -> Self {
+        let environment = Environment::look(workspace);
+        let circumstances = environment.told();
+        Self { workspace: workspace.to_owned(), environment, circumstances }
+    }
+
+    /// The library of a build that cargo could not improve on.
+    pub fn up_to_date(&self, recipe: &Recipe) -> Option<PathBuf> {
+        let stamp = stamp_path(&self.workspace, recipe);
+        stamp::up_to_date(&stamp, &self.asked(&self.order(recipe))?)
+    }
+
+    /// Builds one adapter and answers with its library, or with the reason why there is none.
+    pub fn build(
+        &self,
+        build: &Build,
+        recipe: &Recipe,
+        progress: &Progress,
+    ) -> Result<PathBuf, String> {
+        let order = self.order(recipe);
+        let asked = self.asked(&order);
+        let unfinished = Unfinished::begin(&stamp_path(&self.workspace, recipe)).ok();
+        let library = carry_out(order, &recipe.package, |crate_name| {
+            progress.say(format!("building adapter {build}: compiling {crate_name}"));
+        })?;
+        if let (Some(unfinished), Some(asked)) = (unfinished, asked) {
+            unfinished.finish(&library, asked, &self.workspace);
+        }
+        Ok(library)
+    }
+
+    fn order(&self, recipe: &Recipe) -> Command {
+        let mut order = environment::cargo();
+        order
+            .args(["build", "--release", "--message-format", "json-render-diagnostics"])
+            .args(["--package", &recipe.package, "--manifest-path"])
+            .arg(self.workspace.join("Cargo.toml"))
+            .arg("--target-dir")
+            .arg(folder_of(&self.workspace, recipe))
+            // From wherever this is called, the same configuration and toolchain decide.
+            .current_dir(&self.workspace)
+            // Optimised as a whole: what the suite adds to a request must not hang on where the
+            // compiler happened to cut the library into pieces. It is worth 2 % of an echo.
+            .env("CARGO_PROFILE_RELEASE_LTO", "thin")
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
+        if !recipe.features.is_empty() {
+            order.arg("--features").arg(recipe.features.join(","));
+        }
+        if !recipe.cfg.is_empty() {
+            let flags = recipe.cfg.iter().flat_map(|name| ["--cfg".to_owned(), name.clone()]);
+            self.environment.add_rustflags(&mut order, &flags.collect::<Vec<_>>());
+        }
+        order
+    }
+
+    /// An order with everything else that cargo goes by, as a text.
+    fn asked(&self, order: &Command) -> Option<String> {
+        let words: Vec<_> = order.get_args().collect();
+        let set: Vec<_> = order.get_envs().filter(|(_, value)| value.is_some()).collect();
+        Some(format!("{words:?}\n{set:?}\n{}", self.circumstances.as_ref()?))
+    }
+}
+
+fn carry_out(
+    mut order: Command,
+    package: &str,
+    compiling: impl FnMut(&str) + Send,
+) -> Result<PathBuf, String> {
+    let mut child = order
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -46,14 +137,9 @@ pub fn build(workspace: &Path, package: &Package, progress: &Progress) -> Result
     let stdout = child.stdout.take().expect("standard output was asked for");
     let stderr = child.stderr.take().expect("standard error was asked for");
 
-    let name = &package.name;
     let (library, words) = std::thread::scope(|scope| {
-        let library = scope.spawn(|| find_library(stdout, &package.package));
-        let words = scope.spawn(|| {
-            hear_compiler(stderr, |crate_name| {
-                progress.say(format!("building adapter {name}: compiling {crate_name}"));
-            })
-        });
+        let library = scope.spawn(|| find_library(stdout, package));
+        let words = scope.spawn(|| hear_compiler(stderr, compiling));
         // Cargo gets the terminal's ^C itself; a signal to this process alone it would miss.
         while !library.is_finished() {
             if interrupt::requested() {
@@ -67,8 +153,7 @@ pub fn build(workspace: &Path, package: &Package, progress: &Progress) -> Result
     match library {
         Ok(Some(library)) if status.success() => Ok(library),
         Ok(None) if status.success() => Err(format!(
-            "{} builds no library that can be loaded: it needs `crate-type = [\"cdylib\"]`",
-            package.package
+            "{package} builds no library that can be loaded: it needs `crate-type = [\"cdylib\"]`"
         )),
         _ if interrupt::requested() => Err("interrupted".to_owned()),
         _ => Err(format!("it does not build: {}", essence(&words))),

@@ -2,75 +2,118 @@
 //!
 //! Looks at files only; nothing is built or loaded here.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result};
 
-/// What the names of adapter packages and libraries begin with.
-const PACKAGE_PREFIX: &str = "quadrant-";
-const LIBRARY_PREFIX: &str = "quadrant_";
+use super::manifest;
 
-/// An adapter package of the workspace.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Package {
-    /// The package's name, as cargo knows it.
-    pub package: String,
-    /// The same without the prefix.
-    pub name: String,
-    /// Whether it serves tests only and has no place in a normal run.
-    pub for_tests: bool,
+/// What the names of libraries begin with.
+const LIBRARY_PREFIX: &str = "quadrant_";
+/// Stands between an adapter's name and that of its variant.
+const VARIANT_MARK: char = '@';
+
+/// What is known of a build of an adapter before anybody has asked its library.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Build {
+    pub adapter: String,
+    /// `None` for the usual build. A variant is called by its backend, which is what tells its
+    /// subjects apart.
+    pub variant: Option<String>,
+    /// What its subjects run on, where that is declared.
+    pub backends: Option<Vec<String>>,
 }
 
-/// The packages below `runtimes/`, by name. Their manifests are read as text: cargo may be
-/// missing where adapters that were built before are to be used.
-pub fn packages(workspace: &Path) -> Result<Vec<Package>> {
+impl Build {
+    /// By the name of a library: `tokio`, `tokio@poll`.
+    fn named(name: &str) -> Self {
+        match name.split_once(VARIANT_MARK) {
+            Some((adapter, variant)) => Self::variant(adapter, variant),
+            None => Self { adapter: name.to_owned(), variant: None, backends: None },
+        }
+    }
+
+    pub fn variant(adapter: &str, variant: &str) -> Self {
+        Self {
+            adapter: adapter.to_owned(),
+            variant: Some(variant.to_owned()),
+            backends: Some(vec![variant.to_owned()]),
+        }
+    }
+}
+
+impl fmt::Display for Build {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.adapter)?;
+        match &self.variant {
+            Some(variant) => write!(formatter, "{VARIANT_MARK}{variant}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How cargo makes a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipe {
+    /// The package's name, as cargo knows it.
+    pub package: String,
+    /// Given to every crate of it, as `--cfg`.
+    pub cfg: Vec<String>,
+    /// Of the adapter's package.
+    pub features: Vec<String>,
+}
+
+/// A build that a package of the workspace declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    pub build: Build,
+    /// Whether it serves tests only and has no place in a normal run.
+    pub for_tests: bool,
+    /// Or why its declaration is not understood.
+    pub recipe: Result<Recipe, String>,
+}
+
+/// The builds of all packages below `runtimes/`, by name.
+pub fn declared(workspace: &Path) -> Result<Vec<Declared>> {
     let runtimes = workspace.join("runtimes");
     let entries = std::fs::read_dir(&runtimes)
         .with_context(|| format!("{} cannot be read", runtimes.display()))?;
-    let mut packages: Vec<Package> = entries
-        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("Cargo.toml")).ok())
-        .filter_map(|manifest| package(&manifest))
+    let mut declared: Vec<Declared> = entries
+        .filter_map(|entry| {
+            let folder = entry.ok()?.path();
+            let manifest = folder.join("Cargo.toml");
+            let text = std::fs::read_to_string(&manifest).ok()?;
+            let shown = manifest.strip_prefix(workspace).unwrap_or(&manifest).display().to_string();
+            let name = folder.file_name()?.to_string_lossy().into_owned();
+            Some(manifest::declared(&shown, &name, &text))
+        })
+        .flatten()
         .collect();
-    packages.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(packages)
-}
-
-fn package(manifest: &str) -> Option<Package> {
-    let package = value(manifest, "package", "name")?;
-    let name = package.strip_prefix(PACKAGE_PREFIX).unwrap_or(package);
-    let role = value(manifest, "package.metadata.quadrant", "role");
-    Some(Package {
-        name: name.to_owned(),
-        for_tests: role == Some("test"),
-        package: package.to_owned(),
-    })
-}
-
-/// A text in a table of a manifest.
-fn value<'a>(manifest: &'a str, table: &str, key: &str) -> Option<&'a str> {
-    manifest
-        .lines()
-        .map(str::trim)
-        .skip_while(|line| *line != format!("[{table}]"))
-        .skip(1)
-        .take_while(|line| !line.starts_with('['))
-        .find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='))
-        .and_then(|value| value.trim_start().strip_prefix('"')?.split('"').next())
+    declared.sort_by(|a, b| a.build.cmp(&b.build));
+    Ok(declared)
 }
 
 /// The adapter libraries in a folder, by name.
-pub fn libraries(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+pub fn libraries(folder: &Path) -> Result<Vec<(Build, PathBuf)>> {
     let entries = std::fs::read_dir(folder)
         .with_context(|| format!("the adapters' folder {} cannot be read", folder.display()))?;
-    let mut libraries: Vec<(String, PathBuf)> = entries
+    let mut libraries: Vec<(Build, PathBuf)> = entries
         .filter_map(|entry| {
             let path = entry.ok()?.path();
             let file = path.file_name()?.to_str()?;
             let stem = file
                 .strip_prefix(std::env::consts::DLL_PREFIX)?
-                .strip_suffix(std::env::consts::DLL_SUFFIX)?;
-            Some((stem.strip_prefix(LIBRARY_PREFIX)?.replace('_', "-"), path))
+                .strip_suffix(std::env::consts::DLL_SUFFIX)?
+                .strip_prefix(LIBRARY_PREFIX)?;
+            // A backend is called as it is; cargo writes `_` for the `-` of a package.
+            let name = match stem.split_once(VARIANT_MARK) {
+                Some((adapter, variant)) => {
+                    format!("{}{VARIANT_MARK}{variant}", adapter.replace('_', "-"))
+                }
+                None => stem.replace('_', "-"),
+            };
+            Some((Build::named(&name), path))
         })
         .collect();
     libraries.sort();
@@ -83,32 +126,28 @@ pub fn library_file(name: &str) -> String {
     format!("{}{stem}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
 }
 
-/// Cargo, called so that nothing of the call that started this program leaks into it.
-pub(super) fn clean(mut command: Command) -> Command {
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        let leaks = ["CARGO_PKG_", "CARGO_MANIFEST", "CARGO_BIN_", "CARGO_CRATE_"]
-            .iter()
-            .any(|prefix| text.starts_with(prefix));
-        if leaks || text == "CARGO_PRIMARY_PACKAGE" || text == "CARGO_TARGET_TMPDIR" {
-            command.env_remove(&name);
-        }
-    }
-    command
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_it_needs_of_a_manifest() {
-        let manifest = "[package]\nname = \"quadrant-x\" # a name\nversion = \"1\"\n\n\
-                        [package.metadata.quadrant]\nrole = \"test\" # why\n[lib]\nname = \"no\"\n";
-        let found = package(manifest).unwrap();
-        assert_eq!((found.package.as_str(), found.name.as_str()), ("quadrant-x", "x"));
-        assert!(found.for_tests);
-        assert!(!package("[package]\nname=\"y\"\n").unwrap().for_tests);
-        assert_eq!(package("[workspace]\nmembers = []\n"), None);
+    fn a_library_is_named_for_its_adapter_and_variant() {
+        let folder = std::env::temp_dir().join(format!("quadrant-found-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        for stem in ["async_std", "async_std@io_uring", "tokio@epoll+ring"] {
+            let file = format!(
+                "{}{LIBRARY_PREFIX}{stem}{}",
+                std::env::consts::DLL_PREFIX,
+                std::env::consts::DLL_SUFFIX
+            );
+            std::fs::write(folder.join(file), "").unwrap();
+        }
+        std::fs::write(folder.join("notes.txt"), "").unwrap();
+        let found = libraries(&folder).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        let names: Vec<String> = found.iter().map(|(build, _)| build.to_string()).collect();
+        assert_eq!(names, ["async-std", "async-std@io_uring", "tokio@epoll+ring"]);
+        assert_eq!(found[1].0, Build::variant("async-std", "io_uring"));
+        assert_eq!(found[0].0.backends, None);
     }
 }

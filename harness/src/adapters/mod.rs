@@ -1,6 +1,11 @@
 //! Adapters: finding them, building them, asking them what they are.
 
 pub mod build;
+pub mod discovery;
+mod environment;
+pub mod filter;
 pub mod found;
 pub mod library;
+mod manifest;
+mod stamp;
 pub mod subject;

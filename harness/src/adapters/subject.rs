@@ -3,17 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use globset::{GlobBuilder, GlobMatcher};
-use quadrant_reports::record;
+use quadrant_reports::{evidence, record};
 use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
 use quadrant_suite::plan::Plan;
 use serde::Serialize;
 
-use super::{build, found};
+use super::found::Build;
 use crate::machine::{io_uring, limits, threads_allowed};
-use crate::progress::Progress;
-use crate::trial::{self, Limits};
 
 /// What a subject and the driver open beside their connections.
 const FILES_BESIDE_CONNECTIONS: u64 = 64;
@@ -23,11 +19,13 @@ const THREADS_BESIDE_TASKS: u64 = 16;
 /// One thing that can be compared, or one adapter that could not even be asked.
 #[derive(Debug, Clone)]
 pub struct Subject {
-    /// `runtime/executor/backend`; only the adapter's name when it could not be asked.
+    /// `runtime/executor/backend`; only the build's name when it could not be asked.
     pub id: String,
     pub runtime: String,
     pub version: String,
     pub note: Option<String>,
+    /// The build that it is in.
+    pub build: Build,
     pub state: State,
 }
 
@@ -43,133 +41,19 @@ pub enum State {
     Broken { reason: String },
 }
 
-/// Where to look for adapters.
-#[derive(Debug, Clone)]
-pub enum Source {
-    /// The packages of a workspace, built first where `build` says so.
-    Workspace { folder: PathBuf, build: bool, with_test_adapters: bool },
-    /// Libraries in a folder.
-    Folder(PathBuf),
-}
-
-/// All subjects of a source, those that do not work included.
-pub fn discover(
-    source: &Source,
-    filter: &Filter,
-    executable: &Path,
-    trial_limits: Limits,
-    progress: &Progress,
-) -> Result<Vec<Subject>> {
-    let libraries = match source {
-        Source::Folder(folder) => {
-            let libraries = found::libraries(folder)?;
-            if libraries.is_empty() {
-                bail!(
-                    "there is no adapter library in {}: one is called {}, built from a package \
-                     `quadrant-NAME` with `crate-type = [\"cdylib\"]`",
-                    folder.display(),
-                    found::library_file("NAME")
-                );
-            }
-            libraries.into_iter().map(|(name, path)| (name, Ok(path))).collect()
-        }
-        Source::Workspace { folder, build, with_test_adapters } => {
-            from_workspace(folder, *build, *with_test_adapters, filter, progress)?
-        }
-    };
-    let machine = Machine::look();
-    let mut subjects: Vec<Subject> = Vec::new();
-    for (name, library) in libraries {
-        progress.say(format!("asking adapter {name} what it offers"));
-        let offered = library.and_then(|library| {
-            let text = trial::describe(executable, &library, trial_limits)?;
-            let description: Description = serde_json::from_str(&text).map_err(|error| {
-                format!("what {} says about itself is not understood: {error}", library.display())
-            })?;
-            let offered = of(&library, description, &machine);
-            // Records are told apart by the subject's id.
-            match offered.iter().find(|new| subjects.iter().any(|known| known.id == new.id)) {
-                Some(twice) => Err(format!(
-                    "{} offers {}, which another adapter offers already: one of them has to go",
-                    library.display(),
-                    twice.id
-                )),
-                None => Ok(offered),
-            }
-        });
-        match offered {
-            Ok(offered) => subjects.extend(offered),
-            Err(reason) => subjects.push(Subject {
-                id: name.clone(),
-                runtime: name,
-                version: "unknown".to_owned(),
-                note: None,
-                state: State::Broken { reason },
-            }),
-        }
-    }
-    subjects.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(subjects)
-}
-
-type Found = Vec<(String, Result<PathBuf, String>)>;
-
-fn from_workspace(
-    folder: &Path,
-    build: bool,
-    with_test_adapters: bool,
-    filter: &Filter,
-    progress: &Progress,
-) -> Result<Found> {
-    let packages: Vec<_> = found::packages(folder)?
-        .into_iter()
-        .filter(|package| with_test_adapters || !package.for_tests)
-        .filter(|package| filter.may_select_runtime(&package.name))
-        .collect();
-    if !build {
-        let built = build::target_folder(folder).join("release");
-        let libraries = found::libraries(&built).unwrap_or_default();
-        return Ok(packages
-            .into_iter()
-            .map(|package| {
-                let library = libraries.iter().find(|(name, _)| *name == package.name);
-                let reason = || "it was not built yet; leave out --no-build".to_owned();
-                (package.name, library.map(|(_, path)| path.clone()).ok_or_else(reason))
-            })
-            .collect());
-    }
-    let count = packages.len();
-    if !build::target_folder(folder).exists() {
-        progress.warn(format!("building {count} adapters; the first time takes a few minutes"));
-    }
-    let mut found = Vec::new();
-    for (index, package) in packages.into_iter().enumerate() {
-        progress.part(index, count, format!("building adapter {}", package.name));
-        let library = build::build(folder, &package, progress);
-        if crate::interrupt::requested() {
-            break;
-        }
-        if let Err(reason) = &library {
-            progress.warn(format!("adapter {} is left out: {reason}", package.name));
-        }
-        found.push((package.name, library));
-    }
-    Ok(found)
-}
-
 /// What this machine offers that a subject may need.
-struct Machine {
+pub(super) struct Machine {
     io_uring: Result<(), String>,
     locked_memory_max: Option<u64>,
 }
 
 impl Machine {
-    fn look() -> Self {
+    pub(super) fn look() -> Self {
         Self { io_uring: io_uring::works(), locked_memory_max: limits::locked_memory_max() }
     }
 
     fn obstacle(&self, executor: &Executor) -> Option<String> {
-        if io_uring::is_needed_by(&executor.backend)
+        if evidence::needs_ring(&executor.backend)
             && let Err(reason) = &self.io_uring
         {
             return Some(reason.clone());
@@ -188,25 +72,56 @@ impl Machine {
     }
 }
 
-fn of(library: &Path, description: Description, machine: &Machine) -> Vec<Subject> {
+/// What a library offers by its own description, or why that cannot be right.
+pub(super) fn offered(
+    build: &Build,
+    library: &Path,
+    description: Description,
+    machine: &Machine,
+) -> Result<Vec<Subject>, String> {
     let Description { runtime, version, note, executors } = description;
-    executors
+    if let Some(declared) = &build.backends
+        && let Some(other) = executors.iter().find(|it| !declared.contains(&it.backend))
+    {
+        return Err(format!(
+            "{} describes {runtime}/{}/{}, and {build} is declared to run on {}: either the \
+             declaration is wrong or its flags do not reach the crate they are for",
+            library.display(),
+            other.executor,
+            other.backend,
+            declared.join(" or ")
+        ));
+    }
+    let subjects = executors
         .into_iter()
         .map(|executor| Subject {
             id: format!("{runtime}/{}/{}", executor.executor, executor.backend),
             runtime: runtime.clone(),
             version: version.clone(),
             note: note.clone(),
+            build: build.clone(),
             state: State::Loadable {
                 library: library.to_owned(),
                 obstacle: machine.obstacle(&executor),
                 executor,
             },
         })
-        .collect()
+        .collect();
+    Ok(subjects)
 }
 
 impl Subject {
+    pub fn broken(build: Build, reason: String) -> Self {
+        Self {
+            id: build.to_string(),
+            runtime: build.adapter.clone(),
+            version: "unknown".to_owned(),
+            note: None,
+            build,
+            state: State::Broken { reason },
+        }
+    }
+
     /// Why it cannot run such a plan here, if it cannot.
     pub fn unsupported(&self, plan: &Plan) -> Option<String> {
         let State::Loadable { executor, obstacle, .. } = &self.state else { return None };
@@ -300,6 +215,7 @@ impl Subject {
             backend,
             topology,
             capabilities,
+            variant: self.build.variant.is_some(),
             available: reason.is_none(),
             reason,
             note: self.note.clone(),
@@ -323,115 +239,61 @@ pub struct Listed {
     pub backend: String,
     pub topology: Option<Topology>,
     pub capabilities: BTreeSet<Capability>,
+    /// Whether it is in another than its runtime's usual build.
+    pub variant: bool,
     pub available: bool,
     pub reason: Option<String>,
     pub note: Option<String>,
 }
 
-/// Which subjects are wanted: globs over their ids.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    include: Vec<GlobMatcher>,
-    exclude: Vec<GlobMatcher>,
-    runtimes: Vec<GlobMatcher>,
-}
-
-impl Filter {
-    pub fn new(include: &[String], exclude: &[String]) -> Result<Self> {
-        // `tokio` means `tokio/**`, and `**/epoll` is an id's end.
-        let compile = |patterns: &[String]| -> Result<Vec<GlobMatcher>> {
-            let whole = patterns.iter().map(|pattern| glob(pattern));
-            let begun = patterns.iter().map(|pattern| glob(&format!("{pattern}/**")));
-            whole.chain(begun).collect()
-        };
-        let runtimes = include.iter().map(|pattern| {
-            let runtime = pattern.split('/').next().unwrap_or(pattern);
-            // A pattern like `**` says nothing about the runtime.
-            glob(if runtime.contains("**") { "*" } else { runtime })
-        });
-        Ok(Self {
-            include: compile(include)?,
-            exclude: compile(exclude)?,
-            runtimes: runtimes.collect::<Result<_>>()?,
-        })
-    }
-
-    pub fn selects(&self, subject: &Subject) -> bool {
-        if let State::Broken { .. } = subject.state {
-            return self.may_select_runtime(&subject.runtime);
-        }
-        let matches = |globs: &[GlobMatcher]| globs.iter().any(|glob| glob.is_match(&subject.id));
-        (self.include.is_empty() || matches(&self.include)) && !matches(&self.exclude)
-    }
-
-    /// Whether building this runtime's adapter can be of use.
-    fn may_select_runtime(&self, runtime: &str) -> bool {
-        let wanted =
-            self.runtimes.is_empty() || self.runtimes.iter().any(|glob| glob.is_match(runtime));
-        // Excluded as a whole only if every id of it would be.
-        let excluded =
-            self.exclude.iter().any(|glob| glob.is_match(format!("{runtime}/\u{0}/\u{0}")));
-        wanted && !excluded
-    }
-}
-
-fn glob(pattern: &str) -> Result<GlobMatcher> {
-    let glob = GlobBuilder::new(pattern).literal_separator(true).build().with_context(|| {
-        format!("`{pattern}` is no pattern for subjects such as `tokio/*/epoll`")
-    })?;
-    Ok(glob.compile_matcher())
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn subject(id: &str) -> Subject {
-        let mut parts = id.split('/').map(str::to_owned);
-        let runtime = parts.next().unwrap();
+    /// One that could be run, of this id.
+    pub(crate) fn subject(id: &str, is_variant: bool) -> Subject {
+        let parts: Vec<&str> = id.split('/').collect();
+        let [runtime, name, backend] = parts[..] else { panic!("{id} is no id") };
         let executor = Executor {
-            executor: parts.next().unwrap(),
-            backend: parts.next().unwrap(),
+            executor: name.to_owned(),
+            backend: backend.to_owned(),
             topology: Topology::Shared,
             workers: Workers::One,
             capabilities: BTreeSet::new(),
             tasks_max: None,
             memlock_bytes_min: 0,
         };
+        let usual = Build { adapter: runtime.to_owned(), variant: None, backends: None };
         Subject {
             id: id.to_owned(),
-            runtime,
+            runtime: runtime.to_owned(),
             version: String::new(),
             note: None,
+            build: if is_variant { Build::variant(runtime, backend) } else { usual },
             state: State::Loadable { library: PathBuf::new(), executor, obstacle: None },
         }
     }
 
-    #[track_caller]
-    fn check(include: &[&str], exclude: &[&str], expected: &[&str]) {
-        let owned = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
-        let filter = Filter::new(&owned(include), &owned(exclude)).unwrap();
-        let all =
-            ["smol/single-thread/epoll", "tokio/current-thread/epoll", "tokio/multi-thread/epoll"];
-        let selected: Vec<&str> =
-            all.into_iter().filter(|id| filter.selects(&subject(id))).collect();
-        assert_eq!(selected, expected);
-    }
-
     #[test]
-    fn a_runtimes_name_stands_for_all_its_subjects() {
-        let tokio = ["tokio/current-thread/epoll", "tokio/multi-thread/epoll"];
-        check(&["tokio"], &[], &tokio);
-        check(&["tok*"], &[], &tokio);
-        check(&["tokio/**"], &[], &tokio);
-        check(&["tokio/multi-thread"], &[], &tokio[1..]);
-        check(&["*/multi-thread"], &[], &tokio[1..]);
-        check(&["**/epoll"], &["smol"], &tokio);
-        check(&[], &["tokio/current-thread", "smol"], &tokio[1..]);
-    }
-
-    #[test]
-    fn a_broken_pattern_is_told() {
-        assert!(Filter::new(&["tokio/[".to_owned()], &[]).is_err());
+    fn a_library_that_runs_on_something_else_than_declared_is_refused() {
+        let State::Loadable { executor, .. } = subject("x/y/epoll", false).state else {
+            unreachable!()
+        };
+        let description = Description {
+            runtime: "x".to_owned(),
+            version: String::new(),
+            note: None,
+            executors: vec![executor],
+        };
+        let machine = Machine { io_uring: Ok(()), locked_memory_max: None };
+        let ask = |backends: Option<&[&str]>| {
+            let backends = backends.map(|list| list.iter().map(|it| (*it).to_owned()).collect());
+            let build = Build { adapter: "x".to_owned(), variant: None, backends };
+            offered(&build, Path::new("libx.so"), description.clone(), &machine)
+        };
+        assert_eq!(ask(None).unwrap().len(), 1);
+        assert_eq!(ask(Some(&["io_uring", "epoll"])).unwrap().len(), 1);
+        let reason = ask(Some(&["poll"])).unwrap_err();
+        assert!(reason.starts_with("libx.so describes x/y/epoll, and x is declared"), "{reason}");
     }
 }

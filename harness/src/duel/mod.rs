@@ -13,7 +13,8 @@ use quadrant_reports::duel::{self, DuelCase};
 
 pub use options::{BOUTS, DuelOptions};
 
-use crate::adapters::subject::{Filter, Subject};
+use crate::adapters::filter::Filter;
+use crate::adapters::subject::Subject;
 use crate::color::Color;
 use crate::failure::Failure;
 use crate::fixtures::FixtureStore;
@@ -105,7 +106,7 @@ fn opponents(options: &DuelOptions, progress: &Progress) -> Result<Vec<Subject>,
     let names = options.subjects();
     let usage = |error: anyhow::Error| Failure::usage(format!("{error:#}"));
     let filter = Filter::new(&names, &[]).map_err(usage)?;
-    let known = options.source.subjects(&filter, Limits::USUAL, progress)?;
+    let known = options.source.subjects(&[filter], Limits::USUAL, progress)?.subjects;
     let meant = |name: &String| {
         let filter = Filter::new(std::slice::from_ref(name), &[]).map_err(usage)?;
         let meant: Vec<&Subject> = known.iter().filter(|subject| filter.selects(subject)).collect();

@@ -4,11 +4,6 @@
 #[cfg(target_os = "linux")]
 use io_uring::{IoUring, Probe, opcode};
 
-/// Whether a backend of this name is made of rings.
-pub fn is_needed_by(backend: &str) -> bool {
-    backend == "io_uring"
-}
-
 #[cfg(target_os = "linux")]
 pub fn works() -> Result<(), String> {
     let mut ring = IoUring::new(4).map_err(|error| explain(&error))?;

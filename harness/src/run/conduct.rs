@@ -23,6 +23,7 @@ use super::results::{self, Earlier, Results};
 use super::run_file::{self, RunFile};
 use super::shuffle::Chance;
 use super::workers;
+use crate::adapters::filter::Filter;
 use crate::adapters::subject::{State, Subject};
 use crate::color::Color;
 use crate::counted::counted;
@@ -68,13 +69,13 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
         )));
     }
     let progress = Progress::new();
-    let subjects = options.subjects.find(options.limits(), &progress)?;
+    let found = options.subjects.find_for(&scenarios, options.limits(), &progress)?;
     if interrupt::requested() {
         progress.end();
         report_nothing(options.format)?;
         return Ok(130);
     }
-    if subjects.is_empty() {
+    if found.subjects.is_empty() {
         progress.end();
         report_nothing(options.format)?;
         eprintln!("no subject matches; `quadrant list subjects` shows what there is");
@@ -86,12 +87,12 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
     // Whoever chose among the subjects left some out on purpose.
     if options.subjects.means_all() {
         for selected in &scenarios {
-            for warning in unmatched::warnings(&selected.name, &selected.scenario, &subjects) {
+            for warning in unmatched::warnings(&selected.name, &selected.scenario, &found) {
                 progress.warn(format!("warning: {warning}"));
             }
         }
     }
-    Conductor::new(options, scenarios, subjects, resumed, progress, color)?.conduct()
+    Conductor::new(options, scenarios, found.subjects, resumed, progress, color)?.conduct()
 }
 
 struct Conductor {
@@ -161,11 +162,12 @@ impl Conductor {
         self.announce();
         let scenarios = std::mem::take(&mut self.scenarios);
         'all: for selected in &scenarios {
+            let filter = self.filter_for(selected);
             for &index in &selected.cases {
                 let case =
                     PlannedCase::new(selected, index, &self.options.cells, &self.circumstances);
                 let mut records = Vec::new();
-                let conducted = self.run_case(&case, &mut records);
+                let conducted = self.run_case(&case, &filter, &mut records);
                 let reporter = self.reporter.as_mut().expect("the reporter ends after the run");
                 let is_last = selected.cases.last() == Some(&index);
                 let reported = self.progress.aside(|| {
@@ -195,8 +197,18 @@ impl Conductor {
         self.finish(began)
     }
 
+    fn filter_for(&self, selected: &Selected) -> Filter {
+        let filter = self.options.subjects.filter_for(&selected.scenario);
+        filter.expect("its patterns were read when subjects were looked for")
+    }
+
     /// All trials of one case, into `records`. An interruption or a failure ends it early.
-    fn run_case(&mut self, case: &PlannedCase, records: &mut Vec<Record>) -> Result<(), Failure> {
+    fn run_case(
+        &mut self,
+        case: &PlannedCase,
+        filter: &Filter,
+        records: &mut Vec<Record>,
+    ) -> Result<(), Failure> {
         let key = case.key();
         records.extend(self.earlier.take(&key));
         let trials = self.options.cells.trial_count();
@@ -206,7 +218,7 @@ impl Conductor {
 
         let subjects = std::mem::take(&mut self.subjects);
         let mut runnable = Vec::new();
-        for subject in &subjects {
+        for subject in subjects.iter().filter(|subject| filter.selects(subject)) {
             match self.without_running(case, subject) {
                 None => runnable.push(subject),
                 Some(verdict) if records.iter().all(|record| record.subject.id != subject.id) => {
@@ -399,12 +411,14 @@ impl Conductor {
         let trials = u64::from(self.options.cells.trial_count());
         let (mut cases, mut time) = (0_u64, Duration::ZERO);
         for selected in &self.scenarios {
+            let filter = self.filter_for(selected);
             for &index in &selected.cases {
                 let case =
                     PlannedCase::new(selected, index, &self.options.cells, &self.circumstances);
                 let cells = self
                     .subjects
                     .iter()
+                    .filter(|subject| filter.selects(subject))
                     .filter(|subject| self.without_running(&case, subject).is_none())
                     .count() as u64;
                 cases += 1;

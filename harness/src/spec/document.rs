@@ -17,6 +17,8 @@ use super::step::Step;
 pub(super) struct Document {
     pub(super) name: Scalar,
     pub(super) question: Scalar,
+    #[serde(default, deserialize_with = "given")]
+    pub(super) subjects: Option<Spanned<Scalars>>,
     #[serde(default, deserialize_with = "filled_map")]
     pub(super) axes: Entries<Vec<Scalar>>,
     #[serde(default, deserialize_with = "given")]

@@ -47,7 +47,7 @@ pub(super) fn read(
     Ok(())
 }
 
-fn check_glob(subjects: &Scalar) -> Result<(), Problem> {
+pub(super) fn check_glob(subjects: &Scalar) -> Result<(), Problem> {
     match globset::Glob::new(&subjects.text) {
         Ok(_) if !subjects.text.is_empty() => Ok(()),
         _ => Err(Problem::new(

@@ -14,6 +14,7 @@ use super::check;
 use super::document::Document;
 use super::error::{Problem, SpecError};
 use super::expand::expand;
+use super::expect;
 use super::limits;
 use super::yaml;
 use crate::counted::grouped;
@@ -24,6 +25,7 @@ pub struct Scenario {
     pub name: String,
     /// One sentence, ending with `?`.
     pub question: String,
+    subjects: Vec<String>,
     source: String,
     document: Document,
     axes: Axes,
@@ -100,6 +102,7 @@ impl Scenario {
         let mut scenario = Self {
             name: document.name.text.clone(),
             question: document.question.text.trim_end().to_owned(),
+            subjects: subjects(&document)?,
             source: text.to_owned(),
             document,
             axes,
@@ -165,6 +168,11 @@ impl Scenario {
         self.document.workers.as_ref().map(|workers| &*workers.text)
     }
 
+    /// The patterns that say whom it is about; none means every runtime in its usual build.
+    pub fn subjects(&self) -> &[String] {
+        &self.subjects
+    }
+
     /// The patterns that say of whom something is expected, each once.
     pub fn expected_subjects(&self) -> BTreeSet<&str> {
         let expect = self.document.expect.iter();
@@ -205,4 +213,16 @@ impl Scenario {
         }
         case
     }
+}
+
+fn subjects(document: &Document) -> Result<Vec<String>, Problem> {
+    let Some(patterns) = &document.subjects else { return Ok(Vec::new()) };
+    let at = patterns.referenced.into();
+    let patterns = &patterns.value.0;
+    if patterns.is_empty() {
+        return Err(Problem::new(at, "`subjects` is about nobody: the list is empty")
+            .help("leave it out, or write a pattern like `tokio` or `**/poll`".to_owned()));
+    }
+    patterns.iter().try_for_each(expect::check_glob)?;
+    Ok(patterns.iter().map(|pattern| pattern.text.clone()).collect())
 }

@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use quadrant_reports::evidence;
 use quadrant_suite::outcome::Outcome;
 use quadrant_suite::plan::Plan;
 
@@ -66,7 +67,7 @@ pub fn run(arguments: &InsideArguments) -> Result<()> {
     let mut plan = String::new();
     std::io::stdin().read_to_string(&mut plan).context("the plan cannot be read")?;
     let backend = serde_json::from_str::<Plan>(&plan).map(|plan| plan.backend);
-    let _ = NEEDS_IO_URING.set(backend.is_ok_and(|backend| io_uring::is_needed_by(&backend)));
+    let _ = NEEDS_IO_URING.set(backend.is_ok_and(|backend| evidence::needs_ring(&backend)));
     match AdapterLibrary::load(&arguments.library) {
         Ok(adapter) => adapter.run(&plan, board, answer_outcome),
         Err(error) => answer(format!("{NOT_LOADED}{error}").as_bytes()),

@@ -3,17 +3,19 @@
 
 use std::time::Duration;
 
-use quadrant_reports::record::{BackendSeen, Record, Status};
+use quadrant_reports::evidence::waits_by;
+use quadrant_reports::record::{BackendSeen, FilesSeen, Record, Status};
 
 use crate::stage::{Stage, ordinary_subjects, skip};
 
 const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/evidence/echo.yaml");
+const FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/evidence/files.yaml");
 const LIMIT: Duration = Duration::from_secs(240);
 
 /// The records of one trial for each subject; nothing where no system call can be counted here.
 fn gather(arguments: &[&str]) -> Option<Vec<Record>> {
     let stage = Stage::new();
-    let what = [arguments, &[SPEC, "--evidence", "--trials", "1"]].concat();
+    let what = [arguments, &["--evidence", "--trials", "1"]].concat();
     let (_, records) = stage.measure(&what, &["--time-limit", "60"], LIMIT);
     assert!(!records.is_empty());
     let warnings = || records.iter().flat_map(|record| &record.warnings);
@@ -26,7 +28,7 @@ fn gather(arguments: &[&str]) -> Option<Vec<Record>> {
 
 #[test]
 fn every_subject_uses_the_backend_that_it_names() {
-    let Some(records) = gather(&[]) else { return };
+    let Some(records) = gather(&[SPEC, "-r", "**"]) else { return };
     for record in records.iter().filter(|record| record.status == Status::Ok) {
         let id = &record.subject.id;
         let Some(evidence) = &record.evidence else {
@@ -37,7 +39,8 @@ fn every_subject_uses_the_backend_that_it_names() {
         };
         // Of a handful of operations nothing is said.
         if evidence.ops >= 20 {
-            assert_eq!(evidence.backend_seen.word(), record.subject.backend, "{id}: {evidence:?}");
+            let named = waits_by(&record.subject.backend);
+            assert_eq!(evidence.backend_seen.word(), named, "{id}: {evidence:?}");
             assert!(evidence.syscalls_per_op().unwrap() > 0.1, "{id}: {evidence:?}");
         }
         assert!(evidence.agrees, "{id}: {evidence:?}");
@@ -75,9 +78,26 @@ fn without_io_uring_nobody_panics_and_a_silent_fallback_is_told() {
 }
 
 #[test]
+fn whoever_names_a_ring_beside_its_backend_reads_files_through_it() {
+    let Some(records) = gather(&[FILES]) else { return };
+    assert!(records.len() > 2, "{records:?}");
+    for record in records.iter().filter(|record| record.status == Status::Ok) {
+        let id = &record.subject.id;
+        let Some(evidence) = record.evidence.as_ref().filter(|evidence| evidence.ops >= 20) else {
+            skip("this machine stood still");
+            continue;
+        };
+        let is_by_ring = record.subject.backend.ends_with("+ring");
+        let seen = if is_by_ring { FilesSeen::Ring } else { FilesSeen::Pool };
+        assert_eq!(evidence.files_seen, Some(seen), "{id}: {evidence:?}");
+        assert!(evidence.agrees, "{id}: {evidence:?}");
+    }
+}
+
+#[test]
 fn a_subject_that_lies_about_its_backend_is_found_out() {
     let arguments =
-        ["--with-test-adapters", "-r", "faulty/claims-io_uring", "-r", "faulty/behaves"];
+        [SPEC, "--with-test-adapters", "-r", "faulty/claims-io_uring", "-r", "faulty/behaves"];
     let Some(records) = gather(&arguments) else { return };
     assert_eq!(records.len(), 2);
     for record in &records {

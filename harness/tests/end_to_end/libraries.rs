@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use quadrant_reports::record::Status;
 use rustix::process::Signal;
 
 use crate::redact::redacted;
-use crate::stage::{Stage, Subject, adapters_folder, workspace};
+use crate::stage::{CDYLIB, Stage, Subject, adapters_folder, library_name, workspace};
 
 /// The features of `faulty` that break the library itself.
 const FAULTS: [&str; 8] = [
@@ -24,10 +24,6 @@ const FAULTS: [&str; 8] = [
     "describe-garbage",
     "describe-hangs",
 ];
-
-fn library_name(adapter: &str) -> String {
-    format!("libquadrant_{}.so", adapter.replace('-', "_"))
-}
 
 /// Only the leaf package differs, so each costs one small compilation. The library is a copy:
 /// the next one is built in its place.
@@ -116,37 +112,14 @@ fn an_adapter_that_hangs_when_asked_can_be_interrupted() {
     assert_eq!(ended.records(), []);
 }
 
-/// A workspace of its own with these adapter packages, each with its library's text.
-fn workspace_with(stage: &Stage, packages: &[(&str, &str, &str)]) -> PathBuf {
-    let folder = stage.path("workspace");
-    fs::create_dir_all(folder.join("specs")).unwrap();
-    fs::create_dir_all(folder.join("runtimes")).unwrap();
-    let manifest = "[workspace]\nresolver = \"3\"\nmembers = [\"runtimes/*\"]\n";
-    fs::write(folder.join("Cargo.toml"), manifest).unwrap();
-    for (name, kind, text) in packages {
-        let package = folder.join("runtimes").join(name);
-        fs::create_dir_all(package.join("src")).unwrap();
-        let manifest = format!(
-            "[package]\nname = \"quadrant-{name}\"\nversion = \"1.0.0\"\nedition = \"2024\"\n\
-             [lib]\ncrate-type = [\"{kind}\"]\n"
-        );
-        fs::write(package.join("Cargo.toml"), manifest).unwrap();
-        fs::write(package.join("src/lib.rs"), text).unwrap();
-    }
-    folder
-}
-
 #[test]
 fn an_adapter_that_does_not_build_is_left_out_in_the_compilers_words() {
     let stage = Stage::new();
-    let folder = workspace_with(
-        &stage,
-        &[
-            ("broken", "cdylib", "pub fn f() -> u32 {\n    nothing\n}\n"),
-            ("rust-only", "rlib", "pub fn f() {}\n"),
-            ("stranger", "cdylib", "pub fn f() {}\n"),
-        ],
-    );
+    let folder = stage.workspace(&[
+        ("broken", CDYLIB, "pub fn f() -> u32 {\n    nothing\n}\n"),
+        ("rust-only", "", "pub fn f() {}\n"),
+        ("stranger", CDYLIB, "pub fn f() {}\n"),
+    ]);
     let listed = stage
         .call()
         .args(["list", "subjects", "--format", "json"])

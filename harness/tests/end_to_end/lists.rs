@@ -57,8 +57,8 @@ fn specs_are_listed_with_their_questions() {
 #[test]
 fn cells_tell_what_runs_and_why_the_rest_does_not() {
     let stage = Stage::new();
-    let words = ["cells", "echo/connections", "tasks", "--no-build", "--axis", "tasks=1,2"];
-    let listed = list(&stage, &words);
+    let words = ["echo/connections", "tasks", "--no-build", "--axis", "tasks=1,2", "-r", "**"];
+    let listed = list(&stage, &[&["cells"], &words[..]].concat());
     let subjects = list(&stage, &["subjects", "--no-build"]).len();
     assert_eq!(listed.len() % subjects, 0);
     for cell in &listed {

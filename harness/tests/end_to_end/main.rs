@@ -25,4 +25,6 @@ mod subjects;
 mod sudden_death;
 mod threads;
 mod tour;
+mod variants;
+mod warm_start;
 mod workers;

@@ -20,6 +20,9 @@ const ATTEMPTS: usize = 5;
 /// For what has been told to end.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(60);
 
+/// What makes a package a library that can be loaded.
+pub const CDYLIB: &str = "[lib]\ncrate-type = [\"cdylib\"]\n";
+
 pub struct Stage {
     folder: PathBuf,
     numbers: AtomicUsize,
@@ -54,6 +57,27 @@ impl Stage {
     pub fn write(&self, name: &str, text: &str) -> String {
         fs::write(self.path(name), text).unwrap();
         self.named(name)
+    }
+
+    /// A workspace of its own with these adapter packages: the name of each, what its manifest
+    /// has beside the package's head, and its library's text.
+    pub fn workspace(&self, packages: &[(&str, &str, &str)]) -> PathBuf {
+        let folder = self.path("workspace");
+        for inside in ["specs", "runtimes"] {
+            fs::create_dir_all(folder.join(inside)).unwrap();
+        }
+        let manifest = "[workspace]\nresolver = \"3\"\nmembers = [\"runtimes/*\"]\n";
+        fs::write(folder.join("Cargo.toml"), manifest).unwrap();
+        for (name, rest, text) in packages {
+            let package = folder.join("runtimes").join(name);
+            fs::create_dir_all(package.join("src")).unwrap();
+            let head = format!(
+                "[package]\nname = \"quadrant-{name}\"\nversion = \"1.0.0\"\nedition = \"2024\"\n"
+            );
+            fs::write(package.join("Cargo.toml"), format!("{head}{rest}")).unwrap();
+            fs::write(package.join("src/lib.rs"), text).unwrap();
+        }
+        folder
     }
 
     pub fn call(&self) -> Call {
@@ -195,6 +219,7 @@ pub struct Subject {
     pub executor: String,
     pub backend: String,
     pub capabilities: BTreeSet<String>,
+    pub variant: bool,
     pub available: bool,
     pub reason: Option<String>,
 }
@@ -205,7 +230,7 @@ pub fn subjects() -> &'static [Subject] {
     SUBJECTS.get_or_init(|| listed("--with-test-adapters"))
 }
 
-/// The subjects of a normal run.
+/// The subjects of `-r '**'`: those of a normal run, and all variants.
 pub fn ordinary_subjects() -> &'static [Subject] {
     static SUBJECTS: OnceLock<Vec<Subject>> = OnceLock::new();
     SUBJECTS.get_or_init(|| {
@@ -223,6 +248,10 @@ fn listed(option: &str) -> Vec<Subject> {
 /// Where the adapters of this workspace are built.
 pub fn adapters_folder() -> PathBuf {
     workspace().join("target/adapters/release")
+}
+
+pub fn library_name(adapter: &str) -> String {
+    format!("libquadrant_{}.so", adapter.replace('-', "_"))
 }
 
 pub fn workspace() -> PathBuf {

@@ -17,7 +17,7 @@ fn records() -> &'static [Record] {
     RECORDS.get_or_init(|| {
         let stage = Stage::new();
         let specs = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/subjects");
-        let what = [specs, "--trials", "1", "--seed", "1"];
+        let what = [specs, "-r", "**", "--trials", "1", "--seed", "1"];
         stage.measure(&what, &["--time-limit", "60"], LIMIT).1
     })
 }

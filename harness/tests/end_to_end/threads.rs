@@ -8,6 +8,7 @@ use crate::stage::{Stage, skip};
 
 const SHORT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/short-lived.yaml");
 const MANY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/two-thousand.yaml");
+const HOLDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/holding.yaml");
 const LIMIT: Duration = Duration::from_secs(240);
 /// The thread that has the root, and the one that hears what the harness says.
 const BESIDE_TASKS: u64 = 2;
@@ -36,6 +37,21 @@ fn two_thousand_threads_at_once_are_two_thousand() {
         assert_eq!(threads.loops, 2_000 + 1, "the root runs no task of the suite");
         assert_eq!(metrics.concurrency.peak, 2_000);
         assert!(threads.names.values().sum::<u64>() <= threads.peak, "{:?}", threads.names);
+    }
+}
+
+#[test]
+fn as_many_workers_run_tasks_as_were_told_to() {
+    for workers in ["1", "3"] {
+        let stage = Stage::new();
+        let what = [HOLDING, "-r", "smol/multi-thread", "-r", "async-std", "--workers", workers];
+        let (_, records) = stage.measure(&[&what[..], &["--trials", "1"]].concat(), &[], LIMIT);
+        assert!(records.len() >= 4, "usual builds and variants: {records:?}");
+        for Record { subject, metrics, reason, .. } in records {
+            let Some(metrics) = metrics else { panic!("{}: {reason:?}", subject.id) };
+            assert_eq!(metrics.threads.loops.to_string(), workers, "{}", subject.id);
+            assert_eq!(metrics.concurrency.peak.to_string(), workers, "{}", subject.id);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! async-std: one global executor on several threads, started by its first task; sockets by
-//! epoll, timers in the reactor, files on the pool for blocking work.
+//! epoll, or in another build of it by poll(2), timers in the reactor, files on the pool for
+//! blocking work.
 
 use std::future::Future;
 use std::io;
@@ -20,6 +21,9 @@ use quadrant_suite::task::Task;
 
 quadrant_suite::export!(AsyncStd);
 
+/// Decided when it is built, for all of the process.
+const BACKEND: &str = if cfg!(polling_test_poll_backend) { "poll" } else { "epoll" };
+
 /// There is one executor in a process, so a handle needs nothing.
 #[derive(Clone)]
 struct AsyncStd;
@@ -34,7 +38,7 @@ impl Adapter for AsyncStd {
             ),
             executors: vec![Executor {
                 executor: "multi-thread".to_owned(),
-                backend: "epoll".to_owned(),
+                backend: BACKEND.to_owned(),
                 topology: Topology::Shared,
                 workers: Workers::Many,
                 capabilities: [

@@ -16,6 +16,14 @@ use socket2::{Domain, Socket, Type};
 
 quadrant_suite::export!(Mio);
 
+/// Decided when it is built, for all of the process.
+const BACKEND: &str = if HAS_EDGES { "epoll" } else { "poll" };
+
+/// Whether the system tells of a socket that fills or empties by itself. With poll(2) mio only
+/// imitates such edges: it tells again after a call that would have blocked, and not after one
+/// that moved fewer bytes than it could have.
+const HAS_EDGES: bool = !cfg!(mio_unsupported_force_poll_poll);
+
 /// Events taken from the system at a time.
 const EVENTS_MAX: usize = 1_024;
 
@@ -25,7 +33,7 @@ impl Adapter for Mio {
     fn describe() -> Description {
         let executor = |executor: &str, capabilities: &[Capability]| Executor {
             executor: executor.to_owned(),
-            backend: "epoll".to_owned(),
+            backend: BACKEND.to_owned(),
             topology: Topology::Shared,
             workers: Workers::One,
             capabilities: capabilities.iter().copied().collect(),

@@ -1,6 +1,6 @@
 //! smol: an executor that several threads run, or only the current one; whichever of them has
-//! nothing to do waits in the reactor for all. Sockets by epoll, timers in the reactor, files on
-//! the pool for blocking work.
+//! nothing to do waits in the reactor for all. Sockets by epoll, or in another build of it by
+//! poll(2), timers in the reactor, files on the pool for blocking work.
 
 use std::future::Future;
 use std::io;
@@ -20,6 +20,9 @@ use smol::net::{TcpListener, TcpStream};
 
 quadrant_suite::export!(Smol);
 
+/// Decided when it is built, for all of the process.
+const BACKEND: &str = if cfg!(polling_test_poll_backend) { "poll" } else { "epoll" };
+
 /// The executor is a static, as smol's own is, so a handle needs nothing.
 #[derive(Clone)]
 struct Smol;
@@ -30,7 +33,7 @@ impl Adapter for Smol {
     fn describe() -> Description {
         let executor = |executor: &str, workers| Executor {
             executor: executor.to_owned(),
-            backend: "epoll".to_owned(),
+            backend: BACKEND.to_owned(),
             topology: Topology::Shared,
             workers,
             capabilities: [

@@ -1,5 +1,6 @@
-//! tokio: a work-stealing scheduler on several threads, or everything on the current one;
-//! sockets by epoll, files on the pool for blocking work.
+//! tokio: a work-stealing scheduler on several threads, or everything on the current one, where
+//! tasks may also stay by themselves (`local`); sockets by epoll, files on the pool for blocking
+//! work. Other builds of it wait by poll(2), or read files through a ring.
 
 use std::future::Future;
 use std::io;
@@ -16,19 +17,31 @@ use std::os::fd::AsRawFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Builder;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, LocalSet};
 
 quadrant_suite::export!(Tokio);
 
-/// tokio finds its runtime in a thread-local, so a handle needs nothing.
-#[derive(Clone)]
+/// Decided when it is built, for all of the process.
+const BACKEND: &str = if cfg!(mio_unsupported_force_poll_poll) {
+    "poll"
+} else if cfg!(all(tokio_unstable, feature = "io-uring")) {
+    "epoll+ring"
+} else {
+    "epoll"
+};
+
 struct Tokio;
+
+/// tokio finds its runtime in a thread-local, so a handle needs nothing. `LOCAL` is where tasks
+/// are spawned: in the `LocalSet` that is running, or anywhere.
+#[derive(Clone)]
+struct Handle<const LOCAL: bool>;
 
 impl Adapter for Tokio {
     fn describe() -> Description {
         let executor = |executor: &str, workers| Executor {
             executor: executor.to_owned(),
-            backend: "epoll".to_owned(),
+            backend: BACKEND.to_owned(),
             topology: Topology::Shared,
             workers,
             capabilities: [
@@ -50,32 +63,37 @@ impl Adapter for Tokio {
             executors: vec![
                 executor("multi-thread", Workers::Many),
                 executor("current-thread", Workers::One),
+                executor("local", Workers::One),
             ],
         }
     }
 
     fn run(scene: &'static Scene) -> Result<(), Refusal> {
-        let mut builder = match scene.plan().executor.as_str() {
-            "multi-thread" => {
-                let mut builder = Builder::new_multi_thread();
-                builder.worker_threads(scene.plan().workers as usize);
-                builder
+        let mut current_thread = Builder::new_current_thread();
+        current_thread.enable_all();
+        match scene.plan().executor.as_str() {
+            "multi-thread" => Builder::new_multi_thread()
+                .worker_threads(scene.plan().workers as usize)
+                .enable_all()
+                .build()?
+                .block_on(scene.root(Handle::<false>)),
+            "current-thread" => current_thread.build()?.block_on(scene.root(Handle::<false>)),
+            "local" => {
+                LocalSet::new().block_on(&current_thread.build()?, scene.root(Handle::<true>));
             }
-            "current-thread" => Builder::new_current_thread(),
             _ => return Err(scene.unknown_executor()),
-        };
-        builder.enable_all().build()?.block_on(scene.root(Tokio));
+        }
         Ok(())
     }
 }
 
-impl Runtime for Tokio {
+impl<const LOCAL: bool> Runtime for Handle<LOCAL> {
     type Listener = TcpListener;
     type Stream = TcpStream;
     type Join = JoinHandle<()>;
 
     fn spawn(&self, task: Task<Self>) -> Self::Join {
-        tokio::spawn(task.run())
+        if LOCAL { tokio::task::spawn_local(task.run()) } else { tokio::spawn(task.run()) }
     }
 
     async fn join(join: Self::Join) -> io::Result<()> {

@@ -8,6 +8,8 @@ use std::io::{self, Read, Write};
 use mio::event::Event;
 use mio::net::TcpStream;
 
+use crate::HAS_EDGES;
+
 /// System calls a connection may make before the others have their turn.
 const CALLS_PER_TURN: usize = 16;
 
@@ -90,7 +92,8 @@ impl Connection {
     /// Always asks for more than is left of the message. So a whole message, too, arrives as
     /// fewer bytes than were asked for, which proves without a further call that the socket is
     /// empty: whatever comes later is a new edge. The exception is a peer that ended before
-    /// the event was told, whose edge was the same one: then the end itself is awaited.
+    /// the event was told, whose edge was the same one: then the end itself is awaited. Without
+    /// edges it takes the further call.
     fn receive(&mut self) -> io::Result<Option<Turn>> {
         if !self.is_readable {
             return Ok(Some(Turn::Waiting));
@@ -100,7 +103,7 @@ impl Connection {
         match self.stream.read(room) {
             Ok(0) => return Ok(Some(Turn::Closed { in_mid_request: self.filled > 0 })),
             Ok(received) => {
-                self.is_readable = received == asked || self.has_peer_ended;
+                self.is_readable = received == asked || self.has_peer_ended || !HAS_EDGES;
                 self.filled += received;
                 let end = self.filled - self.filled % self.message_bytes;
                 if end > 0 {
@@ -117,7 +120,7 @@ impl Connection {
     }
 
     /// A send that took less than it was given has filled the socket: that there is room again
-    /// will be a new edge.
+    /// will be a new edge, where there are edges.
     fn answer(&mut self, sent: usize, end: usize) -> io::Result<Option<Turn>> {
         if !self.is_writable {
             return Ok(Some(Turn::Waiting));
@@ -125,7 +128,7 @@ impl Connection {
         match self.stream.write(&self.buffer[sent..end]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(count) if sent + count < end => {
-                self.is_writable = false;
+                self.is_writable = !HAS_EDGES;
                 self.stage = Stage::Answering { sent: sent + count, end };
             }
             Ok(_) => {

@@ -14,7 +14,7 @@ use mio::event::Source;
 use mio::{Events, Interest, Token};
 use slab::Slab;
 
-use crate::EVENTS_MAX;
+use crate::{EVENTS_MAX, HAS_EDGES};
 
 /// The executor's doorbell; every other token is the key of a socket.
 const DOORBELL: Token = Token(usize::MAX);
@@ -178,10 +178,11 @@ impl<S> Registered<S> {
     }
 
     /// An operation moved fewer bytes than it could have: the socket is empty, or full, and
-    /// the next event tells when it no longer is. That saves the try that would be told so.
+    /// the next event tells when it no longer is. That saves the try that would be told so, which
+    /// cannot be saved where there are no edges.
     pub(super) fn exhausted(&self, direction: Direction) {
         let side = self.side(direction);
-        side.is_ready.set(side.is_last.get());
+        side.is_ready.set(side.is_last.get() || !HAS_EDGES);
     }
 }
 

@@ -1,0 +1,189 @@
+//! Discovers subjects: builds what can be of use, and asks each library what it offers.
+//!
+//! Never loads a library itself.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Result, bail};
+use quadrant_suite::description::Description;
+
+use super::build::{self, Workshop};
+use super::filter::Filter;
+use super::found::{self, Build, Declared};
+use super::subject::{self, Machine, Subject};
+use crate::interrupt;
+use crate::progress::Progress;
+use crate::trial::{self, Limits};
+
+/// Libraries asked at a time: each is a process that waits for the disk, then for a CPU.
+const ASKED_AT_ONCE: usize = 4;
+
+/// Where to look for adapters.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// The packages of a workspace, built first where `build` says so.
+    Workspace { folder: PathBuf, build: bool, with_test_adapters: bool },
+    /// Libraries in a folder.
+    Folder(PathBuf),
+}
+
+/// What there is for some filters.
+#[derive(Default)]
+pub struct Discovered {
+    /// Those of every build that can be of use, the broken ones included.
+    pub subjects: Vec<Subject>,
+    /// Builds that none of the filters can want anything of.
+    pub left_out: Vec<Build>,
+}
+
+/// A build, and its library or why there is none.
+type Found = (Build, Result<PathBuf, String>);
+
+pub fn discover(
+    source: &Source,
+    filters: &[Filter],
+    executable: &Path,
+    limits: Limits,
+    progress: &Progress,
+) -> Result<Discovered> {
+    let is_wanted = |build: &Build| filters.iter().any(|filter| filter.may_select(build));
+    let (found, left_out) = match source {
+        Source::Folder(folder) => in_folder(folder, is_wanted)?,
+        Source::Workspace { folder, build, with_test_adapters } => {
+            let (wanted, left_out): (Vec<Declared>, Vec<Declared>) = found::declared(folder)?
+                .into_iter()
+                .filter(|declared| *with_test_adapters || !declared.for_tests)
+                .partition(|declared| is_wanted(&declared.build));
+            let found = match build {
+                true => make(folder, wanted, progress),
+                false => wanted.into_iter().map(|declared| as_built(folder, declared)).collect(),
+            };
+            (found, left_out.into_iter().map(|declared| declared.build).collect())
+        }
+    };
+    progress.say("asking the adapters what they offer");
+    let descriptions = ask_all(&found, executable, limits);
+    let machine = Machine::look();
+    let mut subjects: Vec<Subject> = Vec::new();
+    for ((build, library), description) in found.into_iter().zip(descriptions) {
+        let offered = library.and_then(|library| {
+            let offered = subject::offered(&build, &library, description?, &machine)?;
+            refuse_twice(&subjects, &offered, &library).map(|()| offered)
+        });
+        match offered {
+            Ok(offered) => subjects.extend(offered),
+            Err(reason) => subjects.push(Subject::broken(build, reason)),
+        }
+    }
+    subjects.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(Discovered { subjects, left_out })
+}
+
+/// Records are told apart by the subject's id.
+fn refuse_twice(known: &[Subject], offered: &[Subject], library: &Path) -> Result<(), String> {
+    match offered.iter().find(|new| known.iter().any(|known| known.id == new.id)) {
+        None => Ok(()),
+        Some(twice) => Err(format!(
+            "{} offers {}, which another adapter offers already: one of them has to go",
+            library.display(),
+            twice.id
+        )),
+    }
+}
+
+/// What a library in a folder is called says little of whose it is, so all are asked but
+/// variants, which are named for what they run on.
+fn in_folder(
+    folder: &Path,
+    is_wanted: impl Fn(&Build) -> bool,
+) -> Result<(Vec<Found>, Vec<Build>)> {
+    let libraries = found::libraries(folder)?;
+    if libraries.is_empty() {
+        bail!(
+            "there is no adapter library in {}: one is called {}, built from a package \
+             `quadrant-NAME` with `crate-type = [\"cdylib\"]`",
+            folder.display(),
+            found::library_file("NAME")
+        );
+    }
+    let is_asked = |build: &Build| build.variant.is_none() || is_wanted(build);
+    let (asked, left_out): (Vec<_>, Vec<_>) =
+        libraries.into_iter().partition(|(build, _)| is_asked(build));
+    let asked = asked.into_iter().map(|(build, path)| (build, Ok(path))).collect();
+    Ok((asked, left_out.into_iter().map(|(build, _)| build).collect()))
+}
+
+fn as_built(workspace: &Path, declared: Declared) -> Found {
+    let library = declared.recipe.and_then(|recipe| {
+        let library = build::library_path(workspace, &recipe);
+        let reason = || "it was not built yet; leave out --no-build".to_owned();
+        library.exists().then_some(library).ok_or_else(reason)
+    });
+    (declared.build, library)
+}
+
+/// Builds what is not as it has to be.
+fn make(workspace: &Path, wanted: Vec<Declared>, progress: &Progress) -> Vec<Found> {
+    let workshop = Workshop::open(workspace);
+    let is_first = !build::target_folder(workspace).exists();
+    let mut found = Vec::new();
+    let mut to_build = Vec::new();
+    for Declared { build, recipe, .. } in wanted {
+        match recipe {
+            Err(reason) => found.push((build, Err(reason))),
+            Ok(recipe) => match workshop.up_to_date(&recipe) {
+                Some(library) => found.push((build, Ok(library))),
+                None => to_build.push((build, recipe)),
+            },
+        }
+    }
+    let count = to_build.len();
+    if is_first && count > 0 {
+        progress.warn(format!("building {count} adapters; the first time takes a few minutes"));
+    }
+    for (index, (build, recipe)) in to_build.into_iter().enumerate() {
+        progress.part(index, count, format!("building adapter {build}"));
+        let library = workshop.build(&build, &recipe, progress);
+        if interrupt::requested() {
+            break;
+        }
+        found.push((build, library));
+    }
+    for (build, library) in &found {
+        if let Err(reason) = library {
+            progress.warn(format!("adapter {build} is left out: {reason}"));
+        }
+    }
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    found
+}
+
+/// What each library says about itself, in their order.
+fn ask_all(found: &[Found], executable: &Path, limits: Limits) -> Vec<Result<Description, String>> {
+    let next = AtomicUsize::new(0);
+    let ask_on = || {
+        let mut answers = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some((_, library)) = found.get(index) else { return answers };
+            let answer = library.as_ref().map_err(Clone::clone);
+            answers.push((index, answer.and_then(|library| ask(library, executable, limits))));
+        }
+    };
+    let mut answers = std::thread::scope(|scope| {
+        let askers: Vec<_> =
+            (0..ASKED_AT_ONCE.min(found.len())).map(|_| scope.spawn(ask_on)).collect();
+        let answers = askers.into_iter().map(|asker| asker.join().expect("asking does not panic"));
+        answers.flatten().collect::<Vec<_>>()
+    });
+    answers.sort_by_key(|(index, _)| *index);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
+fn ask(library: &Path, executable: &Path, limits: Limits) -> Result<Description, String> {
+    let text = trial::describe(executable, library, limits)?;
+    serde_json::from_str(&text).map_err(|error| {
+        format!("what {} says about itself is not understood: {error}", library.display())
+    })
+}

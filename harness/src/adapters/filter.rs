@@ -1,0 +1,261 @@
+//! Which subjects are wanted: globs over their ids.
+//!
+//! Builds are chosen before anybody knows their subjects, so a filter also tells of a build
+//! whether it can have one that is wanted.
+
+use anyhow::{Context, Result};
+use globset::{GlobBuilder, GlobMatcher};
+
+use super::found::Build;
+use super::subject::{State, Subject};
+
+/// Stands for the part of an id that nobody knows yet: no pattern names it.
+const UNKNOWN: &str = "\u{0}";
+/// No executor is called like one of these, so `**/poll` cannot mean an executor.
+const BACKENDS: [&str; 6] = ["io_uring", "epoll", "poll", "blocking", "kqueue", "iocp"];
+
+/// Without a pattern, everything in its usual build.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// A subject is wanted by each of them.
+    include: Vec<Vec<Pattern>>,
+    exclude: Vec<Pattern>,
+}
+
+impl Filter {
+    pub fn new(include: &[String], exclude: &[String]) -> Result<Self> {
+        let exclude = patterns(exclude)?;
+        Self { include: Vec::new(), exclude }.narrowed_to(include)
+    }
+
+    /// Variants included.
+    pub fn everything() -> Self {
+        Self::new(&["**".to_owned()], &[]).expect("the pattern is this file's own")
+    }
+
+    /// Of its subjects only those that one of these patterns means; without a pattern, all.
+    pub fn narrowed_to(mut self, include: &[String]) -> Result<Self> {
+        if !include.is_empty() {
+            self.include.push(patterns(include)?);
+        }
+        Ok(self)
+    }
+
+    pub fn selects(&self, subject: &Subject) -> bool {
+        if let State::Broken { .. } = subject.state {
+            return self.may_select(&subject.build);
+        }
+        let means = |patterns: &Vec<Pattern>| patterns.iter().any(|it| it.matches(&subject.id));
+        self.wants_the_likes_of(&subject.build)
+            && self.include.iter().all(means)
+            && !means(&self.exclude)
+    }
+
+    /// Whether a build can have a subject that is wanted. What is not declared may be anything.
+    pub fn may_select(&self, build: &Build) -> bool {
+        let backends: Vec<Piece> = match &build.backends {
+            Some(backends) => backends.iter().map(|backend| Piece::Known(backend)).collect(),
+            None => vec![Piece::Backend],
+        };
+        self.wants_the_likes_of(build)
+            && backends.into_iter().any(|backend| {
+                let id = [Piece::Known(&build.adapter), Piece::Executor, backend];
+                let included = |any: &Vec<Pattern>| any.iter().any(|it| may_match(&it.parts, &id));
+                // Excluded only if every such id would be.
+                let excluded = id.map(Piece::text).join("/");
+                self.include.iter().all(included)
+                    && !self.exclude.iter().any(|pattern| pattern.matches(&excluded))
+            })
+    }
+
+    /// A variant is for those who ask for it.
+    fn wants_the_likes_of(&self, build: &Build) -> bool {
+        build.variant.is_none() || !self.include.is_empty()
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Pattern {
+    whole: GlobMatcher,
+    /// `tokio` means `tokio/**`, and `**/epoll` is an id's end.
+    begun: GlobMatcher,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone)]
+enum Part {
+    /// `**`, or something that is not understood by itself: `{a/b` of `{a/b,c}/d`.
+    Anything,
+    One(GlobMatcher),
+}
+
+fn patterns(texts: &[String]) -> Result<Vec<Pattern>> {
+    texts.iter().map(|text| Pattern::new(text)).collect()
+}
+
+impl Pattern {
+    fn new(text: &str) -> Result<Self> {
+        let part = |part: &str| match glob(part) {
+            Ok(glob) if part != "**" => Part::One(glob),
+            _ => Part::Anything,
+        };
+        Ok(Self {
+            whole: glob(text)?,
+            begun: glob(&format!("{text}/**"))?,
+            parts: text.split('/').map(part).collect(),
+        })
+    }
+
+    fn matches(&self, id: &str) -> bool {
+        self.whole.is_match(id) || self.begun.is_match(id)
+    }
+}
+
+/// A part of an id, as far as it is known before the library is asked.
+#[derive(Debug, Clone, Copy)]
+enum Piece<'a> {
+    Known(&'a str),
+    /// Some executor.
+    Executor,
+    /// Some backend.
+    Backend,
+}
+
+impl<'a> Piece<'a> {
+    fn text(self) -> &'a str {
+        match self {
+            Piece::Known(text) => text,
+            Piece::Executor | Piece::Backend => UNKNOWN,
+        }
+    }
+
+    fn may_match(self, glob: &GlobMatcher) -> bool {
+        match self {
+            Piece::Known(text) => glob.is_match(text),
+            Piece::Executor => {
+                let text = glob.glob().glob();
+                !BACKENDS.contains(&text.split('+').next().unwrap_or(text))
+            }
+            Piece::Backend => true,
+        }
+    }
+}
+
+/// Whether a pattern can match an id of which only some parts are known.
+fn may_match(parts: &[Part], id: &[Piece]) -> bool {
+    match parts.split_first() {
+        None => true,
+        Some((Part::Anything, rest)) => (0..=id.len()).any(|from| may_match(rest, &id[from..])),
+        Some((Part::One(glob), rest)) => {
+            id.split_first().is_some_and(|(piece, id)| piece.may_match(glob) && may_match(rest, id))
+        }
+    }
+}
+
+fn glob(pattern: &str) -> Result<GlobMatcher> {
+    let glob = GlobBuilder::new(pattern).literal_separator(true).build().with_context(|| {
+        format!("`{pattern}` is no pattern for subjects such as `tokio/*/epoll`")
+    })?;
+    Ok(glob.compile_matcher())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::subject::tests::subject;
+    use super::*;
+
+    const ALL: [&str; 5] = [
+        "smol/single-thread/epoll",
+        "tokio/current-thread/epoll",
+        "tokio/multi-thread/epoll",
+        "tokio/current-thread/poll",
+        "tokio/multi-thread/poll",
+    ];
+
+    fn owned(list: &[&str]) -> Vec<String> {
+        list.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    /// `poll` is a variant.
+    fn all() -> Vec<Subject> {
+        let is_variant = |id: &str| id.ends_with("/poll");
+        ALL.into_iter().map(|id| subject(id, is_variant(id))).collect()
+    }
+
+    fn selected(filter: &Filter) -> Vec<String> {
+        all().into_iter().filter(|it| filter.selects(it)).map(|it| it.id).collect()
+    }
+
+    #[track_caller]
+    fn check(include: &[&str], exclude: &[&str], expected: &[&str]) {
+        let filter = Filter::new(&owned(include), &owned(exclude)).unwrap();
+        assert_eq!(selected(&filter), expected);
+        for subject in all().iter().filter(|subject| filter.selects(subject)) {
+            assert!(filter.may_select(&subject.build), "{} would not be built", subject.id);
+        }
+    }
+
+    #[test]
+    fn a_runtimes_name_stands_for_all_its_subjects() {
+        let tokio = &ALL[1..];
+        check(&["tokio"], &[], tokio);
+        check(&["tok*"], &[], tokio);
+        check(&["tokio/**"], &[], tokio);
+        check(&["tokio/multi-thread"], &[], &[ALL[2], ALL[4]]);
+        check(&["*/multi-thread"], &[], &[ALL[2], ALL[4]]);
+        check(&["**/epoll"], &["smol"], &ALL[1..3]);
+        check(&["**"], &[], &ALL);
+        check(&["{tokio/multi-thread,smol/*}/epoll"], &[], &[ALL[0], ALL[2]]);
+    }
+
+    #[test]
+    fn nobody_gets_a_variant_without_asking() {
+        check(&[], &[], &ALL[..3]);
+        check(&[], &["tokio/current-thread", "smol"], &ALL[2..3]);
+        check(&["**/poll"], &[], &ALL[3..]);
+    }
+
+    #[test]
+    fn a_narrowed_filter_wants_what_both_want() {
+        let filter = |include: &[&str], then: &[&str]| {
+            let filter = Filter::new(&owned(include), &[]).unwrap();
+            selected(&filter.narrowed_to(&owned(then)).unwrap())
+        };
+        assert_eq!(filter(&["tokio"], &["**/poll", "smol"]), ALL[3..]);
+        assert_eq!(filter(&["tokio"], &[]), ALL[1..]);
+        assert_eq!(filter(&[], &["**/poll"]), ALL[3..]);
+    }
+
+    #[test]
+    fn only_what_can_be_wanted_is_built() {
+        let usual = Build {
+            adapter: "tokio".to_owned(),
+            variant: None,
+            backends: Some(vec!["epoll".to_owned()]),
+        };
+        let poll = Build::variant("tokio", "poll");
+        let unknown = Build { backends: None, ..usual.clone() };
+        for (include, exclude, built) in [
+            (&[][..], &[][..], [true, false, true]),
+            (&["tokio"], &[], [true, true, true]),
+            (&["tokio/*/poll"], &[], [false, true, true]),
+            (&["**/poll"], &[], [false, true, true]),
+            (&["tokio/multi-thread/epoll"], &[], [true, false, true]),
+            (&["*/multi-thread"], &[], [true, true, true]),
+            (&["{tokio/a,smol}/poll"], &[], [false, true, true]),
+            (&["smol"], &[], [false, false, false]),
+            (&["**"], &["**/poll"], [true, false, true]),
+            (&["tokio"], &["tokio/multi-thread"], [true, true, true]),
+            (&["**"], &["tok*"], [false, false, false]),
+        ] {
+            let filter = Filter::new(&owned(include), &owned(exclude)).unwrap();
+            let seen = [&usual, &poll, &unknown].map(|build| filter.may_select(build));
+            assert_eq!(seen, built, "-r {include:?} -x {exclude:?}");
+        }
+    }
+
+    #[test]
+    fn a_broken_pattern_is_told() {
+        assert!(Filter::new(&["tokio/[".to_owned()], &[]).is_err());
+    }
+}

@@ -1,0 +1,139 @@
+//! The start when there is nothing to build: cargo is not asked, and yet no stale library is
+//! ever used.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use crate::command::read;
+use crate::stage::{CDYLIB, Stage, Subject};
+
+const VARIANT: &str = "[package.metadata.quadrant.variants.poll]\ncfg = [\"by_poll\"]\n";
+/// Stands for whatever would be built in.
+const BROKEN: &str = "compile_error!(\"seen\");\n";
+
+/// A workspace with an adapter `x` and its variant, both on a crate beside them.
+struct House {
+    stage: Stage,
+    folder: PathBuf,
+    cargo: String,
+}
+
+impl House {
+    fn new() -> Self {
+        let stage = Stage::new();
+        let rest =
+            format!("{CDYLIB}[dependencies]\nbeside = {{ path = \"../../beside\" }}\n{VARIANT}");
+        let folder = stage.workspace(&[("x", &rest, "pub use beside::f;\n")]);
+        fs::create_dir_all(folder.join("beside/src")).unwrap();
+        let manifest = "[package]\nname = \"beside\"\nversion = \"1.0.0\"\nedition = \"2024\"\n\
+                        [features]\nbreaks = []\n";
+        fs::write(folder.join("beside/Cargo.toml"), manifest).unwrap();
+        let text = "mod inner;\npub fn f() {}\n#[cfg(any(breaks, feature = \"breaks\"))]\n";
+        fs::write(folder.join("beside/src/lib.rs"), format!("{text}{BROKEN}")).unwrap();
+        fs::write(folder.join("beside/src/inner.rs"), "").unwrap();
+        // Cargo, with every call of it in a list.
+        let real = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let calls = stage.named("calls");
+        let script = format!("#!/bin/sh\necho \"$1\" >> '{calls}'\nexec '{real}' \"$@\"\n");
+        let cargo = stage.write("cargo.sh", &script);
+        fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
+        Self { stage, folder, cargo }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// What is said about `x` and its variant, and how often cargo was asked to build.
+    #[track_caller]
+    fn look(&self, rustflags: Option<&str>) -> (Vec<String>, usize) {
+        fs::write(self.stage.path("calls"), "").unwrap();
+        let call = self.stage.call().args(["list", "subjects", "--format", "json"]);
+        let mut call = call.env("CARGO", &self.cargo).folder(&self.folder);
+        if let Some(rustflags) = rustflags {
+            call = call.env("RUSTFLAGS", rustflags);
+        }
+        let subjects: Vec<Subject> = serde_json::from_str(&call.run().stdout).unwrap();
+        let reasons = subjects.into_iter().map(|subject| subject.reason.unwrap()).collect();
+        let calls = read(&self.stage.path("calls"));
+        (reasons, calls.lines().filter(|call| *call == "build").count())
+    }
+
+    /// Until nothing is left to build. What is written while cargo looks is looked at again.
+    #[track_caller]
+    fn settle(&self) {
+        for _ in 0..20 {
+            let (reasons, builds) = self.look(None);
+            assert_eq!(reasons.len(), 2);
+            assert!(reasons.iter().all(|it| it.contains("no Quadrant adapter")), "{reasons:?}");
+            if builds == 0 {
+                return;
+            }
+        }
+        panic!("cargo is asked every time");
+    }
+
+    /// After such a change, that is what is built; and it is undone.
+    #[track_caller]
+    fn notices(&self, name: &str, change: impl Fn(String) -> String) {
+        self.settle();
+        let path = self.path(name);
+        let text = read(&path);
+        fs::write(&path, change(text.clone())).unwrap();
+        let (reasons, builds) = self.look(None);
+        assert_eq!(builds, 2, "{name}");
+        assert!(reasons.iter().all(|reason| reason.contains("seen")), "{name}: {reasons:?}");
+        fs::write(&path, text).unwrap();
+    }
+}
+
+#[test]
+fn cargo_is_asked_only_when_something_has_changed_and_then_always() {
+    let house = House::new();
+    house.notices("runtimes/x/src/lib.rs", |text| text + BROKEN);
+    house.notices("beside/src/inner.rs", |text| text + BROKEN);
+    house.notices("beside/Cargo.toml", |text| {
+        text.replace("breaks = []", "default = [\"breaks\"]\nbreaks = []")
+    });
+    house.notices("runtimes/x/Cargo.toml", |text| {
+        text.replace("\"../../beside\" }", "\"../../beside\", features = [\"breaks\"] }")
+    });
+    // A file that is only touched costs a question, no more.
+    house.settle();
+    let lock = house.path("Cargo.lock");
+    fs::write(&lock, read(&lock)).unwrap();
+    assert_eq!(house.look(None).1, 2);
+
+    // Flags from the environment, and from a file that was not there.
+    house.settle();
+    let (reasons, builds) = house.look(Some("--cfg breaks"));
+    assert_eq!(builds, 2);
+    assert!(reasons.iter().all(|reason| reason.contains("seen")), "{reasons:?}");
+    house.settle();
+    fs::create_dir(house.path(".cargo")).unwrap();
+    let config = house.path(".cargo/config.toml");
+    fs::write(&config, "[build]\nrustflags = [\"--cfg\", \"breaks\"]\n").unwrap();
+    let (reasons, _) = house.look(None);
+    assert!(reasons.iter().all(|reason| reason.contains("seen")), "{reasons:?}");
+    fs::remove_file(&config).unwrap();
+
+    // A variant whose declared flags have changed is another build.
+    house.settle();
+    let manifest = house.path("runtimes/x/Cargo.toml");
+    let text = read(&manifest);
+    fs::write(&manifest, text.replace("by_poll", "breaks")).unwrap();
+    let (reasons, _) = house.look(None);
+    assert!(reasons[0].contains("no Quadrant adapter"), "{reasons:?}");
+    assert!(reasons[1].contains("seen"), "{reasons:?}");
+    fs::write(&manifest, text).unwrap();
+
+    // A library that is gone is made again, and cargo is asked about one that was replaced.
+    house.settle();
+    let library = house.path("target/adapters/release/libquadrant_x.so");
+    fs::remove_file(&library).unwrap();
+    assert_eq!(house.look(None).1, 1);
+    house.settle();
+    fs::write(&library, "other").unwrap();
+    assert_eq!(house.look(None).1, 1);
+}

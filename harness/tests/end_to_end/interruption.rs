@@ -10,7 +10,7 @@ use crate::command::{Running, read};
 use crate::stage::Stage;
 
 const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/reading.yaml");
-const SUBJECTS: [&str; 4] = ["-r", "threads", "-r", "tokio/current-thread"];
+const SUBJECTS: [&str; 4] = ["-r", "threads", "-r", "tokio/current-thread/epoll"];
 const TRIALS: usize = 6;
 /// Two cases, two subjects.
 const RECORDS: usize = 2 * 2 * TRIALS;

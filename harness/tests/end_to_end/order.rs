@@ -9,7 +9,7 @@ const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/yie
 fn order(stage: &Stage, seed: &str) -> Vec<(String, u32, String)> {
     let folder = format!("results-{}", stage.new_number());
     let out = stage.named(&folder);
-    let subjects = ["-r", "threads", "-r", "tokio", "-r", "smol"];
+    let subjects = ["-r", "threads", "-r", "tokio/**/epoll", "-r", "smol/**/epoll"];
     let words = [SPEC, "--trials", "4", "--seed", seed, "--out", &out];
     stage.run(&words).args(subjects).run().expect_code(0);
     let records = stage.records(&folder);

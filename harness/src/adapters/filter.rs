@@ -20,12 +20,20 @@ pub struct Filter {
     /// A subject is wanted by each of them.
     include: Vec<Vec<Pattern>>,
     exclude: Vec<Pattern>,
+    /// A pattern that leaves the backend open means the usual build.
+    usual_unless_named: bool,
 }
 
 impl Filter {
     pub fn new(include: &[String], exclude: &[String]) -> Result<Self> {
         let exclude = patterns(exclude)?;
-        Self { include: Vec::new(), exclude }.narrowed_to(include)
+        Self { include: Vec::new(), exclude, usual_unless_named: false }.narrowed_to(include)
+    }
+
+    /// For a name that is to mean one subject.
+    pub fn one(name: &str) -> Result<Self> {
+        let filter = Self::new(&[name.to_owned()], &[])?;
+        Ok(Self { usual_unless_named: true, ..filter })
     }
 
     /// Variants included.
@@ -70,7 +78,14 @@ impl Filter {
 
     /// A variant is for those who ask for it.
     fn wants_the_likes_of(&self, build: &Build) -> bool {
-        build.variant.is_none() || !self.include.is_empty()
+        build.variant.is_none()
+            || !self.include.is_empty() && (!self.usual_unless_named || self.names_backend(build))
+    }
+
+    fn names_backend(&self, build: &Build) -> bool {
+        let id = [Piece::Known(&build.adapter), Piece::Executor, Piece::Known(UNKNOWN)];
+        let leave_open = |any: &Vec<Pattern>| any.iter().any(|it| may_match(&it.parts, &id));
+        !self.include.iter().all(leave_open)
     }
 }
 
@@ -213,6 +228,16 @@ mod tests {
         check(&[], &[], &ALL[..3]);
         check(&[], &["tokio/current-thread", "smol"], &ALL[2..3]);
         check(&["**/poll"], &[], &ALL[3..]);
+    }
+
+    #[test]
+    fn one_name_means_the_usual_build_unless_it_names_another() {
+        let one = |name: &str| selected(&Filter::one(name).unwrap());
+        assert_eq!(one("tokio/multi-thread"), ALL[2..3]);
+        assert_eq!(one("tokio/multi-thread/poll"), ALL[4..]);
+        assert_eq!(one("**/multi-thread/poll"), ALL[4..]);
+        assert_eq!(one("tokio"), ALL[1..3]);
+        assert_eq!(one("smol"), ALL[..1]);
     }
 
     #[test]

@@ -105,10 +105,10 @@ fn announce(
 fn opponents(options: &DuelOptions, progress: &Progress) -> Result<Vec<Subject>, Failure> {
     let names = options.subjects();
     let usage = |error: anyhow::Error| Failure::usage(format!("{error:#}"));
-    let filter = Filter::new(&names, &[]).map_err(usage)?;
-    let known = options.source.subjects(&[filter], Limits::USUAL, progress)?.subjects;
-    let meant = |name: &String| {
-        let filter = Filter::new(std::slice::from_ref(name), &[]).map_err(usage)?;
+    let filters = names.iter().map(|name| Filter::one(name).map_err(usage));
+    let filters = filters.collect::<Result<Vec<_>, _>>()?;
+    let known = options.source.subjects(&filters, Limits::USUAL, progress)?.subjects;
+    let meant = |(name, filter): (&String, &Filter)| {
         let meant: Vec<&Subject> = known.iter().filter(|subject| filter.selects(subject)).collect();
         match meant[..] {
             [subject] => Ok(subject.clone()),
@@ -125,5 +125,5 @@ fn opponents(options: &DuelOptions, progress: &Progress) -> Result<Vec<Subject>,
             }
         }
     };
-    names.iter().map(meant).collect()
+    names.iter().zip(&filters).map(meant).collect()
 }

@@ -4,10 +4,13 @@
 //! itself would have to be boxed, and a boxed one would have to decide whether it is `Send`.
 
 mod connection;
+mod echo;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub(crate) use echo::echo;
 
 use crate::clock::{Stamp, stamp};
 use crate::hash;
@@ -30,6 +33,14 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
+    pub(crate) fn tell(self, scene: &Scene) {
+        match self {
+            Ending::Closed => {}
+            Ending::Error(text) => scene.faults.error(text),
+            Ending::WrongAnswer(text) => scene.faults.wrong_answer(text),
+        }
+    }
+
     fn error(step: &str, error: &io::Error) -> Self {
         Ending::Error(format!("{step}: {error}"))
     }
@@ -106,15 +117,7 @@ impl<R: Runtime> Player<R> {
     /// Plays a program for its own sake and reports what went wrong.
     pub(crate) async fn play_once(mut self, program: usize) {
         if let Err(ending) = self.play(program, false).await {
-            self.report(ending);
-        }
-    }
-
-    pub(crate) fn report(&self, ending: Ending) {
-        match ending {
-            Ending::Closed => {}
-            Ending::Error(text) => self.scene.faults.error(text),
-            Ending::WrongAnswer(text) => self.scene.faults.wrong_answer(text),
+            ending.tell(self.scene);
         }
     }
 

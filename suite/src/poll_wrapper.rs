@@ -261,11 +261,11 @@ impl Meter {
     /// Runs a task's future, metered; a panic inside it ends it and is answered as its text.
     /// It comes pinned, because a function that took it by value would keep room for it twice,
     /// and every task of every trial would be that much larger.
-    pub(crate) async fn metered(
+    pub(crate) fn metered(
         &self,
         mut future: Pin<&mut impl Future<Output = ()>>,
-    ) -> Result<(), String> {
-        poll_fn(|context| {
+    ) -> impl Future<Output = Result<(), String>> {
+        poll_fn(move |context| {
             let polled =
                 self.poll(|| catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))));
             match polled {
@@ -274,7 +274,6 @@ impl Meter {
                 Err(panic) => Poll::Ready(Err(panic_text(&*panic).to_owned())),
             }
         })
-        .await
     }
 }
 

@@ -11,7 +11,7 @@ use crate::clock::{Stamp, stamp};
 use crate::control::{MESSAGE_BYTES, Message};
 use crate::ping_pong::{Side, Table};
 use crate::plan::Pace;
-use crate::player::{Place, Player};
+use crate::player::{Place, Player, echo};
 use crate::runtime::Runtime;
 use crate::scene::Scene;
 
@@ -57,7 +57,16 @@ async fn perform<R: Runtime>(scene: &'static Scene, runtime: R, work: Work<R>) {
             control(scene, runtime, listener, root, roots).await;
         }
         Work::Accept { listener } => accept(scene, runtime, listener).await,
-        Work::Serve { stream } => serve(scene, runtime, stream).await,
+        Work::Serve { stream } => {
+            let Some(server) = &scene.plan().server else { return };
+            if scene.plan().serves_plain_echo() {
+                if let Err(ending) = echo::<R>(scene, stream, server.message_bytes).await {
+                    ending.tell(scene);
+                }
+            } else {
+                serve(scene, runtime, stream, server.program).await;
+            }
+        }
         Work::Member { group, index } => member(scene, runtime, group, index).await,
         Work::Child { program, place } => {
             Player::new(scene, runtime, place, None).play_once(program).await;
@@ -152,18 +161,10 @@ async fn accept<R: Runtime>(scene: &'static Scene, runtime: R, mut listener: R::
     }
 }
 
-async fn serve<R: Runtime>(scene: &'static Scene, runtime: R, stream: R::Stream) {
-    let Some(server) = &scene.plan().server else {
-        return;
-    };
+async fn serve<R: Runtime>(scene: &'static Scene, runtime: R, stream: R::Stream, program: usize) {
     let mut player = Player::new(scene, runtime, Place::CONNECTION, Some(stream));
-    let served = if scene.plan().serves_plain_echo() {
-        player.echo().await
-    } else {
-        player.play(server.program, true).await
-    };
-    if let Err(ending) = served {
-        player.report(ending);
+    if let Err(ending) = player.play(program, true).await {
+        ending.tell(scene);
     }
 }
 
@@ -193,7 +194,7 @@ async fn member<R: Runtime>(scene: &'static Scene, runtime: R, group: usize, ind
         };
         scene.end_operation(group, flight, due, ended.is_ok());
         if let Err(ending) = ended {
-            player.report(ending);
+            ending.tell(scene);
         }
         done += 1;
         // An operation that never waited has kept its thread for itself. Another follows at

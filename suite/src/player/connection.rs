@@ -10,44 +10,6 @@ use crate::scene::Scene;
 use crate::task::waiting;
 
 impl<R: Runtime> Player<R> {
-    /// Serves plain echo, `recv, send` and nothing else, until the peer closes. The same as
-    /// playing that program again and again, without what finding the next step costs.
-    pub(crate) async fn echo(&mut self) -> Result<(), Ending> {
-        let Some(mut stream) = self.stream.take() else {
-            return Err(no_connection("recv"));
-        };
-        let whole = self.message_bytes;
-        let mut buffer = std::mem::take(&mut self.message);
-        loop {
-            let mut filled = 0;
-            while filled < whole {
-                let room = filled..buffer.len();
-                let (received, back) = waiting!(R, self.scene, R::read(&mut stream, buffer, room));
-                buffer = back;
-                match received {
-                    Ok(0) if filled == 0 => return Err(Ending::Closed),
-                    Ok(0) => return self.cut_short("recv: the peer closed in mid-request"),
-                    Ok(count) => filled += count,
-                    Err(error) => return self.cut_short(&format!("recv: {error}")),
-                }
-            }
-            if filled > whole {
-                return self.cut_short("recv: more came than the request");
-            }
-            let mut sent = 0;
-            while sent < whole {
-                let (count, back) =
-                    waiting!(R, self.scene, R::write(&mut stream, buffer, sent..whole));
-                buffer = back;
-                match count {
-                    Ok(0) => return self.cut_short("send: nothing more could be written"),
-                    Ok(count) => sent += count,
-                    Err(error) => return self.cut_short(&format!("send: {error}")),
-                }
-            }
-        }
-    }
-
     /// Receives one whole request into `self.message`.
     pub(super) async fn receive(&mut self, how: How) -> Result<(), Ending> {
         let Some(stream) = &mut self.stream else {
@@ -73,13 +35,15 @@ impl<R: Runtime> Player<R> {
             match received {
                 Ok(None) => {}
                 Ok(Some(0)) if filled == 0 => return Err(Ending::Closed),
-                Ok(Some(0)) => return self.cut_short("recv: the peer closed in mid-request"),
+                Ok(Some(0)) => {
+                    return cut_short(self.scene, "recv: the peer closed in mid-request");
+                }
                 Ok(Some(count)) => filled += count,
-                Err(error) => return self.cut_short(&format!("recv: {error}")),
+                Err(error) => return cut_short(self.scene, &format!("recv: {error}")),
             }
         }
         if filled > self.message_bytes {
-            return self.cut_short("recv: more came than the request");
+            return cut_short(self.scene, "recv: more came than the request");
         }
         Ok(())
     }
@@ -107,21 +71,12 @@ impl<R: Runtime> Player<R> {
             };
             match count {
                 Ok(None) => {}
-                Ok(Some(0)) => return self.cut_short("send: nothing more could be written"),
+                Ok(Some(0)) => return cut_short(self.scene, "send: nothing more could be written"),
                 Ok(Some(count)) => sent += count,
-                Err(error) => return self.cut_short(&format!("send: {error}")),
+                Err(error) => return cut_short(self.scene, &format!("send: {error}")),
             }
         }
         Ok(())
-    }
-
-    /// A connection that breaks when the trial is over is the driver leaving, not an error.
-    fn cut_short(&self, text: &str) -> Result<(), Ending> {
-        Err(if self.scene.board().is_over() {
-            Ending::Closed
-        } else {
-            Ending::Error(text.to_owned())
-        })
     }
 }
 
@@ -151,4 +106,9 @@ async fn would_block<R: Runtime>(
 
 fn no_connection(step: &str) -> Ending {
     Ending::Error(format!("{step}: this task has no connection"))
+}
+
+/// A connection that breaks when the trial is over is the driver leaving, not an error.
+pub(super) fn cut_short(scene: &Scene, text: &str) -> Result<(), Ending> {
+    Err(if scene.board().is_over() { Ending::Closed } else { Ending::Error(text.to_owned()) })
 }

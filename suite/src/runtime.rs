@@ -1,7 +1,8 @@
 //! What an adapter teaches the suite about one runtime.
 //!
-//! I/O takes and returns owned buffers: that costs readiness-based runtimes nothing and is
-//! what completion-based ones need. Nothing here asks a future to be `Send`: `Runtime::spawn`
+//! I/O lends a whole buffer: readiness-based runtimes use it where it lies, completion-based ones
+//! take it out, hand it to the system and put it back. Nobody gives up an operation half-way, so
+//! it always comes back. Nothing here asks a future to be `Send`: `Runtime::spawn`
 //! is written where the runtime's types are known, so the compiler checks it there.
 
 use std::fmt;
@@ -63,16 +64,16 @@ pub trait Runtime: Clone + 'static {
     /// Reads some bytes into `buffer[range]`; 0 means that the peer has ended.
     fn read(
         stream: &mut Self::Stream,
-        buffer: Vec<u8>,
+        buffer: &mut Vec<u8>,
         range: Range<usize>,
-    ) -> impl Future<Output = (io::Result<usize>, Vec<u8>)>;
+    ) -> impl Future<Output = io::Result<usize>>;
 
     /// Writes some bytes of `buffer[range]`.
     fn write(
         stream: &mut Self::Stream,
-        buffer: Vec<u8>,
+        buffer: &mut Vec<u8>,
         range: Range<usize>,
-    ) -> impl Future<Output = (io::Result<usize>, Vec<u8>)>;
+    ) -> impl Future<Output = io::Result<usize>>;
 
     /// The stream's socket, for the steps that bypass the runtime.
     fn descriptor(stream: &Self::Stream) -> Descriptor;

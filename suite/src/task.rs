@@ -119,10 +119,8 @@ async fn control<R: Runtime>(
     loop {
         let mut filled = 0;
         while filled < MESSAGE_BYTES {
-            let reading = R::read(&mut stream, buffer, filled..MESSAGE_BYTES);
-            let (read, back) = waiting!(R, scene, reading);
-            buffer = back;
-            match read {
+            let reading = R::read(&mut stream, &mut buffer, filled..MESSAGE_BYTES);
+            match waiting!(R, scene, reading) {
                 // The parent is gone: nobody wants the outcome.
                 Ok(0) | Err(_) => return,
                 Ok(count) => filled += count,

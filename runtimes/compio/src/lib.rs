@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::io;
+use std::mem::take;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
@@ -136,20 +137,22 @@ impl Runtime for Compio {
 
     async fn read(
         stream: &mut Self::Stream,
-        buffer: Vec<u8>,
+        buffer: &mut Vec<u8>,
         range: Range<usize>,
-    ) -> (io::Result<usize>, Vec<u8>) {
-        let BufResult(read, part) = stream.read(buffer.slice(range)).await;
-        (read, part.into_inner())
+    ) -> io::Result<usize> {
+        let BufResult(read, part) = stream.read(take(buffer).slice(range)).await;
+        *buffer = part.into_inner();
+        read
     }
 
     async fn write(
         stream: &mut Self::Stream,
-        buffer: Vec<u8>,
+        buffer: &mut Vec<u8>,
         range: Range<usize>,
-    ) -> (io::Result<usize>, Vec<u8>) {
-        let BufResult(written, part) = stream.write(buffer.slice(range)).await;
-        (written, part.into_inner())
+    ) -> io::Result<usize> {
+        let BufResult(written, part) = stream.write(take(buffer).slice(range)).await;
+        *buffer = part.into_inner();
+        written
     }
 
     fn descriptor(stream: &Self::Stream) -> Descriptor {

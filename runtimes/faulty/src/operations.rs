@@ -139,34 +139,34 @@ impl Runtime for Faulty {
 
     async fn read(
         stream: &mut Self::Stream,
-        mut buffer: Vec<u8>,
+        buffer: &mut Vec<u8>,
         range: Range<usize>,
-    ) -> (io::Result<usize>, Vec<u8>) {
+    ) -> io::Result<usize> {
         if stream.is_control {
             let read = stream.socket.read_exact(&mut buffer[range.clone()]).map(|()| range.len());
             if let (Ok(_), Some(message)) = (&read, buffer.first_chunk()) {
                 stream.after_message(message);
             }
-            return (read, buffer);
+            return read;
         }
         if range.start == 0 {
             stream.before_request();
             if stream.is_to_be_closed() {
-                return (Ok(0), buffer);
+                return Ok(0);
             }
         }
-        (stream.socket.read(&mut buffer[range]), buffer)
+        stream.socket.read(&mut buffer[range])
     }
 
     async fn write(
         stream: &mut Self::Stream,
-        mut buffer: Vec<u8>,
+        buffer: &mut Vec<u8>,
         range: Range<usize>,
-    ) -> (io::Result<usize>, Vec<u8>) {
+    ) -> io::Result<usize> {
         if range.start == 0 {
             stream.before_answer(&mut buffer[range.clone()]);
         }
-        (stream.socket.write(&buffer[range]), buffer)
+        stream.socket.write(&buffer[range])
     }
 
     fn descriptor(stream: &Self::Stream) -> Descriptor {

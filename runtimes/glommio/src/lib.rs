@@ -123,18 +123,18 @@ impl Runtime for Glommio {
 
     async fn read(
         stream: &mut Self::Stream,
-        mut buffer: Vec<u8>,
+        buffer: &mut Vec<u8>,
         range: Range<usize>,
-    ) -> (io::Result<usize>, Vec<u8>) {
-        (stream.read(&mut buffer[range]).await, buffer)
+    ) -> io::Result<usize> {
+        stream.read(&mut buffer[range]).await
     }
 
     async fn write(
         stream: &mut Self::Stream,
-        buffer: Vec<u8>,
+        buffer: &mut Vec<u8>,
         range: Range<usize>,
-    ) -> (io::Result<usize>, Vec<u8>) {
-        (stream.write(&buffer[range]).await, buffer)
+    ) -> io::Result<usize> {
+        stream.write(&buffer[range]).await
     }
 
     fn descriptor(stream: &Self::Stream) -> Descriptor {

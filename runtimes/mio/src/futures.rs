@@ -79,30 +79,30 @@ impl Runtime for Futures {
 
     async fn read(
         stream: &mut Self::Stream,
-        mut buffer: Vec<u8>,
+        buffer: &mut Vec<u8>,
         range: Range<usize>,
-    ) -> (io::Result<usize>, Vec<u8>) {
+    ) -> io::Result<usize> {
         let asked = range.len();
         let room = &mut buffer[range];
         let read = stream.perform(Direction::Read, |socket| socket.read(room)).await;
         if read.as_ref().is_ok_and(|&count| count < asked) {
             stream.exhausted(Direction::Read);
         }
-        (read, buffer)
+        read
     }
 
     async fn write(
         stream: &mut Self::Stream,
-        buffer: Vec<u8>,
+        buffer: &mut Vec<u8>,
         range: Range<usize>,
-    ) -> (io::Result<usize>, Vec<u8>) {
+    ) -> io::Result<usize> {
         let given = range.len();
         let bytes = &buffer[range];
         let written = stream.perform(Direction::Write, |socket| socket.write(bytes)).await;
         if written.as_ref().is_ok_and(|&count| count < given) {
             stream.exhausted(Direction::Write);
         }
-        (written, buffer)
+        written
     }
 
     fn descriptor(stream: &Self::Stream) -> Descriptor {

@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::io;
+use std::mem::take;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
@@ -133,21 +134,23 @@ impl Runtime for Monoio {
     /// it whole again costs zeros for all that a large request still lacks, read by read.
     async fn read(
         stream: &mut Self::Stream,
-        buffer: Vec<u8>,
+        buffer: &mut Vec<u8>,
         range: Range<usize>,
-    ) -> (io::Result<usize>, Vec<u8>) {
-        let whole = buffer.into_boxed_slice();
+    ) -> io::Result<usize> {
+        let whole = take(buffer).into_boxed_slice();
         let (read, part) = stream.read(whole.slice_mut(range)).await;
-        (read, part.into_inner().into_vec())
+        *buffer = part.into_inner().into_vec();
+        read
     }
 
     async fn write(
         stream: &mut Self::Stream,
-        buffer: Vec<u8>,
+        buffer: &mut Vec<u8>,
         range: Range<usize>,
-    ) -> (io::Result<usize>, Vec<u8>) {
-        let (written, part) = stream.write(buffer.slice(range)).await;
-        (written, part.into_inner())
+    ) -> io::Result<usize> {
+        let (written, part) = stream.write(take(buffer).slice(range)).await;
+        *buffer = part.into_inner();
+        written
     }
 
     fn descriptor(stream: &Self::Stream) -> Descriptor {

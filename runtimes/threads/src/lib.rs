@@ -112,18 +112,18 @@ impl Runtime for Threads {
 
     async fn read(
         stream: &mut Self::Stream,
-        mut buffer: Vec<u8>,
+        buffer: &mut Vec<u8>,
         range: Range<usize>,
-    ) -> (io::Result<usize>, Vec<u8>) {
-        (stream.read(&mut buffer[range]), buffer)
+    ) -> io::Result<usize> {
+        stream.read(&mut buffer[range])
     }
 
     async fn write(
         stream: &mut Self::Stream,
-        buffer: Vec<u8>,
+        buffer: &mut Vec<u8>,
         range: Range<usize>,
-    ) -> (io::Result<usize>, Vec<u8>) {
-        (stream.write(&buffer[range]), buffer)
+    ) -> io::Result<usize> {
+        stream.write(&buffer[range])
     }
 
     fn descriptor(stream: &Self::Stream) -> Descriptor {

@@ -24,13 +24,7 @@ impl<R: Runtime> Player<R> {
                     let tried = plain_calls::try_receive(socket, &mut self.message[wanted]);
                     would_block::<R>(self.scene, tried, socket, Direction::Receive, how).await
                 }
-                _ => {
-                    let buffer = std::mem::take(&mut self.message);
-                    let (received, buffer) =
-                        waiting!(R, self.scene, R::read(stream, buffer, wanted));
-                    self.message = buffer;
-                    received.map(Some)
-                }
+                _ => waiting!(R, self.scene, R::read(stream, &mut self.message, wanted)).map(Some),
             };
             match received {
                 Ok(None) => {}
@@ -62,12 +56,7 @@ impl<R: Runtime> Player<R> {
                     let tried = plain_calls::try_send(socket, &self.message[left]);
                     would_block::<R>(self.scene, tried, socket, Direction::Send, how).await
                 }
-                _ => {
-                    let buffer = std::mem::take(&mut self.message);
-                    let (count, buffer) = waiting!(R, self.scene, R::write(stream, buffer, left));
-                    self.message = buffer;
-                    count.map(Some)
-                }
+                _ => waiting!(R, self.scene, R::write(stream, &mut self.message, left)).map(Some),
             };
             match count {
                 Ok(None) => {}

@@ -20,9 +20,7 @@ pub(crate) async fn echo<R: Runtime>(
         let mut filled = 0;
         while filled < whole {
             let room = filled..buffer.len();
-            let (received, back) = waiting!(R, scene, R::read(&mut stream, buffer, room));
-            buffer = back;
-            match received {
+            match waiting!(R, scene, R::read(&mut stream, &mut buffer, room)) {
                 Ok(0) if filled == 0 => return Err(Ending::Closed),
                 Ok(0) => return cut_short(scene, "recv: the peer closed in mid-request"),
                 Ok(count) => filled += count,
@@ -34,9 +32,7 @@ pub(crate) async fn echo<R: Runtime>(
         }
         let mut sent = 0;
         while sent < whole {
-            let (count, back) = waiting!(R, scene, R::write(&mut stream, buffer, sent..whole));
-            buffer = back;
-            match count {
+            match waiting!(R, scene, R::write(&mut stream, &mut buffer, sent..whole)) {
                 Ok(0) => return cut_short(scene, "send: nothing more could be written"),
                 Ok(count) => sent += count,
                 Err(error) => return cut_short(scene, &format!("send: {error}")),

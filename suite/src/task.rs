@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use crate::clock::{Stamp, stamp};
-use crate::control::{MESSAGE_BYTES, Message};
+use crate::control::Message;
 use crate::ping_pong::{Side, Table};
 use crate::plan::Pace;
 use crate::player::{Place, Player, echo};
@@ -109,25 +109,15 @@ async fn control<R: Runtime>(
     root: usize,
     roots: usize,
 ) {
-    let mut stream = match waiting!(R, scene, R::accept(&mut listener)) {
+    let stream = match waiting!(R, scene, R::accept(&mut listener)) {
         Ok(stream) => stream,
         Err(error) => {
             return scene.count_error(format!("the control connection was not accepted: {error}"));
         }
     };
-    let mut buffer = vec![0; MESSAGE_BYTES];
-    loop {
-        let mut filled = 0;
-        while filled < MESSAGE_BYTES {
-            let reading = R::read(&mut stream, &mut buffer, filled..MESSAGE_BYTES);
-            match waiting!(R, scene, reading) {
-                // The parent is gone: nobody wants the outcome.
-                Ok(0) | Err(_) => return,
-                Ok(count) => filled += count,
-            }
-        }
-        let mut message = [0; MESSAGE_BYTES];
-        message.copy_from_slice(&buffer);
+    let mut parent = Player::of_control(scene, runtime.clone(), stream);
+    // Once the parent is gone, nobody wants the outcome.
+    while let Some(message) = parent.hear().await {
         match Message::decode(&message) {
             Some(Message::Go) => start_groups(scene, &runtime, root, roots),
             Some(Message::Stop) => return scene.close_root(),

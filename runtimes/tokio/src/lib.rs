@@ -32,10 +32,13 @@ const BACKEND: &str = if cfg!(mio_unsupported_force_poll_poll) {
 
 struct Tokio;
 
-/// tokio finds its runtime in a thread-local, so a handle needs nothing. `LOCAL` is where tasks
-/// are spawned: in the `LocalSet` that is running, or anywhere.
+/// tokio finds its runtime in a thread-local, so a handle needs nothing but to know where tasks
+/// go.
 #[derive(Clone)]
-struct Handle<const LOCAL: bool>;
+struct Handle {
+    /// Tasks belong to a `LocalSet`.
+    local: bool,
+}
 
 impl Adapter for Tokio {
     fn describe() -> Description {
@@ -76,10 +79,13 @@ impl Adapter for Tokio {
                 .worker_threads(scene.plan().workers as usize)
                 .enable_all()
                 .build()?
-                .block_on(scene.root(Handle::<false>)),
-            "current-thread" => current_thread.build()?.block_on(scene.root(Handle::<false>)),
+                .block_on(scene.root(Handle { local: false })),
+            "current-thread" => {
+                current_thread.build()?.block_on(scene.root(Handle { local: false }))
+            }
             "local" => {
-                LocalSet::new().block_on(&current_thread.build()?, scene.root(Handle::<true>));
+                LocalSet::new()
+                    .block_on(&current_thread.build()?, scene.root(Handle { local: true }));
             }
             _ => return Err(scene.unknown_executor()),
         }
@@ -87,13 +93,13 @@ impl Adapter for Tokio {
     }
 }
 
-impl<const LOCAL: bool> Runtime for Handle<LOCAL> {
+impl Runtime for Handle {
     type Listener = TcpListener;
     type Stream = TcpStream;
     type Join = JoinHandle<()>;
 
     fn spawn(&self, task: Task<Self>) -> Self::Join {
-        if LOCAL { tokio::task::spawn_local(task.run()) } else { tokio::spawn(task.run()) }
+        if self.local { tokio::task::spawn_local(task.run()) } else { tokio::spawn(task.run()) }
     }
 
     async fn join(join: Self::Join) -> io::Result<()> {

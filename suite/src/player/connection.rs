@@ -2,7 +2,8 @@
 
 use std::io;
 
-use super::{Ending, Player};
+use super::{Ending, Place, Player};
+use crate::control::MESSAGE_BYTES;
 use crate::plain_calls::{self, Direction};
 use crate::plan::How;
 use crate::runtime::Runtime;
@@ -10,6 +11,19 @@ use crate::scene::Scene;
 use crate::task::waiting;
 
 impl<R: Runtime> Player<R> {
+    /// For the connection on which the parent speaks.
+    pub(crate) fn of_control(scene: &'static Scene, runtime: R, stream: R::Stream) -> Self {
+        let player = Self::new(scene, runtime, Place::CONNECTION, Some(stream));
+        // No room to spare: a second message may follow the first at once.
+        Self { message: vec![0; MESSAGE_BYTES], message_bytes: MESSAGE_BYTES, ..player }
+    }
+
+    /// What the parent says next; nothing when it is gone.
+    pub(crate) async fn hear(&mut self) -> Option<[u8; MESSAGE_BYTES]> {
+        self.receive(How::Await).await.ok()?;
+        self.message.as_slice().try_into().ok()
+    }
+
     /// Receives one whole request into `self.message`.
     pub(super) async fn receive(&mut self, how: How) -> Result<(), Ending> {
         let Some(stream) = &mut self.stream else {

@@ -51,7 +51,7 @@ fn stamp_path(workspace: &Path, recipe: &Recipe) -> PathBuf {
     folder_of(workspace, recipe).join("release").join(format!("{}.stamp", recipe.package))
 }
 
-/// Where builds are made, one after the other.
+/// Where builds are made.
 pub struct Workshop {
     workspace: PathBuf,
     environment: Environment,
@@ -64,6 +64,11 @@ impl Workshop {
         let environment = Environment::look(workspace);
         let circumstances = environment.told();
         Self { workspace: workspace.to_owned(), environment, circumstances }
+    }
+
+    /// Where cargo puts what it makes of this. Builds with the same flags share it.
+    pub fn folder_of(&self, recipe: &Recipe) -> PathBuf {
+        folder_of(&self.workspace, recipe)
     }
 
     /// The library of a build that cargo could not improve on.

@@ -2,15 +2,17 @@
 //!
 //! Never loads a library itself.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, bail};
 use quadrant_suite::description::Description;
 
 use super::build::{self, Workshop};
 use super::filter::Filter;
-use super::found::{self, Build, Declared};
+use super::found::{self, Build, Declared, Recipe};
 use super::subject::{self, Machine, Subject};
 use crate::interrupt;
 use crate::progress::Progress;
@@ -18,6 +20,8 @@ use crate::trial::{self, Limits};
 
 /// Libraries asked at a time: each is a process that waits for the disk, then for a CPU.
 const ASKED_AT_ONCE: usize = 4;
+/// Cargo itself uses all CPUs while it can.
+const BUILT_AT_ONCE: usize = 2;
 
 /// Where to look for adapters.
 #[derive(Debug, Clone)]
@@ -142,14 +146,7 @@ fn make(workspace: &Path, wanted: Vec<Declared>, progress: &Progress) -> Vec<Fou
     if is_first && count > 0 {
         progress.warn(format!("building {count} adapters; the first time takes a few minutes"));
     }
-    for (index, (build, recipe)) in to_build.into_iter().enumerate() {
-        progress.part(index, count, format!("building adapter {build}"));
-        let library = workshop.build(&build, &recipe, progress);
-        if interrupt::requested() {
-            break;
-        }
-        found.push((build, library));
-    }
+    found.extend(build_all(&workshop, to_build, progress));
     for (build, library) in &found {
         if let Err(reason) = library {
             progress.warn(format!("adapter {build} is left out: {reason}"));
@@ -157,6 +154,40 @@ fn make(workspace: &Path, wanted: Vec<Declared>, progress: &Progress) -> Vec<Fou
     }
     found.sort_by(|a, b| a.0.cmp(&b.0));
     found
+}
+
+/// Some side by side: the last step of a build, which takes long, is one thread's work. Never two
+/// in one folder, which is one cargo's at a time.
+fn build_all(workshop: &Workshop, wanted: Vec<(Build, Recipe)>, progress: &Progress) -> Vec<Found> {
+    let (count, begun) = (wanted.len(), AtomicUsize::new(0));
+    let mut folders: BTreeMap<PathBuf, Vec<(Build, Recipe)>> = BTreeMap::new();
+    for (build, recipe) in wanted {
+        folders.entry(workshop.folder_of(&recipe)).or_default().push((build, recipe));
+    }
+    // The first is the usual builds', which are the most.
+    let folders = Mutex::new(folders.into_values());
+    let next = || folders.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || {
+        let mut found = Vec::new();
+        while let Some(folder) = next() {
+            for (build, recipe) in folder {
+                let index = begun.fetch_add(1, Ordering::Relaxed);
+                progress.part(index, count, format!("building adapter {build}"));
+                let library = workshop.build(&build, &recipe, progress);
+                if interrupt::requested() {
+                    return found;
+                }
+                found.push((build, library));
+            }
+        }
+        found
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..BUILT_AT_ONCE).map(|_| scope.spawn(work)).collect();
+        let found =
+            workers.into_iter().map(|worker| worker.join().expect("building does not panic"));
+        found.flatten().collect()
+    })
 }
 
 /// What each library says about itself, in their order.

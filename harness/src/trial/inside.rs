@@ -18,7 +18,7 @@ use quadrant_suite::plan::Plan;
 use crate::adapters::library::AdapterLibrary;
 use crate::board_memory::BoardMemory;
 use crate::machine::forbid::{self, Forbidden};
-use crate::machine::{affinity, io_uring, lifeline};
+use crate::machine::{affinity, io_uring, lifeline, limits};
 
 /// Before the reason on the pipe when there was nothing to run.
 pub const NOT_LOADED: &str = "not loaded: ";
@@ -105,11 +105,21 @@ fn explained(text: &[u8]) -> Option<Vec<u8>> {
     if NEEDS_IO_URING.get() != Some(&true) {
         return None;
     }
-    let said = match serde_json::from_slice(text) {
-        Ok(Outcome::Unsupported { reason } | Outcome::Failed { reason }) => reason,
+    let (said, is_refusal) = match serde_json::from_slice(text) {
+        Ok(Outcome::Unsupported { reason }) => (reason, true),
+        Ok(Outcome::Failed { reason }) => (reason, false),
         _ => return None,
     };
-    let cause = io_uring::works().err()?;
+    // A small ring may fit where a runtime's does not.
+    let too_small = || {
+        let bytes = limits::locked_memory_max().filter(|_| is_refusal)?;
+        Some(format!(
+            "only {} KiB of memory may be locked here, which its rings may need more of; `ulimit \
+             -l unlimited` allows it",
+            bytes >> 10
+        ))
+    };
+    let cause = io_uring::works().err().or_else(too_small)?;
     serde_json::to_vec(&Outcome::Unsupported { reason: format!("{cause} ({said})") }).ok()
 }
 

@@ -73,7 +73,8 @@ fn without_io_uring_nobody_panics_and_a_silent_fallback_is_told() {
             assert_eq!(record.status, Status::Ok, "{id}: {reason}");
         }
     }
-    assert_eq!(records.len(), ordinary_subjects().len());
+    let usual = ordinary_subjects().iter().filter(|subject| !subject.variant);
+    assert_eq!(records.len(), usual.count());
     assert!(refused == 0 || refused >= 3, "{refused}");
 }
 

@@ -122,7 +122,7 @@ fn who_reads_only_the_beginning_gets_no_panic() {
 fn along_an_axis_of_numbers_backends_are_told_apart_in_words() {
     let stage = Stage::new();
     let out = stage.named("results");
-    let words = [SPEC, "-r", "threads", "-r", "tokio/current-thread", "--trials", "2"];
+    let words = [SPEC, "-r", "threads", "-r", "tokio/current-thread/epoll", "--trials", "2"];
     let ended = stage.run(&words).args(["--out", &out]).run().expect_code(0);
     let heading = "\ncrossovers   yield   along tasks: 1, 3   by yielder/s\n";
     let (tables, said) = ended.stdout.split_once(heading).unwrap();

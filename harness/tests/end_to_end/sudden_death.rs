@@ -19,7 +19,7 @@ fn a_subject_that_is_killed_at_any_moment_is_a_crash_and_leaves_nothing() {
     let stage = Stage::new();
     let out = stage.named("results");
     let trials = TRIALS.to_string();
-    let words = [SPEC, "-r", "threads", "-r", "tokio/multi-thread", "--trials", &trials];
+    let words = [SPEC, "-r", "threads", "-r", "tokio/multi-thread/epoll", "--trials", &trials];
     let running = stage.run(&words).args(["--format", "json", "--out", &out]).start();
     let mut chance = 1_u64;
     let mut last = None;

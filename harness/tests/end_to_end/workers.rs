@@ -9,7 +9,7 @@ use crate::stage::Stage;
 const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/workers.yaml");
 const LIMIT: Duration = Duration::from_secs(240);
 /// One of each kind: as many as asked, one, and one for each task.
-const SUBJECTS: [&str; 3] = ["tokio/multi-thread", "tokio/current-thread", "threads"];
+const SUBJECTS: [&str; 3] = ["tokio/multi-thread/epoll", "tokio/current-thread/epoll", "threads"];
 
 fn run(stage: &Stage, options: &[&str]) -> (String, Vec<Record>) {
     let mut what = vec![SPEC, "--quick"];

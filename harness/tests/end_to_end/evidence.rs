@@ -95,6 +95,28 @@ fn whoever_names_a_ring_beside_its_backend_reads_files_through_it() {
     }
 }
 
+/// tokio goes on without a ring and says nothing of it.
+#[test]
+fn files_that_a_pool_reads_in_the_place_of_a_ring_are_told() {
+    let Some(records) = gather(&[FILES, "-r", "**/epoll+ring", "--forbid", "io_uring"]) else {
+        return;
+    };
+    for record in &records {
+        if record.status == Status::Unsupported {
+            skip(record.reason.as_deref().unwrap_or_default());
+            continue;
+        }
+        let Some(evidence) = record.evidence.as_ref().filter(|evidence| evidence.ops >= 20) else {
+            skip("this machine stood still");
+            continue;
+        };
+        assert!(!evidence.agrees, "{evidence:?}");
+        let words = "says epoll+ring, reads files in a pool: ";
+        let is_told = record.warnings.iter().any(|text| text.starts_with(words));
+        assert!(is_told, "{:?}", record.warnings);
+    }
+}
+
 #[test]
 fn a_subject_that_lies_about_its_backend_is_found_out() {
     let arguments =

@@ -140,7 +140,9 @@ mod tests {
             Err(error) => return eprintln!("skipped: {error}"),
         };
         let counted = count(SyscallCounter::Strace(strace), &mut caller, 100);
-        assert!((100..=101).contains(&counted.all["write"]), "{counted:?}");
+        // A byte can be read before the call that wrote it has returned, and strace counts returns:
+        // the one before the first may come in, the last may stay out.
+        assert!((99..=101).contains(&counted.all["write"]), "{counted:?}");
         assert_eq!(counted.of_threads, None);
     }
 

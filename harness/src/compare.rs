@@ -13,7 +13,8 @@ use quadrant_reports::comparison::{
 
 use crate::color::Color;
 use crate::failure::Failure;
-use crate::run::{differences, each_record, read_run, style_of_output};
+use crate::run::{differences, each_record, read_run};
+use crate::standard_output;
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
@@ -83,7 +84,7 @@ pub fn compare(options: &CompareOptions, color: Color) -> Result<u8, Failure> {
         CompareFormat::Markdown => comparison::Format::Markdown,
     };
     let mut output = io::BufWriter::new(io::stdout());
-    let written = comparison.write(&mut output, format, &names, style_of_output(color));
+    let written = comparison.write(&mut output, format, &names, standard_output::style(color));
     match written.and_then(|()| io::Write::flush(&mut output)) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
         _ => {}

@@ -12,7 +12,8 @@ use quadrant_reports::report::{Format, Reporter};
 
 use crate::color::Color;
 use crate::failure::Failure;
-use crate::run::{each_record, style_of_output};
+use crate::run::each_record;
+use crate::standard_output;
 
 #[derive(Debug, Clone, Args)]
 pub struct ReportOptions {
@@ -54,7 +55,7 @@ impl From<io::Error> for Stop {
 
 fn write(options: &ReportOptions, color: Color, counts: CaseCounts) -> Result<(), Stop> {
     let output: BufWriter<Stdout> = BufWriter::new(io::stdout());
-    let mut reporter = Reporter::new(output, options.format, style_of_output(color))?;
+    let mut reporter = Reporter::new(output, options.format, standard_output::style(color))?;
     let mut by_case = ByCase::new(counts);
     let mut written = Ok(());
     each_record(&options.folder, |record| {

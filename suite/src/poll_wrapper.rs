@@ -4,6 +4,8 @@
 //! every task of the suite and nothing else: what a runtime does between polls is not its
 //! business.
 
+mod interval;
+
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,6 +16,7 @@ use std::task::Poll;
 use crate::board::{Board, LoopSlot, Stall};
 use crate::clock::{ClockScale, Stamp, stamp};
 use crate::thread_times::{self, ThreadTimes};
+use interval::Interval;
 
 const MS: u64 = 1_000_000;
 /// What a thread has spent its time on is read at the beginning of a poll when the last reading
@@ -277,33 +280,6 @@ impl Meter {
     }
 }
 
-/// The time from the last reading to the end of a stall.
-struct Interval {
-    wall_ns: u64,
-    spent: ThreadTimes,
-    /// In polls before the stall.
-    polled_ns: u64,
-    /// Share of the time between polls that the thread ran, as far as that is known; in 1,024ths.
-    running_between: u64,
-}
-
-impl Interval {
-    /// What of it fell to the stall, its last `ns`.
-    fn share_of_last(&self, ns: u64) -> ThreadTimes {
-        let ThreadTimes { cpu_ns: cpu_all_ns, run_queue_ns: queue_all_ns } = self.spent;
-        let between_ns = self.wall_ns.saturating_sub(self.polled_ns).saturating_sub(ns);
-        // The polls before it ran, for all that is known.
-        let before_ns = self.polled_ns + between_ns * self.running_between / 1_024;
-        let cpu_ns = cpu_all_ns.saturating_sub(before_ns).min(ns);
-        let run_queue_ns = queue_all_ns.min(ns - cpu_ns);
-        // Yet no more can have been blocked than was blocked altogether: what is too much was
-        // computing after all, and those polls waited for a CPU.
-        let blocked_max_ns = self.wall_ns.saturating_sub(cpu_all_ns).saturating_sub(queue_all_ns);
-        let excess_ns = (ns - cpu_ns - run_queue_ns).saturating_sub(blocked_max_ns);
-        ThreadTimes { cpu_ns: (cpu_ns + excess_ns).min(cpu_all_ns).max(cpu_ns), run_queue_ns }
-    }
-}
-
 /// What a panic said.
 pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
@@ -345,38 +321,6 @@ mod tests {
         assert!(slot.stalls[1].load(Relaxed) >= 1);
         assert!(slot.longest_ns.load(Relaxed) >= 6 * MS);
         assert_eq!(slot.poll_started.load(Relaxed), 0);
-    }
-
-    #[test]
-    fn what_came_before_a_stall_is_not_laid_at_its_door() {
-        let share = |wall, cpu, queue, polled, ns| {
-            let spent = ThreadTimes { cpu_ns: cpu, run_queue_ns: queue };
-            let interval = Interval { wall_ns: wall, spent, polled_ns: polled, running_between: 0 };
-            let share = interval.share_of_last(ns);
-            (share.cpu_ns, share.run_queue_ns, ns - share.cpu_ns - share.run_queue_ns)
-        };
-        // Busy polls before it, then computing all along.
-        assert_eq!(share(11, 11, 0, 1, 10), (10, 0, 0));
-        // Idle before it, then asleep.
-        assert_eq!(share(11, 0, 0, 0, 10), (0, 0, 10));
-        // Idle before it, then half computing and half waiting for a CPU.
-        assert_eq!(share(11, 5, 5, 0, 10), (5, 5, 0));
-        // The polls before it were held up, so they ran for less than they lasted.
-        assert_eq!(share(20, 12, 8, 10, 10), (2, 8, 0));
-        assert_eq!(share(20, 16, 4, 10, 10), (6, 4, 0));
-        assert_eq!(share(20, 20, 0, 12, 8), (8, 0, 0));
-    }
-
-    #[test]
-    fn a_restless_loop_ran_between_its_polls_as_well() {
-        let share = |running_between| {
-            let spent = ThreadTimes { cpu_ns: 1_000, run_queue_ns: 0 };
-            let interval = Interval { wall_ns: 6_000, spent, polled_ns: 800, running_between };
-            interval.share_of_last(5_000).cpu_ns
-        };
-        // 200 between polls: the stall's, or the runtime's.
-        assert_eq!(share(0), 200);
-        assert_eq!(share(1_024), 0);
     }
 
     #[test]

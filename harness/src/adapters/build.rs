@@ -9,19 +9,14 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::environment::{self, Environment};
-use super::found::{Build, Recipe};
+use super::environment::{Environment, cargo};
+use super::found::{Build, Recipe, library_file};
 use super::stamp::{self, Unfinished};
 use crate::interrupt;
 use crate::progress::Progress;
 
 /// Lines of the compiler's words that go into a reason.
 const WORDS_MAX: usize = 400;
-
-/// Cargo, as adapters are built by it.
-pub fn cargo() -> Command {
-    environment::cargo()
-}
 
 /// Where adapters are built; not the workspace's own folder, which cargo may hold locked.
 pub fn target_folder(workspace: &Path) -> PathBuf {
@@ -30,7 +25,7 @@ pub fn target_folder(workspace: &Path) -> PathBuf {
 
 /// A folder for each set of flags: those for all crates would make cargo build them anew with
 /// every change, and the library bears the same name in all builds of an adapter.
-fn folder_of(workspace: &Path, recipe: &Recipe) -> PathBuf {
+pub fn folder_of(workspace: &Path, recipe: &Recipe) -> PathBuf {
     let cfg = recipe.cfg.iter().map(|name| format!("cfg-{name}"));
     let features = recipe.features.iter().map(|name| format!("feature-{name}"));
     let flags: Vec<String> = cfg.chain(features).collect();
@@ -42,9 +37,7 @@ fn folder_of(workspace: &Path, recipe: &Recipe) -> PathBuf {
 
 /// Where the library lies, once it is built.
 pub fn library_path(workspace: &Path, recipe: &Recipe) -> PathBuf {
-    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let name = format!("{prefix}{}{suffix}", recipe.package.replace('-', "_"));
-    folder_of(workspace, recipe).join("release").join(name)
+    folder_of(workspace, recipe).join("release").join(library_file(&recipe.package))
 }
 
 fn stamp_path(workspace: &Path, recipe: &Recipe) -> PathBuf {
@@ -64,11 +57,6 @@ impl Workshop {
         let environment = Environment::look(workspace);
         let circumstances = environment.told();
         Self { workspace: workspace.to_owned(), environment, circumstances }
-    }
-
-    /// Where cargo puts what it makes of this. Builds with the same flags share it.
-    pub fn folder_of(&self, recipe: &Recipe) -> PathBuf {
-        folder_of(&self.workspace, recipe)
     }
 
     /// The library of a build that cargo could not improve on.
@@ -97,7 +85,7 @@ impl Workshop {
     }
 
     fn order(&self, recipe: &Recipe) -> Command {
-        let mut order = environment::cargo();
+        let mut order = cargo();
         order
             .args(["build", "--release", "--message-format", "json-render-diagnostics"])
             .args(["--package", &recipe.package, "--manifest-path"])

@@ -108,7 +108,7 @@ fn in_folder(
             "there is no adapter library in {}: one is called {}, built from a package \
              `quadrant-NAME` with `crate-type = [\"cdylib\"]`",
             folder.display(),
-            found::library_file("NAME")
+            found::library_file("quadrant-NAME")
         );
     }
     let is_asked = |build: &Build| build.variant.is_none() || is_wanted(build);
@@ -146,7 +146,7 @@ fn make(workspace: &Path, wanted: Vec<Declared>, progress: &Progress) -> Vec<Fou
     if is_first && count > 0 {
         progress.warn(format!("building {count} adapters; the first time takes a few minutes"));
     }
-    found.extend(build_all(&workshop, to_build, progress));
+    found.extend(build_all(workspace, &workshop, to_build, progress));
     for (build, library) in &found {
         if let Err(reason) = library {
             progress.warn(format!("adapter {build} is left out: {reason}"));
@@ -158,11 +158,16 @@ fn make(workspace: &Path, wanted: Vec<Declared>, progress: &Progress) -> Vec<Fou
 
 /// Some side by side: the last step of a build, which takes long, is one thread's work. Never two
 /// in one folder, which is one cargo's at a time.
-fn build_all(workshop: &Workshop, wanted: Vec<(Build, Recipe)>, progress: &Progress) -> Vec<Found> {
+fn build_all(
+    workspace: &Path,
+    workshop: &Workshop,
+    wanted: Vec<(Build, Recipe)>,
+    progress: &Progress,
+) -> Vec<Found> {
     let (count, begun) = (wanted.len(), AtomicUsize::new(0));
     let mut folders: BTreeMap<PathBuf, Vec<(Build, Recipe)>> = BTreeMap::new();
     for (build, recipe) in wanted {
-        folders.entry(workshop.folder_of(&recipe)).or_default().push((build, recipe));
+        folders.entry(build::folder_of(workspace, &recipe)).or_default().push((build, recipe));
     }
     // The first is the usual builds', which are the most.
     let folders = Mutex::new(folders.into_values());

@@ -17,7 +17,7 @@ const SEPARATOR: &str = "\u{1f}";
 
 /// Cargo itself, as it is called for everything, so that nothing of the call that started this
 /// program leaks into it.
-pub(super) fn cargo() -> Command {
+pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in std::env::vars_os() {
         if is_leak(&name) {

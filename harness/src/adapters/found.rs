@@ -120,9 +120,9 @@ pub fn libraries(folder: &Path) -> Result<Vec<(Build, PathBuf)>> {
     Ok(libraries)
 }
 
-/// What the library of an adapter is called.
-pub fn library_file(name: &str) -> String {
-    let stem = format!("{LIBRARY_PREFIX}{}", name.replace('-', "_"));
+/// What cargo calls the library of a package.
+pub fn library_file(package: &str) -> String {
+    let stem = package.replace('-', "_");
     format!("{}{stem}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
 }
 

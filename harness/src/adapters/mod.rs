@@ -2,7 +2,7 @@
 
 pub mod build;
 pub mod discovery;
-mod environment;
+pub mod environment;
 pub mod filter;
 pub mod found;
 pub mod library;

@@ -12,14 +12,12 @@ mod show;
 mod speed;
 mod supplies;
 
-use std::io::{self, Write};
-
 use clap::Args;
 
 use crate::color::Color;
 use crate::failure::Failure;
 use crate::list::ListFormat;
-use crate::run::style_of_output;
+use crate::standard_output;
 pub use finding::{Finding, Level};
 
 #[derive(Debug, Clone, Args)]
@@ -42,15 +40,12 @@ pub fn doctor(options: &DoctorOptions, color: Color) -> Result<u8, Failure> {
     ]
     .concat();
     let text = match options.format {
-        ListFormat::Table => show::table(&findings, style_of_output(color)),
+        ListFormat::Table => show::table(&findings, standard_output::style(color)),
         ListFormat::Json => {
             serde_json::to_string_pretty(&findings).map_err(anyhow::Error::new)? + "\n"
         }
     };
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
-        _ => {}
-    }
+    standard_output::write(&text)?;
     Ok(exit_code(&findings))
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::finding::Finding;
-use crate::adapters::{build, found};
+use crate::adapters::{build, environment, found};
 use crate::{fixtures, house};
 
 /// Where adapters could come from.
@@ -40,7 +40,7 @@ fn look_for_adapters() -> Adapters {
     Adapters {
         installed: house::adapters_beside(&executable).map_or(0, |folder| libraries(&folder)),
         workspace: workspace.is_some(),
-        cargo: version_of(build::cargo()),
+        cargo: version_of(environment::cargo()),
         built: built_in.as_deref().map_or(0, libraries),
         built_in: built_in.unwrap_or_default().display().to_string(),
     }

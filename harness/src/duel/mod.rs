@@ -20,12 +20,10 @@ use crate::failure::Failure;
 use crate::fixtures::FixtureStore;
 use crate::machine::{affinity, clock, limits, orphans, pids_cgroup};
 use crate::progress::Progress;
-use crate::run::{
-    CellOptions, Circumstances, PlannedCase, fresh_seed, overridden, style_of_output,
-};
+use crate::run::{CellOptions, Circumstances, PlannedCase, fresh_seed, overridden};
 use crate::selection::ScenarioOptions;
 use crate::trial::Limits;
-use crate::{house, interrupt};
+use crate::{house, interrupt, standard_output};
 use fight::Fight;
 
 /// Fights every case out and answers with the exit code.
@@ -70,7 +68,7 @@ pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
     }
     progress.end();
     let mut output = BufWriter::new(io::stdout());
-    let style = style_of_output(color);
+    let style = standard_output::style(color);
     let written = duel::write(&fought, options.threshold(), &mut output, options.format(), style);
     match written.and_then(|()| output.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),

@@ -5,7 +5,7 @@
 //! of when its table is written.
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, IsTerminal, Stdout, Write};
+use std::io::{ErrorKind, Stdout, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ use crate::machine::{limits, orphans, pids_cgroup};
 use crate::progress::Progress;
 use crate::selection::Selected;
 use crate::trial::{self, Ended};
-use crate::{house, interrupt, unmatched};
+use crate::{house, interrupt, standard_output, unmatched};
 
 /// What starting, ending and watching a trial adds to its time; for the estimate only.
 const TRIAL_OVERHEAD: Duration = Duration::from_millis(40);
@@ -137,7 +137,7 @@ impl Conductor {
         };
         // The phases that this process sets are stamped by the clock that everybody uses.
         run.clock.install();
-        let style = style_of_output(color);
+        let style = standard_output::style(color);
         let reporter = Reporter::new(std::io::stdout(), options.format, style)?;
         Ok(Self {
             circumstances: Circumstances { seed: run.seed, clock: run.clock, cpus: run.cpus },
@@ -516,15 +516,4 @@ fn default_folder(run_id: &str) -> PathBuf {
         Some(folder) => folder.join("target").join("quadrant").join(run_id),
         None => PathBuf::from("quadrant-results").join(run_id),
     }
-}
-
-/// How the standard output may look.
-pub fn style_of_output(color: Color) -> Style {
-    let width = if std::io::stdout().is_terminal() { terminal_width() } else { usize::MAX };
-    Style { color: color.wanted(&std::io::stdout()), width }
-}
-
-fn terminal_width() -> usize {
-    rustix::termios::tcgetwinsize(std::io::stdout())
-        .map_or(120, |size| if size.ws_col == 0 { 120 } else { usize::from(size.ws_col) })
 }

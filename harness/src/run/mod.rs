@@ -15,7 +15,7 @@ mod steadiness;
 mod workers;
 
 pub use cells::{Circumstances, PlannedCase};
-pub use conduct::{run, style_of_output};
+pub use conduct::run;
 pub use evidence_pass::Gathered;
 pub use likeness::differences;
 pub use options::{CellOptions, RunOptions};

@@ -35,7 +35,6 @@ use crate::counted::counted;
 use crate::failure::Failure;
 use crate::machine::{affinity, limits, noise, orphans, pids_cgroup};
 use crate::progress::Progress;
-use crate::run::style_of_output;
 use crate::trial::Limits;
 use crate::{interrupt, standard_output};
 use bench::{Bench, Interrupted};
@@ -86,7 +85,7 @@ pub fn selftest(options: &SelfTestOptions, color: Color) -> Result<u8, Failure> 
         return Ok(4);
     }
     let test = measure(options, &parts, subjects, &broken, progress)?;
-    standard_output::write(&test.write(options.format, style_of_output(color)))?;
+    standard_output::write(&test.write(options.format, standard_output::style(color)))?;
     if test.interrupted {
         eprintln!("\nInterrupted");
     }

@@ -26,8 +26,8 @@ pub const NOT_LOADED: &str = "not loaded: ";
 /// Where outcomes and descriptions go: a pipe of their own, so that whatever an adapter prints
 /// cannot be mistaken for one.
 static ANSWER: OnceLock<File> = OnceLock::new();
-/// Whether the plan is for a backend that is made of rings.
-static NEEDS_IO_URING: OnceLock<bool> = OnceLock::new();
+/// What is being run; looked into only when it came to nothing.
+static PLAN: OnceLock<String> = OnceLock::new();
 
 #[derive(Debug, Args)]
 pub struct InsideArguments {
@@ -66,10 +66,9 @@ pub fn run(arguments: &InsideArguments) -> Result<()> {
     let board = BoardMemory::from_inherited(board).context("the board cannot be reached")?;
     let mut plan = String::new();
     std::io::stdin().read_to_string(&mut plan).context("the plan cannot be read")?;
-    let backend = serde_json::from_str::<Plan>(&plan).map(|plan| plan.backend);
-    let _ = NEEDS_IO_URING.set(backend.is_ok_and(|backend| evidence::needs_ring(&backend)));
+    let plan = PLAN.get_or_init(|| plan);
     match AdapterLibrary::load(&arguments.library) {
-        Ok(adapter) => adapter.run(&plan, board, answer_outcome),
+        Ok(adapter) => adapter.run(plan, board, answer_outcome),
         Err(error) => answer(format!("{NOT_LOADED}{error}").as_bytes()),
     }
     Ok(())
@@ -102,14 +101,15 @@ fn answer_outcome(text: &[u8]) {
 /// A runtime whose backend does not work panics, or says a number: what it means is told here,
 /// where the same things are forbidden.
 fn explained(text: &[u8]) -> Option<Vec<u8>> {
-    if NEEDS_IO_URING.get() != Some(&true) {
-        return None;
-    }
     let (said, is_refusal) = match serde_json::from_slice(text) {
         Ok(Outcome::Unsupported { reason }) => (reason, true),
         Ok(Outcome::Failed { reason }) => (reason, false),
         _ => return None,
     };
+    let plan: Plan = serde_json::from_str(PLAN.get()?).ok()?;
+    if !evidence::needs_ring(&plan.backend) {
+        return None;
+    }
     // A small ring may fit where a runtime's does not.
     let too_small = || {
         let bytes = limits::locked_memory_max().filter(|_| is_refusal)?;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use quadrant_reports::evidence::waits_by;
-use quadrant_reports::record::{BackendSeen, FilesSeen, Record, Status};
+use quadrant_reports::record::{BackendSeen, Evidence, FilesSeen, Record, Status};
 
 use crate::stage::{Stage, ordinary_subjects, skip};
 
@@ -24,6 +24,19 @@ fn gather(arguments: &[&str]) -> Option<Vec<Record>> {
         return None;
     }
     Some(records)
+}
+
+/// The evidence of a record, where it stands on more than a handful of operations.
+fn enough(record: &Record) -> Option<&Evidence> {
+    if record.status == Status::Unsupported {
+        skip(record.reason.as_deref().unwrap_or_default());
+        return None;
+    }
+    let evidence = record.evidence.as_ref().filter(|evidence| evidence.ops >= 20);
+    if evidence.is_none() {
+        skip("this machine stood still");
+    }
+    evidence
 }
 
 #[test]
@@ -84,10 +97,7 @@ fn whoever_names_a_ring_beside_its_backend_reads_files_through_it() {
     assert!(records.len() > 2, "{records:?}");
     for record in records.iter().filter(|record| record.status == Status::Ok) {
         let id = &record.subject.id;
-        let Some(evidence) = record.evidence.as_ref().filter(|evidence| evidence.ops >= 20) else {
-            skip("this machine stood still");
-            continue;
-        };
+        let Some(evidence) = enough(record) else { continue };
         let is_by_ring = record.subject.backend.ends_with("+ring");
         let seen = if is_by_ring { FilesSeen::Ring } else { FilesSeen::Pool };
         assert_eq!(evidence.files_seen, Some(seen), "{id}: {evidence:?}");
@@ -102,14 +112,7 @@ fn files_that_a_pool_reads_in_the_place_of_a_ring_are_told() {
         return;
     };
     for record in &records {
-        if record.status == Status::Unsupported {
-            skip(record.reason.as_deref().unwrap_or_default());
-            continue;
-        }
-        let Some(evidence) = record.evidence.as_ref().filter(|evidence| evidence.ops >= 20) else {
-            skip("this machine stood still");
-            continue;
-        };
+        let Some(evidence) = enough(record) else { continue };
         assert!(!evidence.agrees, "{evidence:?}");
         let words = "says epoll+ring, reads files in a pool: ";
         let is_told = record.warnings.iter().any(|text| text.starts_with(words));
@@ -124,14 +127,7 @@ fn a_subject_that_lies_about_its_backend_is_found_out() {
     let Some(records) = gather(&arguments) else { return };
     assert_eq!(records.len(), 2);
     for record in &records {
-        if record.status == Status::Unsupported {
-            skip(record.reason.as_deref().unwrap_or_default());
-            continue;
-        }
-        let Some(evidence) = record.evidence.as_ref().filter(|evidence| evidence.ops >= 20) else {
-            skip("this machine stood still");
-            continue;
-        };
+        let Some(evidence) = enough(record) else { continue };
         assert_eq!(evidence.backend_seen, BackendSeen::Blocking, "{record:?}");
         let lies = record.subject.backend == "io_uring";
         assert_eq!(evidence.agrees, !lies);

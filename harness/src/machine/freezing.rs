@@ -66,10 +66,12 @@ mod tests {
             freeze(pid).unwrap();
             let at_freezing = used();
             std::thread::sleep(Duration::from_millis(3));
-            assert_eq!(used(), at_freezing);
+            let frozen = used();
+            // Its last steps out of the way are made after the word that it has stopped.
+            assert!(frozen - at_freezing < 300_000, "{} ns", frozen - at_freezing);
             thaw(pid).unwrap();
             let begin = Instant::now();
-            while used() == at_freezing {
+            while used() == frozen {
                 assert!(begin.elapsed() < Duration::from_secs(20), "it goes on");
             }
         }

@@ -106,6 +106,11 @@ impl Observation {
         self.timeline.note(self.opened.elapsed().as_millis() as u64, threads);
     }
 
+    /// Names are not due while the subject is away.
+    pub fn let_pass(&mut self, away: Duration) {
+        self.names_due = self.names_due.map(|due| due + away);
+    }
+
     fn look_at_names(&mut self) {
         let began = Instant::now();
         self.kernel_now = 0;

@@ -25,10 +25,15 @@ const MS: u64 = 1_000_000;
 /// outside of polls: a runtime that searches for work, or a wait for a CPU.
 const READING_AGE_MAX_NS: u64 = MS / 5;
 /// On a loop that never rests, what happens between polls is known: it runs, or waits for a CPU,
-/// in the shares of the last reading. Then a reading may be this old.
+/// in the shares of the last reading. Then a reading may be this old …
 const READING_AGE_MAX_RESTLESS_NS: u64 = MS;
-/// So many readings in a row have to find a loop restless before it counts as one: a single
-/// long poll would make it look so.
+/// … and this old on one that has a CPU to itself, so that there is nothing to share out.
+const READING_AGE_MAX_ALONE_NS: u64 = 4 * MS;
+/// The share of its time awake that such a loop runs, in 1,024ths.
+const ALONE_SHARE_MIN: u64 = 1_014;
+/// So many readings have to find a loop restless before it counts as one: a single long poll would
+/// make it look so. One that finds it at rest weighs as much as all of these, and of twice as many
+/// no more is remembered: a restless loop may rest once, and does not twice.
 const RESTLESS_READINGS: u32 = 8;
 /// The share of the time that a restless loop may be asleep, as one in so many.
 const REST_MAX_ONE_IN: u64 = 32;
@@ -44,6 +49,7 @@ pub struct Meter {
     ticks_ms: u64,
     reading_age_max: u64,
     reading_age_max_restless: u64,
+    reading_age_max_alone: u64,
     threshold_ns: u64,
     /// Off in a plan that wants to know what this costs.
     on: bool,
@@ -57,8 +63,8 @@ struct Here {
     read_at: Cell<Stamp>,
     reading_due: Cell<Stamp>,
     times: Cell<ThreadTimes>,
-    /// Readings in a row that found the thread restless, and what of its time it then had a CPU,
-    /// in 1,024ths.
+    /// For the readings that found the thread restless, and against those that did not; and what of
+    /// its time awake it had a CPU, in 1,024ths.
     restless: Cell<u32>,
     running_share: Cell<u64>,
     /// Ticks spent in polls since they were read.
@@ -102,7 +108,11 @@ impl Here {
     fn finds_restless(&self, spent: ThreadTimes, wall_ns: u64) -> bool {
         let awake_ns = spent.cpu_ns + spent.run_queue_ns;
         let restless = wall_ns.saturating_sub(awake_ns) <= wall_ns / REST_MAX_ONE_IN;
-        self.restless.set(if restless { self.restless.get().saturating_add(1) } else { 0 });
+        let before = self.restless.get();
+        self.restless.set(match restless {
+            true => (before + 1).min(2 * RESTLESS_READINGS),
+            false => before.saturating_sub(RESTLESS_READINGS),
+        });
         self.running_share.set(spent.cpu_ns * 1_024 / awake_ns.max(1));
         self.is_restless()
     }
@@ -116,6 +126,7 @@ impl Meter {
             ticks_ms: scale.ticks(MS),
             reading_age_max: scale.ticks(READING_AGE_MAX_NS),
             reading_age_max_restless: scale.ticks(READING_AGE_MAX_RESTLESS_NS),
+            reading_age_max_alone: scale.ticks(READING_AGE_MAX_ALONE_NS),
             threshold_ns,
             on: true,
         }
@@ -219,10 +230,10 @@ impl Meter {
         let loops = self.board.loops().max(LOOPS_PER_READING) / LOOPS_PER_READING;
         let since_ns = self.scale.ns_between(here.read_at.get(), now);
         let times = thread_times::read_after(here.times.get(), since_ns);
-        let age_max = if here.finds_restless(times.since(here.times.get()), since_ns) {
-            self.reading_age_max_restless
-        } else {
-            self.reading_age_max
+        let age_max = match here.finds_restless(times.since(here.times.get()), since_ns) {
+            true if here.running_share.get() >= ALONE_SHARE_MIN => self.reading_age_max_alone,
+            true => self.reading_age_max_restless,
+            false => self.reading_age_max,
         };
         here.read_at.set(now);
         here.reading_due.set(now + age_max * loops);
@@ -324,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn restless_is_only_who_was_so_many_times_in_a_row() {
+    fn restless_is_who_was_so_many_times_and_rests_once_at_the_most() {
         HERE.with(|here| {
             let spent = |cpu_ns, run_queue_ns| ThreadTimes { cpu_ns, run_queue_ns };
             for _ in 1..RESTLESS_READINGS {
@@ -334,6 +345,11 @@ mod tests {
             assert_eq!(here.running_share.get(), 768);
             assert!(!here.finds_restless(spent(600, 0), 800));
             assert!(!here.finds_restless(spent(800, 0), 800));
+            for _ in 0..100 {
+                here.finds_restless(spent(800, 0), 800);
+            }
+            assert!(here.finds_restless(spent(600, 0), 800));
+            assert!(!here.finds_restless(spent(600, 0), 800));
         });
     }
 

@@ -78,6 +78,8 @@ struct Lockstep<'a> {
     sides: &'a [Side<'a>],
     running: Vec<Processes>,
     watches: Vec<Option<Watch>>,
+    /// Since when each side stands still.
+    frozen: Vec<Instant>,
     queues: Vec<RunQueue>,
     turn: Duration,
 }
@@ -125,6 +127,7 @@ impl<'a> Lockstep<'a> {
             sides,
             running: Vec::new(),
             watches: Vec::new(),
+            frozen: Vec::new(),
             queues: Vec::new(),
             turn: TURN_MIN,
         };
@@ -172,6 +175,7 @@ impl<'a> Lockstep<'a> {
             [Some(side.pid()), side.driver_pid()].into_iter().flatten().collect();
         self.queues.push(RunQueue::of(&processes));
         side.freeze()?;
+        self.frozen.push(Instant::now());
         self.running.push(side);
         Ok(())
     }
@@ -215,6 +219,9 @@ impl<'a> Lockstep<'a> {
     fn turn(&mut self, index: usize) -> std::result::Result<Turn, Stop> {
         let order = &self.sides[index].order;
         let watch = &mut self.watches[index];
+        if let Some(watch) = watch {
+            watch.let_pass(self.frozen[index].elapsed());
+        }
         let mut look = |side: &mut Processes| {
             let wait = watch.as_mut().map_or(TURN_MAX, |watch| watch.look(side, order));
             Look::<()>::Again(wait)
@@ -228,6 +235,7 @@ impl<'a> Lockstep<'a> {
         side.wait(self.turn, &mut look)?;
         let end = Mark::now(side, order, &self.queues[index]);
         side.freeze()?;
+        self.frozen[index] = Instant::now();
         let clock = order.plan.clock;
         let thawed_ns = clock.ns_between(thawed, stamp());
         let after = Account::of(side, order);

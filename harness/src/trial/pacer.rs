@@ -45,6 +45,12 @@ impl Pacer {
         self.due.saturating_duration_since(Instant::now())
     }
 
+    /// Moves the whole schedule to later.
+    pub fn let_pass(&mut self, away: Duration) {
+        self.began += away;
+        self.due += away;
+    }
+
     /// The next ping after `now`. After a pause of this process the schedule goes on from now:
     /// pings sent in a heap would count one stall many times.
     fn plan_next(&mut self, now: Instant) {
@@ -107,6 +113,27 @@ mod tests {
             let then = sent[1_001] - sent[1_000];
             assert!(then <= LONGEST_GAP && then > Duration::ZERO, "{then:?}");
         }
+    }
+
+    #[test]
+    fn a_subject_that_was_away_gets_as_many_pings_in_its_own_time() {
+        let mut pacer = Pacer::new(5);
+        let began = pacer.began;
+        let (mut now, mut away, mut sent) = (began, Duration::ZERO, 0);
+        // Turns of 10 ms, and as long away after each.
+        while now - began < Duration::from_secs(8) {
+            let end = now + Duration::from_millis(10);
+            while pacer.due < end {
+                now = pacer.due;
+                pacer.plan_next(now);
+                sent += 1;
+            }
+            now = end + Duration::from_millis(10);
+            away += Duration::from_millis(10);
+            pacer.let_pass(Duration::from_millis(10));
+        }
+        let periods = ((now - began - away).as_nanos() / PERIOD.as_nanos()) as i32;
+        assert!((sent - periods).abs() <= 2, "{sent} pings in {periods} periods");
     }
 
     #[test]

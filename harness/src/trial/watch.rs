@@ -68,6 +68,16 @@ impl Watch {
         until_ping.min(until_look).min(until_freeze)
     }
 
+    /// Nothing becomes due while the subject is away: what it gets of pings and looks in the time
+    /// that it runs is what a trial would give it.
+    pub fn let_pass(&mut self, away: Duration) {
+        if let Some(pacer) = &mut self.pacer {
+            pacer.let_pass(away);
+        }
+        self.observation.let_pass(away);
+        self.look_due += away;
+    }
+
     /// The window is over. If the subject was made to stand still, it goes on.
     pub fn end(self, board: &Board) -> Seen {
         Seen {

@@ -152,7 +152,7 @@ pub struct ScenarioOptions {
     /// Scenario files, folders of them, or names below specs/ such as `echo/connections`
     #[arg(value_name = "SPEC")]
     pub specs: Vec<String>,
-    /// Only cases with these values
+    /// Only cases with these values, of scenarios that have this axis; others stay whole
     #[arg(long = "axis", value_name = "NAME=VALUE,…")]
     pub axis: Vec<String>,
 }

@@ -385,3 +385,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_languages_page_names_every_figure() {
+    let page = include_str!("../../specs/README.md");
+    // `latency.min`, `.p50` stands for both; a row's first figure has the family's name.
+    let row_of = |family: &str| {
+        let begins = [format!("| `{family}`"), format!("| `{family}.")];
+        page.lines().find(|line| begins.iter().any(|begin| line.starts_with(begin)))
+    };
+    for name in quadrant_reports::expectation::metric_names() {
+        let named = match name.split_once('.') {
+            Some((family, point)) => row_of(family).is_some_and(|row| {
+                row.contains(&format!("`.{point}`")) || row.contains(&format!("`{name}`"))
+            }),
+            None => page.contains(&format!("`{name}`")),
+        };
+        assert!(named, "{name} is not in specs/README.md");
+    }
+}

@@ -221,8 +221,9 @@ impl FilesSeen {
 }
 
 impl Evidence {
-    /// Without those of the poll wrapper, which asks for a thread's CPU time and reads its
-    /// waiting time in turn, some times a millisecond. `None` when nothing was completed.
+    /// Without those of the poll wrapper, which asks for a thread's CPU time and then, if that has
+    /// been off its CPU, reads its waiting time. Where it has not, up to one call a millisecond
+    /// stays in. `None` when nothing was completed.
     pub fn syscalls_per_op(&self) -> Option<f64> {
         let of = |name| self.syscalls.get(name).copied().unwrap_or(0);
         let wrapper = 2 * of("clock_gettime").min(of("pread64"));

@@ -16,7 +16,7 @@ const CONTENDER: f64 = 0.80;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
-    /// The highest median, and nobody who came near may be faster.
+    /// The highest median, ahead of somebody, and of nobody near is it unclear.
     Best,
     /// The trials show no difference to the best worth choosing by.
     Same,

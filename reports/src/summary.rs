@@ -139,6 +139,6 @@ fn winners(cases: u64, wins: &BTreeMap<String, u64>) -> String {
 
 /// What the summary's words mean.
 pub(crate) const EXPLANATION: &str = "best, same, slower and unclear count cases, by throughput; \
-where nobody won, all are the same. The ratio is the geometric mean of a subject's throughput \
+where nobody won, no lead was beyond doubt. The ratio is the geometric mean of a subject's throughput \
 relative to each case's best, over the cases it has figures in: compare two such means only if \
 they stand on the same cases";

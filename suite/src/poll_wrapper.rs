@@ -45,8 +45,8 @@ const LOOPS_PER_READING: u64 = 2;
 pub struct Meter {
     board: &'static Board,
     scale: ClockScale,
-    /// 1 ms, the least that is looked at more closely.
-    ticks_ms: u64,
+    /// The least that is looked at more closely.
+    ticks_long: u64,
     reading_age_max: u64,
     reading_age_max_restless: u64,
     reading_age_max_alone: u64,
@@ -123,7 +123,7 @@ impl Meter {
         Self {
             board,
             scale,
-            ticks_ms: scale.ticks(MS),
+            ticks_long: scale.ticks(MS.min(threshold_ns)),
             reading_age_max: scale.ticks(READING_AGE_MAX_NS),
             reading_age_max_restless: scale.ticks(READING_AGE_MAX_RESTLESS_NS),
             reading_age_max_alone: scale.ticks(READING_AGE_MAX_ALONE_NS),
@@ -218,7 +218,7 @@ impl Meter {
         // One thread writes a slot, so no atomic addition is needed.
         slot.polls.store(slot.polls.load(Relaxed) + 1, Relaxed);
         here.polled.set(here.polled.get() + ticks);
-        if ticks >= self.ticks_ms {
+        if ticks >= self.ticks_long {
             self.note_long_poll(here, slot, started, now);
         }
         // Last: until a stall is kept, the parent sees it as one that is still going on.
@@ -332,6 +332,15 @@ mod tests {
         assert!(slot.stalls[1].load(Relaxed) >= 1);
         assert!(slot.longest_ns.load(Relaxed) >= 6 * MS);
         assert_eq!(slot.poll_started.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn a_threshold_below_a_millisecond_has_its_stalls() {
+        let meter = Meter::new(meter().board, ClockScale::MONOTONIC, MS / 5);
+        meter.poll(|| spin(Duration::from_micros(300)));
+        let slot = &meter.board.slots()[0];
+        assert_eq!(slot.stalls[1].load(Relaxed), 1);
+        assert!(slot.longest_ns.load(Relaxed) >= 300_000);
     }
 
     #[test]

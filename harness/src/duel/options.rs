@@ -35,7 +35,7 @@ pub struct DuelOptions {
     /// One more subject that takes its turns; may be given again
     #[arg(long, value_name = "C")]
     pub also: Vec<String>,
-    /// Only cases with these values
+    /// Only cases with these values, of scenarios that have this axis; others stay whole
     #[arg(long = "axis", value_name = "NAME=VALUE,…")]
     pub axis: Vec<String>,
     /// Seconds in lock-step for each case, all subjects and bouts together

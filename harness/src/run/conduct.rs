@@ -5,7 +5,7 @@
 //! of when its table is written.
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Stdout, Write};
+use std::io::{self, ErrorKind, Stdout, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use quadrant_reports::tally::Tally;
 
 use super::ceilings::Ceilings;
 use super::cells::{Circumstances, PlannedCase};
+use super::estimate::Estimate;
 use super::evidence_pass::{self, Gathered};
 use super::options::RunOptions;
 use super::record::{Verdict, record};
@@ -34,9 +35,6 @@ use crate::progress::Progress;
 use crate::selection::Selected;
 use crate::trial::{self, Ended};
 use crate::{house, interrupt, standard_output, unmatched};
-
-/// What starting, ending and watching a trial adds to its time; for the estimate only.
-const TRIAL_OVERHEAD: Duration = Duration::from_millis(40);
 
 /// Runs what was asked for and answers with the exit code.
 pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
@@ -138,7 +136,7 @@ impl Conductor {
         // The phases that this process sets are stamped by the clock that everybody uses.
         run.clock.install();
         let style = standard_output::style(color);
-        let reporter = Reporter::new(std::io::stdout(), options.format, style)?;
+        let reporter = Reporter::new(io::stdout(), options.format, style)?;
         Ok(Self {
             circumstances: Circumstances { seed: run.seed, clock: run.clock, cpus: run.cpus },
             run_id: run.run_id,
@@ -183,11 +181,8 @@ impl Conductor {
                     let _ = self.end_report();
                     return Err(failure);
                 }
-                match reported {
-                    Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                        return Ok(self.stop_early("Nobody reads the report any more: stopped"));
-                    }
-                    reported => reported.map_err(unwritable_report)?,
+                if let Err(error) = reported {
+                    return self.without_report(error);
                 }
                 if interrupt::requested() {
                     break 'all;
@@ -408,8 +403,7 @@ impl Conductor {
 
     /// How much there is to do, before it is begun.
     fn announce(&mut self) {
-        let trials = u64::from(self.options.cells.trial_count());
-        let (mut cases, mut time) = (0_u64, Duration::ZERO);
+        let mut estimate = Estimate::default();
         for selected in &self.scenarios {
             let filter = self.filter_for(selected);
             for &index in &selected.cases {
@@ -420,41 +414,41 @@ impl Conductor {
                     .iter()
                     .filter(|subject| filter.selects(subject))
                     .filter(|subject| self.without_running(&case, subject).is_none())
-                    .count() as u64;
-                cases += 1;
-                self.planned += cells * trials;
-                let one = case.warmup + case.measure + TRIAL_OVERHEAD;
-                time += one * u32::try_from(cells * trials).unwrap_or(u32::MAX);
-                if self.options.evidence {
-                    let (warmup, measure) = evidence_pass::times(&case);
-                    let one = warmup + measure + TRIAL_OVERHEAD;
-                    time += one * u32::try_from(cells).unwrap_or(u32::MAX);
-                }
+                    .count() as u32;
+                let trials = self.options.cells.trial_count();
+                estimate.add(&case, cells, trials, self.options.evidence);
             }
         }
+        self.planned = estimate.trials;
         self.progress.trials(self.planned);
-        let subjects = self.subjects.len();
-        self.progress.warn(format!(
-            "{} and {}: {}, some {} s",
-            counted(cases, "case"),
-            counted(subjects as u64, "subject"),
-            counted(self.planned, "trial"),
-            time.as_secs().max(1)
-        ));
+        self.progress.warn(estimate.in_words(self.subjects.len()));
     }
 
     /// Makes the report whole in its format, whatever it holds.
-    fn end_report(&mut self) -> Result<Tally, Failure> {
+    fn end_report(&mut self) -> io::Result<Tally> {
         self.progress.end();
         let reporter = self.reporter.take().expect("the reporter ends here");
-        let (mut output, tally) = reporter.finish().map_err(unwritable_report)?;
-        output.flush().map_err(unwritable_report)?;
+        let (mut output, tally) = reporter.finish()?;
+        output.flush()?;
         Ok(tally)
+    }
+
+    /// The end of a run whose report cannot be written on.
+    fn without_report(&self, error: io::Error) -> Result<u8, Failure> {
+        match error.kind() {
+            ErrorKind::BrokenPipe => {
+                Ok(self.stop_early("Nobody reads the report any more: stopped"))
+            }
+            _ => Err(unwritable_report(error)),
+        }
     }
 
     fn finish(mut self, began: Instant) -> Result<u8, Failure> {
         self.fixtures.clear();
-        let tally = self.end_report()?;
+        let tally = match self.end_report() {
+            Ok(tally) => tally,
+            Err(error) => return self.without_report(error),
+        };
         if interrupt::requested() {
             return Ok(self.stop_early("\nInterrupted"));
         }
@@ -474,12 +468,12 @@ impl Conductor {
     fn stop_early(&self, why: &str) -> u8 {
         self.progress.end();
         let folder = self.results.folder().display();
-        eprintln!(
-            "{why} after {} of {}; their records are in {folder}\n\
-             Go on with: quadrant run --resume {folder}",
-            self.done,
-            counted(self.planned, "trial")
-        );
+        let next = match self.done < self.planned {
+            true => format!("Go on with: quadrant run --resume {folder}"),
+            false => format!("Read them with: quadrant report {folder}"),
+        };
+        let planned = counted(self.planned, "trial");
+        eprintln!("{why} after {} of {planned}; their records are in {folder}\n{next}", self.done);
         130
     }
 }
@@ -491,7 +485,7 @@ fn is_done(records: &[Record], subject: &Subject, trial: u32) -> bool {
 /// No records are a report, too, in every format.
 fn report_nothing(format: Format) -> Result<(), Failure> {
     let style = Style { color: false, width: usize::MAX };
-    let reporter = Reporter::new(std::io::stdout(), format, style).map_err(unwritable_report)?;
+    let reporter = Reporter::new(io::stdout(), format, style).map_err(unwritable_report)?;
     reporter.finish().map(drop).map_err(unwritable_report)
 }
 
@@ -507,7 +501,7 @@ fn exit_code(tally: &Tally) -> u8 {
     tally.exit_code()
 }
 
-fn unwritable_report(error: std::io::Error) -> Failure {
+fn unwritable_report(error: io::Error) -> Failure {
     anyhow::Error::new(error).context("the report could not be written").into()
 }
 

@@ -3,6 +3,7 @@
 mod ceilings;
 mod cells;
 mod conduct;
+mod estimate;
 pub mod evidence_pass;
 mod likeness;
 pub mod noise;

@@ -51,7 +51,7 @@ pub struct RunOptions {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Go on with an interrupted run, with the options it had
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["specs", "out", "seed", "trials", "quick", "runtime", "exclude", "axis", "workers", "evidence", "forbid"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["specs", "out", "seed", "trials", "quick", "runtime", "exclude", "axis", "workers", "evidence", "forbid", "time_limit", "memory_limit"])]
     pub resume: Option<PathBuf>,
     /// table, json, jsonl, csv or markdown
     #[arg(long, default_value = "table", value_parser = str::parse::<Format>)]

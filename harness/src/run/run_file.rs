@@ -17,6 +17,7 @@ use crate::fingerprint::fingerprint;
 use crate::machine::forbid::Forbidden;
 use crate::machine::{affinity, clock, identity::Identity};
 use crate::selection::Selected;
+use crate::trial::Limits;
 
 pub const RUN_FILE: &str = "run.json";
 
@@ -58,6 +59,19 @@ pub struct ResumableOptions {
     pub evidence: bool,
     #[serde(default)]
     pub forbid: Option<Forbidden>,
+    #[serde(default = "usual_time_limit")]
+    pub time_limit: f64,
+    #[serde(default = "usual_memory_limit")]
+    pub memory_limit: u64,
+}
+
+/// Runs of before these were written down.
+fn usual_time_limit() -> f64 {
+    Limits::USUAL.answer.as_secs_f64()
+}
+
+fn usual_memory_limit() -> u64 {
+    Limits::USUAL.rss_bytes >> 20
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +102,8 @@ impl ResumableOptions {
             adapters: options.subjects.source.adapters.clone(),
             evidence: options.evidence,
             forbid: options.forbid,
+            time_limit: options.time_limit,
+            memory_limit: options.memory_limit,
         }
     }
 
@@ -104,6 +120,8 @@ impl ResumableOptions {
         }
         options.evidence = self.evidence;
         options.forbid = self.forbid;
+        options.time_limit = self.time_limit;
+        options.memory_limit = self.memory_limit;
         options.cells.trials = Some(self.trials);
         options.cells.quick = self.quick;
         options.cells.workers = self.workers;

@@ -14,6 +14,7 @@ use quadrant_reports::comparison::{
 use crate::color::Color;
 use crate::failure::Failure;
 use crate::run::{differences, each_record, read_run};
+use crate::standard_error::say;
 use crate::standard_output;
 
 #[derive(Debug, Clone, Args)]
@@ -90,7 +91,7 @@ pub fn compare(options: &CompareOptions, color: Color) -> Result<u8, Failure> {
         _ => {}
     }
     if comparison.exit_code() == 4 {
-        eprintln!("no cell has figures in both runs, so there is nothing to compare");
+        say!("no cell has figures in both runs, so there is nothing to compare");
     }
     Ok(comparison.exit_code())
 }

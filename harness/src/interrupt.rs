@@ -1,22 +1,46 @@
 //! ^C: a request to stop that is seen at the next look, so that what was measured is kept.
 
-use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
-static REQUESTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+use quadrant_suite::clock::monotonic_ns;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::low_level;
+
+/// When the first request came; 0 before it has.
+static REQUESTED_AT: AtomicU64 = AtomicU64::new(0);
+/// Signals that come closer together are one request: `timeout` sends one to a process and one to
+/// its group.
+const ONE_REQUEST: Duration = Duration::from_millis(300);
 
 /// From now on ^C, a termination and a closed terminal are requests. A second ^C ends at once.
 pub fn listen() {
-    let requested = REQUESTED.get_or_init(Arc::default);
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        // Registered before the flag is set, so it acts on the second signal only.
-        let _ = signal_hook::flag::register_conditional_shutdown(signal, 130, requested.clone());
-        let _ = signal_hook::flag::register(signal, requested.clone());
-    }
-    let _ = signal_hook::flag::register(signal_hook::consts::SIGHUP, requested.clone());
+    static LISTEN: Once = Once::new();
+    LISTEN.call_once(|| {
+        for signal in [SIGINT, SIGTERM] {
+            register(signal, || {
+                let now = monotonic_ns();
+                if let Err(first) = REQUESTED_AT.compare_exchange(0, now, Relaxed, Relaxed)
+                    && now.saturating_sub(first) > ONE_REQUEST.as_nanos() as u64
+                {
+                    low_level::exit(130);
+                }
+            });
+        }
+        register(SIGHUP, || {
+            let _ = REQUESTED_AT.compare_exchange(0, monotonic_ns(), Relaxed, Relaxed);
+        });
+    });
+}
+
+#[allow(unsafe_code)]
+fn register(signal: i32, act: impl Fn() + Send + Sync + 'static) {
+    // SAFETY: what is registered here uses an atomic, clock_gettime and _exit, all of which a
+    // signal handler may use.
+    let _ = unsafe { low_level::register(signal, act) };
 }
 
 pub fn requested() -> bool {
-    REQUESTED.get().is_some_and(|requested| requested.load(Ordering::Relaxed))
+    REQUESTED_AT.load(Relaxed) != 0
 }

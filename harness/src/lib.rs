@@ -29,6 +29,7 @@ pub mod run;
 pub mod selection;
 pub mod selftest;
 pub mod spec;
+mod standard_error;
 pub mod standard_output;
 pub mod trial;
 pub mod unmatched;

@@ -10,6 +10,7 @@ use crate::counted::counted;
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::selection::{AdapterOptions, ScenarioOptions};
+use crate::standard_error::say;
 use crate::trial::Limits;
 use crate::{spec, standard_output, unmatched};
 
@@ -33,18 +34,18 @@ pub fn lint(options: &LintOptions) -> Result<u8, Failure> {
                 if unmatched::names_subjects(&scenario) {
                     let all = subjects.get_or_insert_with(all_subjects);
                     for warning in unmatched::warnings(&shown(file), &scenario, all) {
-                        eprintln!("warning: {warning}");
+                        say!("warning: {warning}");
                     }
                 }
             }
             Err(error) => {
                 wrong += 1;
-                eprintln!("{error}\n");
+                say!("{error}\n");
             }
         }
     }
     if wrong > 0 {
-        eprintln!("{wrong} of {} with mistakes", counted(files.len() as u64, "file"));
+        say!("{wrong} of {} with mistakes", counted(files.len() as u64, "file"));
         return Ok(2);
     }
     Ok(0)

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::standard_error::say;
+
 pub struct Progress {
     bar: Option<ProgressBar>,
 }
@@ -39,7 +41,7 @@ impl Progress {
                 bar.set_position(index as u64);
                 bar.set_message(text);
             }
-            None => eprintln!("[{}/{count}] {text}", index + 1),
+            None => say!("[{}/{count}] {text}", index + 1),
         }
     }
 
@@ -77,7 +79,7 @@ impl Progress {
 
     /// Something that stays on the screen.
     pub fn warn(&self, text: impl AsRef<str>) {
-        self.aside(|| eprintln!("{}", text.as_ref()));
+        self.aside(|| say!("{}", text.as_ref()));
     }
 
     /// Lets something be printed where the bar is.

@@ -13,6 +13,7 @@ use quadrant_reports::report::{Format, Reporter};
 use crate::color::Color;
 use crate::failure::Failure;
 use crate::run::each_record;
+use crate::standard_error::say;
 use crate::standard_output;
 
 #[derive(Debug, Clone, Args)]
@@ -30,7 +31,7 @@ pub fn report(options: &ReportOptions, color: Color) -> Result<u8, Failure> {
     let mut counts = CaseCounts::default();
     each_record(&options.folder, |record| counts.add(&record))?;
     if counts.cases() == 0 {
-        eprintln!("there are no records in {}", options.folder.display());
+        say!("there are no records in {}", options.folder.display());
         return Ok(4);
     }
     match write(options, color, counts) {

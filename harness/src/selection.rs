@@ -167,10 +167,19 @@ pub struct Selected {
 
 impl ScenarioOptions {
     pub fn load(&self) -> Result<Vec<Selected>, Failure> {
-        let mut scenarios = Vec::new();
-        for path in self.files()? {
-            let scenario = spec::load(&path).map_err(|error| Failure::usage(error.to_string()))?;
-            let name = shown_name(&path, &scenario);
+        let mut scenarios: Vec<Selected> = Vec::new();
+        let files = self.files()?;
+        for path in &files {
+            let scenario = spec::load(path).map_err(|error| Failure::usage(error.to_string()))?;
+            let name = shown_name(path, &scenario);
+            if let Some(other) = scenarios.iter().position(|other| other.name == name) {
+                return Err(Failure::usage(format!(
+                    "{} and {} are both called `{name}`, and their records could not be told \
+                     apart: give one of them another `name`",
+                    files[other].display(),
+                    path.display()
+                )));
+            }
             let cases = (0..scenario.case_count()).collect();
             scenarios.push(Selected { name, scenario, cases });
         }
@@ -236,7 +245,8 @@ pub fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     entries.sort();
     let mut files = Vec::new();
     for path in entries {
-        if path.is_dir() {
+        // A link to a folder may lead back to where it is.
+        if path.is_dir() && !path.is_symlink() {
             files.extend(yaml_files(&path)?);
         } else if path.is_file()
             && path.extension().is_some_and(|ext| ext == "yaml" || ext == "yml")

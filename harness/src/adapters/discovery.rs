@@ -187,11 +187,19 @@ fn build_all(
         }
         found
     };
+    side_by_side(BUILT_AT_ONCE, work)
+}
+
+/// Does the work on so many threads, this one included, or on as many as may be started here.
+fn side_by_side<T: Send>(count: usize, work: impl Fn() -> Vec<T> + Sync) -> Vec<T> {
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..BUILT_AT_ONCE).map(|_| scope.spawn(work)).collect();
-        let found =
-            workers.into_iter().map(|worker| worker.join().expect("building does not panic"));
-        found.flatten().collect()
+        let start = |_| std::thread::Builder::new().spawn_scoped(scope, &work).ok();
+        let others: Vec<_> = (1..count).filter_map(start).collect();
+        let mut done = work();
+        for other in others {
+            done.extend(other.join().expect("such work does not panic"));
+        }
+        done
     })
 }
 
@@ -207,12 +215,7 @@ fn ask_all(found: &[Found], executable: &Path, limits: Limits) -> Vec<Result<Des
             answers.push((index, answer.and_then(|library| ask(library, executable, limits))));
         }
     };
-    let mut answers = std::thread::scope(|scope| {
-        let askers: Vec<_> =
-            (0..ASKED_AT_ONCE.min(found.len())).map(|_| scope.spawn(ask_on)).collect();
-        let answers = askers.into_iter().map(|asker| asker.join().expect("asking does not panic"));
-        answers.flatten().collect::<Vec<_>>()
-    });
+    let mut answers = side_by_side(ASKED_AT_ONCE.min(found.len()), ask_on);
     answers.sort_by_key(|(index, _)| *index);
     answers.into_iter().map(|(_, answer)| answer).collect()
 }

@@ -3,7 +3,7 @@
 //! Builds are chosen before anybody knows their subjects, so a filter also tells of a build
 //! whether it can have one that is wanted.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::found::Build;
@@ -167,7 +167,13 @@ fn may_match(parts: &[Part], id: &[Piece]) -> bool {
     }
 }
 
+/// What braces become is a regular expression, which has a limit of its own.
+const BRACES_MAX: usize = 16;
+
 fn glob(pattern: &str) -> Result<GlobMatcher> {
+    if pattern.matches('{').count() > BRACES_MAX {
+        bail!("a pattern for subjects has at most {BRACES_MAX} braces");
+    }
     let glob = GlobBuilder::new(pattern).literal_separator(true).build().with_context(|| {
         format!("`{pattern}` is no pattern for subjects such as `tokio/*/epoll`")
     })?;

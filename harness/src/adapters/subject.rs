@@ -137,6 +137,12 @@ impl Subject {
         if let Some(files_max) = limits::open_files_max()
             && connections + FILES_BESIDE_CONNECTIONS > files_max
         {
+            if connections == 0 {
+                return Some(format!(
+                    "the {files_max} open files that are allowed here are too few to run anything; \
+                     raise the hard limit (`ulimit -Hn`)"
+                ));
+            }
             return Some(format!(
                 "{connections} connections need more open files than the {files_max} that are \
                  allowed here; `ulimit -Hn {}`, as root, allows them",

@@ -24,7 +24,7 @@ fn judge_count(cpus: &[usize]) -> Finding {
         [subject, driver] => Finding::warning(
             ABOUT,
             format!(
-                "there are 2 CPUs: under load the driver has {driver}, the subject only {subject}"
+                "there are 2 CPUs: under load the driver has CPU {driver}, the subject only CPU {subject}"
             ),
             "several workers can gain nothing from each other in servers",
             "run where there are 4 CPUs or more, if that is your question",
@@ -32,7 +32,7 @@ fn judge_count(cpus: &[usize]) -> Finding {
         [.., driver] => Finding::ok(
             ABOUT,
             format!(
-                "there are {} CPUs: under load the driver has {driver}, the subject all others",
+                "there are {} CPUs: under load the driver has CPU {driver}, the subject all others",
                 cpus.len()
             ),
         ),
@@ -90,7 +90,9 @@ mod tests {
         for (cpus, level) in [(&[3][..], Warning), (&[0, 1], Warning), (&[0, 1, 2], Ok)] {
             assert_eq!(judge_count(cpus).level, level, "{cpus:?}");
         }
-        assert!(judge_count(&[4, 9]).says.ends_with("the driver has 9, the subject only 4"));
+        assert!(
+            judge_count(&[4, 9]).says.ends_with("the driver has CPU 9, the subject only CPU 4")
+        );
     }
 
     #[test]

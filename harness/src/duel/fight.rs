@@ -14,6 +14,7 @@ use crate::adapters::subject::{State, Subject};
 use crate::counted::counted;
 use crate::failure::Failure;
 use crate::fixtures::FixtureStore;
+use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{PlannedCase, complaint, noise, worker_warnings};
 use crate::trial::lockstep::{self, Side};
@@ -39,11 +40,11 @@ impl Fight<'_> {
             Some(obstacle) => Err(obstacle),
             None => {
                 let files = match self.case.case.work.files {
-                    Some(shape) => {
-                        let set =
-                            fixtures.files(shape.count, shape.bytes).map_err(anyhow::Error::new)?;
-                        Some(set.directory().display().to_string())
-                    }
+                    Some(shape) => match fixtures.files(shape.count, shape.bytes) {
+                        Ok(set) => Some(set.directory().display().to_string()),
+                        Err(_) if interrupt::requested() => return Ok(None),
+                        Err(error) => return Err(anyhow::Error::new(error).into()),
+                    },
                     None => None,
                 };
                 let Some(fought) = self.bouts(files.as_deref(), progress) else {

@@ -16,12 +16,14 @@ pub use options::{BOUTS, DuelOptions};
 use crate::adapters::filter::Filter;
 use crate::adapters::subject::Subject;
 use crate::color::Color;
+use crate::counted::counted;
 use crate::failure::Failure;
 use crate::fixtures::FixtureStore;
 use crate::machine::{affinity, clock, limits, orphans, pids_cgroup};
 use crate::progress::Progress;
 use crate::run::{CellOptions, Circumstances, PlannedCase, fresh_seed, overridden};
 use crate::selection::ScenarioOptions;
+use crate::standard_error::say;
 use crate::trial::Limits;
 use crate::{house, interrupt, standard_output};
 use fight::Fight;
@@ -74,10 +76,11 @@ pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
         _ => {}
     }
-    Ok(match interrupt::requested() {
-        true => 130,
-        false => duel::exit_code(&fought),
-    })
+    if interrupt::requested() {
+        say!("\nInterrupted after {} of {}", fought.len(), counted(planned.len() as u64, "case"));
+        return Ok(130);
+    }
+    Ok(duel::exit_code(&fought))
 }
 
 fn announce(
@@ -93,8 +96,8 @@ fn announce(
         options.time() * cases.len() as u32 + warmups * options.bouts * subjects.len() as u32;
     progress.warn(format!(
         "{} and {}: some {} s",
-        crate::counted::counted(cases.len() as u64, "case"),
-        crate::counted::counted(subjects.len() as u64, "subject"),
+        counted(cases.len() as u64, "case"),
+        counted(subjects.len() as u64, "subject"),
         time.as_secs().max(1)
     ));
 }

@@ -33,6 +33,7 @@ use crate::fixtures::FixtureStore;
 use crate::machine::{limits, orphans, pids_cgroup};
 use crate::progress::Progress;
 use crate::selection::Selected;
+use crate::standard_error::say;
 use crate::trial::{self, Ended};
 use crate::{house, interrupt, standard_output, unmatched};
 
@@ -76,7 +77,7 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
     if found.subjects.is_empty() {
         progress.end();
         report_nothing(options.format)?;
-        eprintln!("no subject matches; `quadrant list subjects` shows what there is");
+        say!("no subject matches; `quadrant list subjects` shows what there is");
         return Ok(4);
     }
     for sentence in workers::overridden(&options.cells, &scenarios) {
@@ -123,7 +124,8 @@ impl Conductor {
         let executable = house::own_program()?;
         let (run, results, earlier) = match resumed {
             Some((folder, run)) => {
-                let results = Results::reopen(&folder)?;
+                let results = Results::reopen(&folder)
+                    .map_err(|error| Failure::usage(format!("{error:#}")))?;
                 (run, results, Earlier::read(&folder)?)
             }
             None => {
@@ -224,7 +226,14 @@ impl Conductor {
         }
         let files = match case.case.work.files {
             Some(_) if runnable.is_empty() => None,
-            Some(shape) => Some(self.make_files(shape)?),
+            Some(shape) => match self.make_files(shape) {
+                Ok(files) => Some(files),
+                Err(_) if interrupt::requested() => {
+                    self.subjects = subjects;
+                    return Ok(());
+                }
+                Err(failure) => return Err(failure),
+            },
             None => None,
         };
         let evidence = match self.options.evidence {
@@ -453,7 +462,7 @@ impl Conductor {
             return Ok(self.stop_early("\nInterrupted"));
         }
         let folder = self.results.folder().display();
-        eprintln!(
+        say!(
             "\n{} in {:.0} s, seed {}; records: {folder}",
             counted(self.done, "trial"),
             began.elapsed().as_secs_f64(),
@@ -473,7 +482,7 @@ impl Conductor {
             false => format!("Read them with: quadrant report {folder}"),
         };
         let planned = counted(self.planned, "trial");
-        eprintln!("{why} after {} of {planned}; their records are in {folder}\n{next}", self.done);
+        say!("{why} after {} of {planned}; their records are in {folder}\n{next}", self.done);
         130
     }
 }
@@ -496,7 +505,7 @@ struct FilesInPlace {
 
 fn exit_code(tally: &Tally) -> u8 {
     if tally.ok == 0 && tally.exit_code() == 4 {
-        eprintln!("nothing was run: no subject can run any of the cases; the reasons stand above");
+        say!("nothing was run: no subject can run any of the cases; the reasons stand above");
     }
     tally.exit_code()
 }

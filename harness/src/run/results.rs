@@ -2,23 +2,25 @@
 //!
 //! Every record is written whole before the next trial begins, so an interruption loses none.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use quadrant_reports::read::Records;
 use quadrant_reports::record::{Record, Status};
 
 use super::cells::case_key;
 use super::run_file::{RUN_FILE, RunFile};
 use crate::failure::Failure;
+use crate::standard_error::say;
 
 const RECORDS_FILE: &str = "records.jsonl";
 
 /// Why a new run cannot use this folder, if it cannot.
 pub fn objection(folder: &Path) -> Option<String> {
-    folder.join(RECORDS_FILE).exists().then(|| {
+    let holds_a_run = [RECORDS_FILE, RUN_FILE].iter().any(|name| folder.join(name).exists());
+    holds_a_run.then(|| {
         let folder = folder.display();
         format!(
             "{folder} holds the records of another run; name another folder with --out, or go on \
@@ -27,7 +29,7 @@ pub fn objection(folder: &Path) -> Option<String> {
     })
 }
 
-/// A results folder that is being filled.
+/// A results folder that is being filled. The file of records is locked as long as this lives.
 pub struct Results {
     folder: PathBuf,
     records: File,
@@ -38,24 +40,31 @@ impl Results {
     pub fn create(folder: PathBuf, run: &RunFile) -> Result<Self> {
         fs::create_dir_all(&folder)
             .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
-        let records = folder.join(RECORDS_FILE);
+        // First the one that can be made by one run only, should two begin in the same folder.
+        let path = folder.join(RECORDS_FILE);
+        let mut new = File::options();
+        let records = new.append(true).create_new(true).open(&path);
+        let records = records.with_context(|| unwritable(&path))?;
+        lock(&records, &folder)?;
         let mut text = serde_json::to_string_pretty(run)?;
         text.push('\n');
         let run_file = folder.join(RUN_FILE);
         fs::write(&run_file, text).with_context(|| unwritable(&run_file))?;
-        let file = File::create_new(&records).with_context(|| unwritable(&records))?;
-        Ok(Self { folder, records: file, written: 0 })
+        Ok(Self { folder, records, written: 0 })
     }
 
     /// Opens the folder of an interrupted run, to write on behind its last whole record.
     pub fn reopen(folder: &Path) -> Result<Self> {
         let path = folder.join(RECORDS_FILE);
-        let text_end = whole_records_end(&path)?;
         let records = File::options()
             .append(true)
             .open(&path)
             .with_context(|| format!("{} cannot be opened", path.display()))?;
-        records.set_len(text_end)?;
+        lock(&records, folder)?;
+        records.set_len(whole_records_end(&path)?)?;
+        if let Some(damage) = open_records(folder)?.find_map(Result::err) {
+            bail!("{}: {damage}. Nothing can be added to that; begin a new run", folder.display());
+        }
         Ok(Self { folder: folder.to_owned(), records, written: 0 })
     }
 
@@ -68,7 +77,8 @@ impl Results {
         line.push(b'\n');
         self.records.write_all(&line).with_context(|| {
             format!(
-                "the record of a trial could not be written to {}; the {} before it are safe, \
+                "the record of a trial could not be written to {}; the {} that this call wrote \
+                 before it are safe, \
                  and `quadrant run --resume {}` goes on from there",
                 self.folder.join(RECORDS_FILE).display(),
                 self.written,
@@ -77,6 +87,16 @@ impl Results {
         })?;
         self.written += 1;
         Ok(())
+    }
+}
+
+fn lock(records: &File, folder: &Path) -> Result<()> {
+    match records.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            bail!("another run is writing its records to {}", folder.display())
+        }
+        // Some file systems have no locks.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
     }
 }
 
@@ -115,7 +135,7 @@ pub fn each_record(folder: &Path, mut take: impl FnMut(Record)) -> Result<(), Fa
         take(record.map_err(|error| Failure::usage(format!("{shown}: {error}")))?);
     }
     if let Some(end) = records.broken_end() {
-        eprintln!("{shown}: {end}");
+        say!("{shown}: {end}");
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use quadrant_reports::record::SCHEMA;
 use quadrant_suite::clock::ClockScale;
 use serde::{Deserialize, Serialize};
@@ -170,7 +170,13 @@ pub fn read_run(folder: &Path) -> Result<RunFile> {
     let path = folder.join(RUN_FILE);
     let text = fs::read_to_string(&path)
         .with_context(|| format!("{} holds no run: {RUN_FILE} cannot be read", folder.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))
+    let run: RunFile =
+        serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
+    if run.schema != SCHEMA {
+        let (path, schema) = (path.display(), run.schema);
+        bail!("{path} is of schema {schema}, and this program knows schema {SCHEMA}");
+    }
+    Ok(run)
 }
 
 /// The records in a results folder, one at a time.

@@ -35,6 +35,7 @@ use crate::counted::counted;
 use crate::failure::Failure;
 use crate::machine::{affinity, limits, noise, orphans, pids_cgroup};
 use crate::progress::Progress;
+use crate::standard_error::say;
 use crate::trial::Limits;
 use crate::{interrupt, standard_output};
 use bench::{Bench, Interrupted};
@@ -81,13 +82,13 @@ pub fn selftest(options: &SelfTestOptions, color: Color) -> Result<u8, Failure> 
         found.into_iter().partition(|subject| matches!(subject.state, State::Loadable { .. }));
     if subjects.is_empty() && broken.is_empty() && !interrupt::requested() {
         progress.end();
-        eprintln!("no subject matches; `quadrant list subjects` shows what there is");
+        say!("no subject matches; `quadrant list subjects` shows what there is");
         return Ok(4);
     }
     let test = measure(options, &parts, subjects, &broken, progress)?;
     standard_output::write(&test.write(options.format, standard_output::style(color)))?;
     if test.interrupted {
-        eprintln!("\nInterrupted");
+        say!("\nInterrupted");
     }
     Ok(test.exit_code())
 }

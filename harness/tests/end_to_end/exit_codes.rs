@@ -70,6 +70,22 @@ fn two_is_a_mistake_on_the_command_line_or_in_a_scenario() {
 }
 
 #[test]
+fn scenarios_of_one_name_are_not_mixed_and_links_lead_nowhere() {
+    let stage = Stage::new();
+    let spec = "name: twin\nquestion: q?\ntasks: [{ name: t, steps: [yield] }]\n";
+    std::fs::create_dir(stage.path("folder")).unwrap();
+    stage.write("folder/a.yaml", spec);
+    // To be found once, and not by every way around.
+    std::os::unix::fs::symlink(".", stage.path("folder/again")).unwrap();
+    std::os::unix::fs::symlink(".", stage.path("folder/and-again")).unwrap();
+    let linted = stage.quadrant(&["lint", &stage.named("folder")]).expect_code(0);
+    assert_eq!(linted.stdout.matches("a.yaml").count(), 1, "{}", linted.stdout);
+    stage.write("folder/b.yaml", spec);
+    let ended = stage.quadrant(&["run", "--no-build", &stage.named("folder")]);
+    ended.expect_code(2).expect_words(&["a.yaml", "b.yaml", "both called `twin`"]);
+}
+
+#[test]
 fn an_expectation_of_nobody_is_told_and_is_no_mistake() {
     let stage = Stage::new();
     let text = "name: nobody\nquestion: Of whom?\ntasks:\n  - { name: a, repeat: 5, steps: [yield] }\n\

@@ -137,6 +137,37 @@ fn a_run_whose_scenario_has_changed_is_not_gone_on_with() {
 }
 
 #[test]
+fn a_run_that_is_still_going_on_is_nobody_elses() {
+    let stage = Stage::new();
+    let mut running = start(&stage, SPEC);
+    in_the_middle(&stage, &mut running, 1);
+    let out = stage.named("results");
+    let other = stage.quadrant(&["run", "--no-build", "--resume", &out]);
+    other.expect_code(2).expect_words(&["another run is writing its records to", &out]);
+    // `timeout` sends one signal to the process and one to its group: that is one request.
+    running.signal(Signal::INT);
+    running.signal(Signal::TERM);
+    running.wait().expect_code(130).expect_words(&["Interrupted after", "--resume"]);
+    stage.assert_empty();
+}
+
+#[test]
+fn nothing_is_added_to_damaged_records() {
+    let stage = Stage::new();
+    let mut running = start(&stage, SPEC);
+    in_the_middle(&stage, &mut running, 2);
+    running.signal(Signal::INT);
+    running.wait().expect_code(130);
+    let path = stage.path("results/records.jsonl");
+    let damaged = read(&path).replacen('{', "", 1);
+    fs::write(&path, &damaged).unwrap();
+    let out = stage.named("results");
+    let ended = stage.quadrant(&["run", "--no-build", "--resume", &out]);
+    ended.expect_code(2).expect_words(&["line 1 is not a record", "begin a new run"]);
+    assert_eq!(read(&path), damaged);
+}
+
+#[test]
 fn interrupted_before_the_first_record_it_is_still_a_json_array() {
     let stage = Stage::new();
     let long = read(SPEC.as_ref()).replace("measure: 250ms", "measure: 600s");

@@ -62,10 +62,15 @@ impl Results {
             .with_context(|| format!("{} cannot be opened", path.display()))?;
         lock(&records, folder)?;
         records.set_len(whole_records_end(&path)?)?;
-        if let Some(damage) = open_records(folder)?.find_map(Result::err) {
-            bail!("{}: {damage}. Nothing can be added to that; begin a new run", folder.display());
+        let mut written = 0;
+        for record in open_records(folder)? {
+            if let Err(damage) = record {
+                let folder = folder.display();
+                bail!("{folder}: {damage}. Nothing can be added to that; begin a new run");
+            }
+            written += 1;
         }
-        Ok(Self { folder: folder.to_owned(), records, written: 0 })
+        Ok(Self { folder: folder.to_owned(), records, written })
     }
 
     pub fn folder(&self) -> &Path {
@@ -77,8 +82,7 @@ impl Results {
         line.push(b'\n');
         self.records.write_all(&line).with_context(|| {
             format!(
-                "the record of a trial could not be written to {}; the {} that this call wrote \
-                 before it are safe, \
+                "the record of a trial could not be written to {}; the {} before it are safe, \
                  and `quadrant run --resume {}` goes on from there",
                 self.folder.join(RECORDS_FILE).display(),
                 self.written,

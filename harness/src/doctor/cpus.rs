@@ -24,7 +24,8 @@ fn judge_count(cpus: &[usize]) -> Finding {
         [subject, driver] => Finding::warning(
             ABOUT,
             format!(
-                "there are 2 CPUs: under load the driver has CPU {driver}, the subject only CPU {subject}"
+                "there are 2 CPUs: under load the driver has CPU {driver}, the subject only CPU \
+                 {subject}"
             ),
             "several workers can gain nothing from each other in servers",
             "run where there are 4 CPUs or more, if that is your question",

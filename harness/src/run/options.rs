@@ -57,11 +57,19 @@ pub struct RunOptions {
     #[arg(long, default_value = "table", value_parser = str::parse::<Format>)]
     pub format: Format,
     /// Seconds a subject may take to become ready, and to end after its time
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = usual_time_limit(), value_parser = seconds)]
     pub time_limit: f64,
     /// MiB of memory a subject may use
-    #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(16..))]
+    #[arg(long, value_name = "MIB", default_value_t = usual_memory_limit(), value_parser = clap::value_parser!(u64).range(16..))]
     pub memory_limit: u64,
+}
+
+pub(super) fn usual_time_limit() -> f64 {
+    Limits::USUAL.answer.as_secs_f64()
+}
+
+pub(super) fn usual_memory_limit() -> u64 {
+    Limits::USUAL.rss_bytes >> 20
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -11,13 +11,12 @@ use quadrant_reports::record::SCHEMA;
 use quadrant_suite::clock::ClockScale;
 use serde::{Deserialize, Serialize};
 
-use super::options::RunOptions;
+use super::options::{RunOptions, usual_memory_limit, usual_time_limit};
 use crate::adapters::subject::Subject;
 use crate::fingerprint::fingerprint;
 use crate::machine::forbid::Forbidden;
 use crate::machine::{affinity, clock, identity::Identity};
 use crate::selection::Selected;
-use crate::trial::Limits;
 
 pub const RUN_FILE: &str = "run.json";
 
@@ -59,19 +58,11 @@ pub struct ResumableOptions {
     pub evidence: bool,
     #[serde(default)]
     pub forbid: Option<Forbidden>,
+    /// Runs of before these two were written down had what is usual.
     #[serde(default = "usual_time_limit")]
     pub time_limit: f64,
     #[serde(default = "usual_memory_limit")]
     pub memory_limit: u64,
-}
-
-/// Runs of before these were written down.
-fn usual_time_limit() -> f64 {
-    Limits::USUAL.answer.as_secs_f64()
-}
-
-fn usual_memory_limit() -> u64 {
-    Limits::USUAL.rss_bytes >> 20
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,7 +170,6 @@ pub fn read_run(folder: &Path) -> Result<RunFile> {
     Ok(run)
 }
 
-/// The records in a results folder, one at a time.
 /// Small enough to be typed again.
 pub fn fresh_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};

@@ -35,6 +35,15 @@ fn in_the_middle(stage: &Stage, running: &mut Running, records: usize) {
     });
 }
 
+/// A run of this that was interrupted when so many records were there.
+#[track_caller]
+fn interrupted(stage: &Stage, spec: &str, records: usize) {
+    let mut running = start(stage, spec);
+    in_the_middle(stage, &mut running, records);
+    running.signal(Signal::INT);
+    running.wait().expect_code(130);
+}
+
 fn key(record: &Record) -> (String, u32, String) {
     (record.case[0].value.clone(), record.trial, record.subject.id.clone())
 }
@@ -123,10 +132,7 @@ fn a_second_interruption_while_resuming_keeps_all_the_same() {
 fn a_run_whose_scenario_has_changed_is_not_gone_on_with() {
     let stage = Stage::new();
     let spec = stage.write("reading.yaml", &read(SPEC.as_ref()));
-    let mut running = start(&stage, &spec);
-    in_the_middle(&stage, &mut running, 1);
-    running.signal(Signal::INT);
-    running.wait().expect_code(130);
+    interrupted(&stage, &spec, 1);
     let before = read(&stage.path("results/records.jsonl"));
 
     stage.write("reading.yaml", &read(SPEC.as_ref()).replace("64B", "65B"));
@@ -154,10 +160,7 @@ fn a_run_that_is_still_going_on_is_nobody_elses() {
 #[test]
 fn nothing_is_added_to_damaged_records() {
     let stage = Stage::new();
-    let mut running = start(&stage, SPEC);
-    in_the_middle(&stage, &mut running, 2);
-    running.signal(Signal::INT);
-    running.wait().expect_code(130);
+    interrupted(&stage, SPEC, 2);
     let path = stage.path("results/records.jsonl");
     let damaged = read(&path).replacen('{', "", 1);
     fs::write(&path, &damaged).unwrap();

@@ -40,6 +40,7 @@ fn main() -> anyhow::Result<()> {
             cpus: cpus.driver.clone(),
             connect_limit_ns: 10_000_000_000,
             board_fd: 0,
+            ping_fds: Vec::new(),
             parent: 0,
         };
         let (load, ready) = measure(exe, &order)?;
@@ -63,7 +64,7 @@ fn main() -> anyhow::Result<()> {
 fn measure(exe: &Path, order: &Order) -> anyhow::Result<(Load, Duration)> {
     let memory = BoardMemory::create()?;
     let begun = Instant::now();
-    let mut driver = Driver::spawn(exe, order, &memory)?;
+    let mut driver = Driver::spawn(exe, order, &memory, &[])?;
     hear(&mut driver)?;
     let ready = begun.elapsed();
     memory.board().enter(Phase::Warmup, stamp());

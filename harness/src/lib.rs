@@ -23,6 +23,7 @@ pub mod lint;
 pub mod list;
 pub mod machine;
 pub mod observe;
+pub mod pacer;
 pub mod progress;
 pub mod report;
 pub mod run;

@@ -54,6 +54,7 @@ fn order(port: u16) -> Order {
         cpus: vec![],
         connect_limit_ns: 1_000_000_000,
         board_fd: 0,
+        ping_fds: Vec::new(),
         parent: 0,
     }
 }
@@ -78,7 +79,7 @@ fn hear(driver: &mut Driver) -> Result<Report, DriverError> {
 
 fn a_driver_runs_a_trial(exe: &Path) {
     let memory = BoardMemory::create().unwrap();
-    let mut driver = Driver::spawn(exe, &order(null_server()), &memory).unwrap();
+    let mut driver = Driver::spawn(exe, &order(null_server()), &memory, &[]).unwrap();
     assert_eq!(hear(&mut driver).unwrap(), Report::Connected(4));
     memory.board().enter(Phase::Warmup, stamp());
     std::thread::sleep(Duration::from_millis(20));
@@ -100,16 +101,16 @@ fn a_driver_runs_a_trial(exe: &Path) {
 fn an_order_that_cannot_be_met_is_told(exe: &Path) {
     let memory = BoardMemory::create().unwrap();
     let impossible = Order { connections: 0, ..order(1) };
-    let mut driver = Driver::spawn(exe, &impossible, &memory).unwrap();
+    let mut driver = Driver::spawn(exe, &impossible, &memory, &[]).unwrap();
     let error = hear(&mut driver).unwrap_err().to_string();
     assert!(error.contains("a load needs a connection"), "{error}");
-    let error = Driver::spawn(Path::new("/nowhere"), &order(1), &memory).err();
+    let error = Driver::spawn(Path::new("/nowhere"), &order(1), &memory, &[]).err();
     assert!(matches!(error, Some(DriverError::Start(_))));
 }
 
 fn a_driver_that_is_killed_is_an_error(exe: &Path) {
     let memory = BoardMemory::create().unwrap();
-    let mut driver = Driver::spawn(exe, &order(null_server()), &memory).unwrap();
+    let mut driver = Driver::spawn(exe, &order(null_server()), &memory, &[]).unwrap();
     hear(&mut driver).unwrap();
     signal(driver.id(), Signal::KILL);
     assert!(matches!(hear(&mut driver), Err(DriverError::Ended(_))));
@@ -117,7 +118,7 @@ fn a_driver_that_is_killed_is_an_error(exe: &Path) {
 
 fn a_dropped_driver_is_gone(exe: &Path) {
     let memory = BoardMemory::create().unwrap();
-    let mut driver = Driver::spawn(exe, &order(null_server()), &memory).unwrap();
+    let mut driver = Driver::spawn(exe, &order(null_server()), &memory, &[]).unwrap();
     hear(&mut driver).unwrap();
     let id = driver.id();
     drop(driver);
@@ -136,7 +137,7 @@ fn a_driver_dies_with_its_harness(exe: &Path) {
 fn be_a_harness_with_a_driver(port: u16) {
     let memory = BoardMemory::create().unwrap();
     let exe = std::env::current_exe().unwrap();
-    let mut driver = Driver::spawn(&exe, &order(port), &memory).unwrap();
+    let mut driver = Driver::spawn(&exe, &order(port), &memory, &[]).unwrap();
     hear(&mut driver).unwrap();
     println!("{}", driver.id());
     std::thread::sleep(LIMIT);

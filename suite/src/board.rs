@@ -13,6 +13,9 @@ pub const ROOTS_MAX: usize = 64;
 /// Loops that have a slot of their own; later ones share the last slot.
 pub const LOOPS_MAX: usize = 2_048;
 
+/// Stands for a beat where nobody beats.
+pub const NO_BEAT: Stamp = 0;
+
 /// Stalls of a window that are kept one by one; more are only counted.
 pub const STALLS_MAX: usize = 4_096;
 
@@ -47,6 +50,7 @@ pub struct Board {
     /// Stalls of the window so far; may exceed `STALLS_MAX`.
     stalls: AtomicU64,
     answered: Answered,
+    beat: Beat,
     slots: [LoopSlot; LOOPS_MAX],
     stall_log: [StallEntry; STALLS_MAX],
 }
@@ -55,6 +59,11 @@ pub struct Board {
 /// driver writes it all the time, and the subject looks at what is beside it all the time.
 #[repr(C, align(128))]
 struct Answered(AtomicU64);
+
+/// When the driver last had its CPU; zero where it cannot tell that often enough. On a line of its
+/// own: the subject looks at it in every poll, and the driver writes it seldom.
+#[repr(C, align(128))]
+struct Beat(AtomicU64);
 
 /// One stall, for those who want to know when it was and what it was made of.
 #[repr(C)]
@@ -184,6 +193,17 @@ impl Board {
     #[inline]
     pub fn count_answer(&self) {
         self.answered.0.store(self.answered.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    /// For the driver, its only writer: it has its CPU now, or promises no such word ([`NO_BEAT`]).
+    #[inline]
+    pub fn set_beat(&self, beat: Stamp) {
+        self.beat.0.store(beat, Ordering::Relaxed);
+    }
+
+    #[inline(always)]
+    pub(crate) fn beat(&self) -> Stamp {
+        self.beat.0.load(Ordering::Relaxed)
     }
 
     /// What a trial's throughput is made of, since its beginning: requests that the driver has

@@ -1,10 +1,11 @@
 //! The poll wrapper: how long one uninterrupted poll of a task held its loop.
 //!
-//! It costs two stamps and a few stores a poll, never a lock and never a system call. It sees
-//! every task of the suite and nothing else: what a runtime does between polls is not its
-//! business.
+//! It costs two stamps and a few stores a poll, or under a load mostly the stores alone; never a
+//! lock, and hardly ever a system call. It sees every task of the suite and nothing else: what a
+//! runtime does between polls is not its business.
 
 mod interval;
+mod unread;
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -17,6 +18,7 @@ use crate::board::{Board, LoopSlot, Stall};
 use crate::clock::{ClockScale, Stamp, stamp};
 use crate::thread_times::{self, ThreadTimes};
 use interval::Interval;
+use unread::{LONG_NS, Sharers, Unread};
 
 const MS: u64 = 1_000_000;
 /// What a thread has spent its time on is read at the beginning of a poll when the last reading
@@ -51,6 +53,9 @@ pub struct Meter {
     reading_age_max_restless: u64,
     reading_age_max_alone: u64,
     threshold_ns: u64,
+    unread: Unread,
+    /// Not where shorter polls are looked for than it can tell.
+    unread_allowed: bool,
     /// Off in a plan that wants to know what this costs.
     on: bool,
 }
@@ -69,6 +74,7 @@ struct Here {
     running_share: Cell<u64>,
     /// Ticks spent in polls since they were read.
     polled: Cell<u64>,
+    sharers: Sharers,
 }
 
 /// This thread's slot, given back when the thread ends.
@@ -94,6 +100,7 @@ thread_local! {
             restless: Cell::new(0),
             running_share: Cell::new(0),
             polled: Cell::new(0),
+            sharers: Sharers::none(),
         }
     };
     static SEAT: RefCell<Option<Seat>> = const { RefCell::new(None) };
@@ -105,12 +112,13 @@ impl Here {
     }
 
     /// Takes in what a new reading says of the time since the last one.
-    fn finds_restless(&self, spent: ThreadTimes, wall_ns: u64) -> bool {
+    fn finds_restless(&self, spent: ThreadTimes, wall_ns: u64, late: bool) -> bool {
         let awake_ns = spent.cpu_ns + spent.run_queue_ns;
         let restless = wall_ns.saturating_sub(awake_ns) <= wall_ns / REST_MAX_ONE_IN;
         let before = self.restless.get();
         self.restless.set(match restless {
             true => (before + 1).min(2 * RESTLESS_READINGS),
+            false if late => before.saturating_sub(1),
             false => before.saturating_sub(RESTLESS_READINGS),
         });
         self.running_share.set(spent.cpu_ns * 1_024 / awake_ns.max(1));
@@ -128,6 +136,8 @@ impl Meter {
             reading_age_max_restless: scale.ticks(READING_AGE_MAX_RESTLESS_NS),
             reading_age_max_alone: scale.ticks(READING_AGE_MAX_ALONE_NS),
             threshold_ns,
+            unread: Unread::new(scale, threshold_ns),
+            unread_allowed: threshold_ns >= LONG_NS,
             on: true,
         }
     }
@@ -200,11 +210,18 @@ impl Meter {
 
     #[inline(always)]
     fn begin(&self, here: &Here, slot: &LoopSlot) {
-        let now = stamp();
-        if now >= here.reading_due.get() {
-            self.read_times(here, now);
-        }
-        slot.poll_started.store(now, Relaxed);
+        let beat = self.board.beat();
+        let started = here.sharers.started(beat).unwrap_or_else(|| {
+            let mut now = stamp();
+            if now >= here.reading_due.get() {
+                now = self.read_times(here, now);
+            }
+            if here.sharers.are_allowed() {
+                here.sharers.begin(now, beat, self.unread);
+            }
+            now
+        });
+        slot.poll_started.store(started, Relaxed);
     }
 
     #[inline(always)]
@@ -213,24 +230,44 @@ impl Meter {
         if started == 0 {
             return;
         }
-        let now = stamp();
-        let ticks = now.saturating_sub(started);
         // One thread writes a slot, so no atomic addition is needed.
         slot.polls.store(slot.polls.load(Relaxed) + 1, Relaxed);
-        here.polled.set(here.polled.get() + ticks);
-        if ticks >= self.ticks_long {
-            self.note_long_poll(here, slot, started, now);
+        if !here.sharers.are_allowed() || !self.unread.is_short(started, self.board.beat()) {
+            self.read_end(here, slot, started);
         }
         // Last: until a stall is kept, the parent sees it as one that is still going on.
         slot.poll_started.store(0, Release);
     }
 
+    #[inline]
+    fn read_end(&self, here: &Here, slot: &LoopSlot, started: Stamp) {
+        let now = stamp();
+        let ticks = now.saturating_sub(started);
+        here.polled.set(here.polled.get() + ticks);
+        here.sharers.end();
+        if ticks >= self.ticks_long {
+            self.note_long_poll(here, slot, started, now);
+        }
+    }
+
     #[cold]
-    fn read_times(&self, here: &Here, now: Stamp) {
-        let loops = self.board.loops().max(LOOPS_PER_READING) / LOOPS_PER_READING;
+    fn read_times(&self, here: &Here, now: Stamp) -> Stamp {
         let since_ns = self.scale.ns_between(here.read_at.get(), now);
         let times = thread_times::read_after(here.times.get(), since_ns);
-        let age_max = match here.finds_restless(times.since(here.times.get()), since_ns) {
+        let spent = times.since(here.times.get());
+        let due = here.reading_due.get();
+        // Held up by one long absence, it says little of what the loop does between its polls.
+        let late = now.saturating_sub(due) >= due.saturating_sub(here.read_at.get());
+        here.finds_restless(spent, since_ns, late);
+        // A thread that lost its CPU in here has waited before its poll, and not in it.
+        let now = stamp();
+        self.keep_times(here, now, times);
+        now
+    }
+
+    fn keep_times(&self, here: &Here, now: Stamp, times: ThreadTimes) {
+        let loops = self.board.loops().max(LOOPS_PER_READING) / LOOPS_PER_READING;
+        let age_max = match here.is_restless() {
             true if here.running_share.get() >= ALONE_SHARE_MIN => self.reading_age_max_alone,
             true => self.reading_age_max_restless,
             false => self.reading_age_max,
@@ -239,6 +276,7 @@ impl Meter {
         here.reading_due.set(now + age_max * loops);
         here.times.set(times);
         here.polled.set(0);
+        here.sharers.allow(here.is_restless() && self.unread_allowed);
     }
 
     #[cold]
@@ -256,14 +294,15 @@ impl Meter {
         if ns < self.threshold_ns {
             return;
         }
-        let spent = thread_times::read().since(here.times.get());
+        let times = thread_times::read();
         let since_reading = Interval {
             wall_ns: self.scale.ns_between(here.read_at.get(), end),
-            spent,
+            spent: times.since(here.times.get()),
             polled_ns: self.scale.ns(here.polled.get()).saturating_sub(ns),
             running_between: if here.is_restless() { here.running_share.get() } else { 0 },
         };
-        self.read_times(here, end);
+        // How the loop is between its polls, one that stands still does not tell.
+        self.keep_times(here, end, times);
         let ThreadTimes { cpu_ns, run_queue_ns } = since_reading.share_of_last(ns);
         slot.longest_ns.fetch_max(ns, Relaxed);
         slot.stalled_ns.fetch_add(ns, Relaxed);
@@ -348,18 +387,53 @@ mod tests {
         HERE.with(|here| {
             let spent = |cpu_ns, run_queue_ns| ThreadTimes { cpu_ns, run_queue_ns };
             for _ in 1..RESTLESS_READINGS {
-                assert!(!here.finds_restless(spent(600, 200), 800));
+                assert!(!here.finds_restless(spent(600, 200), 800, false));
             }
-            assert!(here.finds_restless(spent(600, 200), 800));
+            assert!(here.finds_restless(spent(600, 200), 800, false));
             assert_eq!(here.running_share.get(), 768);
-            assert!(!here.finds_restless(spent(600, 0), 800));
-            assert!(!here.finds_restless(spent(800, 0), 800));
+            assert!(!here.finds_restless(spent(600, 0), 800, false));
+            assert!(!here.finds_restless(spent(800, 0), 800, false));
             for _ in 0..100 {
-                here.finds_restless(spent(800, 0), 800);
+                here.finds_restless(spent(800, 0), 800, false);
             }
-            assert!(here.finds_restless(spent(600, 0), 800));
-            assert!(!here.finds_restless(spent(600, 0), 800));
+            for _ in 0..RESTLESS_READINGS {
+                assert!(here.finds_restless(spent(600, 0), 8_000, true));
+            }
+            here.finds_restless(spent(800, 0), 800, false);
+            assert!(!here.finds_restless(spent(600, 0), 800, false));
         });
+    }
+
+    #[test]
+    fn beside_a_beat_long_polls_are_found_all_the_same() {
+        let meter = meter();
+        let beat = || meter.board.set_beat(stamp());
+        let is_allowed = || HERE.with(|here| here.sharers.are_allowed());
+        let began = Instant::now();
+        while !is_allowed() && began.elapsed() < Duration::from_secs(20) {
+            beat();
+            meter.poll(|| std::hint::black_box(1 + 1));
+        }
+        assert!(is_allowed(), "this thread never rests");
+        for _ in 0..10 {
+            let mut truth = 0;
+            beat();
+            (0..30).for_each(|_| meter.poll(|| ()));
+            let earliest = stamp();
+            beat();
+            meter.poll(|| {
+                let start = stamp();
+                spin(Duration::from_millis(6));
+                beat();
+                truth = stamp() - start;
+            });
+            let last = *meter.board.stalls().0.last().expect("it is found");
+            assert!(last.end - last.start >= truth && last.start >= earliest, "{last:?} {truth}");
+        }
+        // Without a beat every end is read.
+        meter.board.set_beat(0);
+        meter.poll(|| spin(Duration::from_millis(6)));
+        assert_eq!(meter.board.slots()[0].stalls[1].load(Relaxed), 11);
     }
 
     #[test]

@@ -66,10 +66,11 @@ pub fn measure(
         cpus: cpus.driver.clone(),
         connect_limit_ns: PATIENCE.as_nanos() as u64,
         board_fd: 0,
+        ping_fds: Vec::new(),
         parent: 0,
     };
     let memory = BoardMemory::create()?;
-    let mut driver = Driver::spawn(executable, &order, &memory)?;
+    let mut driver = Driver::spawn(executable, &order, &memory, &[])?;
     match hear(&mut driver)? {
         Report::Connected(count) if count == shape.connections => {}
         other => bail!("{} connections were asked for: {other:?}", shape.connections),

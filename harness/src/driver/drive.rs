@@ -14,9 +14,11 @@ use quadrant_suite::board::{Board, Phase};
 use quadrant_suite::clock::{Stamp, stamp};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
+use super::beat::{self, Beat};
 use super::connect;
 use super::connection::{Answer, Connection, Loss, SCRATCH_BYTES};
 use super::order::{Load, Order, Report};
+use super::pings::Pings;
 use super::schedule::Schedule;
 use super::tally::Tally;
 
@@ -44,6 +46,8 @@ pub(super) fn drive(
     )
     .with_context(|| format!("connecting to the subject on port {}", order.port))?;
     let missing = order.connections - opened.sockets.len() as u32;
+    // Before anything can go wrong: the descriptors are this process's now.
+    let pings = Pings::take(board, order);
     let mut tally = Tally::new(order, board);
     if let Some(obstacle) = opened.obstacle {
         ensure!(!opened.sockets.is_empty(), "{obstacle}");
@@ -51,6 +55,7 @@ pub(super) fn drive(
     }
 
     let poll = Poll::new()?;
+    let beat = Beat::new(board, order.clock, &poll)?;
     let mut connections = Vec::with_capacity(opened.sockets.len());
     for (index, mut socket) in opened.sockets.into_iter().enumerate() {
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -65,6 +70,8 @@ pub(super) fn drive(
         order,
         board,
         tally,
+        beat,
+        pings,
         idle: VecDeque::with_capacity(connections.len()),
         connections,
         schedule: None,
@@ -80,6 +87,8 @@ struct Drive<'a> {
     order: &'a Order,
     board: &'a Board,
     tally: Tally<'a>,
+    beat: Beat<'a>,
+    pings: Pings<'a>,
     /// By the token of their socket; a lost one leaves its place empty.
     connections: Vec<Option<Connection>>,
     /// Open loop: connections without a request, the one that has rested longest first.
@@ -103,6 +112,7 @@ impl Drive<'_> {
             }
             self.send_due();
             self.wait(&mut poll, &mut events)?;
+            keep_pace(&mut self.beat, &mut self.pings, stamp());
             ensure!(!events.is_empty() || !orphaned(self.order), "the harness is gone");
             // In the order in which the kernel hands them out: it queues a connection behind all
             // others when something arrives on it, so none is served twice before another.
@@ -154,6 +164,9 @@ impl Drive<'_> {
     }
 
     fn on_event(&mut self, event: &Event) {
+        if event.token() == beat::TOKEN {
+            return self.beat.wound_up();
+        }
         let Token(index) = event.token();
         let ended = event.is_read_closed() || event.is_error();
         let mut outcome = Ok(());
@@ -178,6 +191,7 @@ impl Drive<'_> {
         let answer = connection.read_on(&mut self.scratch)?;
         if answer != Answer::Pending {
             let at = stamp();
+            keep_pace(&mut self.beat, &mut self.pings, at);
             if ended {
                 self.tally.answered(connection, answer, at, None);
                 // This edge brought the end of the stream too, and no other will.
@@ -253,6 +267,14 @@ impl Drive<'_> {
                 self.tally.unanswered(due);
             }
         }
+    }
+}
+
+/// What is due by the time, whatever becomes of the requests.
+#[inline]
+fn keep_pace(beat: &mut Beat, pings: &mut Pings, now: Stamp) {
+    if let Some(since) = beat.at(now) {
+        pings.at(now, since);
     }
 }
 

@@ -3,6 +3,7 @@
 //! It runs on its own event loop and knows no runtime. It never shares a thread, a lock or an
 //! allocation with the subject, and it counts nothing that it did not compare byte by byte.
 
+mod beat;
 pub mod ceiling;
 mod connect;
 mod connection;
@@ -10,6 +11,7 @@ mod drive;
 mod in_flight;
 pub mod null_server;
 pub mod order;
+mod pings;
 pub mod process;
 mod schedule;
 mod tally;

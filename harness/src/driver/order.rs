@@ -25,6 +25,8 @@ pub struct Order {
     pub connect_limit_ns: u64,
     /// The board's descriptor; [`super::process::Driver::spawn`] fills it in.
     pub board_fd: i32,
+    /// Connections to the subject's roots, by their descriptors, to send pings on; likewise.
+    pub ping_fds: Vec<i32>,
     /// The harness's process id, likewise filled in.
     pub parent: u32,
 }

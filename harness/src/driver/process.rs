@@ -3,7 +3,8 @@
 //! Never waits: a supervisor polls the driver's output beside everything else.
 
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::net::TcpStream;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -41,8 +42,18 @@ impl Driver {
     /// Starts `exe __driver` with `order`, on `board`. Fills in what only this side knows
     /// (`board_fd`, `parent`). To be called from the thread that lives as long as the harness:
     /// the driver dies with the thread that started it.
-    pub fn spawn(exe: &Path, order: &Order, board: &BoardMemory) -> Result<Self, DriverError> {
+    pub fn spawn(
+        exe: &Path,
+        order: &Order,
+        board: &BoardMemory,
+        controls: &[TcpStream],
+    ) -> Result<Self, DriverError> {
         let passed = board.pass_on().map_err(DriverError::Start)?;
+        let pings = controls
+            .iter()
+            .map(rustix::io::dup)
+            .collect::<Result<Vec<OwnedFd>, _>>()
+            .map_err(|error| DriverError::Start(error.into()))?;
         let mut child = Command::new(exe)
             .arg(SUBCOMMAND)
             .stdin(Stdio::piped())
@@ -51,9 +62,13 @@ impl Driver {
             .process_group(0)
             .spawn()
             .map_err(DriverError::Start)?;
-        let order =
-            Order { board_fd: passed.number(), parent: std::process::id(), ..order.clone() };
-        drop(passed);
+        let order = Order {
+            board_fd: passed.number(),
+            ping_fds: pings.iter().map(AsRawFd::as_raw_fd).collect(),
+            parent: std::process::id(),
+            ..order.clone()
+        };
+        drop((passed, pings));
         let stdout = child.stdout.take().expect("standard output was piped");
         let stdin = child.stdin.take().expect("standard input was piped");
         let driver = Self { child, stdout, heard: Vec::new() };

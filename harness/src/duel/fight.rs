@@ -17,8 +17,8 @@ use crate::fixtures::FixtureStore;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{PlannedCase, complaint, noise, worker_warnings};
-use crate::trial::lockstep::{self, Side};
-use crate::trial::{Limits, Order};
+use crate::trial::lockstep;
+use crate::trial::{Attention, Limits, Order};
 
 pub struct Fight<'a> {
     pub options: &'a DuelOptions,
@@ -99,7 +99,7 @@ impl Fight<'_> {
                 ..self.case.plan(subject, files)
             })
             .collect();
-        let sides: Vec<Side> =
+        let sides: Vec<Order> =
             self.subjects.iter().zip(&plans).filter_map(|pair| self.side(pair)).collect();
         let mut fought = Fought::default();
         for _ in 0..self.options.bouts {
@@ -127,9 +127,13 @@ impl Fight<'_> {
         Some(Ok(fought))
     }
 
-    fn side<'o>(&'o self, (subject, plan): (&'o Subject, &'o Plan)) -> Option<Side<'o>> {
+    fn side<'o>(&'o self, (subject, plan): (&'o Subject, &'o Plan)) -> Option<Order<'o>> {
         let State::Loadable { library, .. } = &subject.state else { return None };
-        let order = Order {
+        let attention = match self.options.bare_first && plan.metered {
+            true => Attention::Usual,
+            false => Attention::None,
+        };
+        Some(Order {
             executable: self.executable,
             library,
             plan,
@@ -137,11 +141,11 @@ impl Fight<'_> {
             cpus: &self.case.division,
             warmup: self.case.warmup,
             measure: self.options.time(),
-            gather_evidence: false,
+            // It tells nothing here; what it costs is what one may want to know.
+            attention,
             freeze: None,
             limits: Limits::USUAL,
-        };
-        Some(Side { order, watched: self.options.bare_first && plan.metered })
+        })
     }
 
     /// That it has another number of workers than was asked for; a duel has no column for it.

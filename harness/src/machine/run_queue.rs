@@ -26,6 +26,11 @@ impl RunQueue {
         Self { files: processes.iter().copied().flat_map(open).collect() }
     }
 
+    /// Of the calling thread alone.
+    pub fn of_this_thread() -> Self {
+        Self { files: File::open("/proc/thread-self/schedstat").into_iter().collect() }
+    }
+
     /// Nanoseconds that they have been ready to run without running, all added up.
     pub fn waited_ns(&self) -> u64 {
         let mut text = [0; 64];

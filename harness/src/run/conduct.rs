@@ -34,7 +34,7 @@ use crate::machine::{limits, orphans, pids_cgroup};
 use crate::progress::Progress;
 use crate::selection::Selected;
 use crate::standard_error::say;
-use crate::trial::{self, Ended};
+use crate::trial::{self, Attention, Ended};
 use crate::{house, interrupt, standard_output, unmatched};
 
 /// Runs what was asked for and answers with the exit code.
@@ -312,7 +312,7 @@ impl Conductor {
                 continue;
             }
             self.progress.say(format!("{}  {}: counting system calls", case.key(), subject.id));
-            if let Some((ended, _)) = self.carry_out(case, subject, files, true)? {
+            if let Some((ended, _)) = self.carry_out(case, subject, files, Attention::Evidence)? {
                 evidence.insert(subject.id.clone(), evidence_pass::judge(ended, case, subject));
             }
         }
@@ -342,7 +342,8 @@ impl Conductor {
         files: Option<&FilesInPlace>,
         ceiling_per_sec: Option<u64>,
     ) -> Result<Option<Verdict>, Failure> {
-        let Some((ended, warnings)) = self.carry_out(case, subject, files, false)? else {
+        let Some((ended, warnings)) = self.carry_out(case, subject, files, Attention::Usual)?
+        else {
             return Ok(None);
         };
         let mut verdict = match ended {
@@ -360,7 +361,7 @@ impl Conductor {
         case: &PlannedCase,
         subject: &Subject,
         files: Option<&FilesInPlace>,
-        gather_evidence: bool,
+        attention: Attention,
     ) -> Result<Option<(Ended, Vec<String>)>, Failure> {
         let State::Loadable { library, .. } = &subject.state else { return Ok(None) };
         let mut warnings = Vec::new();
@@ -371,9 +372,9 @@ impl Conductor {
             warnings.extend(set.drop_from_cache().map_err(anyhow::Error::new)?.warning());
         }
         let plan = case.plan(subject, files.map(|files| files.directory.as_str()));
-        let (warmup, measure) = match gather_evidence {
-            true => evidence_pass::times(case),
-            false => (case.warmup, case.measure),
+        let (warmup, measure) = match attention {
+            Attention::Evidence => evidence_pass::times(case),
+            Attention::Usual | Attention::None => (case.warmup, case.measure),
         };
         let ended = trial::run(&trial::Order {
             executable: &self.executable,
@@ -383,7 +384,7 @@ impl Conductor {
             cpus: &case.division,
             warmup,
             measure,
-            gather_evidence,
+            attention,
             freeze: None,
             limits: self.options.limits(),
         });

@@ -19,7 +19,7 @@ use crate::machine::clock;
 use crate::progress::Progress;
 use crate::run::{Chance, complaint};
 use crate::selection::SubjectOptions;
-use crate::trial::{self, Ended, Freeze, Limits, LoadShape, Measured};
+use crate::trial::{self, Attention, Ended, Freeze, Limits, LoadShape, Measured};
 use crate::{house, interrupt};
 
 /// Workers of executors that can have several, where nothing else is asked for.
@@ -244,7 +244,7 @@ impl Bench {
             cpus: &self.division(trial),
             warmup: trial.warmup,
             measure: trial.measure,
-            gather_evidence: false,
+            attention: Attention::Usual,
             freeze: trial.freeze,
             limits: Limits::USUAL,
         });

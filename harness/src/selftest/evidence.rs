@@ -16,7 +16,7 @@ use crate::run::{CellOptions, Circumstances, Gathered, PlannedCase, evidence_pas
 use crate::selection::AdapterOptions;
 use crate::selection::{Selected, SubjectOptions};
 use crate::spec;
-use crate::trial::{self, Ended, Limits};
+use crate::trial::{self, Attention, Ended, Limits};
 
 pub(super) const PART: Part = Part { name: "backends by evidence", takes, measure };
 
@@ -133,7 +133,7 @@ fn carry_out(
         cpus: &case.division,
         warmup,
         measure,
-        gather_evidence: true,
+        attention: Attention::Evidence,
         freeze: None,
         limits: Limits::USUAL,
     })

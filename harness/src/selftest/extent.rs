@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct Extent {
     /// For each threshold in ms: stalls long enough to have to be found.
     pub long_stalls: [(u64, u32); 3],
+    /// In a busy server, at two thresholds.
+    pub loaded_stalls: [u32; 2],
     /// The same beside hogs.
     pub crowded_stalls: u32,
     pub quiet: Duration,
@@ -27,6 +29,7 @@ impl Extent {
     /// The demands speak of at least 190 injections; a few more allow for one that is cut off.
     pub const FULL: Extent = Extent {
         long_stalls: [(1, 200), (5, 200), (10, 200)],
+        loaded_stalls: [200, 60],
         crowded_stalls: 96,
         quiet: Duration::from_millis(3_000),
         frozen_window: Duration::from_millis(1_400),
@@ -41,6 +44,7 @@ impl Extent {
 
     pub const QUICK: Extent = Extent {
         long_stalls: [(1, 100), (5, 30), (10, 20)],
+        loaded_stalls: [60, 12],
         crowded_stalls: 18,
         quiet: Duration::from_millis(700),
         frozen_window: Duration::from_millis(1_000),

@@ -17,6 +17,7 @@ mod instruments;
 mod options;
 mod overhead;
 mod stalls;
+mod stalls_under_load;
 mod threads;
 mod timers;
 mod turns;
@@ -55,6 +56,7 @@ struct Part {
 /// `PART`; one that is added stands here and nowhere else.
 const PARTS: &[Part] = &[
     stalls::PART,
+    stalls_under_load::PART,
     causes::PART,
     alarms::PART,
     threads::PART,

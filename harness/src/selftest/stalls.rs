@@ -15,7 +15,8 @@ use super::bench::{Bench, Interrupted, WORKERS};
 use super::extent::Extent;
 use super::{Part, causes, draw};
 use crate::adapters::subject::Subject;
-use crate::trial::{LONGEST_GAP, Measured};
+use crate::pacer::LONGEST_GAP;
+use crate::trial::Measured;
 
 pub(super) const PART: Part = Part { name: "stalls on purpose", takes, measure };
 

@@ -13,7 +13,7 @@ use crate::adapters::subject::{State, Subject};
 use crate::machine::affinity::Division;
 use crate::run::complaint;
 use crate::trial::lockstep::{self, Ended};
-use crate::trial::{Limits, Order};
+use crate::trial::{Attention, Limits, Order};
 
 /// What a subject does on one side.
 pub struct Side<'a> {
@@ -41,9 +41,9 @@ pub fn bouts(
         return Err(Unmeasured::PassedOver(reason));
     }
     let divisions: Vec<Division> = sides.iter().map(|side| bench.division(side.trial)).collect();
-    let order = |((side, plan), cpus)| -> lockstep::Side {
+    let order = |((side, plan), cpus)| -> Order {
         let Side { trial, measured }: &Side = side;
-        let order = Order {
+        Order {
             executable: &bench.executable,
             library,
             plan,
@@ -51,14 +51,12 @@ pub fn bouts(
             cpus,
             warmup: trial.warmup,
             measure: time,
-            gather_evidence: false,
+            attention: if *measured { Attention::Usual } else { Attention::None },
             freeze: None,
             limits: Limits::USUAL,
-        };
-        lockstep::Side { order, watched: *measured }
+        }
     };
-    let in_turns: Vec<lockstep::Side> =
-        sides.iter().zip(&plans).zip(&divisions).map(order).collect();
+    let in_turns: Vec<Order> = sides.iter().zip(&plans).zip(&divisions).map(order).collect();
     let mut bouts = Vec::new();
     for _ in 0..count {
         bench.say(&subject.id);

@@ -14,7 +14,7 @@ use quadrant_suite::clock::{Stamp, stamp};
 use quadrant_suite::control::Message;
 use quadrant_suite::outcome::Findings;
 
-use super::order::Order;
+use super::order::{Attention, Order};
 use super::processes::{Look, Processes, Stop, because};
 use super::watch::Watch;
 use crate::driver::order::Load;
@@ -32,14 +32,6 @@ const TURN_MIN: Duration = Duration::from_millis(10);
 /// There are many bouts, and the first turns warm up as well.
 const WARMUP_MAX: Duration = Duration::from_millis(100);
 const TURN_MAX: Duration = Duration::from_millis(500);
-
-/// One of those who take turns.
-pub struct Side<'a> {
-    pub order: Order<'a>,
-    /// Send it pings and look at it while it runs, as in a trial. It costs a little, and tells
-    /// nothing here: what it costs is what one may want to know.
-    pub watched: bool,
-}
 
 /// What came of some time in lock-step.
 pub enum Ended {
@@ -61,7 +53,7 @@ pub struct Measured {
 }
 
 /// Lets the sides take turns for `time`, warmed up before.
-pub fn run(sides: &[Side], time: Duration) -> Ended {
+pub fn run(sides: &[Order], time: Duration) -> Ended {
     let ended = Lockstep::begin(sides).and_then(|mut lockstep| lockstep.conduct(time));
     crate::machine::orphans::end_all();
     match ended {
@@ -75,7 +67,7 @@ pub fn run(sides: &[Side], time: Duration) -> Ended {
 type Result<T> = std::result::Result<T, (usize, Stop)>;
 
 struct Lockstep<'a> {
-    sides: &'a [Side<'a>],
+    sides: &'a [Order<'a>],
     running: Vec<Processes>,
     watches: Vec<Option<Watch>>,
     /// Since when each side stands still.
@@ -122,7 +114,7 @@ impl Account {
 
 impl<'a> Lockstep<'a> {
     /// Starts every side, warms it up by itself and freezes it.
-    fn begin(sides: &'a [Side<'a>]) -> Result<Self> {
+    fn begin(sides: &'a [Order<'a>]) -> Result<Self> {
         let mut lockstep = Self {
             sides,
             running: Vec::new(),
@@ -137,8 +129,7 @@ impl<'a> Lockstep<'a> {
         Ok(lockstep)
     }
 
-    fn warm_up(&mut self, of: &'a Side<'a>) -> std::result::Result<(), Stop> {
-        let order = &of.order;
+    fn warm_up(&mut self, order: &'a Order<'a>) -> std::result::Result<(), Stop> {
         let mut side = Processes::start(order)?;
         side.board().enter(Phase::Warmup, stamp());
         side.tell(Message::Go);
@@ -170,7 +161,7 @@ impl<'a> Lockstep<'a> {
         self.turn = self.turn.max(needed.min(TURN_MAX));
         side.board().enter(Phase::Measuring, stamp());
         let watch = || Watch::new(order, Observation::begin(side.pid(), None, false), &side);
-        self.watches.push(of.watched.then(watch));
+        self.watches.push((order.attention == Attention::Usual).then(watch));
         let processes: Vec<u32> =
             [Some(side.pid()), side.driver_pid()].into_iter().flatten().collect();
         self.queues.push(RunQueue::of(&processes));
@@ -197,7 +188,7 @@ impl<'a> Lockstep<'a> {
         let mut all =
             self.running.iter().flat_map(|side| [Some(side.pid()), side.driver_pid()]).flatten();
         let first = all.next()?;
-        Some(NoiseWatch::begin(first, &all.collect::<Vec<_>>(), self.sides[0].order.cpus))
+        Some(NoiseWatch::begin(first, &all.collect::<Vec<_>>(), self.sides[0].cpus))
     }
 
     /// Every side twice: there and back, so that a drift within the round meets all alike.
@@ -217,7 +208,7 @@ impl<'a> Lockstep<'a> {
     }
 
     fn turn(&mut self, index: usize) -> std::result::Result<Turn, Stop> {
-        let order = &self.sides[index].order;
+        let order = &self.sides[index];
         let watch = &mut self.watches[index];
         if let Some(watch) = watch {
             watch.let_pass(self.frozen[index].elapsed());

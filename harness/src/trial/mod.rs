@@ -7,7 +7,6 @@ pub mod inside;
 pub mod lockstep;
 mod moment;
 mod order;
-mod pacer;
 mod processes;
 mod signals;
 mod stalls;
@@ -17,7 +16,6 @@ mod watch;
 
 pub use describing::describe;
 pub use freeze::Freeze;
-pub use order::{Limits, LoadShape, Order};
-pub use pacer::LONGEST_GAP;
+pub use order::{Attention, Limits, LoadShape, Order};
 pub use stalls::Sighting;
 pub use supervisor::{Ended, Measured, run};

@@ -39,11 +39,22 @@ pub struct Order<'a> {
     pub cpus: &'a Division,
     pub warmup: Duration,
     pub measure: Duration,
-    /// Count system calls instead of being careful not to disturb: a trial of no figures.
-    pub gather_evidence: bool,
+    pub attention: Attention,
     /// Let the subject stand still in mid-window; for the self-test.
     pub freeze: Option<Freeze>,
     pub limits: Limits,
+}
+
+/// What is done to a subject while its window is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attention {
+    /// Pings are sent to it, and it is looked at.
+    Usual,
+    /// Its system calls are counted, and nothing is sent to it that it would make more for: a trial
+    /// of no figures.
+    Evidence,
+    /// Nothing: it runs as if nobody measured.
+    None,
 }
 
 /// What the driver is to do, as the scenario says it.

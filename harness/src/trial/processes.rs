@@ -18,7 +18,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::inside::NOT_LOADED;
-use super::order::{Limits, LoadShape, Order};
+use super::order::{Attention, Limits, LoadShape, Order};
 use super::signals;
 use super::talk::{Keep, Stream};
 use crate::board_memory::BoardMemory;
@@ -216,9 +216,14 @@ impl Processes {
             cpus: order.cpus.driver.clone(),
             connect_limit_ns: self.limits.answer.as_nanos() as u64,
             board_fd: 0,
+            ping_fds: Vec::new(),
             parent: 0,
         };
-        let driver = Driver::spawn(order.executable, &load_order, &self.memory)
+        let pinged = match order.attention {
+            Attention::Usual => &self.controls[..],
+            Attention::Evidence | Attention::None => &[],
+        };
+        let driver = Driver::spawn(order.executable, &load_order, &self.memory, pinged)
             .map_err(|error| because(Status::Unmeasured, error.to_string()))?;
         self.driver = Some(driver);
         let limit = self.limits.answer + Duration::from_secs(2);

@@ -9,7 +9,7 @@ use quadrant_suite::control::Message;
 use quadrant_suite::outcome::Findings;
 
 use super::moment::{self, Moment};
-use super::order::Order;
+use super::order::{Attention, Order};
 use super::processes::{Look, Processes, Stop, because};
 use super::stalls::{self, Sighting};
 use super::watch::{LOOK_EVERY, Seen, Watch};
@@ -78,7 +78,8 @@ fn conduct(
         trial.tell(Message::Go);
         trial.wait(order.warmup, |_| Look::<()>::Again(LOOK_EVERY))?;
     }
-    let mut observation = Observation::begin(pid, cgroup, order.gather_evidence);
+    let gather_evidence = order.attention == Attention::Evidence;
+    let mut observation = Observation::begin(pid, cgroup, gather_evidence);
     let weather = NoiseWatch::begin(pid, trial.driver_pid().as_slice(), order.cpus);
     let opened = Moment::now();
     trial.board().enter(Phase::Measuring, opened.stamp);

@@ -1,5 +1,5 @@
-//! What is done to a subject while its window is open: pings are sent to it, and it is looked at
-//! from outside.
+//! What is done to a subject while its window is open: it is looked at from outside, and where no
+//! driver does so, pings are sent to it.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,11 @@ use quadrant_suite::clock::Stamp;
 
 use super::freeze::Freezing;
 use super::headway::Headway;
-use super::order::Order;
-use super::pacer::Pacer;
+use super::order::{Attention, Order};
 use super::processes::Processes;
 use super::stalls::Glances;
 use crate::observe::Observation;
+use crate::pacer::Pacer;
 
 /// How often the subject is looked at, at the least.
 pub const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -20,7 +20,7 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(10);
 const TOGETHER: Duration = Duration::from_micros(2_500);
 
 pub struct Watch {
-    /// None where nothing is to be counted but the workload.
+    /// None where nothing is to be counted but the workload, and where the driver sends them.
     pacer: Option<Pacer>,
     observation: Observation,
     glances: Glances,
@@ -42,8 +42,9 @@ pub struct Seen {
 impl Watch {
     /// The window of `subject` has opened.
     pub fn new(order: &Order, observation: Observation, subject: &Processes) -> Self {
+        let is_pacer = order.attention == Attention::Usual && order.load.is_none();
         Self {
-            pacer: (!order.gather_evidence).then(|| Pacer::new(order.plan.seed)),
+            pacer: is_pacer.then(|| Pacer::new(order.plan.seed)),
             observation,
             glances: Glances::default(),
             headway: Headway::begin(subject.board(), order.plan, order.measure),

@@ -68,6 +68,7 @@ impl Trial {
             cpus: vec![],
             connect_limit_ns: 2_000_000_000,
             board_fd: 0,
+            ping_fds: Vec::new(),
             parent: 0,
         };
         // For all tests of this process at once.

@@ -1,22 +1,25 @@
-//! The pacer: sends pings at a steady pace, whatever becomes of them.
+//! The pacer: sends pings to a subject's roots at a steady pace, whatever becomes of them.
 //!
-//! Each carries the moment it was sent, so a late parent makes no late ping. They go out on a
+//! Each carries the moment it was sent, so a late sender makes no late ping. They go out on a
 //! fixed schedule with a dither, lest they fall into step with what they are to find. The schedule
 //! is kept by `Instant`, which the standard library never lets run backwards.
 
 use std::io::Write;
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use quadrant_suite::clock::stamp;
 use quadrant_suite::control::Message;
 
-const PERIOD: Duration = Duration::from_millis(4);
+/// No whole number of milliseconds, which others like.
+const PERIOD: Duration = Duration::from_micros(4_100);
 /// Each ping comes up to so much later than its period.
-const DITHER: Duration = Duration::from_millis(1);
+const DITHER: Duration = Duration::from_micros(500);
+/// And it may be sent so much later, by one that looks at its schedule from time to time only.
+const LATENESS: Duration = Duration::from_micros(400);
 /// No two pings are further apart, as long as this process gets a CPU: of a loop's stall of this
 /// length and more, one tells.
-pub const LONGEST_GAP: Duration = Duration::from_millis(5);
+pub const LONGEST_GAP: Duration =
+    Duration::from_nanos((PERIOD.as_nanos() + DITHER.as_nanos() + LATENESS.as_nanos()) as u64);
 
 pub struct Pacer {
     began: Instant,
@@ -33,7 +36,7 @@ impl Pacer {
     }
 
     /// Pings every root if it is time, and says how long it is until the next time.
-    pub fn ping(&mut self, controls: &mut [TcpStream]) -> Duration {
+    pub fn ping(&mut self, controls: &mut [impl Write]) -> Duration {
         let now = Instant::now();
         if now >= self.due {
             for control in controls {
@@ -76,7 +79,7 @@ impl Pacer {
 mod tests {
     use super::*;
     use std::io::Read;
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
 
     /// The moments, of a process that is never late and then away for a while.
     fn schedule(seed: u64, away: Duration) -> Vec<Duration> {
@@ -96,7 +99,7 @@ mod tests {
             let sent = schedule(seed, Duration::ZERO);
             for pair in sent.windows(2) {
                 let gap = pair[1] - pair[0];
-                assert!(gap <= LONGEST_GAP && gap >= PERIOD - DITHER, "{gap:?}");
+                assert!((PERIOD - DITHER..=LONGEST_GAP - LATENESS).contains(&gap), "{gap:?}");
             }
             // Neither faster nor slower in the long run.
             let mean = (sent[1_999] - sent[0]) / 1_999;

@@ -1,0 +1,116 @@
+//! The driver's beat: a stamp on the board, again and again, so that a subject's loop under load
+//! knows without asking the clock that little time has gone by.
+//!
+//! It comes several times a millisecond. A driver that does not get its CPU cannot promise that, and
+//! takes it away for a while: then the loops ask the clock.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use mio::{Poll, Token};
+use quadrant_suite::board::{Board, NO_BEAT};
+use quadrant_suite::clock::{ClockScale, Stamp};
+
+use crate::machine::run_queue::RunQueue;
+
+/// No event of a connection has it.
+pub(super) const TOKEN: Token = Token(usize::MAX);
+/// Each beat costs every loop of the subject a look into another CPU's cache.
+const EVERY_NS: u64 = 200_000;
+/// A driver with nothing else to do is woken up for it this often.
+const WAKE_EVERY: Duration = Duration::from_micros(400);
+/// More than this between two of them is not as promised …
+const GAP_MAX_NS: u64 = 700_000;
+/// … and where the driver had to wait for its CPU in the meantime, it will have to again.
+const SILENCE_NS: u64 = 100_000_000;
+
+pub(super) struct Beat<'a> {
+    board: &'a Board,
+    clock: ClockScale,
+    every: u64,
+    last: Stamp,
+    queue: RunQueue,
+    waited_ns: u64,
+    silent_until: Stamp,
+    /// Kept open; none where nothing wakes the driver up, so that it promises nothing.
+    timer: Option<OwnedFd>,
+}
+
+impl<'a> Beat<'a> {
+    pub(super) fn new(board: &'a Board, clock: ClockScale, poll: &Poll) -> io::Result<Self> {
+        let queue = RunQueue::of_this_thread();
+        Ok(Self {
+            board,
+            clock,
+            every: clock.ticks(EVERY_NS),
+            last: 0,
+            waited_ns: queue.waited_ns(),
+            queue,
+            silent_until: 0,
+            timer: wake_up_often(poll)?,
+        })
+    }
+
+    /// The timer has gone off, and goes on only when it is read.
+    pub(super) fn wound_up(&self) {
+        if let Some(timer) = &self.timer {
+            let _ = rustix::io::read(timer, &mut [0; 8]);
+        }
+    }
+
+    /// To be called whenever the time is known, and after every wait. Says how long it is since the
+    /// last beat, if this is one.
+    #[inline]
+    pub(super) fn at(&mut self, now: Stamp) -> Option<Duration> {
+        (now.saturating_sub(self.last) >= self.every).then(|| self.beat(now))
+    }
+
+    #[cold]
+    fn beat(&mut self, now: Stamp) -> Duration {
+        let gap_ns = self.clock.ns_between(self.last, now);
+        self.last = now;
+        if gap_ns > GAP_MAX_NS {
+            let waited_ns = self.queue.waited_ns();
+            if waited_ns.saturating_sub(self.waited_ns) > GAP_MAX_NS / 2 {
+                self.silent_until = now + self.clock.ticks(SILENCE_NS);
+            }
+            self.waited_ns = waited_ns;
+        }
+        let is_kept = self.timer.is_some() && now >= self.silent_until;
+        self.board.set_beat(if is_kept { now } else { NO_BEAT });
+        Duration::from_nanos(gap_ns)
+    }
+}
+
+impl Drop for Beat<'_> {
+    fn drop(&mut self) {
+        self.board.set_beat(NO_BEAT);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn wake_up_often(poll: &Poll) -> io::Result<Option<OwnedFd>> {
+    use std::os::fd::AsRawFd;
+
+    use mio::Interest;
+    use mio::unix::SourceFd;
+    use rustix::event::Timespec;
+    use rustix::time::{
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create,
+        timerfd_settime,
+    };
+
+    let timer =
+        timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+    let every = Timespec { tv_sec: 0, tv_nsec: WAKE_EVERY.subsec_nanos().into() };
+    let setting = Itimerspec { it_interval: every, it_value: every };
+    timerfd_settime(&timer, TimerfdTimerFlags::empty(), &setting)?;
+    poll.registry().register(&mut SourceFd(&timer.as_raw_fd()), TOKEN, Interest::READABLE)?;
+    Ok(Some(timer))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn wake_up_often(_poll: &Poll) -> io::Result<Option<OwnedFd>> {
+    Ok(None)
+}

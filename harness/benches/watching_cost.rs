@@ -11,10 +11,12 @@ use ratios::{Pair, judge, seconds_or};
 
 /// The share of the throughput that has to be left.
 const DEMAND: f64 = 0.97;
-const SUBJECTS: [&str; 7] = [
+const SUBJECTS: [&str; 9] = [
     "async-std/multi-thread",
+    "compio/per-core/io_uring",
     "glommio/per-core",
     "mio/futures",
+    "monoio/per-core/io_uring",
     "smol/single-thread",
     "threads/thread-per-task",
     "tokio/current-thread",

@@ -15,6 +15,8 @@ pub const LOOPS_MAX: usize = 2_048;
 
 /// Stands for a beat where nobody beats.
 pub const NO_BEAT: Stamp = 0;
+/// A driver that beats does so more often than this, and one that cannot does not.
+pub const BEAT_AGE_MAX_NS: u64 = 600_000;
 
 /// Stalls of a window that are kept one by one; more are only counted.
 pub const STALLS_MAX: usize = 4_096;
@@ -202,7 +204,7 @@ impl Board {
     }
 
     #[inline(always)]
-    pub(crate) fn beat(&self) -> Stamp {
+    pub fn beat(&self) -> Stamp {
         self.beat.0.load(Ordering::Relaxed)
     }
 

@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use mio::{Poll, Token};
-use quadrant_suite::board::{Board, NO_BEAT};
+use quadrant_suite::board::{BEAT_AGE_MAX_NS, Board, NO_BEAT};
 use quadrant_suite::clock::{ClockScale, Stamp};
 
 use crate::machine::run_queue::RunQueue;
@@ -20,9 +20,7 @@ pub(super) const TOKEN: Token = Token(usize::MAX);
 const EVERY_NS: u64 = 200_000;
 /// A driver with nothing else to do is woken up for it this often.
 const WAKE_EVERY: Duration = Duration::from_micros(400);
-/// More than this between two of them is not as promised …
-const GAP_MAX_NS: u64 = 700_000;
-/// … and where the driver had to wait for its CPU in the meantime, it will have to again.
+/// A driver that had to wait for its CPU for too long between two of them will have to again.
 const SILENCE_NS: u64 = 100_000_000;
 
 pub(super) struct Beat<'a> {
@@ -70,9 +68,9 @@ impl<'a> Beat<'a> {
     fn beat(&mut self, now: Stamp) -> Duration {
         let gap_ns = self.clock.ns_between(self.last, now);
         self.last = now;
-        if gap_ns > GAP_MAX_NS {
+        if gap_ns > BEAT_AGE_MAX_NS {
             let waited_ns = self.queue.waited_ns();
-            if waited_ns.saturating_sub(self.waited_ns) > GAP_MAX_NS / 2 {
+            if waited_ns.saturating_sub(self.waited_ns) > BEAT_AGE_MAX_NS / 2 {
                 self.silent_until = now + self.clock.ticks(SILENCE_NS);
             }
             self.waited_ns = waited_ns;

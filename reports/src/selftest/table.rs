@@ -134,7 +134,9 @@ fn verdict(row: &Row, paint: &Paint) -> String {
 fn shown(value: f64, unit: Unit) -> String {
     match unit {
         Unit::Share => percent(value),
-        Unit::Nanoseconds => number::duration(value.max(0.0).round() as u64),
+        // A decimal more than elsewhere: some demands are of a few.
+        Unit::Nanoseconds if value < 100.0 => format!("{:.1} ns", value.max(0.0)),
+        Unit::Nanoseconds => number::duration(value.round() as u64),
         Unit::PerSecond => format!("{}/s", round(value)),
         Unit::Count => round(value),
     }
@@ -150,39 +152,64 @@ fn round(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// What has to be known beside the figures, by row.
+/// What has to be known beside the figures, by row. What misses in several rows for the same reason
+/// is told once, at the end.
 fn remarks(test: &SelfTest) -> Vec<(String, String)> {
     let mut remarks: Vec<(String, String)> =
         test.broken.iter().map(|missing| ("not measured".to_owned(), told(missing))).collect();
+    let gaps: Vec<(&Row, Gap)> = test
+        .rows
+        .iter()
+        .flat_map(|row| gaps(&row.missing).into_iter().map(move |gap| (row, gap)))
+        .collect();
+    let rows_with = |gap: &Gap| gaps.iter().filter(|(_, other)| other == gap).count();
     for row in &test.rows {
-        let texts = row.notes.iter().map(|note| clean(note)).chain(grouped(&row.missing));
-        for text in texts {
-            remarks.push((row.key.clone(), text));
+        remarks.extend(row.notes.iter().map(|note| (row.key.clone(), clean(note))));
+        let own = gaps.iter().filter(|(of, gap)| of.key == row.key && rows_with(gap) == 1);
+        remarks.extend(own.map(|(_, gap)| (row.key.clone(), gap.told())));
+    }
+    for (index, (_, gap)) in gaps.iter().enumerate() {
+        let rows = rows_with(gap);
+        if rows > 1 && !gaps[..index].iter().any(|(_, other)| other == gap) {
+            remarks.push((format!("{rows} rows"), gap.told()));
         }
     }
     remarks
 }
 
-/// Subjects that miss a figure for the same reason are told together.
-fn grouped(missing: &[Missing]) -> Vec<String> {
-    let mut groups: Vec<(&Missing, Vec<&str>)> = Vec::new();
+/// Subjects that miss a figure for the same reason.
+#[derive(PartialEq)]
+struct Gap<'a> {
+    subjects: Vec<&'a str>,
+    reason: &'a str,
+    is_failure: bool,
+}
+
+fn gaps(missing: &[Missing]) -> Vec<Gap<'_>> {
+    let mut gaps: Vec<Gap> = Vec::new();
     for one in missing {
         let subject = one.subject.as_deref();
-        match groups.iter_mut().find(|(first, _)| first.reason == one.reason) {
-            Some((_, subjects)) => subjects.extend(subject),
-            None => groups.push((one, subject.into_iter().collect())),
+        match gaps.iter_mut().find(|gap| gap.reason == one.reason) {
+            Some(gap) => gap.subjects.extend(subject),
+            None => gaps.push(Gap {
+                subjects: subject.into_iter().collect(),
+                reason: &one.reason,
+                is_failure: one.is_failure,
+            }),
         }
     }
-    groups
-        .into_iter()
-        .map(|(first, subjects)| {
-            let word = if first.is_failure { "not measured" } else { "not asked" };
-            match subjects.is_empty() {
-                true => format!("{word}: {}", clean(&first.reason)),
-                false => format!("{word} of {}: {}", subjects.join(", "), clean(&first.reason)),
-            }
-        })
-        .collect()
+    gaps.iter_mut().for_each(|gap| gap.subjects.sort_unstable());
+    gaps
+}
+
+impl Gap<'_> {
+    fn told(&self) -> String {
+        let word = if self.is_failure { "not measured" } else { "not asked" };
+        match self.subjects.is_empty() {
+            true => format!("{word}: {}", clean(self.reason)),
+            false => format!("{word} of {}: {}", self.subjects.join(", "), clean(self.reason)),
+        }
+    }
 }
 
 fn told(missing: &Missing) -> String {
@@ -254,5 +281,18 @@ selftest   2 subjects, 42.0 s, seed 7; the host took 0.4 % of the CPUs
         assert_eq!(shown(0.9949, Unit::Share), "99.49 %");
         assert_eq!(shown(1.0, Unit::Share), "100 %");
         assert_eq!(shown(0.074, Unit::PerSecond), "0.07/s");
+        assert_eq!(shown(5.3, Unit::Nanoseconds), "5.3 ns");
+    }
+
+    #[test]
+    fn what_misses_in_several_rows_is_told_once() {
+        let mut test = sample();
+        let found = test.rows[0].clone();
+        test.rows.push(Row { key: "stalls.found.9ms".to_owned(), notes: Vec::new(), ..found });
+        let text = draw(&test, Style::PLAIN);
+        let told =
+            " 2 rows            not asked of mio/callbacks/epoll: this executor has no timers";
+        assert_eq!(text.matches("this executor has no timers").count(), 1, "{text}");
+        assert!(text.contains(told), "{text}");
     }
 }

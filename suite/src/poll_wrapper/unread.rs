@@ -8,11 +8,10 @@
 
 use std::cell::Cell;
 
+use crate::board::BEAT_AGE_MAX_NS;
 use crate::clock::{ClockScale, Stamp};
 
 const US: u64 = 1_000;
-/// The driver beats more often than this, and takes its beat away where it cannot.
-const BEAT_AGE_MAX_NS: u64 = 600 * US;
 /// A poll with a beat so long after its beginning may be a long one. Together with the time between
 /// two beats this is less than the shortest poll that is to be found.
 const MAYBE_LONG_NS: u64 = 250 * US;

@@ -3,6 +3,7 @@
 mod answers;
 mod connections;
 mod open_loop;
+mod pace;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -58,6 +59,16 @@ struct Trial {
 
 impl Trial {
     fn start(port: u16, connections: u32, message_bytes: usize, rate: Option<u64>) -> Self {
+        Self::start_with_pings(port, connections, message_bytes, rate, Vec::new())
+    }
+
+    fn start_with_pings(
+        port: u16,
+        connections: u32,
+        message_bytes: usize,
+        rate: Option<u64>,
+        ping_fds: Vec<i32>,
+    ) -> Self {
         let order = Order {
             port,
             connections,
@@ -68,7 +79,7 @@ impl Trial {
             cpus: vec![],
             connect_limit_ns: 2_000_000_000,
             board_fd: 0,
-            ping_fds: Vec::new(),
+            ping_fds,
             parent: 0,
         };
         // For all tests of this process at once.
@@ -105,7 +116,7 @@ impl Trial {
     }
 }
 
-fn wait_until(condition: impl Fn() -> bool) {
+fn wait_until(mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !condition() {
         assert!(begun.elapsed() < LIMIT, "waited in vain");

@@ -112,3 +112,54 @@ fn wake_up_often(poll: &Poll) -> io::Result<Option<OwnedFd>> {
 fn wake_up_often(_poll: &Poll) -> io::Result<Option<OwnedFd>> {
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board_memory::BoardMemory;
+
+    const US: u64 = 1_000;
+
+    #[test]
+    fn it_beats_as_often_as_promised_unless_it_had_to_wait() {
+        let (memory, poll) = (BoardMemory::create().unwrap(), Poll::new().unwrap());
+        let board = memory.board();
+        let queue = RunQueue::of_this_thread();
+        let before = queue.waited_ns();
+        let mut beat = Beat::new(board, ClockScale::MONOTONIC, &poll).unwrap();
+        let begin = 1_000_000 * US;
+        for now in (begin..begin + 10_000 * US).step_by(50 * US as usize) {
+            let since = beat.at(now);
+            assert_eq!(since.is_some(), (now - begin).is_multiple_of(EVERY_NS), "{now}");
+        }
+        let last = begin + 9_800 * US;
+        // Late, and it is nobody else's doing: it was frozen.
+        let late = begin + 30_000 * US;
+        assert_eq!(beat.at(late), Some(Duration::from_nanos(late - last)));
+        let had_to_wait = queue.waited_ns() - before > BEAT_AGE_MAX_NS / 2;
+        assert!(had_to_wait || board.beat() == late);
+
+        // As if it had had to wait.
+        beat.queue = RunQueue::of(&[]);
+        beat.silent_until = late + SILENCE_NS;
+        beat.at(late + EVERY_NS);
+        assert_eq!(board.beat(), NO_BEAT);
+        beat.at(late + SILENCE_NS);
+        assert_eq!(board.beat(), late + SILENCE_NS);
+        drop(beat);
+        assert_eq!(board.beat(), NO_BEAT);
+    }
+
+    #[test]
+    fn the_timer_wakes_a_wait_up_again_and_again() {
+        let (memory, mut poll) = (BoardMemory::create().unwrap(), Poll::new().unwrap());
+        let beat = Beat::new(memory.board(), ClockScale::MONOTONIC, &poll).unwrap();
+        let mut events = mio::Events::with_capacity(4);
+        for _ in 0..5 {
+            poll.poll(&mut events, Some(Duration::from_secs(10))).unwrap();
+            let tokens: Vec<Token> = events.iter().map(|event| event.token()).collect();
+            assert_eq!(tokens, [TOKEN]);
+            beat.wound_up();
+        }
+    }
+}

@@ -1,6 +1,5 @@
 //! Which scenarios, cases and subjects a command is about: the options that all commands share.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -15,6 +14,7 @@ use crate::house;
 use crate::progress::Progress;
 use crate::spec::{self, Scenario};
 use crate::trial::Limits;
+use crate::unmatched;
 
 /// Without a spec, these are run.
 const TOUR: &str = "tour";
@@ -50,6 +50,7 @@ impl SubjectOptions {
     /// The selected subjects, broken ones included.
     pub fn find(&self, limits: Limits, progress: &Progress) -> Result<Vec<Subject>, Failure> {
         let found = self.source.subjects(&[self.filter(&[])?], limits, progress)?;
+        self.tell_of_nobody(&found, progress);
         self.tell_variants_left_out(&found.left_out, progress);
         Ok(found.subjects)
     }
@@ -60,7 +61,9 @@ impl SubjectOptions {
             true => self.filter(&["**".to_owned()])?,
             false => self.filter(&[])?,
         };
-        Ok(self.source.subjects(&[filter], limits, progress)?.subjects)
+        let found = self.source.subjects(&[filter], limits, progress)?;
+        self.tell_of_nobody(&found, progress);
+        Ok(found.subjects)
     }
 
     /// Those that can be asked in any of these scenarios.
@@ -73,6 +76,7 @@ impl SubjectOptions {
         let filters = scenarios.iter().map(|selected| self.filter_for(&selected.scenario));
         let filters = filters.collect::<Result<Vec<_>, _>>()?;
         let found = self.source.subjects(&filters, limits, progress)?;
+        self.tell_of_nobody(&found, progress);
         if scenarios.iter().any(|selected| selected.scenario.subjects().is_empty()) {
             self.tell_variants_left_out(&found.left_out, progress);
         }
@@ -88,6 +92,20 @@ impl SubjectOptions {
         let filter = Filter::new(&self.runtime, &self.exclude);
         let filter = filter.and_then(|filter| filter.narrowed_to(about));
         filter.map_err(|error| Failure::usage(format!("{error:#}")))
+    }
+
+    /// A slip of the pen, which would otherwise go unnoticed beside patterns that mean somebody.
+    fn tell_of_nobody(&self, found: &Discovered, progress: &Progress) {
+        let chosen = self.runtime.iter().map(|pattern| ("-r", pattern));
+        let excluded = self.exclude.iter().map(|pattern| ("-x", pattern));
+        for (option, pattern) in chosen.chain(excluded) {
+            if !found.subjects.is_empty() && !unmatched::is_known(pattern, found) {
+                progress.warn(format!(
+                    "`{option} {pattern}` means no subject; `quadrant list subjects` shows what \
+                     there is"
+                ));
+            }
+        }
     }
 
     /// Who has chosen knows what is left out.
@@ -124,7 +142,8 @@ impl AdapterOptions {
         let source = self.source(&executable)?;
         let program = house::own_program()?;
         let mut found = discovery::discover(&source, filters, &program, limits, progress)?;
-        found.subjects.retain(|subject| filters.iter().any(|filter| filter.selects(subject)));
+        let wanted = |subject: &Subject| filters.iter().any(|filter| filter.selects(subject));
+        (found.subjects, found.passed_over) = found.subjects.into_iter().partition(wanted);
         Ok(found)
     }
 
@@ -183,8 +202,15 @@ impl ScenarioOptions {
             let cases = (0..scenario.case_count()).collect();
             scenarios.push(Selected { name, scenario, cases });
         }
-        for filter in &self.axis {
-            keep_cases(&mut scenarios, filter)?;
+        for (index, filter) in self.axis.iter().enumerate() {
+            let axis = keep_cases(&mut scenarios, filter)?;
+            let again = |other: &String| other.split('=').next() == Some(axis);
+            if self.axis[..index].iter().any(again) {
+                return Err(Failure::usage(format!(
+                    "--axis {axis} is given twice: write all of its values in one, as in \
+                     {axis}=VALUE,VALUE"
+                )));
+            }
         }
         Ok(scenarios)
     }
@@ -283,22 +309,25 @@ fn shown_name(path: &Path, scenario: &Scenario) -> String {
 }
 
 /// Keeps the cases whose axis has one of the values; scenarios without that axis stay whole.
-fn keep_cases(scenarios: &mut [Selected], filter: &str) -> Result<(), Failure> {
+/// Says which axis it was about.
+fn keep_cases<'f>(scenarios: &mut [Selected], filter: &'f str) -> Result<&'f str, Failure> {
     let Some((axis, values)) = filter.split_once('=') else {
         return Err(Failure::usage(format!("--axis {filter}: write it as NAME=VALUE,VALUE")));
     };
     let wanted: Vec<&str> = values.split(',').map(str::trim).collect();
-    let mut known_axes = BTreeSet::new();
-    let mut known_values = BTreeSet::new();
-    for Selected { scenario, .. } in scenarios.iter() {
-        known_axes.extend(scenario.axes().iter().map(|axis| axis.name.clone()));
-        let of_it = scenario.axes().iter().filter(|known| known.name == axis);
-        known_values.extend(of_it.flat_map(|axis| axis.values.iter().cloned()));
+    let mut known_axes = Vec::new();
+    let mut known_values = Vec::new();
+    for known in scenarios.iter().flat_map(|selected| selected.scenario.axes()) {
+        add_new(&mut known_axes, std::slice::from_ref(&known.name));
+        if known.name == axis {
+            add_new(&mut known_values, &known.values);
+        }
     }
-    if !known_axes.contains(axis) {
+    let has = |known: &[String], name: &str| known.iter().any(|known| known == name);
+    if !has(&known_axes, axis) {
         return Err(Failure::usage(unknown("axis", axis, &known_axes)));
     }
-    if let Some(value) = wanted.iter().find(|value| !known_values.contains(**value)) {
+    if let Some(value) = wanted.iter().find(|value| !has(&known_values, value)) {
         return Err(Failure::usage(unknown_value(axis, value, &known_values)));
     }
     for Selected { scenario, cases, .. } in scenarios {
@@ -308,19 +337,26 @@ fn keep_cases(scenarios: &mut [Selected], filter: &str) -> Result<(), Failure> {
             value.is_none_or(|value| wanted.contains(&&*value.value))
         });
     }
-    Ok(())
+    Ok(axis)
 }
 
-fn unknown(what: &str, name: &str, known: &BTreeSet<String>) -> String {
-    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+/// Keeps the order of their first appearance.
+fn add_new(all: &mut Vec<String>, some: &[String]) {
+    for one in some {
+        if !all.contains(one) {
+            all.push(one.clone());
+        }
+    }
+}
+
+fn unknown(what: &str, name: &str, known: &[String]) -> String {
     if known.is_empty() {
         return format!("there is no {what} `{name}`: these scenarios have none");
     }
     format!("there is no {what} `{name}`; there is {}", known.join(", "))
 }
 
-fn unknown_value(axis: &str, value: &str, known: &BTreeSet<String>) -> String {
-    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+fn unknown_value(axis: &str, value: &str, known: &[String]) -> String {
     format!("axis `{axis}` has no value `{value}`; it has {}", known.join(", "))
 }
 

@@ -1,5 +1,5 @@
-//! Patterns of subjects, in scenarios and in what they expect, that mean nobody: a slip of the pen
-//! would otherwise make an expectation that is always met.
+//! Patterns of subjects, in scenarios and what they expect and on the command line, that mean nobody:
+//! a slip of the pen would otherwise make an expectation that is always met.
 //!
 //! It only tells; adapters come and go, so a scenario is not wrong by it.
 
@@ -34,8 +34,9 @@ pub fn warnings(shown: &str, scenario: &Scenario, all: &Discovered) -> Vec<Strin
         .collect()
 }
 
-fn is_known(pattern: &str, all: &Discovered) -> bool {
-    all.subjects.iter().any(|subject| matches(pattern, subject))
+/// Whether a pattern means any subject at all, wanted or not.
+pub fn is_known(pattern: &str, all: &Discovered) -> bool {
+    all.subjects.iter().chain(&all.passed_over).any(|subject| matches(pattern, subject))
         || filter(pattern).is_some_and(|it| all.left_out.iter().any(|out| it.may_select(out)))
 }
 
@@ -74,6 +75,7 @@ expect:
         let build = Build { adapter: "known".to_owned(), variant: None, backends: None };
         let all = Discovered {
             subjects: vec![Subject::broken(build, "it was not built yet".to_owned())],
+            passed_over: Vec::new(),
             left_out: vec![Build::variant("known", "poll")],
         };
         let told = warnings("x.yaml", &scenario, &all);

@@ -1,12 +1,12 @@
-//! What the parent says to a root, over a loopback connection that the root reads through the
-//! runtime's own I/O: the subject gets no helper thread for it.
+//! What the parent says to a root, and the driver in its place, over a loopback connection that the
+//! root reads through the runtime's own I/O: the subject gets no helper thread for it.
 
 use crate::clock::Stamp;
 
 /// Every message has this size.
 pub const MESSAGE_BYTES: usize = 16;
 
-/// One word of the parent.
+/// One word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Message {
     /// Begin the groups' tasks.

@@ -31,7 +31,7 @@ pub struct Findings {
     pub groups: Vec<GroupFindings>,
     /// Latency of the named steps, in the order of the plan's rows.
     pub rows: Vec<RowFindings>,
-    /// How late the parent's pings were read.
+    /// How late pings were read.
     pub impact: Histogram,
     /// Operations that did not succeed, during the whole trial.
     pub errors: u64,

@@ -154,7 +154,7 @@ impl Scene {
         }
     }
 
-    /// The parent's ping was read. Pings are sent within the window only, so one that is read
+    /// A ping was read. Pings are sent within the window only, so one that is read
     /// after its end belongs to it all the same: that is how late it was.
     pub fn answer_ping(&self, sent: Stamp) {
         let read = stamp();

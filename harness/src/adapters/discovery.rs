@@ -37,6 +37,8 @@ pub enum Source {
 pub struct Discovered {
     /// Those of every build that can be of use, the broken ones included.
     pub subjects: Vec<Subject>,
+    /// Others of the same builds, that nobody wants.
+    pub passed_over: Vec<Subject>,
     /// Builds that none of the filters can want anything of.
     pub left_out: Vec<Build>,
 }
@@ -81,7 +83,7 @@ pub fn discover(
         }
     }
     subjects.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(Discovered { subjects, left_out })
+    Ok(Discovered { subjects, passed_over: Vec::new(), left_out })
 }
 
 /// Records are told apart by the subject's id.

@@ -50,8 +50,11 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
         }
         None => None,
     };
-    if let Some(objection) = options.out.as_deref().and_then(results::objection) {
-        return Err(Failure::usage(objection));
+    if let Some(out) = &options.out {
+        if let Some(objection) = results::objection(out) {
+            return Err(Failure::usage(objection));
+        }
+        results::try_to_make(out)?;
     }
     if let Some((_, run)) = &resumed {
         run.options.apply(&mut options);

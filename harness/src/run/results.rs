@@ -29,6 +29,21 @@ pub fn objection(folder: &Path) -> Option<String> {
     })
 }
 
+/// Makes it and takes it away again, to know before anything is built for a run.
+pub fn try_to_make(folder: &Path) -> Result<()> {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    let made = make(folder);
+    for made in missing {
+        let _ = fs::remove_dir(made);
+    }
+    made
+}
+
+fn make(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder)
+        .with_context(|| format!("the folder {} cannot be made", folder.display()))
+}
+
 /// A results folder that is being filled. The file of records is locked as long as this lives.
 pub struct Results {
     folder: PathBuf,
@@ -38,8 +53,7 @@ pub struct Results {
 
 impl Results {
     pub fn create(folder: PathBuf, run: &RunFile) -> Result<Self> {
-        fs::create_dir_all(&folder)
-            .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+        make(&folder)?;
         // First the one that can be made by one run only, should two begin in the same folder.
         let path = folder.join(RECORDS_FILE);
         let mut new = File::options();

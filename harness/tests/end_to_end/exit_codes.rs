@@ -144,5 +144,9 @@ fn a_results_folder_that_cannot_be_is_told() {
         let ended = stage.run(&[YIELD, "-r", "threads", "--quick", "--out", out]).run();
         ended.expect_code(3).expect_words(&["the folder", out, "cannot be made"]);
     }
+    // One that can be is not left behind by a run that never was.
+    let out = stage.named("new/results");
+    stage.run(&["xyzzy", "--out", &out]).run().expect_code(2);
+    assert!(!stage.path("new").exists());
     stage.assert_empty();
 }

@@ -40,6 +40,29 @@ fn subjects_are_listed_with_what_they_can_and_why_they_cannot() {
 }
 
 #[test]
+fn a_pattern_that_means_nobody_is_told_beside_those_that_mean_somebody() {
+    let stage = Stage::new();
+    let words = ["list", "cells", "tasks/sleeping", "--no-build"];
+    let patterns = ["-r", "threads", "-r", "thraeds", "-x", "tokio", "-x", "tokoi/**"];
+    let ended = stage.quadrant(&[&words[..], &patterns].concat()).expect_code(0);
+    for nobody in ["`-r thraeds`", "`-x tokoi/**`"] {
+        assert!(ended.stderr.contains(&format!("{nobody} means no subject")), "{}", ended.stderr);
+    }
+    assert_eq!(ended.stderr.matches("means no subject").count(), 2, "{}", ended.stderr);
+}
+
+#[test]
+fn an_axis_is_named_once_and_its_values_in_their_order() {
+    let stage = Stage::new();
+    let words = ["list", "cells", "echo/connections", "--no-build"];
+    let twice = ["--axis", "connections=1", "--axis", "connections=64"];
+    let ended = stage.quadrant(&[&words[..], &twice].concat()).expect_code(2);
+    assert!(ended.stderr.contains("--axis connections is given twice"), "{}", ended.stderr);
+    let ended = stage.quadrant(&[&words[..], &["--axis", "connections=3"]].concat()).expect_code(2);
+    assert!(ended.stderr.contains("it has 1, 64, 1024"), "{}", ended.stderr);
+}
+
+#[test]
 fn specs_are_listed_with_their_questions() {
     let stage = Stage::new();
     let listed = list(&stage, &["specs"]);

@@ -25,10 +25,18 @@ const ROWS: &[&str] = &[
     "stalls.call",
     "impact.found",
     "impact.length",
+    "load.stalls.found.1ms",
+    "load.stalls.found.10ms",
+    "load.stalls.length.1ms",
+    "load.stalls.length.10ms",
+    "load.stalls.cause",
+    "load.impact.found",
     "stalls.cause.1_hogs",
     "stalls.cause.3_hogs",
     "alarms.1ms",
     "alarms.10ms",
+    "load.alarms.1ms",
+    "load.alarms.10ms",
     "threads.peak",
     "threads.offload",
     "threads.sampled",
@@ -95,7 +103,7 @@ fn every_number_is_held_against_a_truth() {
     let words = ["-r", "threads", "-r", "tokio/current-thread/epoll", "--seed", "5"];
     let (ended, told) = selftest(&stage, &words);
     assert!(matches!(ended.code, Some(0 | 1 | 3)), "{ended:?}");
-    ended.expect_words(&["2 subjects in 12 parts, some "]);
+    ended.expect_words(&["2 subjects in 13 parts, some "]);
     assert_eq!((&told["seed"], &told["quick"]), (&5.into(), &true.into()));
     let keys: Vec<&str> =
         told["rows"].as_array().unwrap().iter().map(|row| row["key"].as_str().unwrap()).collect();
@@ -126,6 +134,14 @@ fn every_number_is_held_against_a_truth() {
             assert!(of >= least, "{subject}: {of} stalls in {key}");
             assert_eq!(found, 1.0, "{subject} in {key}");
         }
+    }
+    for (key, least) in [("load.stalls.found.1ms", 60), ("load.stalls.found.10ms", 12)] {
+        let Some((found, of)) = figure(row(&told, key), "tokio/current-thread/epoll") else {
+            continue;
+        };
+        assert!(of >= least, "{of} stalls in {key}");
+        // A driver that is held up may miss one.
+        assert!(found >= 0.9, "{found} of {of} in {key}");
     }
     for key in ["threads.peak", "threads.created"] {
         if let Some((off, _)) = figure(row(&told, key), THREADS) {

@@ -10,7 +10,7 @@ use quadrant_reports::selftest::alarms::{Alarms, Standstill, count};
 use quadrant_reports::selftest::row::{Bound, Row, Unit};
 
 use super::Part;
-use super::bench::{Bench, Interrupted, Trial, Unmeasured};
+use super::bench::{Bench, Interrupted, Trial, Unmeasured, WORKERS};
 use super::extent::Extent;
 use super::watcher::Watch;
 use crate::adapters::subject::Subject;
@@ -19,10 +19,10 @@ use crate::trial::Measured;
 pub(super) const PART: Part = Part { name: "false alarms", takes, measure };
 
 const MS: u64 = 1_000_000;
-/// Connections and their requests a second; without a rate as many as can be answered, where the
-/// poll wrapper goes by the driver's beat.
-const QUIET: (u32, Option<u64>) = (8, Some(1_000));
-const BUSY: (u32, Option<u64>) = (64, None);
+/// Connections, their requests a second, and workers; without a rate as many as can be answered,
+/// where the poll wrapper goes by the driver's beat. There two workers would wait for each other.
+const QUIET: (u32, Option<u64>, u32) = (8, Some(1_000), WORKERS);
+const BUSY: (u32, Option<u64>, u32) = (64, None, 1);
 
 fn takes(extent: &Extent, subjects: u32) -> Duration {
     (extent.quiet + Duration::from_millis(250)) * 2 * subjects
@@ -49,15 +49,19 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
         Bound::AtMost(0.2),
         Unit::PerSecond,
     );
-    let long =
-        Row::new("load.alarms.10ms", "under load: those ≥ 10 ms", Bound::AtMost(0.0), Unit::Count);
+    let long = Row::new(
+        "load.alarms.10ms",
+        "under load: those ≥ 10 ms that did not wait for a CPU",
+        Bound::AtMost(0.0),
+        Unit::Count,
+    );
     rows.extend(measure_under(bench, BUSY, short, long, |alarms| alarms.unexplained)?);
     Ok(rows)
 }
 
 fn measure_under(
     bench: &Bench,
-    (connections, rate_per_sec): (u32, Option<u64>),
+    (connections, rate_per_sec, workers): (u32, Option<u64>, u32),
     short: Row,
     long: Row,
     are_false: fn(Alarms) -> u64,
@@ -67,7 +71,7 @@ fn measure_under(
     for subject in bench.shuffled("alarms") {
         let mut trial = Trial::of_echo(connections, rate_per_sec, bench.extent.quiet);
         trial.threshold = Duration::from_nanos(MS);
-        trial.workers = 1;
+        trial.workers = workers;
         let mut cpus = bench.division(&trial).subject;
         cpus.truncate(WATCHED_MAX);
         let watch = Watch::begin(&bench.executable, &cpus, bench.clock);

@@ -5,11 +5,13 @@
 //! processes that use it.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 
 use quadrant_suite::board::Board;
 use rustix::mm::{MapFlags, ProtFlags};
+
+use crate::machine::passed_on::PassedOn;
 
 const BOARD_BYTES: usize = size_of::<Board>();
 
@@ -17,20 +19,6 @@ const BOARD_BYTES: usize = size_of::<Board>();
 pub struct BoardMemory {
     fd: OwnedFd,
     board: NonNull<Board>,
-}
-
-/// The board's descriptor as children inherit it, under the same number.
-///
-/// It is open across `exec` from its making to its drop, for *every* process started in between.
-/// So it is made right before the one child that is to have it and dropped right after, by a
-/// harness that starts its children from one thread.
-pub struct Passed(OwnedFd);
-
-impl Passed {
-    /// The number under which the child finds it.
-    pub fn number(&self) -> RawFd {
-        self.0.as_raw_fd()
-    }
 }
 
 impl BoardMemory {
@@ -49,10 +37,9 @@ impl BoardMemory {
         unsafe { self.board.as_ref() }
     }
 
-    /// A second descriptor of this memory that a child inherits; see [`Passed`].
-    pub fn pass_on(&self) -> io::Result<Passed> {
-        // A plain dup never carries CLOEXEC.
-        Ok(Passed(rustix::io::dup(&self.fd)?))
+    /// A second descriptor of this memory that a child inherits.
+    pub fn pass_on(&self) -> io::Result<PassedOn> {
+        PassedOn::new(&self.fd)
     }
 
     /// In a child: the board behind the inherited descriptor `number`, which is closed by this.

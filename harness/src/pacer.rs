@@ -15,11 +15,10 @@ const PERIOD: Duration = Duration::from_micros(4_100);
 /// Each ping comes up to so much later than its period.
 const DITHER: Duration = Duration::from_micros(500);
 /// And it may be sent so much later, by one that looks at its schedule from time to time only.
-const LATENESS: Duration = Duration::from_micros(400);
+pub const LATENESS: Duration = Duration::from_micros(400);
 /// No two pings are further apart, as long as this process gets a CPU: of a loop's stall of this
 /// length and more, one tells.
-pub const LONGEST_GAP: Duration =
-    Duration::from_nanos((PERIOD.as_nanos() + DITHER.as_nanos() + LATENESS.as_nanos()) as u64);
+pub const LONGEST_GAP: Duration = PERIOD.saturating_add(DITHER).saturating_add(LATENESS);
 
 pub struct Pacer {
     began: Instant,

@@ -18,7 +18,7 @@ use crate::board::{Board, LoopSlot, Stall};
 use crate::clock::{ClockScale, Stamp, stamp};
 use crate::thread_times::{self, ThreadTimes};
 use interval::Interval;
-use unread::{LONG_NS, Sharers, Unread};
+use unread::{Sharers, Unread};
 
 const MS: u64 = 1_000_000;
 /// What a thread has spent its time on is read at the beginning of a poll when the last reading
@@ -54,8 +54,6 @@ pub struct Meter {
     reading_age_max_alone: u64,
     threshold_ns: u64,
     unread: Unread,
-    /// Not where shorter polls are looked for than it can tell.
-    unread_allowed: bool,
     /// Off in a plan that wants to know what this costs.
     on: bool,
 }
@@ -137,7 +135,6 @@ impl Meter {
             reading_age_max_alone: scale.ticks(READING_AGE_MAX_ALONE_NS),
             threshold_ns,
             unread: Unread::new(scale, threshold_ns),
-            unread_allowed: threshold_ns >= LONG_NS,
             on: true,
         }
     }
@@ -276,7 +273,7 @@ impl Meter {
         here.reading_due.set(now + age_max * loops);
         here.times.set(times);
         here.polled.set(0);
-        here.sharers.allow(here.is_restless() && self.unread_allowed);
+        here.sharers.allow(here.is_restless());
     }
 
     #[cold]
@@ -396,10 +393,14 @@ mod tests {
             for _ in 0..100 {
                 here.finds_restless(spent(800, 0), 800, false);
             }
+            assert!(here.finds_restless(spent(600, 0), 800, false));
+            assert!(!here.finds_restless(spent(600, 0), 800, false));
+            for _ in 0..100 {
+                here.finds_restless(spent(800, 0), 800, false);
+            }
             for _ in 0..RESTLESS_READINGS {
                 assert!(here.finds_restless(spent(600, 0), 8_000, true));
             }
-            here.finds_restless(spent(800, 0), 800, false);
             assert!(!here.finds_restless(spent(600, 0), 800, false));
         });
     }

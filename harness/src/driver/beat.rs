@@ -13,13 +13,14 @@ use quadrant_suite::board::{BEAT_AGE_MAX_NS, Board, NO_BEAT};
 use quadrant_suite::clock::{ClockScale, Stamp};
 
 use crate::machine::run_queue::RunQueue;
+use crate::pacer::LATENESS;
 
 /// No event of a connection has it.
 pub(super) const TOKEN: Token = Token(usize::MAX);
 /// Each beat costs every loop of the subject a look into another CPU's cache.
-const EVERY_NS: u64 = 200_000;
-/// A driver with nothing else to do is woken up for it this often.
-const WAKE_EVERY: Duration = Duration::from_micros(400);
+pub const EVERY: Duration = Duration::from_micros(200);
+/// A driver with nothing else to do is woken up this often, for its pings as well.
+const WAKE_EVERY: Duration = LATENESS;
 /// A driver that had to wait for its CPU for too long between two of them will have to again.
 const SILENCE_NS: u64 = 100_000_000;
 
@@ -41,7 +42,7 @@ impl<'a> Beat<'a> {
         Ok(Self {
             board,
             clock,
-            every: clock.ticks(EVERY_NS),
+            every: clock.ticks(EVERY.as_nanos() as u64),
             last: 0,
             waited_ns: queue.waited_ns(),
             queue,
@@ -119,6 +120,7 @@ mod tests {
     use crate::board_memory::BoardMemory;
 
     const US: u64 = 1_000;
+    const EVERY_NS: u64 = EVERY.as_nanos() as u64;
 
     #[test]
     fn it_beats_as_often_as_promised_unless_it_had_to_wait() {

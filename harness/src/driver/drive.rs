@@ -46,8 +46,6 @@ pub(super) fn drive(
     )
     .with_context(|| format!("connecting to the subject on port {}", order.port))?;
     let missing = order.connections - opened.sockets.len() as u32;
-    // Before anything can go wrong: the descriptors are this process's now.
-    let pings = Pings::take(board, order);
     let mut tally = Tally::new(order, board);
     if let Some(obstacle) = opened.obstacle {
         ensure!(!opened.sockets.is_empty(), "{obstacle}");
@@ -71,7 +69,7 @@ pub(super) fn drive(
         board,
         tally,
         beat,
-        pings,
+        pings: Pings::take(board, order),
         idle: VecDeque::with_capacity(connections.len()),
         connections,
         schedule: None,

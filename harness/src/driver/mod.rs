@@ -24,6 +24,7 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 
 use crate::board_memory::BoardMemory;
+pub use beat::EVERY as BEAT_EVERY;
 use order::{Order, Report};
 
 /// An order is a few hundred bytes.

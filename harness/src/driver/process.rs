@@ -4,13 +4,14 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 use super::order::{Order, Report};
 use crate::board_memory::BoardMemory;
+use crate::machine::passed_on::PassedOn;
 
 /// The subcommand under which the `quadrant` executable is a driver.
 pub const SUBCOMMAND: &str = "__driver";
@@ -39,21 +40,21 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Starts `exe __driver` with `order`, on `board`. Fills in what only this side knows
-    /// (`board_fd`, `parent`). To be called from the thread that lives as long as the harness:
+    /// Starts `exe __driver` with `order`, on `board`, to send pings on these connections. Fills in
+    /// what only this side knows (`board_fd`, `ping_fds`, `parent`). To be called from the thread that lives as long as the harness:
     /// the driver dies with the thread that started it.
     pub fn spawn(
         exe: &Path,
         order: &Order,
         board: &BoardMemory,
-        controls: &[TcpStream],
+        pinged: &[TcpStream],
     ) -> Result<Self, DriverError> {
         let passed = board.pass_on().map_err(DriverError::Start)?;
-        let pings = controls
+        let pings = pinged
             .iter()
-            .map(rustix::io::dup)
-            .collect::<Result<Vec<OwnedFd>, _>>()
-            .map_err(|error| DriverError::Start(error.into()))?;
+            .map(PassedOn::new)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(DriverError::Start)?;
         let mut child = Command::new(exe)
             .arg(SUBCOMMAND)
             .stdin(Stdio::piped())
@@ -64,7 +65,7 @@ impl Driver {
             .map_err(DriverError::Start)?;
         let order = Order {
             board_fd: passed.number(),
-            ping_fds: pings.iter().map(AsRawFd::as_raw_fd).collect(),
+            ping_fds: pings.iter().map(PassedOn::number).collect(),
             parent: std::process::id(),
             ..order.clone()
         };

@@ -16,6 +16,7 @@ pub mod lifeline;
 pub mod limits;
 pub mod noise;
 pub mod orphans;
+pub mod passed_on;
 pub mod pids_cgroup;
 pub mod process;
 pub mod run_queue;

@@ -18,8 +18,6 @@ pub(super) const PART: Part = Part { name: "causes in a crowd", takes, measure }
 
 const HOGS: [u32; 2] = [1, 3];
 const THRESHOLD: Duration = Duration::from_millis(5);
-/// The most that a trial may take, in times that it should.
-const PATIENCE: u32 = 4;
 
 pub(super) fn row(hogs: u32) -> Row {
     let beside = match hogs {
@@ -50,7 +48,7 @@ fn measure_beside(bench: &Bench, hogs: u32) -> Result<Row, Interrupted> {
     for subject in bench.shuffled(&purpose) {
         let injections =
             draw::injections(bench.seed(), &purpose, THRESHOLD, bench.extent.crowded_stalls);
-        let most = draw::time_for(&injections, hogs + 1) * PATIENCE + Duration::from_secs(2);
+        let most = draw::time_at_most(&injections, hogs + 1);
         let trial = draw::trial(injections, THRESHOLD, WORKERS, most);
         let cpus = bench.division(&trial).subject;
         // Only as long as the trial: between two of them nobody has to wait for a CPU.

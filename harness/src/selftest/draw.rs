@@ -18,6 +18,8 @@ const LONGEST: f64 = 4.0;
 /// One more in so many is shorter than what has to be found, and only is in the way.
 const SHORT_ONES: u32 = 6;
 const PAUSE_NS: (u64, u64) = (200_000, 3_000_000);
+/// The most that a trial may take, in times that it should.
+const PATIENCE: u32 = 4;
 
 /// `long` stalls of at least 1.5 thresholds and some shorter ones, in any order.
 pub fn injections(seed: u64, purpose: &str, threshold: Duration, long: u32) -> Vec<Injection> {
@@ -56,6 +58,11 @@ pub fn time_for(injections: &[Injection], stretch: u32) -> Duration {
         injection.ns * stretch + injection.after_ns
     });
     Duration::from_nanos(ns.sum())
+}
+
+/// The most that they may take.
+pub fn time_at_most(injections: &[Injection], stretch: u32) -> Duration {
+    time_for(injections, stretch) * PATIENCE + Duration::from_secs(2)
 }
 
 /// One task that makes them, in the company of others that do a little all the time: a loop

@@ -21,11 +21,12 @@ use crate::trial::Measured;
 pub(super) const PART: Part = Part { name: "stalls on purpose", takes, measure };
 
 /// Impact is judged of stalls at least this long.
-const FELT_NS: u64 = 5_000_000;
+pub(super) const FELT_NS: u64 = 5_000_000;
+/// Why it is not, of some.
+pub(super) const NOT_HELD_UP: &str =
+    "pings are read by a thread of their own, which no stall holds up";
 /// A subject is looked at every 10 ms: what goes on for half as long again must have been seen.
 const VISIBLE_NS: u64 = 15_000_000;
-/// The most that a trial may take, in times that it should.
-const PATIENCE: u32 = 4;
 
 fn takes(extent: &Extent, subjects: u32) -> Duration {
     let of = |(ms, long): (u64, u32)| {
@@ -43,7 +44,7 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
         let threshold = Duration::from_millis(ms);
         for subject in bench.shuffled(&purpose) {
             let injections = draw::injections(bench.seed(), &purpose, threshold, long);
-            let most = draw::time_for(&injections, 1) * PATIENCE + Duration::from_secs(2);
+            let most = draw::time_at_most(&injections, 1);
             let is_last = index == last;
             let workers = if is_last { 1 } else { WORKERS };
             let trial = draw::trial(injections, threshold, workers, most);
@@ -187,9 +188,8 @@ impl Rows {
     fn add_impact(&mut self, bench: &Bench, subject: &Subject, measured: &Measured) {
         let id = &subject.id;
         if subject.has_workers(Workers::PerTask) {
-            let reason = "pings are read by a thread of their own, which no stall holds up";
-            self.felt.pass_over(id, reason);
-            return self.felt_errors.pass_over(id, reason);
+            self.felt.pass_over(id, NOT_HELD_UP);
+            return self.felt_errors.pass_over(id, NOT_HELD_UP);
         }
         let findings = &measured.findings;
         let shown = impact::shown(&findings.injected, &findings.pings, bench.told_clock(), FELT_NS);

@@ -14,6 +14,7 @@ use quadrant_suite::plan::{Action, Group, Pace};
 
 use super::bench::{Bench, Interrupted, Trial, step};
 use super::extent::Extent;
+use super::stalls::{FELT_NS, NOT_HELD_UP};
 use super::{Part, draw};
 use crate::adapters::subject::Subject;
 use crate::trial::Measured;
@@ -23,12 +24,8 @@ pub(super) const PART: Part = Part { name: "stalls under load", takes, measure }
 const CONNECTIONS: u32 = 64;
 /// Below 10 ms every beginning of a poll is read, from there on some are shared.
 const THRESHOLDS_MS: [u64; 2] = [1, 10];
-/// Impact is judged of stalls at least this long.
-const FELT_NS: u64 = 5_000_000;
 /// Between two of them the load takes up its pace again.
 const PAUSE_TIMES: u64 = 5;
-/// The most that a trial may take, in times that it should.
-const PATIENCE: u32 = 4;
 
 fn takes(extent: &Extent, subjects: u32) -> Duration {
     let of = |index| draw::time_for(&injections(0, extent, index), 1);
@@ -59,7 +56,7 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
 }
 
 fn trial(injections: Vec<Injection>, index: usize) -> Trial {
-    let most = draw::time_for(&injections, 1) * PATIENCE + Duration::from_secs(2);
+    let most = draw::time_at_most(&injections, 1);
     let mut trial = Trial::of_echo(CONNECTIONS, None, most);
     trial.groups.push(Group {
         name: "staller".to_owned(),
@@ -137,8 +134,7 @@ impl Rows {
         let errors = pairs.cause_errors();
         self.causes.add(id, quantile(&errors, 0.95), errors.len() as u64);
         if subject.has_workers(Workers::PerTask) {
-            let reason = "pings are read by a thread of their own, which no stall holds up";
-            return self.felt.pass_over(id, reason);
+            return self.felt.pass_over(id, NOT_HELD_UP);
         }
         let shown = impact::shown(injected, &measured.findings.pings, clock, FELT_NS);
         self.felt.add(id, shown.share(), shown.stalls);

@@ -15,6 +15,7 @@ use super::Part;
 use super::bench::{Bench, Interrupted};
 use super::extent::Extent;
 use crate::board_memory::BoardMemory;
+use crate::driver::BEAT_EVERY;
 
 const ROUNDS: usize = 101;
 const POLLS: u32 = 10_000;
@@ -34,14 +35,13 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
         Bound::AtMost(5.0),
         Unit::Nanoseconds,
     );
-    let alone = per_poll_ns(bench.clock, Company::None);
     if !bench.clock.cpu_counter {
         counter.cannot("the CPU's counter is not to be trusted here, so it is not used");
     } else if bench.cpus.len() < 2 {
         counter.cannot("there is one CPU, and somebody has to beat while another one polls");
     } else {
         add(&mut counter, per_poll_ns(bench.clock, Company::Beat));
-        if let Ok(ns) = alone {
+        if let Ok(ns) = per_poll_ns(bench.clock, Company::None) {
             counter.note(format!(
                 "without a load both ends of every poll are read, and it takes {ns:.1} ns, of \
                  which the two readings are {:.1} ns",
@@ -74,8 +74,6 @@ enum Company {
     /// Somebody beats, as a driver does.
     Beat,
 }
-
-const BEAT_EVERY: Duration = Duration::from_micros(200);
 
 fn two_readings_ns() -> f64 {
     let begin = Instant::now();

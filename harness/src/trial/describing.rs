@@ -4,7 +4,6 @@
 //! Never loads a library here, and believes nothing of what it says.
 
 use std::io::PipeReader;
-use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -18,6 +17,7 @@ use super::processes::within;
 use super::signals;
 use super::talk::{Keep, Stream};
 use crate::interrupt;
+use crate::machine::passed_on::PassedOn;
 
 /// How often it is looked at.
 const WATCH_EVERY: std::time::Duration = std::time::Duration::from_micros(200);
@@ -39,11 +39,11 @@ struct Description {
 impl Description {
     fn start(executable: &Path, library: &Path) -> std::io::Result<Self> {
         let (answer, answer_end) = std::io::pipe()?;
-        let answer_end = rustix::io::dup(&answer_end)?;
+        let answer_end = PassedOn::new(&answer_end)?;
         let mut child = Command::new(executable)
             .arg("__describe")
             .arg(library)
-            .args(["--answer", &answer_end.as_raw_fd().to_string()])
+            .args(["--answer", &answer_end.number().to_string()])
             .args(["--parent", &std::process::id().to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -5,7 +5,7 @@
 
 use std::io::{PipeReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -25,6 +25,7 @@ use crate::board_memory::BoardMemory;
 use crate::driver::order::{Load, Order as LoadOrder, Report};
 use crate::driver::process::Driver;
 use crate::interrupt;
+use crate::machine::passed_on::PassedOn;
 use crate::machine::{affinity, freezing, process};
 
 /// An outcome has one histogram for each row; more than this is no outcome.
@@ -92,13 +93,13 @@ impl Processes {
         let memory = BoardMemory::create()?;
         let (answer, answer_end) = std::io::pipe()?;
         let board = memory.pass_on()?;
-        // A duplicate that survives exec; both are closed here as soon as the child has them.
-        let answer_end = rustix::io::dup(&answer_end)?;
+        // Both are closed here as soon as the child has them.
+        let answer_end = PassedOn::new(&answer_end)?;
         let forbidden = order.limits.forbidden.map(|forbidden| format!("--forbid={forbidden}"));
         let mut child = Command::new(order.executable)
             .arg("__trial")
             .arg(order.library)
-            .args(["--answer", &answer_end.as_raw_fd().to_string()])
+            .args(["--answer", &answer_end.number().to_string()])
             .args(["--board", &board.number().to_string()])
             .args(["--cpus", &affinity::listed(&order.cpus.subject)])
             .args(["--parent", &std::process::id().to_string()])

@@ -15,8 +15,8 @@ const US: u64 = 1_000;
 /// A poll with a beat so long after its beginning may be a long one. Together with the time between
 /// two beats this is less than the shortest poll that is to be found.
 const MAYBE_LONG_NS: u64 = 250 * US;
-/// No shorter poll is found in this way.
-pub(super) const LONG_NS: u64 = 1_000 * US;
+/// Where shorter stalls than these are looked for, no poll is known to be short by a beat.
+const LONG_NS: u64 = 1_000 * US;
 /// Polls that share a beginning have followed each other in this time, as far as those before them
 /// tell. What else lies between two polls is less than the time between two beats: by so much one of
 /// them may be taken for longer than it was …
@@ -29,7 +29,7 @@ const SHARERS_MAX: u32 = 16;
 #[derive(Clone, Copy)]
 pub(super) struct Unread {
     beat_age_max: u64,
-    /// From the oldest beat to the latest one that show a poll to be short.
+    /// From the oldest beat to the latest one that show a poll to be short; zero where none does.
     span: u64,
     /// Zero where nothing is to be shared.
     shared: u64,
@@ -37,10 +37,11 @@ pub(super) struct Unread {
 
 impl Unread {
     pub(super) fn new(scale: ClockScale, threshold_ns: u64) -> Self {
+        let span_ns = if threshold_ns >= LONG_NS { BEAT_AGE_MAX_NS + MAYBE_LONG_NS } else { 0 };
         let shared_ns = if threshold_ns >= SHARED_FROM_NS { SHARED_NS } else { 0 };
         Self {
             beat_age_max: scale.ticks(BEAT_AGE_MAX_NS),
-            span: scale.ticks(BEAT_AGE_MAX_NS + MAYBE_LONG_NS),
+            span: scale.ticks(span_ns),
             shared: scale.ticks(shared_ns),
         }
     }

@@ -7,6 +7,7 @@
 
 pub mod adapters;
 pub mod board_memory;
+pub mod chance;
 pub mod color;
 pub mod command_line;
 pub mod compare;

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use quadrant_reports::record::{
-    AxisValue, Concurrency, ContextSwitches, Latency, Metrics, Record, Rss, SCHEMA, Stalls, Status,
-    Subject, Threads, Unended,
+    AxisValue, Concurrency, ContextSwitches, Latency, Metrics, Pass, Record, Rss, SCHEMA, Stalls,
+    Status, Subject, Threads, Unended,
 };
 use quadrant_suite::histogram::Histogram;
 use serde_json::{Value, json};
@@ -67,7 +67,10 @@ fn record(scenario: &str, trial: u32, ops_per_sec: f64) -> Record {
         question: "How fast?".into(),
         workload: "64 B".into(),
         case: vec![AxisValue { axis: "connections".into(), value: "50".into() }],
+        pass: Pass::Alone,
         trial,
+        turns: None,
+        layout: None,
         subject: Subject {
             id: "some/thread/epoll".into(),
             runtime: "some".into(),
@@ -107,6 +110,7 @@ fn record(scenario: &str, trial: u32, ops_per_sec: f64) -> Record {
             stalls: Stalls { threshold_ns: 10_000_000, ..Stalls::default() },
             impact_ns: None,
             cpu_ns: 900_000_000,
+            page_faults: 0,
             context_switches: ContextSwitches { voluntary: 1, involuntary: 1 },
             rss_bytes: Rss { start: 1 << 20, peak: 2 << 20 },
         }),

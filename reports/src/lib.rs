@@ -30,6 +30,7 @@ pub mod statistics;
 mod summary;
 pub mod tally;
 mod terminal;
+pub mod turns;
 
 #[cfg(test)]
 mod sample;

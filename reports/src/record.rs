@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use quadrant_suite::histogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use crate::turns::Turn;
+
 /// The version of this format.
 pub const SCHEMA: u32 = 1;
 
@@ -24,7 +26,11 @@ pub struct Record {
     pub workload: String,
     /// The axes' values of this case, in the scenario's order.
     pub case: Vec<AxisValue>,
-    /// Counted from 0.
+    /// Which pass over the case this trial belongs to.
+    #[serde(default, skip_serializing_if = "Pass::is_alone")]
+    pub pass: Pass,
+    /// Counted from 0 in each pass. In turns: the start. Subjects with the same start and group
+    /// were alive together.
     pub trial: u32,
     pub subject: Subject,
     /// Workers that the scenario or the command line wants of every executor that can have
@@ -40,6 +46,12 @@ pub struct Record {
     /// Present only when the figures may be believed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Metrics>,
+    /// In turns only: what was done, round by round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turns: Option<Turns>,
+    /// How the process's memory was laid out, drawn by chance for each trial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<Layout>,
     /// What a pass of its own has shown of this cell; every trial of the cell carries the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
@@ -53,6 +65,50 @@ pub struct Record {
     pub expectations: Vec<CheckedExpectation>,
     /// How long the whole trial took, with its start and end.
     pub took_ns: u64,
+}
+
+/// How a trial's subject was run.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Pass {
+    /// By itself: latency, threads, stalls, memory, and throughput where it cannot be frozen.
+    #[default]
+    Alone,
+    /// One of several, of which one at a time ran and the others were frozen: throughput and CPU
+    /// per operation.
+    Turns,
+}
+
+impl Pass {
+    fn is_alone(&self) -> bool {
+        *self == Pass::Alone
+    }
+}
+
+/// A trial in turns. Its figures stand here and not in `metrics`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turns {
+    /// Which group of subjects it ran among, where a case has too many for one.
+    #[serde(default)]
+    pub group: u32,
+    /// Id of the subject that runs in every group, so that ratios to it join groups and runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// What one operation is: `request`, or the name of the first group of tasks.
+    pub operation: String,
+    /// One for each round; empty unless the status is `ok`.
+    pub rounds: Vec<Turn>,
+}
+
+/// What decides where stack, heap and buffers of a process lie.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layout {
+    /// How much longer its environment was made.
+    pub environment_bytes: u32,
+    /// Size of an allocation before everything else, which is kept.
+    pub first_allocation_bytes: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -148,6 +204,9 @@ pub struct Metrics {
     pub impact_ns: Option<Latency>,
     /// CPU time of the subject, all its threads, kernel work included.
     pub cpu_ns: u64,
+    /// Pages that the subject touched for the first time, or again after giving them back.
+    #[serde(default)]
+    pub page_faults: u64,
     pub context_switches: ContextSwitches,
     pub rss_bytes: Rss,
 }

@@ -8,7 +8,7 @@ use quadrant_suite::histogram::Histogram;
 
 use crate::evidence::{Pass, judge, objection};
 use crate::record::{
-    AxisValue, CheckedExpectation, Concurrency, ContextSwitches, Cpus, GroupMetrics, Latency,
+    self, AxisValue, CheckedExpectation, Concurrency, ContextSwitches, Cpus, GroupMetrics, Latency,
     LoadMetrics, Metrics, Noise, Record, Rss, SCHEMA, Stalls, Status, Subject, Threads,
 };
 
@@ -27,6 +27,7 @@ pub(crate) fn told(id: &str, trial: u32, status: Status, reason: Option<&str>) -
         question: "How many connections does one server hold, with how many threads?".into(),
         workload: "64 B, closed loop".into(),
         case: vec![AxisValue { axis: "connections".into(), value: "1024".into() }],
+        pass: record::Pass::Alone,
         trial,
         subject: Subject {
             id: id.into(),
@@ -42,6 +43,8 @@ pub(crate) fn told(id: &str, trial: u32, status: Status, reason: Option<&str>) -
         status,
         reason: reason.map(str::to_owned),
         metrics: None,
+        turns: None,
+        layout: None,
         evidence: None,
         noise: None,
         warnings: Vec::new(),
@@ -77,6 +80,7 @@ pub(crate) fn metrics(ops_per_sec: f64, latency_us: u64) -> Metrics {
         stalls: Stalls { threshold_ns: 10_000_000, polls: 400_000, ..Stalls::default() },
         impact_ns: Some(latency(90)),
         cpu_ns: (ops_per_sec * 5_400.0) as u64,
+        page_faults: 0,
         context_switches: ContextSwitches { voluntary: 1_200, involuntary: 80 },
         rss_bytes: Rss { start: 4 << 20, peak: 11 << 20 },
     }

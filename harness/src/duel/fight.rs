@@ -1,12 +1,13 @@
-//! One case of a duel, bout after bout.
+//! One case of a duel, start after start.
 //!
 //! Never measures anything itself; lock-step does.
 
 use std::path::Path;
 
 use quadrant_reports::driver_limit::BUSY_MAX;
-use quadrant_reports::duel::{Bout, DuelCase, NoResult, Turn, Warning, turns_of};
+use quadrant_reports::duel::{DuelCase, NoResult, Warning, turns_of};
 use quadrant_reports::record::{Noise, Status};
+use quadrant_reports::turns::{Start, Turn};
 use quadrant_suite::plan::{Action, Pace, Plan};
 
 use super::options::DuelOptions;
@@ -17,14 +18,18 @@ use crate::fixtures::FixtureStore;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{PlannedCase, complaint, noise, worker_warnings};
-use crate::trial::lockstep;
+use crate::trial::lockstep::{self, Failed, Length, Side, TOO_SLOW};
 use crate::trial::{Attention, Limits, Order};
+
+/// Starts that are made again because the machine spoilt them.
+const REPEATS_MAX: u32 = 3;
 
 pub struct Fight<'a> {
     pub options: &'a DuelOptions,
     pub executable: &'a Path,
     pub case: &'a PlannedCase<'a>,
     pub subjects: &'a [Subject],
+    pub seed: u64,
 }
 
 impl Fight<'_> {
@@ -47,7 +52,7 @@ impl Fight<'_> {
                     },
                     None => None,
                 };
-                let Some(fought) = self.bouts(files.as_deref(), progress) else {
+                let Some(fought) = self.starts(files.as_deref(), progress) else {
                     return Ok(None);
                 };
                 fought
@@ -65,7 +70,7 @@ impl Fight<'_> {
             },
             subjects: ids,
             warnings: self.warnings(fought.as_ref().ok()),
-            result: fought.map(|fought| fought.bouts),
+            result: fought.map(|fought| fought.starts),
         }))
     }
 
@@ -86,8 +91,8 @@ impl Fight<'_> {
         Some(NoResult { subject: None, status: Status::Unsupported, reason: reason.to_owned() })
     }
 
-    /// Bout after bout, or why there is none; nothing when it was interrupted.
-    fn bouts(&self, files: Option<&str>, progress: &Progress) -> Option<Result<Fought, NoResult>> {
+    /// Start after start, or why there is none; nothing when it was interrupted.
+    fn starts(&self, files: Option<&str>, progress: &Progress) -> Option<Result<Fought, NoResult>> {
         let plans: Vec<Plan> = self
             .subjects
             .iter()
@@ -102,27 +107,32 @@ impl Fight<'_> {
         let sides: Vec<Order> =
             self.subjects.iter().zip(&plans).filter_map(|pair| self.side(pair)).collect();
         let mut fought = Fought::default();
-        for _ in 0..self.options.bouts {
-            let told = |side: usize, status, reason| {
-                let subject = Some(self.subjects[side].id.clone());
-                Some(Err(NoResult { subject, status, reason }))
-            };
-            match lockstep::run(&sides, self.options.time() / self.options.bouts) {
-                lockstep::Ended::Interrupted => return None,
-                lockstep::Ended::Unmeasured { side, status, reason } => {
-                    return told(side, status, reason);
-                }
-                lockstep::Ended::Measured(measured) => {
-                    for (side, (load, findings)) in measured.results.iter().enumerate() {
-                        if let Some(reason) = complaint(findings, load.as_ref()) {
-                            return told(side, Status::Failed, reason);
-                        }
-                    }
-                    fought.bouts.push(measured.rounds);
+        let mut repeats_left = REPEATS_MAX;
+        let length = Length::Time(self.options.time() / self.options.starts);
+        let mut number = 0;
+        while number < self.options.starts {
+            let seed = self.seed ^ u64::from(number) ^ u64::from(repeats_left) << 32;
+            let measured = lockstep::run(&sides, length, seed)?;
+            match turns_of_all(measured.sides) {
+                Ok(start) => {
+                    fought.starts.push(start);
                     fought.noise.extend(measured.noise);
+                    number += 1;
+                    progress.advance(1);
+                }
+                // The machine's doing, not the subject's: a process that did not stop in time.
+                Err((_, failure))
+                    if failure.status == Status::Unmeasured
+                        && !failure.reason.starts_with(TOO_SLOW)
+                        && repeats_left > 0 =>
+                {
+                    repeats_left -= 1;
+                }
+                Err((side, Failed { status, reason })) => {
+                    let subject = Some(self.subjects[side].id.clone());
+                    return Some(Err(NoResult { subject, status, reason }));
                 }
             }
-            progress.advance(1);
         }
         Some(Ok(fought))
     }
@@ -183,7 +193,7 @@ impl Fight<'_> {
             warnings.extend(of_it.map(warning));
         }
         if let Some(fought) = fought {
-            let turns = (0..self.subjects.len()).map(|side| turns_of(&fought.bouts, side));
+            let turns = (0..self.subjects.len()).map(|side| turns_of(&fought.starts, side));
             let all = turns.fold(Turn::default(), |a, b| a + b);
             let weather = fought.weather(&all);
             let weather = weather
@@ -191,7 +201,7 @@ impl Fight<'_> {
             let weather = weather.into_iter().flatten();
             warnings.extend(weather.map(|text| Warning { subject: None, text }));
             warnings.extend(self.subjects.iter().enumerate().filter_map(|(side, subject)| {
-                let text = busy_driver(turns_of(&fought.bouts, side))?;
+                let text = busy_driver(turns_of(&fought.starts, side))?;
                 Some(Warning { subject: Some(subject.id.clone()), text })
             }));
         }
@@ -199,15 +209,27 @@ impl Fight<'_> {
     }
 }
 
-/// What came of all bouts.
+/// The turns of every side, or the first side that failed and why.
+fn turns_of_all(sides: Vec<Result<Side, Failed>>) -> Result<Start, (usize, Failed)> {
+    let turns = |(index, side): (usize, Result<Side, Failed>)| {
+        let side = side.map_err(|failure| (index, failure))?;
+        match complaint(&side.findings, side.load.as_ref()) {
+            Some(reason) => Err((index, Failed { status: Status::Failed, reason })),
+            None => Ok(side.turns),
+        }
+    };
+    sides.into_iter().enumerate().map(turns).collect()
+}
+
+/// What came of all starts.
 #[derive(Default)]
 struct Fought {
-    bouts: Vec<Bout>,
+    starts: Vec<Start>,
     noise: Vec<Noise>,
 }
 
 impl Fought {
-    /// The weather of all bouts together.
+    /// The weather of all starts together.
     fn weather(&self, turns: &Turn) -> Option<Noise> {
         self.noise.iter().cloned().reduce(|all, noise| Noise {
             capacity_ns: all.capacity_ns + noise.capacity_ns,

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use quadrant_reports::duel::{self, DuelCase};
 
-pub use options::{BOUTS, DuelOptions};
+pub use options::{DuelOptions, STARTS};
 
 use crate::adapters::filter::Filter;
 use crate::adapters::subject::Subject;
@@ -64,7 +64,13 @@ pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
     announce(options, &planned, &subjects, &progress);
     let mut fought: Vec<DuelCase> = Vec::new();
     for case in &planned {
-        let fight = Fight { options, executable: &executable, case, subjects: &subjects };
+        let fight = Fight {
+            options,
+            executable: &executable,
+            case,
+            subjects: &subjects,
+            seed: circumstances.seed,
+        };
         let Some(ended) = fight.carry_out(&mut fixtures, &progress)? else { break };
         fought.push(ended);
     }
@@ -89,11 +95,11 @@ fn announce(
     subjects: &[Subject],
     progress: &Progress,
 ) {
-    let bouts = cases.len() as u64 * u64::from(options.bouts);
-    progress.trials(bouts);
+    let starts = cases.len() as u64 * u64::from(options.starts);
+    progress.trials(starts);
     let warmups: Duration = cases.iter().map(|case| case.warmup).sum();
     let time =
-        options.time() * cases.len() as u32 + warmups * options.bouts * subjects.len() as u32;
+        options.time() * cases.len() as u32 + warmups * options.starts * subjects.len() as u32;
     progress.warn(format!(
         "{} and {}: some {} s",
         counted(cases.len() as u64, "case"),

@@ -7,9 +7,9 @@ use quadrant_reports::duel::Format;
 
 use crate::selection::AdapterOptions;
 
-/// In lock-step, all bouts together.
+/// In lock-step, all starts together.
 const TIME: Duration = Duration::from_secs(20);
-pub const BOUTS: u32 = 20;
+pub const STARTS: u32 = 20;
 /// In per cent.
 const CONCERN: f64 = 1.0;
 
@@ -38,13 +38,13 @@ pub struct DuelOptions {
     /// Only cases with these values, of scenarios that have this axis; others stay whole
     #[arg(long = "axis", value_name = "NAME=VALUE,…")]
     pub axis: Vec<String>,
-    /// Seconds in lock-step for each case, all subjects and bouts together
+    /// Seconds in lock-step for each case, all subjects and starts together
     #[arg(long, value_name = "SECONDS", default_value_t = TIME.as_secs_f64(), value_parser = seconds)]
     pub time: f64,
     /// How often all processes are started anew: where a process's memory lies by chance makes a
     /// difference, too
-    #[arg(long, value_name = "N", default_value_t = BOUTS, value_parser = clap::value_parser!(u32).range(2..=100))]
-    pub bouts: u32,
+    #[arg(long, value_name = "N", default_value_t = STARTS, value_parser = clap::value_parser!(u32).range(2..=100))]
+    pub starts: u32,
     /// Differences of up to so many per cent are nobody's concern
     #[arg(long, value_name = "PERCENT", default_value_t = CONCERN, value_parser = crate::compare::percent)]
     pub threshold: f64,

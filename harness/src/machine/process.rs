@@ -93,6 +93,16 @@ pub fn activity(_: u32, _: u32) -> Option<String> {
     None
 }
 
+/// Page faults of all its threads, the ended ones included.
+pub fn page_faults(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before it may hold anything, spaces included. Then the third field comes first.
+    let mut fields = stat.rsplit_once(") ")?.1.split_ascii_whitespace();
+    let minor: u64 = fields.nth(7)?.parse().ok()?;
+    let major: u64 = fields.nth(1)?.parse().ok()?;
+    Some(minor + major)
+}
+
 /// Resident memory now.
 pub fn rss_bytes(pid: u32) -> Option<u64> {
     let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;

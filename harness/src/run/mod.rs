@@ -11,7 +11,6 @@ mod options;
 mod record;
 mod results;
 mod run_file;
-mod shuffle;
 mod steadiness;
 mod workers;
 
@@ -23,5 +22,4 @@ pub use options::{CellOptions, RunOptions};
 pub use record::complaint;
 pub use results::each_record;
 pub use run_file::{fresh_seed, read_run};
-pub use shuffle::Chance;
 pub use workers::{overridden, warnings as worker_warnings};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use quadrant_reports::record::{
-    Concurrency, Cpus, GroupMetrics, Latency, LoadMetrics, Metrics, Noise, Record, SCHEMA, Status,
-    Unended,
+    Concurrency, Cpus, GroupMetrics, Latency, LoadMetrics, Metrics, Noise, Pass, Record, SCHEMA,
+    Status, Unended,
 };
 use quadrant_suite::histogram::Histogram;
 use quadrant_suite::outcome::{Findings, GroupFindings};
@@ -113,6 +113,7 @@ pub fn record(
         question: case.question.to_owned(),
         workload: case.case.work.summary.clone(),
         case: case.case.values.clone(),
+        pass: Pass::Alone,
         trial,
         subject: subject.for_record(case.workers),
         workers_asked: case.workers_asked,
@@ -123,6 +124,8 @@ pub fn record(
         status: verdict.status,
         reason: verdict.reason,
         metrics: verdict.metrics,
+        turns: None,
+        layout: None,
         evidence: None,
         noise: verdict.noise,
         warnings: verdict.warnings,
@@ -170,8 +173,18 @@ fn load_warnings(load: &Load, ceiling_per_sec: Option<u64>) -> Vec<String> {
 }
 
 fn metrics(measured: Measured) -> Metrics {
-    let Measured { findings, load, window_ns, progress, observation, stalls, loops, rss, .. } =
-        measured;
+    let Measured {
+        findings,
+        load,
+        window_ns,
+        progress,
+        observation,
+        stalls,
+        loops,
+        rss,
+        page_faults,
+        ..
+    } = measured;
     let elapsed_ns = findings.finished_after_ns.unwrap_or(window_ns).max(1);
     let mut unended = findings.groups.first().map(|group| unended_of(&group.unended));
     let mut load_metrics = None;
@@ -214,6 +227,7 @@ fn metrics(measured: Measured) -> Metrics {
         stalls,
         impact_ns: (!findings.impact.is_empty()).then(|| Latency::from(findings.impact)),
         cpu_ns: observation.cpu_ns(),
+        page_faults,
         context_switches: observation.context_switches(),
         rss_bytes: rss,
     }

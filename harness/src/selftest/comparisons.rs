@@ -6,9 +6,10 @@
 
 use std::time::Duration;
 
-use quadrant_reports::duel::{Bout, Turn, ratio, turns_of};
+use quadrant_reports::duel::{ratio, turns_of};
 use quadrant_reports::selftest::power::{Power, power};
 use quadrant_reports::selftest::row::{Bound, Row, Unit};
+use quadrant_reports::turns::{Start, Turn};
 use quadrant_suite::description::Workers;
 use quadrant_suite::hash;
 use quadrant_suite::plan::{Action, How};
@@ -18,7 +19,7 @@ use super::bench::{Bench, Interrupted, Trial, Unmeasured, step};
 use super::extent::Extent;
 use super::turns::{self, Side};
 use crate::adapters::subject::Subject;
-use crate::duel::BOUTS;
+use crate::duel::STARTS;
 
 pub(super) const PART: Part = Part { name: "comparisons with a known answer", takes, measure };
 
@@ -35,7 +36,7 @@ const MUCH: usize = 2;
 const STARTING: Duration = Duration::from_millis(320);
 
 fn takes(extent: &Extent, _: u32) -> Duration {
-    (extent.bout + STARTING) * (extent.bouts + 1) * 7 / 3
+    (extent.start + STARTING) * (extent.starts + 1) * 7 / 3
 }
 
 fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
@@ -57,12 +58,12 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
         Err(Unmeasured::Failed(reason) | Unmeasured::PassedOver(reason)) => {
             rows.iter_mut().for_each(|row| row.fail(&subject.id, &*reason));
         }
-        Ok(Compared { copy, off, little: one, much: five, slower, bouts }) => {
-            copies.add(&subject.id, copy.map(|power| power.flagged), bouts[COPY]);
-            spread.add(&subject.id, copy.map(|power| power.spread), bouts[COPY]);
-            bias.add(&subject.id, off, bouts[COPY]);
-            little.add(&subject.id, one.map(|power| power.slower), bouts[LITTLE]);
-            much.add(&subject.id, five.map(|power| power.slower), bouts[MUCH]);
+        Ok(Compared { copy, off, little: one, much: five, slower, starts }) => {
+            copies.add(&subject.id, copy.map(|power| power.flagged), starts[COPY]);
+            spread.add(&subject.id, copy.map(|power| power.spread), starts[COPY]);
+            bias.add(&subject.id, off, starts[COPY]);
+            little.add(&subject.id, one.map(|power| power.slower), starts[LITTLE]);
+            much.add(&subject.id, five.map(|power| power.slower), starts[MUCH]);
             for (row, power, truth) in [(&mut little, one, slower[0]), (&mut much, five, slower[1])]
             {
                 if let Some(power) = power {
@@ -75,8 +76,8 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
                 }
             }
             copies.note(format!(
-                "comparisons of {BOUTS} bouts each, as `quadrant duel` makes them, drawn out of {}",
-                bouts[COPY]
+                "comparisons of {STARTS} starts each, as `quadrant duel` makes them, drawn out of {}",
+                starts[COPY]
             ));
         }
     }
@@ -97,21 +98,21 @@ fn chosen(bench: &Bench) -> Option<&Subject> {
 
 struct Compared {
     copy: Option<Power>,
-    /// By how much the copy's ratio, over all bouts, is not 1.
+    /// By how much the copy's ratio, over all starts, is not 1.
     off: Option<f64>,
     little: Option<Power>,
     much: Option<Power>,
     /// By how much the last two really were slower.
     slower: [f64; 2],
     /// Of each opponent.
-    bouts: [u64; 3],
+    starts: [u64; 3],
 }
 
 fn compared(bench: &Bench, subject: &Subject) -> Result<Compared, Unmeasured> {
     let side = |trial| Side { trial, measured: false };
     let (without, with) = (hashing(0), hashing(ROUNDS));
     let calibration =
-        turns::bouts(bench, subject, &[side(&without), side(&with)], 2, bench.extent.bout / 2)?;
+        turns::starts(bench, subject, &[side(&without), side(&with)], 2, bench.extent.start / 2)?;
     let [without_ns, with_ns] = [0, 1].map(|index| turns_of(&calibration, index).cpu_ns_per_op());
     let round_ns = (with_ns - without_ns) / ROUNDS as f64;
     if round_ns <= 0.0 {
@@ -120,26 +121,26 @@ fn compared(bench: &Bench, subject: &Subject) -> Result<Compared, Unmeasured> {
     }
     let added = [SLOWER_LITTLE, SLOWER_MUCH].map(|share| (share * with_ns / round_ns).round());
     let opponents = [0.0, added[0], added[1]].map(|rounds| hashing(ROUNDS + rounds as u64));
-    // One bout of each at a time, so that all three kinds meet the same weather.
-    let mut bouts = [const { Vec::<Bout>::new() }; 3];
-    for number in 0..bench.extent.bouts {
+    // One start of each at a time, so that all three kinds meet the same weather.
+    let mut starts = [const { Vec::<Start>::new() }; 3];
+    for number in 0..bench.extent.starts {
         for (kind, opponent) in opponents.iter().enumerate() {
             // What is easy to find needs fewer.
             if kind == MUCH && number % 3 > 0 {
                 continue;
             }
             let sides = [side(&with), side(opponent)];
-            bouts[kind].extend(turns::bouts(bench, subject, &sides, 1, bench.extent.bout)?);
+            starts[kind].extend(turns::starts(bench, subject, &sides, 1, bench.extent.start)?);
         }
     }
-    let power_of = |kind: usize| power(&bouts[kind], 1, BOUTS as usize, kind == COPY);
+    let power_of = |kind: usize| power(&starts[kind], 1, STARTS as usize, kind == COPY);
     Ok(Compared {
         copy: power_of(COPY),
-        off: ratio(&bouts[COPY], 1, Turn::ops_per_sec).map(|ratio| (ratio.value - 1.0).abs()),
+        off: ratio(&starts[COPY], 1, Turn::ops_per_sec).map(|ratio| (ratio.value - 1.0).abs()),
         little: power_of(LITTLE),
         much: power_of(MUCH),
         slower: added.map(|rounds| rounds * round_ns / with_ns),
-        bouts: bouts.map(|bouts| bouts.len() as u64),
+        starts: starts.map(|starts| starts.len() as u64),
     })
 }
 

@@ -9,7 +9,7 @@ use quadrant_suite::injection::{Hold, Injection};
 use quadrant_suite::plan::{Action, Group, How, Pace};
 
 use super::bench::{Trial, step};
-use crate::run::Chance;
+use crate::chance::Chance;
 
 const KINDS: [Hold; 3] = [Hold::Spin, Hold::Sleep, Hold::Read];
 /// In thresholds.

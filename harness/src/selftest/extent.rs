@@ -18,8 +18,8 @@ pub struct Extent {
     pub timer_window: Duration,
     pub watched_window: Duration,
     /// Out of which comparisons are drawn.
-    pub bouts: u32,
-    pub bout: Duration,
+    pub starts: u32,
+    pub start: Duration,
     /// For each subject, with instruments and without.
     pub cost_bouts: u32,
     pub cost_bout: Duration,
@@ -35,9 +35,9 @@ impl Extent {
         frozen_window: Duration::from_millis(1_400),
         timer_window: Duration::from_millis(500),
         watched_window: Duration::from_millis(800),
-        bouts: 40,
+        starts: 40,
         // As in a duel by default.
-        bout: Duration::from_millis(1_000),
+        start: Duration::from_millis(1_000),
         cost_bouts: 6,
         cost_bout: Duration::from_millis(800),
     };
@@ -50,8 +50,8 @@ impl Extent {
         frozen_window: Duration::from_millis(1_000),
         timer_window: Duration::from_millis(200),
         watched_window: Duration::from_millis(300),
-        bouts: 8,
-        bout: Duration::from_millis(200),
+        starts: 8,
+        start: Duration::from_millis(200),
         cost_bouts: 2,
         cost_bout: Duration::from_millis(300),
     };

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use quadrant_reports::duel::{Turn, ratio};
+use quadrant_reports::duel::ratio;
 use quadrant_reports::selftest::row::{Bound, Row, Unit};
+use quadrant_reports::turns::Turn;
 
 use super::Part;
 use super::bench::{Bench, Interrupted, Trial};
@@ -30,16 +31,16 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
     let sides = [false, true].map(|measured| Side { trial: &trial, measured });
     let mut cpu = Vec::new();
     for subject in bench.shuffled("instruments") {
-        match turns::bouts(bench, subject, &sides, bench.extent.cost_bouts, bench.extent.cost_bout)
+        match turns::starts(bench, subject, &sides, bench.extent.cost_bouts, bench.extent.cost_bout)
         {
-            Ok(bouts) => {
-                let throughput = ratio(&bouts, 1, Turn::ops_per_sec);
+            Ok(starts) => {
+                let throughput = ratio(&starts, 1, Turn::ops_per_sec);
                 row.add(
                     &subject.id,
                     throughput.map(|ratio| ratio.value),
-                    bouts.iter().map(|bout| bout.len() as u64).sum(),
+                    starts.iter().map(|start| start[1].len() as u64).sum(),
                 );
-                cpu.extend(ratio(&bouts, 1, Turn::cpu_ns_per_op).map(|ratio| ratio.value));
+                cpu.extend(ratio(&starts, 1, Turn::cpu_ns_per_op).map(|ratio| ratio.value));
             }
             Err(unmeasured) => unmeasured.tell(&subject.id, [&mut row])?,
         }

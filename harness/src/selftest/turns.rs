@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use quadrant_reports::duel::Bout;
+use quadrant_reports::turns::Start;
 use quadrant_suite::plan::Plan;
 
 use super::bench::{Bench, Trial, Unmeasured};
 use crate::adapters::subject::{State, Subject};
 use crate::machine::affinity::Division;
-use crate::run::complaint;
-use crate::trial::lockstep::{self, Ended};
+use crate::run::{complaint, fresh_seed};
+use crate::trial::lockstep::{self, Length};
 use crate::trial::{Attention, Limits, Order};
 
 /// What a subject does on one side.
@@ -22,14 +22,14 @@ pub struct Side<'a> {
     pub measured: bool,
 }
 
-/// Many bouts of `time` each, with new processes for each.
-pub fn bouts(
+/// Many starts of `time` each, with new processes for each.
+pub fn starts(
     bench: &Bench,
     subject: &Subject,
     sides: &[Side],
     count: u32,
     time: Duration,
-) -> Result<Vec<Bout>, Unmeasured> {
+) -> Result<Vec<Start>, Unmeasured> {
     let State::Loadable { library, .. } = &subject.state else {
         return Err(Unmeasured::Failed("it was not built".to_owned()));
     };
@@ -57,23 +57,19 @@ pub fn bouts(
         }
     };
     let in_turns: Vec<Order> = sides.iter().zip(&plans).zip(&divisions).map(order).collect();
-    let mut bouts = Vec::new();
+    let mut starts = Vec::new();
     for _ in 0..count {
         bench.say(&subject.id);
-        match lockstep::run(&in_turns, time) {
-            Ended::Measured(measured) => {
-                let mut complaints = measured
-                    .results
-                    .iter()
-                    .filter_map(|(load, findings)| complaint(findings, load.as_ref()));
-                if let Some(reason) = complaints.next() {
-                    return Err(Unmeasured::Failed(reason));
-                }
-                bouts.push(measured.rounds);
+        let measured = lockstep::run(&in_turns, Length::Time(time), fresh_seed());
+        let mut start = Start::new();
+        for side in measured.ok_or(Unmeasured::Interrupted)?.sides {
+            let side = side.map_err(|failure| Unmeasured::Failed(failure.reason))?;
+            if let Some(reason) = complaint(&side.findings, side.load.as_ref()) {
+                return Err(Unmeasured::Failed(reason));
             }
-            Ended::Unmeasured { reason, .. } => return Err(Unmeasured::Failed(reason)),
-            Ended::Interrupted => return Err(Unmeasured::Interrupted),
+            start.push(side.turns);
         }
+        starts.push(start);
     }
-    Ok(bouts)
+    Ok(starts)
 }

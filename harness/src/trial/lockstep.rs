@@ -1,14 +1,14 @@
-//! Lock-step: several subjects alive at once, of which one at a time runs and the others are
-//! frozen, in turns of some ten milliseconds.
+//! Turns: several subjects alive at once, of which one at a time runs and the others are frozen,
+//! for some ten milliseconds each.
 //!
-//! Whatever the machine does lasts longer than a turn, so it meets all of them alike. It reads
-//! what was done at each turn's edges, while the subject runs. It never tells a latency: those
+//! Whatever the machine does lasts longer than a turn, so it affects all of them alike. It reads
+//! what was done at each turn's edges, while the subject runs. It never measures a latency: those
 //! of a frozen subject mean nothing.
 
 use std::time::{Duration, Instant};
 
-use quadrant_reports::duel::{Round, Thawed, Turn};
 use quadrant_reports::record::{Noise, Status};
+use quadrant_reports::turns::{Thawed, Turn};
 use quadrant_suite::board::Phase;
 use quadrant_suite::clock::{Stamp, stamp};
 use quadrant_suite::control::Message;
@@ -17,6 +17,7 @@ use quadrant_suite::outcome::Findings;
 use super::order::{Attention, Order};
 use super::processes::{Look, Processes, Stop, because};
 use super::watch::Watch;
+use crate::chance::Chance;
 use crate::driver::order::Load;
 use crate::machine::noise::NoiseWatch;
 use crate::machine::process;
@@ -29,51 +30,70 @@ const SETTLE: Duration = Duration::from_millis(1);
 /// The least that makes a turn's count a rate.
 const OPERATIONS_PER_TURN_MIN: u64 = 20;
 const TURN_MIN: Duration = Duration::from_millis(10);
-/// There are many bouts, and the first turns warm up as well.
-const WARMUP_MAX: Duration = Duration::from_millis(100);
 const TURN_MAX: Duration = Duration::from_millis(500);
+/// There are many starts, and the first round, which is left out, warms up as well.
+const WARMUP_MAX: Duration = Duration::from_millis(20);
 
-/// What came of some time in lock-step.
-pub enum Ended {
-    Measured(Measured),
-    /// The side that could not go on, by its index, and why.
-    Unmeasured {
-        side: usize,
-        status: Status,
-        reason: String,
-    },
-    Interrupted,
+/// What is said of a subject whose turns would have to be longer than they may be.
+pub const TOO_SLOW: &str = "too slow for turns";
+
+/// How long the subjects of one start take turns.
+#[derive(Debug, Clone, Copy)]
+pub enum Length {
+    /// So many turns of each.
+    Rounds(u32),
+    /// All turns together.
+    Time(Duration),
 }
 
-/// The turns, and what each side had to say in the end.
+/// What came of one start.
 pub struct Measured {
-    pub rounds: Vec<Round>,
-    pub results: Vec<(Option<Load>, Findings)>,
+    /// One for each side; a side that failed did not stop the others.
+    pub sides: Vec<Result<Side, Failed>>,
     pub noise: Option<Noise>,
 }
 
-/// Lets the sides take turns for `time`, warmed up before.
-pub fn run(sides: &[Order], time: Duration) -> Ended {
-    let ended = Lockstep::begin(sides).and_then(|mut lockstep| lockstep.conduct(time));
-    crate::machine::orphans::end_all();
-    match ended {
-        Ok(measured) => Ended::Measured(measured),
-        Err((_, Stop::Interrupted)) => Ended::Interrupted,
-        Err((side, Stop::Because(status, reason))) => Ended::Unmeasured { side, status, reason },
-    }
+/// A side that took all of its turns.
+pub struct Side {
+    /// Turn `n` of every side belongs to round `n`.
+    pub turns: Vec<Turn>,
+    pub load: Option<Load>,
+    pub findings: Findings,
 }
 
-/// A failure has a side.
-type Result<T> = std::result::Result<T, (usize, Stop)>;
+#[derive(Debug, Clone)]
+pub struct Failed {
+    pub status: Status,
+    pub reason: String,
+}
+
+/// Starts the sides, lets them take turns, and ends them. `None` when it was interrupted.
+///
+/// `seed` decides the order within each round, which is drawn anew: the turn after one's own is
+/// cheaper, so that in any fixed order some sides would be at an advantage.
+pub fn run(sides: &[Order], length: Length, seed: u64) -> Option<Measured> {
+    let mut lockstep = Lockstep { sides: Vec::new(), turn: TURN_MIN, seed };
+    let measured = lockstep.conduct(sides, length);
+    drop(lockstep);
+    crate::machine::orphans::end_all();
+    measured
+}
 
 struct Lockstep<'a> {
-    sides: &'a [Order<'a>],
-    running: Vec<Processes>,
-    watches: Vec<Option<Watch>>,
-    /// Since when each side stands still.
-    frozen: Vec<Instant>,
-    queues: Vec<RunQueue>,
+    sides: Vec<Result<Running<'a>, Failed>>,
     turn: Duration,
+    seed: u64,
+}
+
+/// A side that is alive.
+struct Running<'a> {
+    order: &'a Order<'a>,
+    processes: Processes,
+    watch: Option<Watch>,
+    /// Since when it stands still.
+    frozen: Instant,
+    queue: RunQueue,
+    turns: Vec<Turn>,
 }
 
 /// What has been done at one moment of a turn, while both processes run.
@@ -100,6 +120,7 @@ struct Account {
     operations: u64,
     cpu_ns: u64,
     driver_cpu_ns: u64,
+    page_faults: u64,
 }
 
 impl Account {
@@ -108,125 +129,131 @@ impl Account {
             operations: side.board().done(order.load.is_some()),
             cpu_ns: process::cpu_ns(side.pid()).unwrap_or(0),
             driver_cpu_ns: side.driver_pid().and_then(process::cpu_ns).unwrap_or(0),
+            page_faults: process::page_faults(side.pid()).unwrap_or(0),
         }
     }
 }
 
 impl<'a> Lockstep<'a> {
-    /// Starts every side, warms it up by itself and freezes it.
-    fn begin(sides: &'a [Order<'a>]) -> Result<Self> {
-        let mut lockstep = Self {
-            sides,
-            running: Vec::new(),
-            watches: Vec::new(),
-            frozen: Vec::new(),
-            queues: Vec::new(),
-            turn: TURN_MIN,
-        };
-        for (index, side) in sides.iter().enumerate() {
-            lockstep.warm_up(side).map_err(|stop| (index, stop))?;
+    fn conduct(&mut self, orders: &'a [Order<'a>], length: Length) -> Option<Measured> {
+        for order in orders {
+            let begun = self.begin(order);
+            self.sides.push(failure(begun)?);
         }
-        Ok(lockstep)
+        let noise = self.watch_noise();
+        let mut chance = Chance::new(self.seed, "turns");
+        let mut order: Vec<usize> = (0..self.sides.len()).collect();
+        let mut end = None;
+        for round in 0.. {
+            // The first round is for warming up.
+            let is_over = match length {
+                Length::Rounds(rounds) => round > rounds,
+                Length::Time(time) => {
+                    round > 1 && Instant::now() >= *end.get_or_insert(Instant::now() + time)
+                }
+            };
+            if is_over {
+                break;
+            }
+            chance.shuffle(&mut order);
+            for &index in &order {
+                self.turn_of(index, round > 0)?;
+            }
+        }
+        let noise = noise.and_then(NoiseWatch::end);
+        let mut ended = Vec::new();
+        for side in self.sides.drain(..) {
+            ended.push(match side {
+                Ok(side) => failure(side.finish())?,
+                Err(failure) => Err(failure),
+            });
+        }
+        Some(Measured { sides: ended, noise })
     }
 
-    fn warm_up(&mut self, order: &'a Order<'a>) -> std::result::Result<(), Stop> {
+    /// Starts a side, warms it up by itself and freezes it.
+    fn begin(&mut self, order: &'a Order<'a>) -> Result<Running<'a>, Stop> {
         let mut side = Processes::start(order)?;
         side.board().enter(Phase::Warmup, stamp());
         side.tell(Message::Go);
         let began = Instant::now();
-        let before = side.board().done(order.load.is_some());
+        let done = |side: &Processes| side.board().done(order.load.is_some());
+        let before = done(&side);
         // Longer for slow work, to know how slow it is.
         let warmup = order.warmup.min(WARMUP_MAX);
-        let longest = warmup.max(TURN_MAX);
-        let warm = side.wait(longest, |side| {
-            match began.elapsed() >= warmup
-                && side.board().done(order.load.is_some()) - before >= OPERATIONS_PER_TURN_MIN
-            {
+        let warm = side.wait(warmup.max(TURN_MAX), |side| {
+            match began.elapsed() >= warmup && done(side) - before >= OPERATIONS_PER_TURN_MIN {
                 true => Look::Done(()),
-                false => Look::Again(Duration::from_millis(5)),
+                false => Look::Again(Duration::from_millis(1)),
             }
         })?;
-        let done = side.board().done(order.load.is_some()) - before;
-        if warm.is_none() && done < OPERATIONS_PER_TURN_MIN {
+        let operations = done(&side) - before;
+        if warm.is_none() && operations < OPERATIONS_PER_TURN_MIN {
             return Err(because(
                 Status::Unmeasured,
                 format!(
-                    "did {done} operations in {} ms: turns long enough for so slow a workload \
-                     would no longer meet the same weather; use `run` and more trials",
+                    "{TOO_SLOW}: it did {operations} operations in {} ms, and a turn needs \
+                     {OPERATIONS_PER_TURN_MIN}; use `run` and more trials",
                     began.elapsed().as_millis()
                 ),
             ));
         }
-        let needed = began.elapsed() * OPERATIONS_PER_TURN_MIN as u32 / done.max(1) as u32;
+        let needed = began.elapsed() * OPERATIONS_PER_TURN_MIN as u32 / operations.max(1) as u32;
         self.turn = self.turn.max(needed.min(TURN_MAX));
         side.board().enter(Phase::Measuring, stamp());
-        let watch = || Watch::new(order, Observation::begin(side.pid(), None, false), &side);
-        self.watches.push((order.attention == Attention::Usual).then(watch));
+        let watch = (order.attention == Attention::Usual)
+            .then(|| Watch::new(order, Observation::begin(side.pid(), None, false), &side));
         let processes: Vec<u32> =
             [Some(side.pid()), side.driver_pid()].into_iter().flatten().collect();
-        self.queues.push(RunQueue::of(&processes));
+        let queue = RunQueue::of(&processes);
         side.freeze()?;
-        self.frozen.push(Instant::now());
-        self.running.push(side);
-        Ok(())
-    }
-
-    fn conduct(&mut self, time: Duration) -> Result<Measured> {
-        let weather = self.watch_noise();
-        let end = Instant::now() + time;
-        let mut rounds = Vec::new();
-        while Instant::now() < end {
-            rounds.push(self.round()?);
-        }
-        let noise = weather.and_then(NoiseWatch::end);
-        let results = (0..self.running.len()).map(|index| self.finish(index));
-        Ok(Measured { rounds, results: results.collect::<Result<_>>()?, noise })
+        let (frozen, turns) = (Instant::now(), Vec::new());
+        Ok(Running { order, processes: side, watch, frozen, queue, turns })
     }
 
     /// All sides together: none of them is a neighbour of another.
     fn watch_noise(&self) -> Option<NoiseWatch> {
-        let mut all =
-            self.running.iter().flat_map(|side| [Some(side.pid()), side.driver_pid()]).flatten();
+        let alive: Vec<&Running> = self.sides.iter().flatten().collect();
+        let pids = |side: &&Running| [Some(side.processes.pid()), side.processes.driver_pid()];
+        let mut all = alive.iter().flat_map(pids).flatten();
         let first = all.next()?;
-        Some(NoiseWatch::begin(first, &all.collect::<Vec<_>>(), self.sides[0].cpus))
+        Some(NoiseWatch::begin(first, &all.collect::<Vec<_>>(), alive[0].order.cpus))
     }
 
-    /// Every side twice: there and back, so that a drift within the round meets all alike.
-    fn round(&mut self) -> Result<Round> {
-        let count = self.running.len();
-        let there = (0..count).map(|index| self.turn_of(index)).collect::<Result<Vec<_>>>()?;
-        let mut back =
-            (0..count).rev().map(|index| self.turn_of(index)).collect::<Result<Vec<_>>>()?;
-        back.reverse();
-        Ok(Round {
-            sides: there.into_iter().zip(back).map(|(there, back)| [there, back]).collect(),
-        })
+    /// One turn of a side, unless it has failed; it is kept with `counts`.
+    fn turn_of(&mut self, index: usize, counts: bool) -> Option<()> {
+        let Ok(side) = &mut self.sides[index] else { return Some(()) };
+        let made = side.turn(self.turn);
+        match failure(made)? {
+            Ok(turn) if counts => side.turns.push(turn),
+            Ok(_) => {}
+            Err(failure) => self.sides[index] = Err(failure),
+        }
+        Some(())
     }
+}
 
-    fn turn_of(&mut self, index: usize) -> Result<Turn> {
-        self.turn(index).map_err(|stop| (index, stop))
-    }
-
-    fn turn(&mut self, index: usize) -> std::result::Result<Turn, Stop> {
-        let order = &self.sides[index];
-        let watch = &mut self.watches[index];
+impl Running<'_> {
+    fn turn(&mut self, length: Duration) -> Result<Turn, Stop> {
+        let order = self.order;
+        let watch = &mut self.watch;
         if let Some(watch) = watch {
-            watch.let_pass(self.frozen[index].elapsed());
+            watch.let_pass(self.frozen.elapsed());
         }
         let mut look = |side: &mut Processes| {
             let wait = watch.as_mut().map_or(TURN_MAX, |watch| watch.look(side, order));
             Look::<()>::Again(wait)
         };
-        let side = &mut self.running[index];
+        let side = &mut self.processes;
         let before = Account::of(side, order);
         let thawed = stamp();
         side.thaw()?;
         side.wait(SETTLE, &mut look)?;
-        let begin = Mark::now(side, order, &self.queues[index]);
-        side.wait(self.turn, &mut look)?;
-        let end = Mark::now(side, order, &self.queues[index]);
+        let begin = Mark::now(side, order, &self.queue);
+        side.wait(length, &mut look)?;
+        let end = Mark::now(side, order, &self.queue);
         side.freeze()?;
-        self.frozen[index] = Instant::now();
+        self.frozen = Instant::now();
         let clock = order.plan.clock;
         let thawed_ns = clock.ns_between(thawed, stamp());
         let after = Account::of(side, order);
@@ -239,16 +266,24 @@ impl<'a> Lockstep<'a> {
                 operations: after.operations - before.operations,
                 cpu_ns: after.cpu_ns.saturating_sub(before.cpu_ns),
                 driver_cpu_ns: after.driver_cpu_ns.saturating_sub(before.driver_cpu_ns),
+                page_faults: after.page_faults.saturating_sub(before.page_faults),
             },
         })
     }
 
-    fn finish(&mut self, index: usize) -> Result<(Option<Load>, Findings)> {
-        let side = &mut self.running[index];
-        let finished = side.thaw().and_then(|()| {
-            side.board().enter(Phase::Over, stamp());
-            side.finish()
-        });
-        finished.map_err(|stop| (index, stop))
+    fn finish(mut self) -> Result<Side, Stop> {
+        self.processes.thaw()?;
+        self.processes.board().enter(Phase::Over, stamp());
+        let (load, findings) = self.processes.finish()?;
+        Ok(Side { turns: self.turns, load, findings })
+    }
+}
+
+/// `None` of an interruption, which ends all sides; anything else ends one.
+fn failure<T>(result: Result<T, Stop>) -> Option<Result<T, Failed>> {
+    match result {
+        Ok(value) => Some(Ok(value)),
+        Err(Stop::Because(status, reason)) => Some(Err(Failed { status, reason })),
+        Err(Stop::Interrupted) => None,
     }
 }

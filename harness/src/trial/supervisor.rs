@@ -42,6 +42,7 @@ pub struct Measured {
     pub frozen: Option<(Stamp, Stamp)>,
     pub loops: u64,
     pub rss: Rss,
+    pub page_faults: u64,
     pub noise: Option<Noise>,
     /// What watching took of a CPU while the window was open.
     pub harness_cpu_ns: u64,
@@ -81,6 +82,8 @@ fn conduct(
     let gather_evidence = order.attention == Attention::Evidence;
     let mut observation = Observation::begin(pid, cgroup, gather_evidence);
     let weather = NoiseWatch::begin(pid, trial.driver_pid().as_slice(), order.cpus);
+    let faults = || process::page_faults(pid).unwrap_or(0);
+    let page_faults = faults();
     let opened = Moment::now();
     trial.board().enter(Phase::Measuring, opened.stamp);
     observation.window_opens();
@@ -96,6 +99,7 @@ fn conduct(
         Look::Again(watch.look(trial, order))
     })?;
     let closed = Moment::now();
+    let page_faults = faults().saturating_sub(page_faults);
     trial.board().enter(Phase::Over, closed.stamp);
     let harness_cpu_ns = own_cpu_ns().saturating_sub(harness_cpu_ns);
     let Seen { progress, mut observation, mut glances, frozen } = watch.end(trial.board());
@@ -126,6 +130,7 @@ fn conduct(
         frozen,
         loops,
         rss,
+        page_faults,
         noise,
         harness_cpu_ns,
     })

@@ -19,9 +19,8 @@ fn cases(ended: &Ended) -> Vec<Value> {
 
 /// What a side did in all its turns.
 fn sum(case: &Value, side: usize, figure: &str) -> u64 {
-    let bouts = case["bouts"].as_array().unwrap();
-    let rounds = bouts.iter().flat_map(|bout| bout.as_array().unwrap());
-    let turns = rounds.flat_map(|round| round["sides"][side].as_array().unwrap());
+    let starts = case["starts"].as_array().unwrap();
+    let turns = starts.iter().flat_map(|start| start[side].as_array().unwrap());
     turns.map(|turn| turn["thawed"][figure].as_u64().unwrap()).sum()
 }
 
@@ -37,7 +36,7 @@ fn three_subjects_take_turns_with_and_without_a_load() {
         "smol/single-thread",
         "--time",
         "1.2",
-        "--bouts",
+        "--starts",
         "2",
         "--format",
         "json",
@@ -48,7 +47,7 @@ fn three_subjects_take_turns_with_and_without_a_load() {
     assert!(cases.len() >= 2);
     for case in &cases {
         assert_eq!(case["status"], "ok", "{case}");
-        assert_eq!(case["bouts"].as_array().unwrap().len(), 2);
+        assert_eq!(case["starts"].as_array().unwrap().len(), 2);
         let has_load = case["operation"] == "request";
         for side in 0..3 {
             assert!(sum(case, side, "operations") > 0);
@@ -68,12 +67,12 @@ fn three_subjects_take_turns_with_and_without_a_load() {
 #[test]
 fn tables_name_everyone_and_say_what_the_ratios_are_to() {
     let stage = Stage::new();
-    let rest = ["echo/connections", "--axis", "connections=1", "--time", "0.6", "--bouts", "2"];
+    let rest = ["echo/connections", "--axis", "connections=1", "--time", "0.6", "--starts", "2"];
     let ended = stage.quadrant(&words(TOKIO, TOKIO, &rest)).expect_code(0);
     let table = &ended.stdout;
     assert_eq!(table.matches("tokio/current-thread/epoll").count(), 3, "{table}");
     assert!(table.contains("ratios are to tokio/current-thread/epoll"), "{table}");
-    assert!(table.contains("rounds in 2 bouts"), "{table}");
+    assert!(table.contains("rounds in 2 starts"), "{table}");
 }
 
 #[test]
@@ -99,7 +98,7 @@ fn a_wrong_answer_or_a_crash_leaves_no_ratio() {
             "--with-test-adapters",
             "--time",
             "1",
-            "--bouts",
+            "--starts",
             "2",
             "--format",
             "json",

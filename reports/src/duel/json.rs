@@ -1,4 +1,4 @@
-//! A duel for programs: every case with its ratios and every single turn.
+//! A duel for programs: every case with its ratios and every turn.
 //!
 //! Never rounds and never leaves a turn out.
 
@@ -7,7 +7,8 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::{Bout, DuelCase, Turn, ratio};
+use super::{DuelCase, ratio};
+use crate::turns::{Start, Turn};
 
 pub(super) fn write(cases: &[DuelCase], concern: f64, output: &mut impl Write) -> io::Result<()> {
     let whole = json!({
@@ -21,19 +22,19 @@ pub(super) fn write(cases: &[DuelCase], concern: f64, output: &mut impl Write) -
 fn of(duel: &DuelCase, concern: f64) -> Value {
     let case: BTreeMap<&str, &str> =
         duel.case.iter().map(|axis| (axis.axis.as_str(), axis.value.as_str())).collect();
-    let (bouts, status, told) = match &duel.result {
-        Ok(bouts) => (bouts.as_slice(), "ok".into(), None),
+    let (starts, status, told) = match &duel.result {
+        Ok(starts) => (starts.as_slice(), "ok".into(), None),
         Err(none) => (&[][..], json!(none.status), Some(none)),
     };
     let subjects: Vec<Value> = duel
         .subjects
         .iter()
         .enumerate()
-        .map(|(side, id)| {
+        .map(|(subject, id)| {
             json!({
                 "id": id,
-                "throughput": against_first(bouts, side, concern, Turn::ops_per_sec),
-                "cpu_per_op": against_first(bouts, side, concern, Turn::cpu_ns_per_op),
+                "throughput": against_first(starts, subject, concern, Turn::ops_per_sec),
+                "cpu_per_op": against_first(starts, subject, concern, Turn::cpu_ns_per_op),
             })
         })
         .collect();
@@ -46,12 +47,17 @@ fn of(duel: &DuelCase, concern: f64) -> Value {
         "at_fault": told.and_then(|none| none.subject.as_ref()),
         "subjects": subjects,
         "warnings": duel.warnings,
-        "bouts": bouts,
+        "starts": starts,
     })
 }
 
-fn against_first(bouts: &[Bout], side: usize, concern: f64, figure: fn(&Turn) -> f64) -> Value {
-    match ratio(bouts, side, figure) {
+fn against_first(
+    starts: &[Start],
+    subject: usize,
+    concern: f64,
+    figure: fn(&Turn) -> f64,
+) -> Value {
+    match ratio(starts, subject, figure) {
         Some(ratio) => json!({
             "ratio": ratio.value,
             "interval_99": [ratio.interval.low, ratio.interval.high],

@@ -11,80 +11,20 @@ mod tests;
 use std::io::{self, Write};
 use std::ops::Add;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 pub use ratio::{Ratio, Verdict, ratio};
 
 use crate::paint::Style;
 use crate::record::{AxisValue, Status};
+use crate::turns::{Start, Turn, sum};
 
-/// What one subject did while the others were frozen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Turn {
-    pub elapsed_ns: u64,
-    pub operations: u64,
-    /// How long threads of the subject and of what loads it were ready to run and waited for a
-    /// CPU, all added up.
-    pub waited_ns: u64,
-    pub thawed: Thawed,
+/// All turns of a subject together, by its place in every start.
+pub fn turns_of(starts: &[Start], subject: usize) -> Turn {
+    starts.iter().map(|start| sum(&start[subject])).fold(Turn::default(), Add::add)
 }
 
-/// The same from being thawed to being frozen again, the first moments included.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Thawed {
-    pub elapsed_ns: u64,
-    pub operations: u64,
-    pub cpu_ns: u64,
-    /// Of the process that loads it; 0 where there is none.
-    pub driver_cpu_ns: u64,
-}
-
-impl Add for Turn {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        let (one, two) = (self.thawed, other.thawed);
-        Self {
-            elapsed_ns: self.elapsed_ns + other.elapsed_ns,
-            operations: self.operations + other.operations,
-            waited_ns: self.waited_ns + other.waited_ns,
-            thawed: Thawed {
-                elapsed_ns: one.elapsed_ns + two.elapsed_ns,
-                operations: one.operations + two.operations,
-                cpu_ns: one.cpu_ns + two.cpu_ns,
-                driver_cpu_ns: one.driver_cpu_ns + two.driver_cpu_ns,
-            },
-        }
-    }
-}
-
-impl Turn {
-    pub fn ops_per_sec(&self) -> f64 {
-        self.operations as f64 * 1e9 / self.elapsed_ns.max(1) as f64
-    }
-
-    pub fn cpu_ns_per_op(&self) -> f64 {
-        self.thawed.cpu_ns as f64 / self.thawed.operations.max(1) as f64
-    }
-}
-
-/// One round: what each side did in its two turns, on the way there and back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Round {
-    pub sides: Vec<[Turn; 2]>,
-}
-
-/// The rounds of processes that were started together: one bout of a duel. Another bout is
-/// fought by new processes, whose memory lies elsewhere.
-pub type Bout = Vec<Round>;
-
-/// All turns of a side together.
-pub fn turns_of(bouts: &[Bout], side: usize) -> Turn {
-    let turns = bouts.iter().flatten().flat_map(|round| round.sides[side]);
-    turns.fold(Turn::default(), |a, b| a + b)
-}
-
-/// One scenario case, fought out.
+/// One scenario case, measured in turns.
 #[derive(Debug, Clone)]
 pub struct DuelCase {
     pub scenario: String,
@@ -95,7 +35,7 @@ pub struct DuelCase {
     pub operation: String,
     /// Ids; the first one is what the others are compared with.
     pub subjects: Vec<String>,
-    pub result: Result<Vec<Bout>, NoResult>,
+    pub result: Result<Vec<Start>, NoResult>,
     pub warnings: Vec<Warning>,
 }
 

@@ -1,16 +1,12 @@
-//! The ratio of two sides of a duel, and how sure it is.
+//! The ratio of two subjects of a duel, and how sure it is.
 //!
-//! Never throws a turn away for being odd: means are trimmed on both ends alike, by a share that
-//! is known beforehand.
+//! Never counts rounds of one start as independent: the starts are what is resampled.
 
 use serde::Serialize;
 
-use super::{Bout, Turn};
 use crate::bootstrap::{Interval, Sureness, interval};
 use crate::statistics::mean;
-
-/// The share of turns that is left out at either end: those that a neighbour spoilt.
-const TRIMMED: f64 = 0.25;
+use crate::turns::{Start, Turn, log_ratio};
 
 /// A difference of less is not told apart from what the method itself may add.
 const NOISE: f64 = 0.001;
@@ -51,28 +47,14 @@ impl Ratio {
     }
 }
 
-/// `side` against the first one, by a figure of theirs. `None` when there is not enough to say
-/// how sure it is.
-pub fn ratio(bouts: &[Bout], side: usize, figure: impl Fn(&Turn) -> f64) -> Option<Ratio> {
-    let of_bout = |bout: &Bout| {
-        let logarithms: Vec<f64> = bout
-            .iter()
-            .flat_map(|round| round.sides[side].into_iter().zip(round.sides[0]))
-            .map(|(turn, first)| (figure(&turn) / figure(&first)).ln())
-            .filter(|value| value.is_finite())
-            .collect();
-        trimmed_mean(logarithms)
-    };
-    let of_bouts: Vec<f64> = bouts.iter().filter_map(of_bout).collect();
-    let interval = interval(&of_bouts, Sureness::Of99)?;
+/// A subject against the first one, by a figure of theirs. `None` when there are too few starts to
+/// say how sure it is.
+pub fn ratio(starts: &[Start], subject: usize, figure: impl Fn(&Turn) -> f64) -> Option<Ratio> {
+    let of_starts: Vec<f64> =
+        starts.iter().filter_map(|start| log_ratio(&start[subject], &start[0], &figure)).collect();
+    let interval = interval(&of_starts, Sureness::Of99)?;
     Some(Ratio {
-        value: mean(&of_bouts)?.exp(),
+        value: mean(&of_starts)?.exp(),
         interval: Interval { low: interval.low.exp(), high: interval.high.exp() },
     })
-}
-
-fn trimmed_mean(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let cut = (values.len() as f64 * TRIMMED) as usize;
-    mean(&values[cut..values.len() - cut])
 }

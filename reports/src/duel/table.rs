@@ -2,7 +2,7 @@
 //!
 //! Never lays out a table by itself: it makes the tables that runs are shown in.
 
-use super::{Bout, DuelCase, NoResult, Ratio, Turn, Verdict, Warning, ratio, turns_of};
+use super::{DuelCase, NoResult, Ratio, Verdict, Warning, ratio, turns_of};
 use crate::case_table::{CaseTable, Ranked, Told};
 use crate::closing::joined;
 use crate::columns::{CellText, Column, Kind, Tint};
@@ -12,6 +12,7 @@ use crate::paint::{Paint, Style};
 use crate::prose::{clean, plural, wrap};
 use crate::remarks::{Remark, Remarks};
 use crate::terminal;
+use crate::turns::{Start, Turn};
 
 pub(super) fn draw(cases: &[DuelCase], concern: f64, style: Style) -> String {
     let mut text = String::new();
@@ -34,8 +35,8 @@ pub(super) fn page(cases: &[DuelCase], concern: f64) -> String {
 }
 
 fn table(duel: &DuelCase, concern: f64) -> CaseTable {
-    let bouts = duel.result.as_ref().map(Vec::as_slice).unwrap_or_default();
-    let is_fought = duel.result.is_ok();
+    let starts = duel.result.as_ref().map(Vec::as_slice).unwrap_or_default();
+    let is_measured = duel.result.is_ok();
     let ranked = |id: &String| Ranked { id: clean(id), compared: None };
     CaseTable {
         scenario: clean(&duel.scenario),
@@ -44,10 +45,10 @@ fn table(duel: &DuelCase, concern: f64) -> CaseTable {
             .iter()
             .map(|axis| clean(&format!("{}={}", axis.axis, axis.value)))
             .collect(),
-        workload: workload(duel, bouts),
+        workload: workload(duel, starts),
         question: clean(&duel.question),
-        columns: if is_fought { columns(duel, bouts, concern) } else { Vec::new() },
-        subjects: if is_fought { duel.subjects.iter().map(ranked).collect() } else { Vec::new() },
+        columns: if is_measured { columns(duel, starts, concern) } else { Vec::new() },
+        subjects: if is_measured { duel.subjects.iter().map(ranked).collect() } else { Vec::new() },
         without_figures: duel
             .result
             .as_ref()
@@ -73,28 +74,28 @@ fn told(duel: &DuelCase, none: &NoResult) -> Told {
     Told { id: clean(&id), status: none.status, text: clean(&none.reason) }
 }
 
-/// `64 B, closed loop, 5 bouts of 11 rounds`.
-fn workload(duel: &DuelCase, bouts: &[Bout]) -> String {
+/// `64 B, closed loop, 5 starts of 11 rounds`.
+fn workload(duel: &DuelCase, starts: &[Start]) -> String {
     let workload = clean(&duel.workload);
-    if bouts.is_empty() {
+    if starts.is_empty() {
         return workload;
     }
-    let rounds: usize = bouts.iter().map(Vec::len).sum();
-    let fought = format!(
+    let rounds: usize = starts.iter().map(|start| start.first().map_or(0, Vec::len)).sum();
+    let measured = format!(
         "{} in {}",
         plural(rounds as u64, "round", "rounds"),
-        plural(bouts.len() as u64, "bout", "bouts")
+        plural(starts.len() as u64, "start", "starts")
     );
-    if workload.is_empty() { fought } else { format!("{workload}, {fought}") }
+    if workload.is_empty() { measured } else { format!("{workload}, {measured}") }
 }
 
-fn columns(duel: &DuelCase, bouts: &[Bout], concern: f64) -> Vec<Column> {
+fn columns(duel: &DuelCase, starts: &[Start], concern: f64) -> Vec<Column> {
     let operation = clean(&duel.operation);
     let mut columns = Vec::new();
     let mut add = |kind, heading: [String; 2], cell: &dyn Fn(usize) -> CellText| {
         columns.push(Column { kind, heading, cells: (0..duel.subjects.len()).map(cell).collect() });
     };
-    let all = |side: usize| turns_of(bouts, side);
+    let all = |side: usize| turns_of(starts, side);
     let per_second = match operation.as_str() {
         "request" => "requests/s".to_owned(),
         name => format!("{name}/s"),
@@ -104,21 +105,21 @@ fn columns(duel: &DuelCase, bouts: &[Bout], concern: f64) -> Vec<Column> {
         CellText::number(Some(number::rate(all(side).ops_per_sec())))
     });
     add(Kind::Change, against(), &|side| {
-        with_interval(side, ratio(bouts, side, Turn::ops_per_sec))
+        with_interval(side, ratio(starts, side, Turn::ops_per_sec))
     });
     add(Kind::Standing, [String::new(), "verdict".to_owned()], &|side| {
         let words = [("faster", Tint::Good), ("slower", Tint::Bad)];
-        verdict(side, ratio(bouts, side, Turn::ops_per_sec), concern, words)
+        verdict(side, ratio(starts, side, Turn::ops_per_sec), concern, words)
     });
     add(Kind::Change, ["CPU per".to_owned(), operation.clone()], &|side| {
         CellText::number(Some(number::duration(all(side).cpu_ns_per_op() as u64)))
     });
     add(Kind::Change, against(), &|side| {
-        with_interval(side, ratio(bouts, side, Turn::cpu_ns_per_op))
+        with_interval(side, ratio(starts, side, Turn::cpu_ns_per_op))
     });
     add(Kind::Standing, [String::new(), "verdict".to_owned()], &|side| {
         let words = [("more", Tint::Bad), ("less", Tint::Good)];
-        verdict(side, ratio(bouts, side, Turn::cpu_ns_per_op), concern, words)
+        verdict(side, ratio(starts, side, Turn::cpu_ns_per_op), concern, words)
     });
     columns
 }

@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::bootstrap::SplitMix;
+use crate::turns::Thawed;
 
-/// Bouts in which side 1 is `ratio` times as fast as side 0 and both meet the same weather: a
+/// Starts in which subject 1 is `ratio` times as fast as subject 0 and both run under the same conditions: a
 /// slow drift, noise of its own in each turn, and now and then a turn that somebody spoilt.
-fn bouts(seed: u64, ratio: f64, noise: f64) -> Vec<Bout> {
+fn starts(seed: u64, ratio: f64, noise: f64) -> Vec<Start> {
     let mut random = SplitMix(seed);
     let mut turn = |rate: f64| {
         let spoilt = if random.next().is_multiple_of(20) { 0.5 } else { 1.0 };
@@ -16,21 +17,26 @@ fn bouts(seed: u64, ratio: f64, noise: f64) -> Vec<Bout> {
             operations,
             cpu_ns: (15_000_000.0 / ratio) as u64,
             driver_cpu_ns: 10_000_000,
+            page_faults: 0,
         };
         Turn { elapsed_ns: 20_000_000, operations, waited_ns: 0, thawed }
     };
-    let mut round = |number: i32| {
-        let weather = 1.0 + 0.05 * f64::from(number) / 120.0;
-        let rates = [100_000.0 * weather, 100_000.0 * weather * ratio];
-        Round { sides: rates.map(|rate| [turn(rate), turn(rate)]).into() }
+    let mut start = |number: i32| {
+        let mut subjects = vec![Vec::new(); 2];
+        for round in 0..24 {
+            let drift = 1.0 + 0.05 * f64::from(number * 24 + round) / 240.0;
+            subjects[0].push(turn(100_000.0 * drift));
+            subjects[1].push(turn(100_000.0 * drift * ratio));
+        }
+        subjects
     };
-    (0..10).map(|bout| (0..12).map(|number| round(bout * 12 + number)).collect()).collect()
+    (0..10).map(&mut start).collect()
 }
 
 fn verdicts(ratio_of_rates: f64, noise: f64) -> [usize; 4] {
     let mut counts = [0; 4];
     for seed in 0..200 {
-        let found = ratio(&bouts(seed, ratio_of_rates, noise), 1, Turn::ops_per_sec).unwrap();
+        let found = ratio(&starts(seed, ratio_of_rates, noise), 1, Turn::ops_per_sec).unwrap();
         counts[found.verdict(0.01) as usize] += 1;
     }
     counts
@@ -52,9 +58,9 @@ fn one_per_cent_is_found_through_spoilt_turns_and_a_drift() {
 
 #[test]
 fn a_ratio_is_the_inverse_of_its_reverse() {
-    let there = bouts(3, 0.9, 0.01);
+    let there = starts(3, 0.9, 0.01);
     let mut back = there.clone();
-    back.iter_mut().flatten().for_each(|round| round.sides.reverse());
+    back.iter_mut().for_each(|start| start.reverse());
     let there = ratio(&there, 1, Turn::ops_per_sec).unwrap();
     let back = ratio(&back, 1, Turn::ops_per_sec).unwrap();
     assert!((there.value * back.value - 1.0).abs() < 1e-12);
@@ -62,13 +68,13 @@ fn a_ratio_is_the_inverse_of_its_reverse() {
 
 #[test]
 fn one_bout_is_no_ratio_and_neither_are_turns_without_an_operation() {
-    let bouts = bouts(1, 1.0, 0.01);
-    assert_eq!(ratio(&bouts[..1], 1, Turn::ops_per_sec), None);
-    let idle = Round { sides: vec![[Turn::default(); 2]; 2] };
-    assert_eq!(ratio(&[vec![idle.clone()], vec![idle]], 1, Turn::ops_per_sec), None);
+    let starts = starts(1, 1.0, 0.01);
+    assert_eq!(ratio(&starts[..1], 1, Turn::ops_per_sec), None);
+    let idle = vec![vec![Turn::default(); 2]; 2];
+    assert_eq!(ratio(&[idle.clone(), idle], 1, Turn::ops_per_sec), None);
 }
 
-fn case(scenario: &str, result: Result<Vec<Bout>, NoResult>) -> DuelCase {
+fn case(scenario: &str, result: Result<Vec<Start>, NoResult>) -> DuelCase {
     DuelCase {
         scenario: scenario.to_owned(),
         question: "How many connections does one server hold?".to_owned(),
@@ -89,9 +95,9 @@ fn cases() -> Vec<DuelCase> {
         Err(NoResult { subject: subject.map(str::to_owned), status, reason: reason.to_owned() })
     };
     vec![
-        case("echo/slower", Ok(bouts(1, 0.9, 0.002))),
-        case("echo/copy", Ok(bouts(2, 1.0, 0.0))),
-        case("echo/unclear", Ok(bouts(3, 1.004, 0.05))),
+        case("echo/slower", Ok(starts(1, 0.9, 0.002))),
+        case("echo/copy", Ok(starts(2, 1.0, 0.0))),
+        case("echo/unclear", Ok(starts(3, 1.004, 0.05))),
         case(
             "echo/crash",
             nothing(Status::Crashed, Some("smol/multi-thread/epoll"), "killed by signal 11"),
@@ -123,8 +129,8 @@ fn json_has_every_turn_and_says_no_less() {
     let slower = &whole["cases"][0];
     assert_eq!(slower["subjects"][1]["throughput"]["verdict"], "less");
     assert_eq!(slower["subjects"][1]["cpu_per_op"]["verdict"], "more");
-    let again: Vec<Bout> = serde_json::from_value(slower["bouts"].clone()).unwrap();
-    assert_eq!(again, bouts(1, 0.9, 0.002));
+    let again: Vec<Start> = serde_json::from_value(slower["starts"].clone()).unwrap();
+    assert_eq!(again, starts(1, 0.9, 0.002));
     assert_eq!(whole["cases"][3]["status"], "crashed");
     assert_eq!(whole["cases"][3]["at_fault"], "smol/multi-thread/epoll");
 }

@@ -1,12 +1,13 @@
 //! How often a comparison finds what is there, and how often what is not.
 //!
-//! Bouts are independent of each other, so out of some thirty many a comparison of ten can be
+//! Starts are independent of each other, so out of some thirty many a comparison of ten can be
 //! drawn: each as somebody might have made it. Never judges a comparison in another way than a
 //! duel does.
 
 use crate::bootstrap::SplitMix;
-use crate::duel::{Bout, Ratio, Turn, Verdict, ratio};
+use crate::duel::{Ratio, Verdict, ratio};
 use crate::statistics::mean;
+use crate::turns::{Start, Turn};
 
 const DRAWN: usize = 400;
 
@@ -23,24 +24,24 @@ pub struct Power {
     pub ratio: f64,
 }
 
-/// Of comparisons of so many bouts each. Where both sides are `copies` it is chance which is which,
-/// so they change places in some of the bouts: what is left to flag is chance as well. `None` of fewer than three bouts: they say nothing of
+/// Of comparisons of so many starts each. Where both sides are `copies` it is chance which is which,
+/// so they change places in some of the starts: what is left to flag is chance as well. `None` of fewer than three starts: they say nothing of
 /// how others would have been.
-pub fn power(bouts: &[Bout], side: usize, bouts_of_one: usize, copies: bool) -> Option<Power> {
-    if bouts.len() < 3 {
+pub fn power(starts: &[Start], side: usize, starts_of_one: usize, copies: bool) -> Option<Power> {
+    if starts.len() < 3 {
         return None;
     }
     let mut random = SplitMix(0x5eed);
-    // With replacement, as if there were any number of bouts like these.
-    let mut drawn = || -> Vec<Bout> {
+    // With replacement, as if there were any number of starts like these.
+    let mut drawn = || -> Vec<Start> {
         let draw = |_| {
-            let mut bout = bouts[random.below(bouts.len())].clone();
+            let mut start = starts[random.below(starts.len())].clone();
             if copies && random.below(2) == 1 {
-                bout.iter_mut().for_each(|round| round.sides.swap(0, side));
+                start.swap(0, side);
             }
-            bout
+            start
         };
-        (0..bouts_of_one).map(draw).collect()
+        (0..starts_of_one).map(draw).collect()
     };
     let ratios: Vec<Ratio> =
         (0..DRAWN).filter_map(|_| ratio(&drawn(), side, Turn::ops_per_sec)).collect();
@@ -62,12 +63,11 @@ pub fn power(bouts: &[Bout], side: usize, bouts_of_one: usize, copies: bool) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::duel::Round;
 
-    const BOUTS: usize = 10;
+    const STARTS: usize = 10;
 
-    /// Bouts whose second side is `ratio` times as fast, each bout off by some noise of its own.
-    fn bouts(ratio: f64, noise: f64) -> Vec<Bout> {
+    /// Starts whose second side is `ratio` times as fast, each start off by some noise of its own.
+    fn starts(ratio: f64, noise: f64) -> Vec<Start> {
         let mut random = SplitMix(11);
         let turn = |rate: f64| Turn {
             elapsed_ns: 20_000_000,
@@ -77,29 +77,29 @@ mod tests {
         (0..30)
             .map(|_| {
                 let off = 1.0 + noise * random.normal();
-                vec![Round { sides: vec![[turn(1.0); 2], [turn(ratio * off); 2]] }; 3]
+                vec![vec![turn(1.0); 6], vec![turn(ratio * off); 6]]
             })
             .collect()
     }
 
     #[test]
     fn a_copy_is_not_flagged_and_a_slowdown_is() {
-        let copy = power(&bouts(1.0, 0.002), 1, BOUTS, true).unwrap();
+        let copy = power(&starts(1.0, 0.002), 1, STARTS, true).unwrap();
         assert!(copy.flagged < 0.05 && copy.spread < 0.003, "{copy:?}");
-        let slower = power(&bouts(0.95, 0.002), 1, BOUTS, false).unwrap();
+        let slower = power(&starts(0.95, 0.002), 1, STARTS, false).unwrap();
         assert!(slower.slower > 0.99 && (slower.ratio - 0.95).abs() < 0.003, "{slower:?}");
-        let faster = power(&bouts(1.05, 0.002), 1, BOUTS, false).unwrap();
+        let faster = power(&starts(1.05, 0.002), 1, STARTS, false).unwrap();
         assert!(faster.slower == 0.0 && faster.flagged > 0.99, "{faster:?}");
     }
 
     #[test]
     fn what_spreads_too_much_is_not_found() {
-        let blurred = power(&bouts(0.99, 0.05), 1, BOUTS, false).unwrap();
+        let blurred = power(&starts(0.99, 0.05), 1, STARTS, false).unwrap();
         assert!(blurred.slower < 0.5 && blurred.spread > 0.01, "{blurred:?}");
     }
 
     #[test]
-    fn two_bouts_say_nothing_of_others() {
-        assert_eq!(power(&bouts(1.0, 0.0)[..2], 1, BOUTS, false), None);
+    fn two_starts_say_nothing_of_others() {
+        assert_eq!(power(&starts(1.0, 0.0)[..2], 1, STARTS, false), None);
     }
 }

@@ -75,7 +75,7 @@ impl SubjectOptions {
     ) -> Result<Discovered, Failure> {
         let filters = scenarios.iter().map(|selected| self.filter_for(&selected.scenario));
         let filters = filters.collect::<Result<Vec<_>, _>>()?;
-        let found = self.source.subjects(&filters, limits, progress)?;
+        let found = self.source.subjects_and_references(&filters, limits, progress)?;
         self.tell_of_nobody(&found, progress);
         if scenarios.iter().any(|selected| selected.scenario.subjects().is_empty()) {
             self.tell_variants_left_out(&found.left_out, progress);
@@ -138,8 +138,28 @@ impl AdapterOptions {
         limits: Limits,
         progress: &Progress,
     ) -> Result<Discovered, Failure> {
+        self.discover(false, filters, limits, progress)
+    }
+
+    /// The same; the references are among those passed over, where nobody wants them.
+    pub fn subjects_and_references(
+        &self,
+        filters: &[Filter],
+        limits: Limits,
+        progress: &Progress,
+    ) -> Result<Discovered, Failure> {
+        self.discover(true, filters, limits, progress)
+    }
+
+    fn discover(
+        &self,
+        with_references: bool,
+        filters: &[Filter],
+        limits: Limits,
+        progress: &Progress,
+    ) -> Result<Discovered, Failure> {
         let executable = std::env::current_exe()?;
-        let source = self.source(&executable)?;
+        let source = self.source(&executable, with_references)?;
         let program = house::own_program()?;
         let mut found = discovery::discover(&source, filters, &program, limits, progress)?;
         let wanted = |subject: &Subject| filters.iter().any(|filter| filter.selects(subject));
@@ -147,7 +167,7 @@ impl AdapterOptions {
         Ok(found)
     }
 
-    fn source(&self, executable: &Path) -> Result<Source, Failure> {
+    fn source(&self, executable: &Path, with_references: bool) -> Result<Source, Failure> {
         if let Some(folder) = &self.adapters {
             return Ok(Source::Folder(folder.clone()));
         }
@@ -156,6 +176,7 @@ impl AdapterOptions {
             folder,
             build: !self.no_build,
             with_test_adapters: self.with_test_adapters,
+            with_references,
         });
         beside.or(workspace).ok_or_else(|| {
             Failure::usage(

@@ -70,16 +70,20 @@ pub enum Capability {
     Files,
     /// Run blocking work beside the loop and await it.
     Offload,
+    /// Be what others are compared with across runs: it is made by hand, in Quadrant itself, and
+    /// changes with no runtime's version.
+    Reference,
 }
 
 impl Capability {
-    pub const ALL: [Capability; 6] = [
+    pub const ALL: [Capability; 7] = [
         Capability::Echo,
         Capability::Tcp,
         Capability::Tasks,
         Capability::Timers,
         Capability::Files,
         Capability::Offload,
+        Capability::Reference,
     ];
 
     /// What is missing, said so that it completes "this executor has no …".
@@ -91,6 +95,7 @@ impl Capability {
             Capability::Timers => "timers",
             Capability::Files => "file operations",
             Capability::Offload => "pool for blocking work",
+            Capability::Reference => "place as the reference",
         }
     }
 }
@@ -104,6 +109,7 @@ impl fmt::Display for Capability {
             Capability::Timers => "timers",
             Capability::Files => "files",
             Capability::Offload => "offload",
+            Capability::Reference => "reference",
         })
     }
 }

@@ -12,7 +12,7 @@ use quadrant_suite::description::Description;
 
 use super::build::{self, Workshop};
 use super::filter::Filter;
-use super::found::{self, Build, Declared, Recipe};
+use super::found::{self, Build, Declared, Recipe, Role};
 use super::subject::{self, Machine, Subject};
 use crate::interrupt;
 use crate::progress::Progress;
@@ -27,7 +27,7 @@ const BUILT_AT_ONCE: usize = 2;
 #[derive(Debug, Clone)]
 pub enum Source {
     /// The packages of a workspace, built first where `build` says so.
-    Workspace { folder: PathBuf, build: bool, with_test_adapters: bool },
+    Workspace { folder: PathBuf, build: bool, with_test_adapters: bool, with_references: bool },
     /// Libraries in a folder.
     Folder(PathBuf),
 }
@@ -56,11 +56,16 @@ pub fn discover(
     let is_wanted = |build: &Build| filters.iter().any(|filter| filter.may_select(build));
     let (found, left_out) = match source {
         Source::Folder(folder) => in_folder(folder, is_wanted)?,
-        Source::Workspace { folder, build, with_test_adapters } => {
+        Source::Workspace { folder, build, with_test_adapters, with_references } => {
+            let is_reference = |declared: &Declared| {
+                *with_references
+                    && declared.role == Role::Reference
+                    && declared.build.variant.is_none()
+            };
             let (wanted, left_out): (Vec<Declared>, Vec<Declared>) = found::declared(folder)?
                 .into_iter()
-                .filter(|declared| *with_test_adapters || !declared.for_tests)
-                .partition(|declared| is_wanted(&declared.build));
+                .filter(|declared| *with_test_adapters || declared.role != Role::Test)
+                .partition(|declared| is_wanted(&declared.build) || is_reference(declared));
             let found = match build {
                 true => make(folder, wanted, progress),
                 false => wanted.into_iter().map(|declared| as_built(folder, declared)).collect(),

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use serde::Deserialize;
 
 use super::manifest;
 
@@ -64,12 +65,23 @@ pub struct Recipe {
     pub features: Vec<String>,
 }
 
+/// What an adapter is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    #[default]
+    Runtime,
+    /// A runtime that others are compared with across runs: it is built for every run.
+    Reference,
+    /// It serves tests only and has no place in a normal run.
+    Test,
+}
+
 /// A build that a package of the workspace declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Declared {
     pub build: Build,
-    /// Whether it serves tests only and has no place in a normal run.
-    pub for_tests: bool,
+    pub role: Role,
     /// Or why its declaration is not understood.
     pub recipe: Result<Recipe, String>,
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::found::{Build, Declared, Recipe};
+use super::found::{Build, Declared, Recipe, Role};
 
 /// What the names of adapter packages begin with.
 const PACKAGE_PREFIX: &str = "quadrant-";
@@ -38,14 +38,6 @@ struct Metadata {
     variants: BTreeMap<String, Value>,
 }
 
-#[derive(Default, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Role {
-    #[default]
-    Runtime,
-    Test,
-}
-
 /// `[package.metadata.quadrant.variants.BACKEND]`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,7 +54,7 @@ struct Variant {
 pub(super) fn declared(shown: &str, folder: &str, text: &str) -> Vec<Declared> {
     let usual = |adapter: &str, backends, recipe| Declared {
         build: Build { adapter: adapter.to_owned(), variant: None, backends },
-        for_tests: false,
+        role: Role::default(),
         recipe,
     };
     let package = match toml::from_str::<Manifest>(text) {
@@ -91,10 +83,10 @@ pub(super) fn declared(shown: &str, folder: &str, text: &str) -> Vec<Declared> {
                 features: variant.features,
             })
         });
-        Declared { build: Build::variant(adapter, &backend), for_tests: false, recipe }
+        Declared { build: Build::variant(adapter, &backend), role: Role::default(), recipe }
     }));
     for build in &mut builds {
-        build.for_tests = metadata.role == Role::Test;
+        build.role = metadata.role;
     }
     builds
 }
@@ -171,7 +163,7 @@ mod tests {
             builds,
             [Declared {
                 build: Build { adapter: "x".to_owned(), variant: None, backends: None },
-                for_tests: false,
+                role: Role::Runtime,
                 recipe: Ok(recipe),
             }]
         );
@@ -189,7 +181,7 @@ mod tests {
         );
         let names: Vec<String> = builds.iter().map(|it| it.build.to_string()).collect();
         assert_eq!(names, ["x", "x@epoll+ring", "x@poll"]);
-        assert!(builds.iter().all(|build| build.for_tests));
+        assert!(builds.iter().all(|build| build.role == Role::Test));
         assert_eq!(builds[0].build.backends.as_deref().unwrap(), ["epoll"]);
         assert_eq!(builds[2].build.backends.as_deref().unwrap(), ["poll"]);
         let ring = builds[1].recipe.as_ref().unwrap();

@@ -169,6 +169,16 @@ impl Subject {
         }
     }
 
+    /// Whether the figures of others may be given as ratios to its own.
+    pub fn is_reference(&self) -> bool {
+        match &self.state {
+            State::Loadable { executor, .. } => {
+                executor.capabilities.contains(&Capability::Reference)
+            }
+            State::Broken { .. } => false,
+        }
+    }
+
     /// Whether its executor has workers of this kind.
     pub fn has_workers(&self, workers: Workers) -> bool {
         match &self.state {

@@ -8,10 +8,11 @@ use quadrant_reports::driver_limit::BUSY_MAX;
 use quadrant_reports::duel::{DuelCase, NoResult, Warning, turns_of};
 use quadrant_reports::record::{Noise, Status};
 use quadrant_reports::turns::{Start, Turn};
-use quadrant_suite::plan::{Action, Pace, Plan};
+use quadrant_suite::plan::Plan;
 
 use super::options::DuelOptions;
 use crate::adapters::subject::{State, Subject};
+use crate::chance::Chance;
 use crate::counted::counted;
 use crate::failure::Failure;
 use crate::fixtures::FixtureStore;
@@ -19,7 +20,7 @@ use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{PlannedCase, complaint, noise, worker_warnings};
 use crate::trial::lockstep::{self, Failed, Length, Side, TOO_SLOW};
-use crate::trial::{Attention, Limits, Order};
+use crate::trial::{Attention, Limits, Memory, Order};
 
 /// Starts that are made again because the machine spoilt them.
 const REPEATS_MAX: u32 = 3;
@@ -64,10 +65,7 @@ impl Fight<'_> {
             question: self.case.question.to_owned(),
             workload: work.summary.clone(),
             case: self.case.case.values.clone(),
-            operation: match work.load {
-                Some(_) => "request".to_owned(),
-                None => work.groups.first().map_or_else(String::new, |group| group.name.clone()),
-            },
+            operation: self.case.operation(),
             subjects: ids,
             warnings: self.warnings(fought.as_ref().ok()),
             result: fought.map(|fought| fought.starts),
@@ -87,7 +85,7 @@ impl Fight<'_> {
                 return told(Status::Unsupported, reason);
             }
         }
-        let reason = unfit(self.case)?;
+        let reason = self.case.unfit_for_turns()?;
         Some(NoResult { subject: None, status: Status::Unsupported, reason: reason.to_owned() })
     }
 
@@ -104,15 +102,15 @@ impl Fight<'_> {
                 ..self.case.plan(subject, files)
             })
             .collect();
-        let sides: Vec<Order> =
-            self.subjects.iter().zip(&plans).filter_map(|pair| self.side(pair)).collect();
+        let mut chance = Chance::new(self.seed, &self.case.key());
         let mut fought = Fought::default();
         let mut repeats_left = REPEATS_MAX;
         let length = Length::Time(self.options.time() / self.options.starts);
         let mut number = 0;
         while number < self.options.starts {
-            let seed = self.seed ^ u64::from(number) ^ u64::from(repeats_left) << 32;
-            let measured = lockstep::run(&sides, length, seed)?;
+            let pairs = self.subjects.iter().zip(&plans);
+            let sides: Vec<Order> = pairs.filter_map(|pair| self.side(pair, &mut chance)).collect();
+            let measured = lockstep::run(&sides, length, chance.draw())?;
             match turns_of_all(measured.sides) {
                 Ok(start) => {
                     fought.starts.push(start);
@@ -137,7 +135,11 @@ impl Fight<'_> {
         Some(Ok(fought))
     }
 
-    fn side<'o>(&'o self, (subject, plan): (&'o Subject, &'o Plan)) -> Option<Order<'o>> {
+    fn side<'o>(
+        &'o self,
+        (subject, plan): (&'o Subject, &'o Plan),
+        chance: &mut Chance,
+    ) -> Option<Order<'o>> {
         let State::Loadable { library, .. } = &subject.state else { return None };
         let attention = match self.options.bare_first && plan.metered {
             true => Attention::Usual,
@@ -154,6 +156,7 @@ impl Fight<'_> {
             // It tells nothing here; what it costs is what one may want to know.
             attention,
             freeze: None,
+            memory: Memory::draw(chance, self.case.allocator),
             limits: Limits::USUAL,
         })
     }
@@ -170,15 +173,7 @@ impl Fight<'_> {
     }
 
     fn warnings(&self, fought: Option<&Fought>) -> Vec<Warning> {
-        let sleeps = self
-            .case
-            .case
-            .work
-            .programs
-            .iter()
-            .flatten()
-            .any(|step| matches!(step.action, Action::Sleep { .. }));
-        let sleeping = sleeps.then(|| {
+        let sleeping = self.case.sleeps().then(|| {
             "time goes on for whoever is frozen, so a `sleep` under way then ends early: differences \
              look smaller than they are"
                 .to_owned()
@@ -250,26 +245,4 @@ fn busy_driver(turns: Turn) -> Option<String> {
             (busy * 100.0).min(100.0)
         )
     })
-}
-
-/// Why no turns can be taken at this, if so.
-fn unfit(case: &PlannedCase) -> Option<&'static str> {
-    if case.load.is_some_and(|load| load.rate_per_sec.is_some()) {
-        return Some(
-            "its load comes at a fixed rate, which goes on while a subject is frozen: leave out \
-             `rate`, or use `run`",
-        );
-    }
-    let groups = &case.case.work.groups;
-    if groups.iter().any(|group| matches!(group.pace, Pace::Every { .. })) {
-        return Some(
-            "it has tasks on a schedule (`every`), which goes on while a subject is frozen: use `run`",
-        );
-    }
-    if case.has_fixed_work() {
-        return Some(
-            "its work is done at some time (`repeat`), and a duel needs work that goes on: use `run`",
-        );
-    }
-    None
 }

@@ -3,6 +3,7 @@
 //! Nothing outside this folder, the board's memory and the loader knows which system it runs on.
 
 pub mod affinity;
+pub mod allocator;
 pub mod bpf;
 pub mod cgroup;
 pub mod clock;

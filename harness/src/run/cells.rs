@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use quadrant_reports::record::AxisValue;
 use quadrant_suite::clock::ClockScale;
-use quadrant_suite::plan::{FileSet, Group, Plan};
+use quadrant_suite::plan::{Action, FileSet, Group, Pace, Plan};
 
 use super::options::CellOptions;
 use crate::adapters::subject::{State, Subject};
 use crate::machine::affinity::Division;
+use crate::machine::allocator::Allocator;
 use crate::selection::Selected;
 use crate::spec::Case;
 use crate::trial::LoadShape;
@@ -31,6 +32,7 @@ pub struct PlannedCase<'a> {
     pub workers: u32,
     /// The same, where the command line or the scenario says so.
     pub workers_asked: Option<u32>,
+    pub allocator: Allocator,
     pub warmup: Duration,
     pub measure: Duration,
     pub load: Option<LoadShape>,
@@ -53,7 +55,8 @@ impl<'a> PlannedCase<'a> {
         });
         let division = Division::of(&circumstances.cpus, load.is_some());
         let workers_asked = options.workers.or(case.work.workers);
-        let workers = workers_asked.unwrap_or((division.subject.len() as u32).clamp(2, 64));
+        let workers = workers_asked.unwrap_or((division.subject.len() as u32).clamp(1, 64));
+        let allocator = options.allocator.or(case.work.allocator).unwrap_or_default();
         let (warmup, measure) = options.times(case.work.warmup_ns, case.work.measure_ns);
         Self {
             scenario: &selected.name,
@@ -62,6 +65,7 @@ impl<'a> PlannedCase<'a> {
             division,
             workers,
             workers_asked,
+            allocator,
             warmup,
             measure,
             load,
@@ -106,6 +110,44 @@ impl<'a> PlannedCase<'a> {
     /// Whether some of its work is done at some time, and does not go on until the window's end.
     pub fn has_fixed_work(&self) -> bool {
         self.case.work.groups.iter().any(Group::is_of_fixed_work)
+    }
+
+    /// What one operation is: `request`, or the name of the first group of tasks.
+    pub fn operation(&self) -> String {
+        match self.load {
+            Some(_) => "request".to_owned(),
+            None => self.case.work.groups.first().map_or_else(String::new, |it| it.name.clone()),
+        }
+    }
+
+    /// Whether any step waits for a time, which passes while a subject is frozen.
+    pub fn sleeps(&self) -> bool {
+        let mut steps = self.case.work.programs.iter().flatten();
+        steps.any(|step| matches!(step.action, Action::Sleep { .. }))
+    }
+
+    /// Why this cannot be measured in turns, if so, and what to do instead.
+    pub fn unfit_for_turns(&self) -> Option<&'static str> {
+        if self.load.is_some_and(|load| load.rate_per_sec.is_some()) {
+            return Some(
+                "its load comes at a fixed rate, which goes on while a subject is frozen: leave out \
+                 `rate`, or use `run`",
+            );
+        }
+        let mut groups = self.case.work.groups.iter();
+        if groups.any(|group| matches!(group.pace, Pace::Every { .. })) {
+            return Some(
+                "it has tasks on a schedule (`every`), which goes on while a subject is frozen: use \
+                 `run`",
+            );
+        }
+        if self.has_fixed_work() {
+            return Some(
+                "its work is done at some time (`repeat`), and turns need work that goes on: use \
+                 `run`",
+            );
+        }
+        None
     }
 
     /// What may spoil every trial of this case.

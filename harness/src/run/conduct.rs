@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Stdout, Write};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use quadrant_reports::paint::Style;
-use quadrant_reports::record::{Record, Status};
+use quadrant_reports::record::{Pass, Record, Status};
 use quadrant_reports::report::{Format, Reporter};
 use quadrant_reports::tally::Tally;
 
@@ -22,6 +23,7 @@ use super::options::RunOptions;
 use super::record::{Verdict, record};
 use super::results::{self, Earlier, Results};
 use super::run_file::{self, RunFile};
+use super::turns_pass::{self, Taken};
 use super::workers;
 use crate::adapters::filter::Filter;
 use crate::adapters::subject::{State, Subject};
@@ -34,7 +36,7 @@ use crate::machine::{limits, orphans, pids_cgroup};
 use crate::progress::Progress;
 use crate::selection::Selected;
 use crate::standard_error::say;
-use crate::trial::{self, Attention, Ended};
+use crate::trial::{self, Attention, Ended, Memory};
 use crate::{house, interrupt, standard_output, unmatched};
 
 /// Runs what was asked for and answers with the exit code.
@@ -94,13 +96,18 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
             }
         }
     }
-    Conductor::new(options, scenarios, found.subjects, resumed, progress, color)?.conduct()
+    let all = found.subjects.iter().chain(&found.passed_over);
+    let references = all.filter(|subject| subject.is_reference()).cloned().collect();
+    Conductor::new(options, scenarios, found.subjects, references, resumed, progress, color)?
+        .conduct()
 }
 
 struct Conductor {
     options: RunOptions,
     scenarios: Vec<Selected>,
-    subjects: Vec<Subject>,
+    subjects: Rc<[Subject]>,
+    /// Those that can be a case's reference, the best first.
+    references: Rc<[Subject]>,
     circumstances: Circumstances,
     run_id: String,
     results: Results,
@@ -120,6 +127,7 @@ impl Conductor {
         options: RunOptions,
         scenarios: Vec<Selected>,
         subjects: Vec<Subject>,
+        references: Vec<Subject>,
         resumed: Option<(PathBuf, RunFile)>,
         progress: Progress,
         color: Color,
@@ -153,7 +161,8 @@ impl Conductor {
             executable,
             options,
             scenarios,
-            subjects,
+            subjects: subjects.into(),
+            references: references.into(),
             progress,
             done: 0,
             planned: 0,
@@ -202,120 +211,190 @@ impl Conductor {
         filter.expect("its patterns were read when subjects were looked for")
     }
 
-    /// All trials of one case, into `records`. An interruption or a failure ends it early.
+    /// All of one case, into `records`. An interruption or a failure ends it early.
     fn run_case(
         &mut self,
         case: &PlannedCase,
         filter: &Filter,
         records: &mut Vec<Record>,
     ) -> Result<(), Failure> {
-        let key = case.key();
-        records.extend(self.earlier.take(&key));
-        let trials = self.options.cells.trial_count();
+        records.extend(self.earlier.take(&case.key()));
         self.done +=
             records.iter().filter(|record| record.status != Status::Unsupported).count() as u64;
         self.progress.advance(records.len() as u64);
 
-        let subjects = std::mem::take(&mut self.subjects);
+        let subjects = Rc::clone(&self.subjects);
         let mut runnable = Vec::new();
         for subject in subjects.iter().filter(|subject| filter.selects(subject)) {
             match self.without_running(case, subject) {
                 None => runnable.push(subject),
                 Some(verdict) if records.iter().all(|record| record.subject.id != subject.id) => {
-                    records.push(self.keep(case, subject, 0, Duration::ZERO, verdict, None)?);
+                    let record = self.record(case, subject, 0, Duration::ZERO, verdict);
+                    self.keep(record, records)?;
                 }
                 Some(_) => {}
             }
         }
+        if runnable.is_empty() {
+            return Ok(());
+        }
         let files = match case.case.work.files {
-            Some(_) if runnable.is_empty() => None,
+            None => None,
             Some(shape) => match self.make_files(shape) {
                 Ok(files) => Some(files),
-                Err(_) if interrupt::requested() => {
-                    self.subjects = subjects;
-                    return Ok(());
-                }
+                Err(_) if interrupt::requested() => return Ok(()),
                 Err(failure) => return Err(failure),
             },
-            None => None,
         };
-        let evidence = match self.options.evidence {
-            true => self.gather(case, &runnable, files.as_ref(), records)?,
-            false => BTreeMap::new(),
-        };
-        let ceiling_per_sec = self.ceiling(case, &runnable, records);
-        'trials: for trial in 0..trials {
-            let mut order = runnable.clone();
-            let purpose = format!("{key} {trial}");
-            Chance::new(self.circumstances.seed, &purpose).shuffle(&mut order);
-            for subject in order {
-                if is_done(records, subject, trial) {
-                    continue;
-                }
-                if interrupt::requested() {
-                    break 'trials;
-                }
-                self.progress.say(format!("{key}  {}", subject.id));
-                let began = Instant::now();
-                let trial_files = files.as_ref();
-                let Some(verdict) = self.run_trial(case, subject, trial_files, ceiling_per_sec)?
-                else {
-                    break 'trials;
-                };
-                let evidence = evidence.get(&subject.id);
-                records.push(self.keep(
-                    case,
-                    subject,
-                    trial,
-                    began.elapsed(),
-                    verdict,
-                    evidence,
-                )?);
-                self.done += 1;
-                self.progress.advance(1);
-            }
-        }
-        self.subjects = subjects;
-        Ok(())
+        let takes_turns = self.run_in_turns(case, &runnable, files.as_ref(), records)?;
+        self.run_alone(case, &runnable, files.as_ref(), takes_turns, records)
     }
 
-    /// What the load driver could carry in this case, if a trial of it is left to do.
-    fn ceiling(
+    /// Every subject by itself, trial by trial, in an order drawn anew for each.
+    fn run_alone(
         &mut self,
         case: &PlannedCase,
         subjects: &[&Subject],
-        records: &[Record],
-    ) -> Option<u64> {
-        let load = case.load?;
-        if subjects.iter().all(|subject| self.has_all_trials(records, subject)) {
-            return None;
+        files: Option<&FilesInPlace>,
+        takes_turns: bool,
+        records: &mut Vec<Record>,
+    ) -> Result<(), Failure> {
+        let trials = self.options.cells.trial_count(takes_turns);
+        let all_done = subjects
+            .iter()
+            .all(|subject| (0..trials).all(|trial| is_done(records, subject, Pass::Alone, trial)));
+        if all_done {
+            return Ok(());
         }
+        let evidence = match self.options.evidence {
+            true => self.gather(case, subjects, files)?,
+            false => BTreeMap::new(),
+        };
+        let ceiling_per_sec = self.ceiling(case);
+        let key = case.key();
+        for trial in 0..trials {
+            let mut order = subjects.to_vec();
+            let purpose = format!("{key} {trial}");
+            Chance::new(self.circumstances.seed, &purpose).shuffle(&mut order);
+            for subject in order {
+                if is_done(records, subject, Pass::Alone, trial) {
+                    continue;
+                }
+                if interrupt::requested() {
+                    return Ok(());
+                }
+                self.progress.say(format!("{key}  {}", subject.id));
+                let began = Instant::now();
+                let memory = self.draw_memory(case, &format!("{} {trial}", subject.id));
+                let Some(verdict) =
+                    self.run_trial(case, subject, files, ceiling_per_sec, memory)?
+                else {
+                    return Ok(());
+                };
+                let mut record = self.record(case, subject, trial, began.elapsed(), verdict);
+                record.layout = Some(memory.layout);
+                if let Some(gathered) = evidence.get(&subject.id) {
+                    record.evidence.clone_from(&gathered.evidence);
+                    record.warnings.extend(gathered.warning.clone());
+                }
+                self.keep(record, records)?;
+                self.advance(1);
+            }
+        }
+        Ok(())
+    }
+
+    /// All subjects in turns, start by start, if this case can be measured so; whether it can.
+    fn run_in_turns(
+        &mut self,
+        case: &PlannedCase,
+        subjects: &[&Subject],
+        files: Option<&FilesInPlace>,
+        records: &mut Vec<Record>,
+    ) -> Result<bool, Failure> {
+        let starts = self.options.cells.start_count();
+        if starts == 0 || turns_pass::unfit(case).is_some() {
+            return Ok(false);
+        }
+        let references = Rc::clone(&self.references);
+        let reference = references.iter().find(|it| self.without_running(case, it).is_none());
+        let directory = files.map(|files| files.directory.as_str());
+        let key = case.key();
+        let mut left = subjects.to_vec();
+        for start in 0..starts {
+            for group in turns_pass::groups(case, &left, reference) {
+                let is_done = |subject: &&Subject| {
+                    let is_extra = subjects.iter().all(|it| it.id != subject.id);
+                    is_extra || is_done(records, subject, Pass::Turns, start)
+                };
+                if group.members.iter().all(is_done) {
+                    continue;
+                }
+                if interrupt::requested() {
+                    return Ok(true);
+                }
+                let members = group.members.len() as u32;
+                self.progress.say(format!("{key}  {members} subjects in turns, start {start}"));
+                let began = Instant::now();
+                let purpose = format!("{key} start {start} {}", group.number);
+                let mut chance = Chance::new(self.circumstances.seed, &purpose);
+                let limits = self.options.limits();
+                let taken = group.start(case, directory, &self.executable, limits, &mut chance);
+                let Some(taken) = taken else { return Ok(true) };
+                if start == 0 && taken.iter().any(Taken::is_too_slow) {
+                    return Ok(false);
+                }
+                let took = began.elapsed() / members;
+                for Taken { subject, verdict, turns, memory } in taken {
+                    if turns_pass::is_final(verdict.status) {
+                        left.retain(|it| it.id != subject.id);
+                    }
+                    let mut record = self.record(case, subject, start, took, verdict);
+                    record.pass = Pass::Turns;
+                    record.turns = Some(turns);
+                    record.layout = Some(memory.layout);
+                    self.keep(record, records)?;
+                }
+                self.advance(members);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The layout of one trial's process.
+    fn draw_memory(&self, case: &PlannedCase, purpose: &str) -> Memory {
+        let purpose = format!("{} layout {purpose}", case.key());
+        Memory::draw(&mut Chance::new(self.circumstances.seed, &purpose), case.allocator)
+    }
+
+    fn advance(&mut self, trials: u32) {
+        self.done += u64::from(trials);
+        self.progress.advance(trials.into());
+    }
+
+    /// What the load driver could carry in this case, if it is known.
+    fn ceiling(&mut self, case: &PlannedCase) -> Option<u64> {
+        let load = case.load?;
         self.progress.say(format!("{}  the load driver's own ceiling", case.key()));
         self.ceilings.of(load, &self.executable, self.circumstances.clock, &case.division)
     }
 
-    fn has_all_trials(&self, records: &[Record], subject: &Subject) -> bool {
-        (0..self.options.cells.trial_count()).all(|trial| is_done(records, subject, trial))
-    }
-
-    /// What each subject with trials left to do shows of itself in a pass of its own.
+    /// What each subject shows of itself in a pass of its own.
     fn gather(
         &mut self,
         case: &PlannedCase,
         subjects: &[&Subject],
         files: Option<&FilesInPlace>,
-        records: &[Record],
     ) -> Result<BTreeMap<String, Gathered>, Failure> {
         let mut evidence = BTreeMap::new();
         for subject in subjects {
             if interrupt::requested() {
                 break;
             }
-            if self.has_all_trials(records, subject) {
-                continue;
-            }
             self.progress.say(format!("{}  {}: counting system calls", case.key(), subject.id));
-            if let Some((ended, _)) = self.carry_out(case, subject, files, Attention::Evidence)? {
+            let memory = self.draw_memory(case, &subject.id);
+            let carried = self.carry_out(case, subject, files, Attention::Evidence, memory)?;
+            if let Some((ended, _)) = carried {
                 evidence.insert(subject.id.clone(), evidence_pass::judge(ended, case, subject));
             }
         }
@@ -344,11 +423,10 @@ impl Conductor {
         subject: &Subject,
         files: Option<&FilesInPlace>,
         ceiling_per_sec: Option<u64>,
+        memory: Memory,
     ) -> Result<Option<Verdict>, Failure> {
-        let Some((ended, warnings)) = self.carry_out(case, subject, files, Attention::Usual)?
-        else {
-            return Ok(None);
-        };
+        let carried = self.carry_out(case, subject, files, Attention::Usual, memory)?;
+        let Some((ended, warnings)) = carried else { return Ok(None) };
         let mut verdict = match ended {
             Ended::Measured(measured) => Verdict::of(*measured, case, ceiling_per_sec),
             Ended::Unmeasured { status, reason } => Verdict::without_figures(status, reason),
@@ -365,6 +443,7 @@ impl Conductor {
         subject: &Subject,
         files: Option<&FilesInPlace>,
         attention: Attention,
+        memory: Memory,
     ) -> Result<Option<(Ended, Vec<String>)>, Failure> {
         let State::Loadable { library, .. } = &subject.state else { return Ok(None) };
         let mut warnings = Vec::new();
@@ -389,29 +468,28 @@ impl Conductor {
             measure,
             attention,
             freeze: None,
+            memory,
             limits: self.options.limits(),
         });
         Ok(Some((ended, warnings)))
     }
 
-    fn keep(
-        &mut self,
+    fn record(
+        &self,
         case: &PlannedCase,
         subject: &Subject,
         trial: u32,
         took: Duration,
         verdict: Verdict,
-        evidence: Option<&Gathered>,
-    ) -> Result<Record, Failure> {
+    ) -> Record {
         let took_ns = took.as_nanos() as u64;
-        let seed = self.circumstances.seed;
-        let mut record = record(&self.run_id, seed, case, subject, trial, took_ns, verdict);
-        if let Some(gathered) = evidence {
-            record.evidence.clone_from(&gathered.evidence);
-            record.warnings.extend(gathered.warning.clone());
-        }
+        record(&self.run_id, self.circumstances.seed, case, subject, trial, took_ns, verdict)
+    }
+
+    fn keep(&mut self, record: Record, records: &mut Vec<Record>) -> Result<(), Failure> {
         self.results.append(&record)?;
-        Ok(record)
+        records.push(record);
+        Ok(())
     }
 
     /// How much there is to do, before it is begun.
@@ -428,8 +506,10 @@ impl Conductor {
                     .filter(|subject| filter.selects(subject))
                     .filter(|subject| self.without_running(&case, subject).is_none())
                     .count() as u32;
-                let trials = self.options.cells.trial_count();
-                estimate.add(&case, cells, trials, self.options.evidence);
+                let takes_turns = turns_pass::unfit(&case).is_none();
+                let starts = if takes_turns { self.options.cells.start_count() } else { 0 };
+                let trials = self.options.cells.trial_count(starts > 0);
+                estimate.add(&case, cells, trials, starts, self.options.evidence);
             }
         }
         self.planned = estimate.trials;
@@ -491,8 +571,12 @@ impl Conductor {
     }
 }
 
-fn is_done(records: &[Record], subject: &Subject, trial: u32) -> bool {
-    records.iter().any(|record| record.subject.id == subject.id && record.trial == trial)
+fn is_done(records: &[Record], subject: &Subject, pass: Pass, trial: u32) -> bool {
+    records.iter().any(|record| {
+        (record.subject.id == subject.id && record.pass == pass && record.trial == trial)
+            // What it cannot do, it cannot do in any trial.
+            || (record.subject.id == subject.id && record.status == Status::Unsupported)
+    })
 }
 
 /// No records are a report, too, in every format.

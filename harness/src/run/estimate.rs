@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::cells::PlannedCase;
 use super::evidence_pass;
+use super::turns_pass;
 use crate::counted::counted;
 
 /// What starting, ending and watching a trial adds to its time.
@@ -17,16 +18,24 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// Adds a case that `cells` subjects can run, each so many times and, where evidence is
-    /// gathered, once more for that.
-    pub fn add(&mut self, case: &PlannedCase, cells: u32, trials: u32, evidence: bool) {
+    /// Adds a case that `cells` subjects can run: each so many times by itself, in so many starts
+    /// in turns and, where evidence is gathered, once more for that.
+    pub fn add(
+        &mut self,
+        case: &PlannedCase,
+        cells: u32,
+        trials: u32,
+        starts: u32,
+        evidence: bool,
+    ) {
         self.cases += 1;
-        self.trials += u64::from(cells) * u64::from(trials);
+        self.trials += u64::from(cells) * u64::from(trials + starts);
         let of_one = |(warmup, measure)| warmup + measure + TRIAL_OVERHEAD;
         let mut of_cell = of_one((case.warmup, case.measure)) * trials;
         if evidence {
             of_cell += of_one(evidence_pass::times(case));
         }
+        of_cell += turns_pass::TIME_OF_A_START * starts;
         self.time += of_cell * cells;
     }
 

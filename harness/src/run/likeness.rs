@@ -19,6 +19,10 @@ pub fn differences(base: &RunFile, new: &RunFile) -> Vec<String> {
             ("governor", machine.governor.clone().unwrap_or_else(|| "none".to_owned())),
             ("workers", run.options.workers.map_or("by the CPUs".to_owned(), |n| n.to_string())),
             ("forbidden", run.options.forbid.map_or("nothing".to_owned(), |what| what.to_string())),
+            (
+                "allocator",
+                run.options.allocator.map_or("by the scenario".to_owned(), |how| how.to_string()),
+            ),
             ("quick", if run.options.quick { "yes" } else { "no" }.to_owned()),
         ]
     };

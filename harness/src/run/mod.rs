@@ -12,6 +12,7 @@ mod record;
 mod results;
 mod run_file;
 mod steadiness;
+mod turns_pass;
 mod workers;
 
 pub use cells::{Circumstances, PlannedCase};

@@ -6,25 +6,44 @@ use std::time::Duration;
 use clap::Args;
 use quadrant_reports::report::Format;
 
+use crate::machine::allocator::Allocator;
 use crate::machine::forbid::Forbidden;
 use crate::selection::{ScenarioOptions, SubjectOptions};
 use crate::trial::Limits;
 
 const QUICK_WARMUP: Duration = Duration::from_millis(50);
 const QUICK_MEASURE: Duration = Duration::from_millis(200);
-const TRIALS: u32 = 3;
+/// By themselves; where a case cannot take turns, these decide as well.
+const TRIALS: u32 = 2;
+const TRIALS_WITHOUT_TURNS: u32 = 5;
+const STARTS: u32 = 10;
+/// With `--until`, in multiples of what is usual.
+const UNTIL_MAX: u32 = 10;
 
 /// What decides about single cells, whatever they belong to.
 #[derive(Debug, Clone, Default, Args)]
 pub struct CellOptions {
-    /// Trials of each cell [default: 3, with --quick 1]
+    /// Trials of each cell by itself [default: 2, with --quick 1; 5 where subjects cannot take
+    /// turns: rates, schedules, sleeping, a fixed amount of work]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub trials: Option<u32>,
+    /// How often the subjects of a case are started anew to take turns [default: 10, with --quick
+    /// 0, which is no turns at all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub starts: Option<u32>,
+    /// Measure each case until every difference is known to so many per cent, or ten times as long
+    /// as usual
+    #[arg(long, value_name = "PERCENT", value_parser = crate::compare::percent)]
+    pub until: Option<f64>,
+    /// Whether memory that a subject has freed stays with its process, or goes back to the system
+    /// as its allocator decides [default: the scenario's `allocator`, else untrimmed]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub allocator: Option<Allocator>,
     /// One short trial of each cell: to see that it works, not to decide by
     #[arg(long)]
     pub quick: bool,
     /// Worker threads of executors that can have several, whatever a scenario says
-    /// [default: the scenario's `workers`, else the subject's CPUs, at least 2]
+    /// [default: the scenario's `workers`, else the subject's CPUs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub workers: Option<u32>,
 }
@@ -51,7 +70,7 @@ pub struct RunOptions {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Go on with an interrupted run, with the options it had
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["specs", "out", "seed", "trials", "quick", "runtime", "exclude", "axis", "workers", "evidence", "forbid", "time_limit", "memory_limit"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["specs", "out", "seed", "trials", "starts", "until", "allocator", "quick", "runtime", "exclude", "axis", "workers", "evidence", "forbid", "time_limit", "memory_limit"])]
     pub resume: Option<PathBuf>,
     /// table, json, jsonl, csv or markdown
     #[arg(long, default_value = "table", value_parser = str::parse::<Format>)]
@@ -91,8 +110,28 @@ impl RunOptions {
 }
 
 impl CellOptions {
-    pub fn trial_count(&self) -> u32 {
-        self.trials.unwrap_or(if self.quick { 1 } else { TRIALS })
+    /// Of each cell by itself.
+    pub fn trial_count(&self, takes_turns: bool) -> u32 {
+        let usual = match (self.quick, takes_turns) {
+            (true, _) => 1,
+            (false, true) => TRIALS,
+            (false, false) => TRIALS_WITHOUT_TURNS,
+        };
+        self.trials.unwrap_or(usual)
+    }
+
+    pub fn start_count(&self) -> u32 {
+        self.starts.unwrap_or(if self.quick { 0 } else { STARTS })
+    }
+
+    /// As a share.
+    pub fn until(&self) -> Option<f64> {
+        self.until.map(|percent| percent / 100.0)
+    }
+
+    /// How many trials or starts are made at the most, where so many are usual.
+    pub fn at_most(&self, usual: u32) -> u32 {
+        if self.until.is_some() { usual * UNTIL_MAX } else { usual }
     }
 
     /// Warm-up and measuring time, out of what the scenario gives.

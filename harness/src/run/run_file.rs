@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::options::{RunOptions, usual_memory_limit, usual_time_limit};
 use crate::adapters::subject::Subject;
 use crate::fingerprint::fingerprint;
+use crate::machine::allocator::Allocator;
 use crate::machine::forbid::Forbidden;
 use crate::machine::{affinity, clock, identity::Identity};
 use crate::selection::Selected;
@@ -44,7 +45,14 @@ pub struct ResumableOptions {
     pub axis: Vec<String>,
     pub runtime: Vec<String>,
     pub exclude: Vec<String>,
-    pub trials: u32,
+    #[serde(default)]
+    pub trials: Option<u32>,
+    #[serde(default)]
+    pub starts: Option<u32>,
+    #[serde(default)]
+    pub until: Option<f64>,
+    #[serde(default)]
+    pub allocator: Option<Allocator>,
     pub quick: bool,
     pub workers: Option<u32>,
     #[serde(default)]
@@ -85,7 +93,10 @@ impl ResumableOptions {
             axis: options.scenarios.axis.clone(),
             runtime: options.subjects.runtime.clone(),
             exclude: options.subjects.exclude.clone(),
-            trials: options.cells.trial_count(),
+            trials: options.cells.trials,
+            starts: options.cells.starts,
+            until: options.cells.until,
+            allocator: options.cells.allocator,
             quick: options.cells.quick,
             workers: options.cells.workers,
             with_test_adapters: options.subjects.source.with_test_adapters,
@@ -113,7 +124,10 @@ impl ResumableOptions {
         options.forbid = self.forbid;
         options.time_limit = self.time_limit;
         options.memory_limit = self.memory_limit;
-        options.cells.trials = Some(self.trials);
+        options.cells.trials = self.trials;
+        options.cells.starts = self.starts;
+        options.cells.until = self.until;
+        options.cells.allocator = self.allocator;
         options.cells.quick = self.quick;
         options.cells.workers = self.workers;
     }

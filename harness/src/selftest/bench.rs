@@ -20,7 +20,7 @@ use crate::machine::clock;
 use crate::progress::Progress;
 use crate::run::complaint;
 use crate::selection::SubjectOptions;
-use crate::trial::{self, Attention, Ended, Freeze, Limits, LoadShape, Measured};
+use crate::trial::{self, Attention, Ended, Freeze, Limits, LoadShape, Measured, Memory};
 use crate::{house, interrupt};
 
 /// Workers of executors that can have several, where nothing else is asked for.
@@ -247,6 +247,7 @@ impl Bench {
             measure: trial.measure,
             attention: Attention::Usual,
             freeze: trial.freeze,
+            memory: Memory::default(),
             limits: Limits::USUAL,
         });
         let took = began.elapsed();

@@ -16,7 +16,7 @@ use crate::run::{CellOptions, Circumstances, Gathered, PlannedCase, evidence_pas
 use crate::selection::AdapterOptions;
 use crate::selection::{Selected, SubjectOptions};
 use crate::spec;
-use crate::trial::{self, Attention, Ended, Limits};
+use crate::trial::{self, Attention, Ended, Limits, Memory};
 
 pub(super) const PART: Part = Part { name: "backends by evidence", takes, measure };
 
@@ -135,6 +135,7 @@ fn carry_out(
         measure,
         attention: Attention::Evidence,
         freeze: None,
+        memory: Memory::default(),
         limits: Limits::USUAL,
     })
 }

@@ -10,10 +10,12 @@ use quadrant_suite::plan::Plan;
 
 use super::bench::{Bench, Trial, Unmeasured};
 use crate::adapters::subject::{State, Subject};
+use crate::chance::Chance;
 use crate::machine::affinity::Division;
+use crate::machine::allocator::Allocator;
 use crate::run::{complaint, fresh_seed};
 use crate::trial::lockstep::{self, Length};
-use crate::trial::{Attention, Limits, Order};
+use crate::trial::{Attention, Limits, Memory, Order};
 
 /// What a subject does on one side.
 pub struct Side<'a> {
@@ -41,26 +43,28 @@ pub fn starts(
         return Err(Unmeasured::PassedOver(reason));
     }
     let divisions: Vec<Division> = sides.iter().map(|side| bench.division(side.trial)).collect();
-    let order = |((side, plan), cpus)| -> Order {
-        let Side { trial, measured }: &Side = side;
-        Order {
-            executable: &bench.executable,
-            library,
-            plan,
-            load: trial.load,
-            cpus,
-            warmup: trial.warmup,
-            measure: time,
-            attention: if *measured { Attention::Usual } else { Attention::None },
-            freeze: None,
-            limits: Limits::USUAL,
-        }
-    };
-    let in_turns: Vec<Order> = sides.iter().zip(&plans).zip(&divisions).map(order).collect();
+    let mut chance = Chance::new(fresh_seed(), "starts");
     let mut starts = Vec::new();
     for _ in 0..count {
         bench.say(&subject.id);
-        let measured = lockstep::run(&in_turns, Length::Time(time), fresh_seed());
+        let order = |((side, plan), cpus)| -> Order {
+            let Side { trial, measured }: &Side = side;
+            Order {
+                executable: &bench.executable,
+                library,
+                plan,
+                load: trial.load,
+                cpus,
+                warmup: trial.warmup,
+                measure: time,
+                attention: if *measured { Attention::Usual } else { Attention::None },
+                freeze: None,
+                memory: Memory::draw(&mut chance, Allocator::default()),
+                limits: Limits::USUAL,
+            }
+        };
+        let in_turns: Vec<Order> = sides.iter().zip(&plans).zip(&divisions).map(order).collect();
+        let measured = lockstep::run(&in_turns, Length::Time(time), chance.draw());
         let mut start = Start::new();
         for side in measured.ok_or(Unmeasured::Interrupted)?.sides {
             let side = side.map_err(|failure| Unmeasured::Failed(failure.reason))?;

@@ -24,6 +24,8 @@ pub(super) struct Document {
     #[serde(default, deserialize_with = "given")]
     pub(super) workers: Option<Scalar>,
     #[serde(default, deserialize_with = "given")]
+    pub(super) allocator: Option<Scalar>,
+    #[serde(default, deserialize_with = "given")]
     pub(super) server: Option<Spanned<Server>>,
     #[serde(default, deserialize_with = "filled_list")]
     pub(super) tasks: Vec<Spanned<Group>>,

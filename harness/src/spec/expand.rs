@@ -17,6 +17,7 @@ use super::scenario::{Case, Files, Load, Work};
 use super::summary;
 use super::values::{Values, one_of};
 use crate::counted::grouped;
+use crate::machine::allocator::Allocator;
 
 pub(super) struct Expanded {
     pub(super) case: Case,
@@ -31,6 +32,12 @@ pub(super) fn expand(document: &Document, axes: &Axes, case: usize) -> Result<Ex
     let workers = match &document.workers {
         None => None,
         Some(workers) => Some(values.quantity_u32(workers, "`workers`", limits::WORKERS)?),
+    };
+    let allocator = match &document.allocator {
+        None => None,
+        Some(allocator) => {
+            Some(values.read(allocator, "`allocator`", |text| one_of(text, &Allocator::ALL))?)
+        }
     };
     let files = read_files(document, &mut values)?;
     let load = read_load(document, &mut values)?;
@@ -72,6 +79,7 @@ pub(super) fn expand(document: &Document, axes: &Axes, case: usize) -> Result<Ex
 
     let mut work = Work {
         workers,
+        allocator,
         rows,
         programs,
         server,

@@ -18,6 +18,7 @@ use super::expect;
 use super::limits;
 use super::yaml;
 use crate::counted::grouped;
+use crate::machine::allocator::Allocator;
 
 /// A scenario of which every case has been checked.
 #[derive(Debug)]
@@ -56,6 +57,8 @@ pub struct Expected {
 pub struct Work {
     /// Asked of every executor that can have several; `None` leaves it to the machine.
     pub workers: Option<u32>,
+    /// `None` leaves freed memory with the process.
+    pub allocator: Option<Allocator>,
     pub rows: Vec<String>,
     pub programs: Vec<Program>,
     pub server: Option<Server>,

@@ -15,6 +15,7 @@ use quadrant_reports::evidence;
 use quadrant_suite::outcome::Outcome;
 use quadrant_suite::plan::Plan;
 
+use super::memory::MemoryArguments;
 use crate::adapters::library::AdapterLibrary;
 use crate::board_memory::BoardMemory;
 use crate::machine::forbid::{self, Forbidden};
@@ -47,6 +48,8 @@ pub struct InsideArguments {
     /// What to do without.
     #[arg(long)]
     forbid: Option<Forbidden>,
+    #[command(flatten)]
+    memory: MemoryArguments,
 }
 
 /// `__describe`: hands in what the adapter says about itself.
@@ -75,6 +78,7 @@ pub fn run(arguments: &InsideArguments) -> Result<()> {
 }
 
 fn begin(arguments: &InsideArguments) -> Result<()> {
+    arguments.memory.apply();
     lifeline::die_with(arguments.parent)?;
     if !arguments.cpus.is_empty() {
         affinity::stay_on(&arguments.cpus).context("the CPUs could not be chosen")?;

@@ -5,6 +5,7 @@ mod freeze;
 mod headway;
 pub mod inside;
 pub mod lockstep;
+mod memory;
 mod moment;
 mod order;
 mod processes;
@@ -16,6 +17,7 @@ mod watch;
 
 pub use describing::describe;
 pub use freeze::Freeze;
+pub use memory::Memory;
 pub use order::{Attention, Limits, LoadShape, Order};
 pub use stalls::Sighting;
 pub use supervisor::{Ended, Measured, run};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use quadrant_suite::plan::{Group, Plan};
 
 use super::freeze::Freeze;
+use super::memory::Memory;
 use crate::machine::affinity::Division;
 use crate::machine::forbid::Forbidden;
 
@@ -42,6 +43,7 @@ pub struct Order<'a> {
     pub attention: Attention,
     /// Let the subject stand still in mid-window; for the self-test.
     pub freeze: Option<Freeze>,
+    pub memory: Memory,
     pub limits: Limits,
 }
 

@@ -96,8 +96,10 @@ impl Processes {
         // Both are closed here as soon as the child has them.
         let answer_end = PassedOn::new(&answer_end)?;
         let forbidden = order.limits.forbidden.map(|forbidden| format!("--forbid={forbidden}"));
-        let mut child = Command::new(order.executable)
-            .arg("__trial")
+        let mut command = Command::new(order.executable);
+        command.arg("__trial");
+        order.memory.tell(&mut command);
+        let mut child = command
             .arg(order.library)
             .args(["--answer", &answer_end.number().to_string()])
             .args(["--board", &board.number().to_string()])

@@ -25,6 +25,7 @@ mod subjects;
 mod sudden_death;
 mod threads;
 mod tour;
+mod turns;
 mod variants;
 mod warm_start;
 mod workers;

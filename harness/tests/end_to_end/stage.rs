@@ -99,8 +99,13 @@ impl Stage {
         self.call().args(words).run()
     }
 
-    /// A `quadrant run` with the adapters as they are.
+    /// A `quadrant run` with the adapters as they are, each subject by itself.
     pub fn run(&self, words: &[&str]) -> Call {
+        self.in_turns(words).args(["--starts", "0"])
+    }
+
+    /// The same, in turns as well where there are any.
+    pub fn in_turns(&self, words: &[&str]) -> Call {
         self.call().args(["run", "--no-build", "--time-limit", "60"]).args(words)
     }
 
@@ -130,7 +135,7 @@ impl Stage {
             let records = ended.records();
             (ended, records)
         };
-        let mut measured = call(&[what, &["--out", &out]].concat());
+        let mut measured = call(&[what, &["--starts", "0", "--out", &out]].concat());
         for _ in 0..ATTEMPTS {
             if !measured.1.iter().any(saw_no_operation) {
                 break;

@@ -54,6 +54,7 @@ impl Adapter for Mio {
                         Capability::Tasks,
                         Capability::Timers,
                         Capability::Offload,
+                        Capability::Reference,
                     ],
                 ),
             ],

@@ -41,6 +41,7 @@ impl Adapter for Threads {
                     Capability::Timers,
                     Capability::Files,
                     Capability::Offload,
+                    Capability::Reference,
                 ]
                 .into(),
                 tasks_max: Some(4_096),

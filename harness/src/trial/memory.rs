@@ -1,0 +1,78 @@
+//! How the memory of a subject's process is laid out and kept.
+//!
+//! Where stack, heap and buffers lie is fixed when a process starts, and has moved figures by more
+//! than most runtimes differ. So every start draws it anew. Never read again once it has begun.
+
+use std::process::Command;
+
+use clap::Args;
+use quadrant_reports::record::Layout;
+
+use crate::chance::Chance;
+use crate::machine::allocator::{self, Allocator};
+
+/// Makes the environment longer. What it holds is of no use.
+const PADDING: &str = "QUADRANT_PADDING";
+/// Two pages: everything repeats after one, up to what was seen.
+const ENVIRONMENT_BYTES_MAX: u64 = 8 << 10;
+const FIRST_ALLOCATION_BYTES_MAX: u64 = 128 << 10;
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Memory {
+    pub layout: Layout,
+    pub allocator: Allocator,
+}
+
+/// The same, as the child process is told it. The environment it already has.
+#[derive(Debug, Args)]
+pub struct MemoryArguments {
+    #[arg(long, default_value_t = 0)]
+    first_allocation: usize,
+    #[arg(long, value_enum, default_value_t)]
+    allocator: Allocator,
+}
+
+impl Memory {
+    /// A layout drawn by chance.
+    pub fn draw(chance: &mut Chance, allocator: Allocator) -> Self {
+        let mut below = |limit: u64| (chance.draw() % limit) as u32;
+        let layout = Layout {
+            environment_bytes: below(ENVIRONMENT_BYTES_MAX),
+            first_allocation_bytes: below(FIRST_ALLOCATION_BYTES_MAX),
+        };
+        Self { layout, allocator }
+    }
+
+    pub(super) fn tell(&self, child: &mut Command) {
+        child
+            .env(PADDING, "x".repeat(self.layout.environment_bytes as usize))
+            .args(["--first-allocation", &self.layout.first_allocation_bytes.to_string()])
+            .args(["--allocator", &self.allocator.to_string()]);
+    }
+}
+
+impl MemoryArguments {
+    /// Before anything else is allocated.
+    pub(super) fn apply(&self) {
+        allocator::apply(self.allocator);
+        // Kept for good, so that what follows lies elsewhere.
+        std::mem::forget(Vec::<u8>::with_capacity(self.first_allocation));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layouts_differ_and_a_seed_repeats_them() {
+        let drawn = |seed| {
+            let mut chance = Chance::new(seed, "layout");
+            [0; 3].map(|_| Memory::draw(&mut chance, Allocator::Untrimmed).layout)
+        };
+        assert_eq!(drawn(1), drawn(1));
+        let [first, second, third] = drawn(1);
+        assert!(first != second && second != third);
+        assert_ne!(drawn(1), drawn(2));
+    }
+}

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::adapters::build::Profile;
 use crate::adapters::discovery::{self, Discovered, Source};
 use crate::adapters::filter::Filter;
 use crate::adapters::found::Build;
@@ -165,6 +166,12 @@ impl AdapterOptions {
         let wanted = |subject: &Subject| filters.iter().any(|filter| filter.selects(subject));
         (found.subjects, found.passed_over) = found.subjects.into_iter().partition(wanted);
         Ok(found)
+    }
+
+    /// How the adapters are optimised. Of libraries that were built elsewhere it is not known.
+    pub fn profile(&self) -> Option<Profile> {
+        let source = self.source(&std::env::current_exe().ok()?, false).ok()?;
+        matches!(source, Source::Workspace { .. }).then(Profile::of_adapters)
     }
 
     fn source(&self, executable: &Path, with_references: bool) -> Result<Source, Failure> {

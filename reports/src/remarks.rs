@@ -8,6 +8,9 @@ use crate::figures::{Cell, metrics, status_word};
 use crate::number;
 use crate::prose::{clean, plural};
 
+/// No two pings are further apart.
+const PINGS_APART_MAX_NS: u64 = 5_000_000;
+
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Remarks {
     pub missed: Vec<Remark>,
@@ -51,12 +54,37 @@ pub(crate) fn remarks(cells: &[Cell]) -> Remarks {
     let notes = cells
         .iter()
         .filter_map(|cell| Some((clean(cell.subject.note.as_deref()?), cell.subject.id.as_str())));
-    let mut notes = once_each(notes, cells);
+    let unfelt =
+        cells.iter().filter_map(|cell| Some((unfelt_stalls(cell)?, cell.subject.id.as_str())));
+    let mut notes = once_each(notes.chain(unfelt), cells);
     // Where a number was asked for, a column says it of every subject.
     if cells.iter().all(|cell| cell.workers_asked().is_none()) {
         notes.extend(few_workers(cells));
     }
     Remarks { missed, met, warnings: once_each(warnings, cells), notes }
+}
+
+/// Stalls that held up no ping: the runtime moved what else was to be done to another thread
+/// (`block_in_place`), or another worker went on. A stall on the loop that answers would have made
+/// one ping late by its length, less the time until that ping came.
+fn unfelt_stalls(cell: &Cell) -> Option<String> {
+    let mut count = 0;
+    for metrics in cell.trials.iter().filter_map(|record| metrics(record)) {
+        let stalls = &metrics.stalls;
+        if stalls.count > 0 {
+            let latest_ns = metrics.impact_ns.as_ref()?.max;
+            if latest_ns + PINGS_APART_MAX_NS >= stalls.threshold_ns {
+                return None;
+            }
+            count += stalls.count;
+        }
+    }
+    (count > 0).then(|| {
+        format!(
+            "{}, felt by no ping: another thread went on meanwhile",
+            plural(count, "stall", "stalls")
+        )
+    })
 }
 
 /// Who had fewer workers than others, in one line: their figures are no match, and their
@@ -360,6 +388,30 @@ mod tests {
         let expected = ("d/e/f, j/k/l".to_owned(), "1 worker, where others have 2".to_owned());
         assert_eq!(said(&[2, 1, 0, 1]), [expected]);
         assert_eq!(said(&[4, 1, 2])[0].1, "1…2 workers, where others have 4");
+    }
+
+    #[test]
+    fn stalls_that_no_ping_felt_are_told() {
+        let stalled = |trial, count, latest_ns| {
+            sample::edit(sample::ok("a/b/c", trial, 10.0, 5), |metrics| {
+                metrics.stalls.count = count;
+                metrics.impact_ns.as_mut().unwrap().max = latest_ns;
+            })
+        };
+        let said = |records: &[Record]| -> Vec<String> {
+            let remarks = remarks(&Cell::all_of(records));
+            remarks.notes.into_iter().map(|remark| remark.text).collect()
+        };
+        let unfelt = "42 stalls, felt by no ping: another thread went on meanwhile";
+        assert_eq!(said(&[stalled(0, 40, 400_000), stalled(1, 2, 4_999_999)]), [unfelt]);
+        // The last ping of a stall of 10 ms may have come 5 ms after its beginning.
+        assert!(said(&[stalled(0, 40, 400_000), stalled(1, 2, 5_000_000)]).is_empty());
+        // Without a stall it does not matter why a ping is late.
+        assert_eq!(said(&[stalled(0, 42, 400_000), stalled(1, 0, 90_000_000)]), [unfelt]);
+        assert!(said(&[stalled(0, 0, 400_000)]).is_empty());
+        let mut unpinged = stalled(0, 42, 0);
+        unpinged.metrics.as_mut().unwrap().impact_ns = None;
+        assert!(said(&[unpinged]).is_empty());
     }
 
     #[test]

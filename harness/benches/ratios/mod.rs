@@ -1,5 +1,6 @@
 //! Duels as a bench runs them: what each is called, and whether a demand was reached.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
@@ -21,13 +22,24 @@ impl Pair {
     }
 }
 
-/// Duels of `spec` beside the benches, for `seconds` a case; all throughputs have to be at least
-/// `demand` of the first one's.
-pub fn judge(pairs: &[Pair], spec: &str, options: &[&str], seconds: f64, demand: f64) -> ExitCode {
+/// Where the second one's figures have to lie, as shares of the first one's.
+pub struct Demand {
+    pub throughput: RangeInclusive<f64>,
+    pub cpu_per_request: RangeInclusive<f64>,
+}
+
+/// Duels of `spec` beside the benches, for `seconds` a case; every one has to meet the demand.
+pub fn judge(
+    pairs: &[Pair],
+    spec: &str,
+    options: &[&str],
+    seconds: f64,
+    demand: &Demand,
+) -> ExitCode {
     let spec = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches").join(spec);
     let mut reached = pairs.iter().any(Pair::is_wanted);
     println!(
-        "{:<28} {:<28} {:<16} {:>22} {:>22}",
+        "{:<26} {:<30} {:<15} {:<37} {:<37}",
         "subject", "against", "case", "throughput", "CPU per request"
     );
     for pair in pairs.iter().filter(|pair| pair.is_wanted()) {
@@ -46,23 +58,36 @@ pub fn judge(pairs: &[Pair], spec: &str, options: &[&str], seconds: f64, demand:
         for case in &cases {
             let second = &case["subjects"][1];
             let throughput = Ratio::of(&second["throughput"]);
+            let cpu = Ratio::of(&second["cpu_per_op"]);
             println!(
-                "{:<28} {:<28} {:<16} {:>22} {:>22}  {}",
+                "{:<26} {:<30} {:<15} {:<37} {:<37}",
                 pair.second,
                 pair.first,
                 axes(case),
-                throughput.shown(),
-                Ratio::of(&second["cpu_per_op"]).shown(),
-                throughput.judged(demand)
+                throughput.shown(&demand.throughput),
+                cpu.shown(&demand.cpu_per_request),
             );
-            reached &= throughput.value >= demand;
+            reached &= demand.throughput.contains(&throughput.value)
+                && demand.cpu_per_request.contains(&cpu.value);
         }
     }
     println!(
-        "demand: {demand} of the throughput{}",
-        if reached { "" } else { ", not reached by all" }
+        "demand: throughput {}, CPU per request {}{}",
+        range(&demand.throughput),
+        range(&demand.cpu_per_request),
+        if reached { "" } else { "; not reached by all" }
     );
     if reached { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// `0.98…1.02`, or `≤ 1.03` from zero on, `≥ 0.97` without an end, and `any` with neither.
+fn range(range: &RangeInclusive<f64>) -> String {
+    match (*range.start(), *range.end()) {
+        (0.0, f64::INFINITY) => "any".to_owned(),
+        (lowest, f64::INFINITY) => format!("≥ {lowest}"),
+        (0.0, highest) => format!("≤ {highest}"),
+        (lowest, highest) => format!("{lowest}…{highest}"),
+    }
 }
 
 fn axes(case: &Value) -> String {
@@ -91,17 +116,22 @@ impl Ratio {
         }
     }
 
-    /// `0.993 (0.988…0.997)`
-    fn shown(&self) -> String {
-        format!("{:.3} ({:.3}…{:.3})", self.value, self.lowest, self.highest)
+    /// `0.993 (0.988…0.997) reached`
+    fn shown(&self, demand: &RangeInclusive<f64>) -> String {
+        let judged = self.judged(demand);
+        format!("{:.3} ({:.3}…{:.3}) {judged}", self.value, self.lowest, self.highest)
     }
 
-    fn judged(&self, demand: f64) -> &'static str {
-        match self {
-            Ratio { lowest, .. } if *lowest >= demand => "reached",
-            Ratio { value, .. } if *value >= demand => "likely reached",
-            Ratio { highest, .. } if *highest >= demand => "likely missed",
-            _ => "MISSED",
+    fn judged(&self, demand: &RangeInclusive<f64>) -> &'static str {
+        let overlaps = self.lowest <= *demand.end() && self.highest >= *demand.start();
+        if demand.contains(&self.lowest) && demand.contains(&self.highest) {
+            "reached"
+        } else if demand.contains(&self.value) {
+            "likely reached"
+        } else if overlaps {
+            "likely missed"
+        } else {
+            "MISSED"
         }
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::environment::{Environment, cargo};
 use super::found::{Build, Recipe, library_file};
@@ -17,6 +17,22 @@ use crate::progress::Progress;
 
 /// Lines of the compiler's words that go into a reason.
 const WORDS_MAX: usize = 400;
+
+/// How far cargo optimises a library; in `run.json`, because it moves figures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    pub opt_level: String,
+    pub lto: String,
+    pub codegen_units: u32,
+}
+
+impl Profile {
+    /// That of every adapter that is built here. Optimised as a whole: what the suite adds to a
+    /// request must not depend on where the compiler happens to cut the library into pieces.
+    pub fn of_adapters() -> Self {
+        Self { opt_level: "3".to_owned(), lto: "thin".to_owned(), codegen_units: 1 }
+    }
+}
 
 /// Where adapters are built; not the workspace's own folder, which cargo may hold locked.
 pub fn target_folder(workspace: &Path) -> PathBuf {
@@ -86,6 +102,7 @@ impl Workshop {
 
     fn order(&self, recipe: &Recipe) -> Command {
         let mut order = cargo();
+        let profile = Profile::of_adapters();
         order
             .args(["build", "--release", "--message-format", "json-render-diagnostics"])
             .args(["--package", &recipe.package, "--manifest-path"])
@@ -94,10 +111,9 @@ impl Workshop {
             .arg(folder_of(&self.workspace, recipe))
             // From wherever this is called, the same configuration and toolchain decide.
             .current_dir(&self.workspace)
-            // Optimised as a whole: what the suite adds to a request must not hang on where the
-            // compiler happened to cut the library into pieces. It is worth 2 % of an echo.
-            .env("CARGO_PROFILE_RELEASE_LTO", "thin")
-            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", profile.opt_level)
+            .env("CARGO_PROFILE_RELEASE_LTO", profile.lto)
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", profile.codegen_units.to_string());
         if !recipe.features.is_empty() {
             order.arg("--features").arg(recipe.features.join(","));
         }

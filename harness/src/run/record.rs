@@ -92,8 +92,9 @@ pub fn record(
     mut verdict: Verdict,
 ) -> Record {
     verdict.warnings.extend(case.warnings());
-    if verdict.metrics.is_some() {
+    if let Some(metrics) = &verdict.metrics {
         verdict.warnings.extend(workers::warnings(case, subject));
+        verdict.warnings.extend(workers::idle_workers(metrics, subject.workers(case.workers)));
     }
     let expectations = match &verdict.metrics {
         Some(metrics) => case

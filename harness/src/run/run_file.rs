@@ -12,6 +12,7 @@ use quadrant_suite::clock::ClockScale;
 use serde::{Deserialize, Serialize};
 
 use super::options::{RunOptions, usual_memory_limit, usual_time_limit};
+use crate::adapters::build::Profile;
 use crate::adapters::subject::Subject;
 use crate::fingerprint::fingerprint;
 use crate::machine::allocator::Allocator;
@@ -33,6 +34,10 @@ pub struct RunFile {
     pub options: ResumableOptions,
     pub specs: Vec<SpecDigest>,
     pub subjects: Vec<SubjectVersion>,
+    /// How the adapters were optimised; `None` of libraries that were built elsewhere, and of
+    /// runs that did not write it down.
+    #[serde(default)]
+    pub adapter_profile: Option<Profile>,
     pub clock: ClockScale,
     pub cpus: Vec<usize>,
     pub machine: Identity,
@@ -164,6 +169,7 @@ impl RunFile {
                     version: subject.version.clone(),
                 })
                 .collect(),
+            adapter_profile: options.subjects.source.profile(),
             clock: clock::choose(),
             cpus: affinity::allowed(),
             machine: Identity::look(),

@@ -1,11 +1,15 @@
 //! Echo servers as users of each runtime would write them, without the suite's engine, poll
 //! wrapper or counters. Only their beginning and end go through the scene. What the suite costs
-//! is measured against them, so each has the same executor, the same number of workers and the
-//! same sockets as the adapter of its runtime.
+//! is measured against them, so each has the same executor, the same number of workers, the same
+//! sockets and buffers of the same size as the adapter of its runtime.
 
+mod on_async_std;
+mod on_compio;
 mod on_glommio;
+mod on_mio;
 mod on_monoio;
 mod on_smol;
+mod on_threads;
 mod on_tokio;
 
 use std::io;
@@ -20,9 +24,6 @@ use quadrant_suite::scene::Scene;
 quadrant_suite::export!(Native);
 
 struct Native;
-
-/// What a connection reads into, as large as their documentation takes it.
-const BUFFER_BYTES: usize = 4096;
 
 impl Adapter for Native {
     fn describe() -> Description {
@@ -40,10 +41,14 @@ impl Adapter for Native {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             note: Some("echo servers written by hand, without the suite".to_owned()),
             executors: vec![
+                executor("async-std-multi-thread", "epoll", Topology::Shared, Workers::Many),
+                executor("compio-per-core", "io_uring", Topology::PerCore, Workers::Many),
                 executor("glommio-per-core", "io_uring", Topology::PerCore, Workers::Many),
+                executor("mio-callbacks", "epoll", Topology::Shared, Workers::One),
                 executor("monoio-per-core", "io_uring", Topology::PerCore, Workers::Many),
                 executor("smol-multi-thread", "epoll", Topology::Shared, Workers::Many),
                 executor("smol-single-thread", "epoll", Topology::Shared, Workers::One),
+                executor("threads", "blocking", Topology::Shared, Workers::PerTask),
                 executor("tokio-current-thread", "epoll", Topology::Shared, Workers::One),
                 executor("tokio-multi-thread", "epoll", Topology::Shared, Workers::Many),
             ],
@@ -53,15 +58,25 @@ impl Adapter for Native {
     fn run(scene: &'static Scene) -> Result<(), Refusal> {
         let workers = scene.plan().workers as usize;
         match scene.plan().executor.as_str() {
+            "async-std-multi-thread" => on_async_std::run(scene, workers),
+            "compio-per-core" => on_compio::run(scene, workers),
             "glommio-per-core" => on_glommio::run(scene, workers),
+            "mio-callbacks" => on_mio::run(scene),
             "monoio-per-core" => on_monoio::run(scene, workers),
             "smol-multi-thread" => on_smol::run(scene, Some(workers)),
             "smol-single-thread" => on_smol::run(scene, None),
+            "threads" => on_threads::run(scene),
             "tokio-current-thread" => on_tokio::run(scene, None),
             "tokio-multi-thread" => on_tokio::run(scene, Some(workers)),
             _ => Err(scene.unknown_executor()),
         }
     }
+}
+
+/// What a connection reads into: a request and a byte more. A read that leaves room tells the
+/// runtime that the socket is empty, so it need not be asked again.
+fn buffer_bytes(scene: &Scene) -> usize {
+    scene.plan().server.as_ref().map_or(0, |server| server.message_bytes) + 1
 }
 
 /// A port of the system's choice.

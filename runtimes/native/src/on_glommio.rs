@@ -37,9 +37,10 @@ async fn serve(scene: &'static Scene, root: usize, workers: usize) -> io::Result
     )?;
     let control = TcpListener::bind(crate::ANY)?;
     scene.board().publish_server(port);
+    let buffer_bytes = crate::buffer_bytes(scene);
     glommio::spawn_local(async move {
         while let Ok(stream) = listener.accept().await {
-            glommio::spawn_local(echo(stream)).detach();
+            glommio::spawn_local(echo(stream, buffer_bytes)).detach();
         }
     })
     .detach();
@@ -52,9 +53,9 @@ async fn serve(scene: &'static Scene, root: usize, workers: usize) -> io::Result
     Ok(())
 }
 
-async fn echo(mut stream: TcpStream) -> io::Result<()> {
+async fn echo(mut stream: TcpStream, buffer_bytes: usize) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut buffer = [0; crate::BUFFER_BYTES];
+    let mut buffer = vec![0; buffer_bytes];
     loop {
         let length = stream.read(&mut buffer).await?;
         if length == 0 {

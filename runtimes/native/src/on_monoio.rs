@@ -37,9 +37,10 @@ async fn serve(scene: &'static Scene, root: usize, workers: usize) -> io::Result
     )?;
     let control = TcpListener::bind(crate::ANY)?;
     scene.board().publish_server(port);
+    let buffer_bytes = crate::buffer_bytes(scene);
     monoio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            monoio::spawn(echo(stream));
+            monoio::spawn(echo(stream, buffer_bytes));
         }
     });
     scene.open_root(root, control.local_addr()?.port(), workers);
@@ -55,9 +56,9 @@ async fn serve(scene: &'static Scene, root: usize, workers: usize) -> io::Result
     }
 }
 
-async fn echo(mut stream: TcpStream) -> io::Result<()> {
+async fn echo(mut stream: TcpStream, buffer_bytes: usize) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut buffer = Vec::with_capacity(crate::BUFFER_BYTES);
+    let mut buffer = Vec::with_capacity(buffer_bytes);
     loop {
         let done;
         (done, buffer) = stream.read(buffer).await;

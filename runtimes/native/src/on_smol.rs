@@ -22,8 +22,8 @@ pub(crate) fn run(scene: &'static Scene, workers: Option<usize>) -> Result<(), R
             .name("smol-worker".to_owned())
             .spawn(|| smol::block_on(EXECUTOR.run(smol::future::pending::<()>())))?;
     }
-    // The workers do all of it, the parent's words included; this thread only waits.
-    smol::future::block_on(EXECUTOR.spawn(serve(scene)))?;
+    // The workers do all of it, the parent's words included.
+    smol::block_on(EXECUTOR.spawn(serve(scene)))?;
     Ok(())
 }
 
@@ -32,9 +32,10 @@ async fn serve(scene: &'static Scene) -> io::Result<()> {
     let listener: TcpListener = plain_calls::listen(crate::ANY)?.try_into()?;
     let control = TcpListener::bind(crate::ANY).await?;
     scene.board().publish_server(listener.local_addr()?.port());
+    let buffer_bytes = crate::buffer_bytes(scene);
     let accept = async move {
         while let Ok((stream, _)) = listener.accept().await {
-            EXECUTOR.spawn(echo(stream)).detach();
+            EXECUTOR.spawn(echo(stream, buffer_bytes)).detach();
         }
     };
     EXECUTOR.spawn(accept).detach();
@@ -47,9 +48,9 @@ async fn serve(scene: &'static Scene) -> io::Result<()> {
     Ok(())
 }
 
-async fn echo(mut stream: TcpStream) -> io::Result<()> {
+async fn echo(mut stream: TcpStream, buffer_bytes: usize) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut buffer = [0; crate::BUFFER_BYTES];
+    let mut buffer = vec![0; buffer_bytes];
     loop {
         let length = stream.read(&mut buffer).await?;
         if length == 0 {

@@ -27,9 +27,10 @@ async fn serve(scene: &'static Scene) -> io::Result<()> {
     let listener = TcpListener::bind(crate::ANY).await?;
     let control = TcpListener::bind(crate::ANY).await?;
     scene.board().publish_server(listener.local_addr()?.port());
+    let buffer_bytes = crate::buffer_bytes(scene);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(echo(stream));
+            tokio::spawn(echo(stream, buffer_bytes));
         }
     });
     scene.open_root(0, control.local_addr()?.port(), 1);
@@ -41,9 +42,9 @@ async fn serve(scene: &'static Scene) -> io::Result<()> {
     Ok(())
 }
 
-async fn echo(mut stream: TcpStream) -> io::Result<()> {
+async fn echo(mut stream: TcpStream, buffer_bytes: usize) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut buffer = [0; crate::BUFFER_BYTES];
+    let mut buffer = vec![0; buffer_bytes];
     loop {
         let length = stream.read(&mut buffer).await?;
         if length == 0 {

@@ -67,9 +67,9 @@ impl Adapter for Smol {
                         .name("smol-worker".to_owned())
                         .spawn(|| smol::block_on(EXECUTOR.run(smol::future::pending::<()>())))?;
                 }
-                // Not smol's own `block_on`, with which this thread would take its turn in the
-                // reactor too: one more than the plan says.
-                smol::future::block_on(scene.root(Smol));
+                // As smol's users write it. This thread may wait in the reactor too, until it finds
+                // that it does so for the workers alone; then it only waits for the end.
+                smol::block_on(scene.root(Smol));
             }
             "single-thread" => smol::block_on(EXECUTOR.run(scene.root(Smol))),
             _ => return Err(scene.unknown_executor()),

@@ -1,11 +1,13 @@
 //! tokio: a work-stealing scheduler on several threads, or everything on the current one, where
-//! tasks may also stay by themselves (`local`); sockets by epoll, files on the pool for blocking
-//! work. Other builds of it wait by poll(2), or read files through a ring.
+//! tasks may also stay by themselves (`local`), or a runtime of one thread for each worker
+//! (`per-core`); sockets by epoll, files on the pool for blocking work. Other builds of it wait by
+//! poll(2), or read files through a ring.
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::thread;
 use std::time::Duration;
 
 use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
@@ -16,7 +18,7 @@ use quadrant_suite::task::Task;
 use std::os::fd::AsRawFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime as TokioRuntime};
 use tokio::task::{JoinHandle, LocalSet};
 
 quadrant_suite::export!(Tokio);
@@ -42,10 +44,10 @@ struct Handle {
 
 impl Adapter for Tokio {
     fn describe() -> Description {
-        let executor = |executor: &str, workers| Executor {
+        let executor = |executor: &str, topology, workers| Executor {
             executor: executor.to_owned(),
             backend: BACKEND.to_owned(),
-            topology: Topology::Shared,
+            topology,
             workers,
             capabilities: [
                 Capability::Echo,
@@ -64,33 +66,53 @@ impl Adapter for Tokio {
             version: quadrant_suite::locked_version!("tokio"),
             note: None,
             executors: vec![
-                executor("multi-thread", Workers::Many),
-                executor("current-thread", Workers::One),
-                executor("local", Workers::One),
+                executor("multi-thread", Topology::Shared, Workers::Many),
+                executor("current-thread", Topology::Shared, Workers::One),
+                executor("local", Topology::Shared, Workers::One),
+                executor("per-core", Topology::PerCore, Workers::Many),
             ],
         }
     }
 
     fn run(scene: &'static Scene) -> Result<(), Refusal> {
-        let mut current_thread = Builder::new_current_thread();
-        current_thread.enable_all();
+        let workers = scene.plan().workers as usize;
         match scene.plan().executor.as_str() {
             "multi-thread" => Builder::new_multi_thread()
-                .worker_threads(scene.plan().workers as usize)
+                .worker_threads(workers)
                 .enable_all()
                 .build()?
                 .block_on(scene.root(Handle { local: false })),
-            "current-thread" => {
-                current_thread.build()?.block_on(scene.root(Handle { local: false }))
-            }
+            "current-thread" => current_thread()?.block_on(scene.root(Handle { local: false })),
             "local" => {
-                LocalSet::new()
-                    .block_on(&current_thread.build()?, scene.root(Handle { local: true }));
+                LocalSet::new().block_on(&current_thread()?, scene.root(Handle { local: true }));
             }
+            "per-core" => run_per_core(scene, workers)?,
             _ => return Err(scene.unknown_executor()),
         }
         Ok(())
     }
+}
+
+fn current_thread() -> io::Result<TokioRuntime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+/// A runtime of its own for each worker, on its own thread.
+fn run_per_core(scene: &'static Scene, workers: usize) -> Result<(), Refusal> {
+    let start = |root| {
+        let work = move || match current_thread() {
+            Ok(runtime) => {
+                runtime.block_on(scene.root_of(Handle { local: false }, root, workers));
+            }
+            // Refused at once: the other workers would wait for this one.
+            Err(error) => scene.refuse(error.into()),
+        };
+        thread::Builder::new().name("tokio-per-core".to_owned()).spawn(work)
+    };
+    for worker in (0..workers).map(start).collect::<io::Result<Vec<_>>>()? {
+        worker.join().map_err(|_| Refusal::Failed("a worker panicked".to_owned()))?;
+    }
+    Ok(())
 }
 
 impl Runtime for Handle {

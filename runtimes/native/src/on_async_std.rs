@@ -1,0 +1,56 @@
+//! Echo on async-std.
+
+use std::io;
+
+use async_global_executor::GlobalExecutorConfig;
+use async_std::io::{ReadExt, WriteExt};
+use async_std::net::{TcpListener, TcpStream};
+use async_std::task;
+use quadrant_suite::control::MESSAGE_BYTES;
+use quadrant_suite::plain_calls;
+use quadrant_suite::runtime::Refusal;
+use quadrant_suite::scene::Scene;
+
+pub(crate) fn run(scene: &'static Scene, workers: usize) -> Result<(), Refusal> {
+    // The first configuration decides; async-std itself would ask the environment.
+    async_global_executor::init_with_config(
+        GlobalExecutorConfig::default()
+            .with_min_threads(workers)
+            .with_thread_name_fn(|| "async-std/runtime".to_owned()),
+    );
+    // The workers do all of it, the parent's words included.
+    task::block_on(task::spawn(serve(scene)))?;
+    Ok(())
+}
+
+async fn serve(scene: &'static Scene) -> io::Result<()> {
+    // `bind` has room for 128 waiting connections, which a burst overruns.
+    let listener: TcpListener = plain_calls::listen(crate::ANY)?.into();
+    let control = TcpListener::bind(crate::ANY).await?;
+    scene.board().publish_server(listener.local_addr()?.port());
+    let buffer_bytes = crate::buffer_bytes(scene);
+    task::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            task::spawn(echo(stream, buffer_bytes));
+        }
+    });
+    scene.open_root(0, control.local_addr()?.port(), 1);
+    let (mut parent, _) = control.accept().await?;
+    let mut message = [0; MESSAGE_BYTES];
+    while parent.read_exact(&mut message).await.is_ok() {
+        crate::hear(scene, &message);
+    }
+    Ok(())
+}
+
+async fn echo(mut stream: TcpStream, buffer_bytes: usize) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = vec![0; buffer_bytes];
+    loop {
+        let length = stream.read(&mut buffer).await?;
+        if length == 0 {
+            return Ok(());
+        }
+        stream.write_all(&buffer[..length]).await?;
+    }
+}

@@ -38,6 +38,8 @@ pub struct Observation {
     kernel_now: u64,
     names: BTreeMap<String, u64>,
     names_due: Option<Instant>,
+    /// Whether reading the names took so little that they may be read before they are due.
+    are_names_cheap: bool,
     timeline: ThreadTimeline,
     /// The kernel's own peak, its workers included; known at the end.
     pids_peak: Option<u64>,
@@ -71,6 +73,7 @@ impl Observation {
             kernel_now: 0,
             names: BTreeMap::new(),
             names_due: None,
+            are_names_cheap: true,
             timeline: ThreadTimeline::default(),
             pids_peak: is_in.then_some(0),
             creations: ThreadCreations::attach(pid).ok(),
@@ -96,8 +99,16 @@ impl Observation {
             evidence.loops.extend(threads);
         }
         let Some(all) = process::thread_count(self.pid) else { return };
-        if self.names_due.is_none_or(|due| Instant::now() >= due) {
-            self.look_at_names();
+        let pid = self.pid;
+        self.note_threads(all, || process::thread_names(pid));
+    }
+
+    fn note_threads(&mut self, all: u64, read_names: impl FnOnce() -> BTreeMap<String, u64>) {
+        let is_due = self.names_due.is_none_or(|due| Instant::now() >= due);
+        // One more than ever may be a worker that the kernel has added since: its name tells.
+        let is_peak = all.saturating_sub(self.kernel_now) > self.threads_peak;
+        if is_due || (is_peak && self.are_names_cheap) {
+            self.note_names(read_names);
         }
         let threads = all.saturating_sub(self.kernel_now);
         self.looks += 1;
@@ -111,10 +122,10 @@ impl Observation {
         self.names_due = self.names_due.map(|due| due + away);
     }
 
-    fn look_at_names(&mut self) {
+    fn note_names(&mut self, read_names: impl FnOnce() -> BTreeMap<String, u64>) {
         let began = Instant::now();
         self.kernel_now = 0;
-        for (name, count) in process::thread_names(self.pid) {
+        for (name, count) in read_names() {
             if process::is_kernel_worker(&name) {
                 self.kernel_now += count;
             }
@@ -123,7 +134,9 @@ impl Observation {
         }
         self.kernel_peak = self.kernel_peak.max(self.kernel_now);
         let now = Instant::now();
-        self.names_due = Some(now + pause_after(now - began));
+        let pause = pause_after(now - began);
+        self.are_names_cheap = pause == NAMES_EVERY;
+        self.names_due = Some(now + pause);
     }
 
     pub fn window_closes(&mut self, board: &Board, cgroup: Option<&PidsCgroup>) {
@@ -134,10 +147,12 @@ impl Observation {
         self.cpu_ns = cpu_ns.saturating_sub(self.cpu_ns);
         self.created = self.creations.take().and_then(|creations| creations.count());
         self.look(board);
-        self.look_at_names();
+        // Before the names: each of the kernel's workers in this peak is then among them.
         if self.pids_peak.is_some() {
             self.pids_peak = cgroup.and_then(|cgroup| cgroup.peak().ok());
         }
+        let pid = self.pid;
+        self.note_names(|| process::thread_names(pid));
         let (voluntary, involuntary) = process::context_switches(self.pid);
         // Threads that ended in between took their counts with them.
         self.switches = (
@@ -210,6 +225,20 @@ mod tests {
         assert_eq!(pause(125), Duration::from_millis(100));
         assert_eq!(pause(500), Duration::from_millis(400));
         assert_eq!(pause(2_000), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_worker_that_the_kernel_adds_between_two_readings_is_no_thread() {
+        let mut observation = Observation::begin(std::process::id(), None, false);
+        let mut look = |all, names: &[(&str, u64)]| {
+            let names = names.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+            observation.note_threads(all, || names);
+            (observation.threads_peak, observation.kernel_peak)
+        };
+        assert_eq!(look(3, &[("main", 1), ("worker", 2)]), (3, 0));
+        assert_eq!(look(4, &[("main", 1), ("worker", 2), ("iou-wrk", 1)]), (3, 1));
+        assert_eq!(look(5, &[("main", 1), ("worker", 3), ("iou-wrk", 1)]), (4, 1));
+        assert_eq!(observation.timeline.points().last().map(|(_, threads)| *threads), Some(4));
     }
 
     fn check(pids_peak: Option<u64>, kernel: u64, sampled: u64, peak: u64, method: &str) {

@@ -84,8 +84,12 @@ impl ByCase {
 }
 
 fn put(case: &mut Vec<Record>, record: Record) {
-    let is_same =
-        |known: &&mut Record| known.subject.id == record.subject.id && known.trial == record.trial;
+    let place = |record: &Record| {
+        (record.pass, record.trial, record.turns.as_ref().map(|turns| turns.group))
+    };
+    let is_same = |known: &&mut Record| {
+        known.subject.id == record.subject.id && place(known) == place(&record)
+    };
     match case.iter_mut().find(is_same) {
         Some(known) => *known = record,
         None => case.push(record),

@@ -5,10 +5,11 @@
 use crate::columns::{Column, Kind, Measured, Workers, columns};
 use crate::figures::{Cell, Outcome, metrics, severity};
 use crate::number;
-use crate::prose::clean;
-use crate::record::{Cpus, Metrics, Record, Status};
+use crate::prose::{clean, plural};
+use crate::ranking::{Compared, Ranking};
+use crate::record::{Cpus, Metrics, Pass, Record, Status};
 use crate::remarks::{Remarks, remarks};
-use crate::standing::{Compared, Standing, Throughput, compare};
+use crate::series::{Figure, turns};
 use crate::statistics::median;
 
 pub(crate) struct CaseTable {
@@ -22,8 +23,10 @@ pub(crate) struct CaseTable {
     /// Best first; each has a cell in every column.
     pub subjects: Vec<Ranked>,
     pub without_figures: Vec<Told>,
-    /// Throughput does not tell the subjects apart, so they stand in order of their p99.
-    pub throughput_is_level: bool,
+    /// What decides the order.
+    pub by: Figure,
+    /// What the order stands on, in a sentence, where that is not throughput.
+    pub order: Option<String>,
     pub remarks: Remarks,
 }
 
@@ -43,18 +46,22 @@ impl CaseTable {
     pub(crate) fn new(records: &[Record]) -> Option<Self> {
         let first = records.first()?;
         let cells = Cell::all_of(records);
-        let (ranked, throughput_is_level) = rank(&cells);
+        let ranking = Ranking::new(&cells);
+        let ranked: Vec<(&Cell, Option<Compared>)> =
+            ranking.order.iter().map(|index| (&cells[*index], ranking.compared[*index])).collect();
         let measured: Vec<Measured> = ranked
             .iter()
             .filter_map(|(cell, compared)| {
                 let workers = Workers { had: cell.subject.workers, asked: cell.workers_asked() };
-                Some(Measured { figures: cell.figures()?, workers, compared: *compared })
+                let (figures, compared, by) = (cell.figures()?, *compared, ranking.by);
+                Some(Measured { figures, workers, compared, by })
             })
             .collect();
-        let sample = records.iter().find_map(metrics);
-        let columns = sample.map_or_else(Vec::new, |sample| {
-            columns(&sample.operation, sample.stalls.threshold_ns, &measured)
-        });
+        let threshold_ns =
+            records.iter().find_map(metrics).map_or(0, |metrics| metrics.stalls.threshold_ns);
+        let operation = records.iter().find_map(operation);
+        let columns = operation
+            .map_or_else(Vec::new, |operation| columns(operation, threshold_ns, &measured));
         Some(Self {
             scenario: clean(&first.scenario),
             axes: first
@@ -70,7 +77,8 @@ impl CaseTable {
                 .map(|(cell, compared)| Ranked { id: clean(&cell.subject.id), compared: *compared })
                 .collect(),
             without_figures: without_figures(&cells),
-            throughput_is_level,
+            by: ranking.by,
+            order: ranking.why.as_deref().map(clean),
             remarks: remarks(&cells),
         })
     }
@@ -80,27 +88,10 @@ impl CaseTable {
     }
 }
 
-/// Cells with figures, best first, and whether throughput says nothing between them.
-fn rank<'c, 'a>(cells: &'c [Cell<'a>]) -> (Vec<(&'c Cell<'a>, Option<Compared>)>, bool) {
-    let measured: Vec<(&Cell, &crate::figures::Figures)> =
-        cells.iter().filter_map(|cell| Some((cell, cell.figures()?))).collect();
-    let throughputs: Vec<Throughput> =
-        measured.iter().map(|(_, figures)| figures.throughput.clone()).collect();
-    let mut rows: Vec<_> = measured.into_iter().zip(compare(&throughputs)).collect();
-    let level = rows.len() > 1
-        && rows.iter().all(|(_, compared)| {
-            compared.is_some_and(|compared| compared.standing == Standing::Same)
-        });
-    rows.sort_by(|((a_cell, a), _), ((b_cell, b), _)| {
-        let by_p99 = a.latency.quantile(0.99).cmp(&b.latency.quantile(0.99));
-        let by_throughput = b.ops_per_sec.total_cmp(&a.ops_per_sec);
-        // Who leaves connections without an answer is fast at their expense.
-        let by_service = a.starving.is_some().cmp(&b.starving.is_some());
-        let by_throughput = by_service.then(by_throughput);
-        let order = if level { by_p99 } else { by_throughput.then(by_p99) };
-        order.then_with(|| a_cell.subject.id.cmp(&b_cell.subject.id))
-    });
-    (rows.into_iter().map(|((cell, _), compared)| (cell, compared)).collect(), level)
+/// What one operation of a case is.
+pub(crate) fn operation(record: &Record) -> Option<&str> {
+    let alone = metrics(record).map(|metrics| metrics.operation.as_str());
+    alone.or_else(|| Some(turns(record)?.operation.as_str()))
 }
 
 fn without_figures(cells: &[Cell]) -> Vec<Told> {
@@ -117,10 +108,9 @@ fn without_figures(cells: &[Cell]) -> Vec<Told> {
     told
 }
 
-/// `64 B, closed loop, 3 trials × 1 s`.
+/// `64 B, closed loop, 3 trials × 1 s, 10 starts in turns`.
 fn workload(records: &[Record], cells: &[Cell]) -> String {
-    let trials = cells.iter().map(|cell| cell.trials.len()).max().unwrap_or_default();
-    let noun = if trials == 1 { "trial" } else { "trials" };
+    let most = |pass| cells.iter().map(|cell| cell.of_pass(pass).count()).max().unwrap_or_default();
     let lengths: Vec<f64> = records
         .iter()
         .filter_map(metrics)
@@ -131,9 +121,18 @@ fn workload(records: &[Record], cells: &[Cell]) -> String {
         let unit = 10_f64.powf(length.max(10.0).log10().floor() - 1.0);
         format!(" × {}", number::round_duration(((length / unit).round() * unit) as u64))
     });
-    let trials = format!("{trials} {noun}{length}");
+    let counted = |count: usize, one: &str, many: &str, rest: &str| match count {
+        0 => String::new(),
+        count => format!("{}{rest}", plural(count as u64, one, many)),
+    };
+    let trials = counted(most(Pass::Alone), "trial", "trials", &length);
+    // A reference takes part in every group of a start.
+    let starts = records.iter().filter(|record| turns(record).is_some()).map(|record| record.trial);
+    let starts = starts.max().map_or(0, |last| last as usize + 1);
+    let starts = counted(starts, "start", "starts", " in turns");
     let cpus = records.iter().find_map(|record| record.cpus.as_ref());
-    let parts = [clean(&records[0].workload), trials, cpus.map_or_else(String::new, places)];
+    let parts =
+        [clean(&records[0].workload), trials, starts, cpus.map_or_else(String::new, places)];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 

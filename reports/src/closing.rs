@@ -18,9 +18,9 @@ pub(crate) fn summary(summary: &Summary, style: Style) -> String {
         format!("{}   {}", paint.bold("summary"), summary.title()),
         String::new(),
     ];
-    let mut winners = vec![("scenario".to_owned(), "best in".to_owned())];
-    winners.extend(summary.winners());
-    lines.extend(named(&winners, style, |name| match name {
+    let mut leaders = vec![("scenario".to_owned(), "who leads".to_owned())];
+    leaders.extend(summary.leaders());
+    lines.extend(named(&leaders, style, |name| match name {
         "scenario" => paint.dim(name),
         name => name.to_owned(),
     }));

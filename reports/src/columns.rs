@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 
 use quadrant_suite::histogram::Histogram;
 
-use crate::figures::{Cause, Figures};
+use crate::figures::{Alone, Cause, Figures, Rate};
 use crate::number;
 use crate::prose::clean;
-use crate::standing::{Compared, Standing};
+use crate::ranking::{Compared, Standing, with_range};
+use crate::series::Figure;
 
 /// One column with its cells, one for each subject that has figures.
 pub(crate) struct Column {
@@ -25,6 +26,7 @@ pub(crate) struct Column {
 pub(crate) enum Kind {
     Throughput,
     Standing,
+    Besides,
     Latency,
     InFlight,
     Workers,
@@ -33,6 +35,7 @@ pub(crate) enum Kind {
     Impact,
     Group,
     Cpu,
+    PageFaults,
     Memory,
     Syscalls,
     Backend,
@@ -70,9 +73,14 @@ pub(crate) struct Measured<'a> {
     pub figures: &'a Figures,
     pub workers: Workers,
     pub compared: Option<Compared>,
+    /// What decides in this case.
+    pub by: Figure,
 }
 
-/// Every column these figures can fill.
+/// Fewer page faults per operation than this are of no interest.
+const PAGE_FAULTS_MIN: f64 = 0.05;
+
+/// Every column these figures can fill; `threshold_ns` is that of stalls.
 pub(crate) fn columns(operation: &str, threshold_ns: u64, rows: &[Measured]) -> Vec<Column> {
     let operation = clean(operation);
     let mut columns = Vec::new();
@@ -87,48 +95,83 @@ pub(crate) fn columns(operation: &str, threshold_ns: u64, rows: &[Measured]) -> 
         "request" => "requests/s".to_owned(),
         name => format!("{name}/s"),
     };
-    add(Kind::Throughput, [&per_second, "median"], &|row| {
-        throughput(row.figures.ops_per_sec, row.figures.ops_spread)
+    let is_in_turns = rows.iter().any(|row| row.figures.is_in_turns);
+    let how = if is_in_turns { "in turns" } else { "median" };
+    add(Kind::Throughput, [&per_second, how], &|row| {
+        let mut cell = throughput(row.figures.rate);
+        if is_in_turns && !row.figures.is_in_turns {
+            cell.rest.push_str(" alone");
+        }
+        cell
     });
-    if rows.iter().any(|row| row.compared.is_some() || row.figures.starving.is_some()) {
-        add(Kind::Standing, ["against", "the best"], &|row| standing(row));
+    if rows.iter().any(|row| row.compared.is_some() || row.figures.starving().is_some()) {
+        let by = match rows[0].by {
+            Figure::Throughput => format!("by {per_second}"),
+            Figure::Cpu => format!("by CPU per {operation}"),
+            Figure::P99 => "by p99".to_owned(),
+        };
+        add(Kind::Standing, ["against the best", &by], &|row| standing(row));
     }
-    add(Kind::Latency, ["latency", "p50"], &|row| quantile(Some(&row.figures.latency), 0.5));
-    add(Kind::Latency, ["latency", "p99"], &|row| quantile(Some(&row.figures.latency), 0.99));
-    add(Kind::InFlight, ["in flight", "peak (mean)"], &|row| in_flight(row.figures));
+    if rows.iter().filter_map(|row| row.compared).any(|compared| !besides(compared).is_empty()) {
+        add(Kind::Besides, ["besides", ""], &|row| {
+            let rest = row.compared.map_or_else(String::new, besides);
+            CellText { rest, ..CellText::default() }
+        });
+    }
+    let alone = |row: &Measured, cell: &dyn Fn(&Alone) -> CellText| {
+        row.figures.alone.as_ref().map_or_else(CellText::none, cell)
+    };
+    for (point, share) in [("p50", 0.5), ("p99", 0.99)] {
+        add(Kind::Latency, ["latency", point], &|row| {
+            alone(row, &|figures| quantile(Some(&figures.latency), share))
+        });
+    }
+    add(Kind::InFlight, ["in flight", "peak (mean)"], &|row| alone(row, &in_flight));
     if rows.iter().any(|row| row.workers.asked.is_some()) {
         add(Kind::Workers, ["workers", "(asked)"], &|row| workers(row.workers));
     }
-    add(Kind::Threads, ["threads", "peak (loops)"], &|row| threads(row.figures));
+    add(Kind::Threads, ["threads", "peak (loops)"], &|row| alone(row, &threads));
     let stall_heading = format!("stalls ≥ {}", number::round_duration(threshold_ns));
-    add(Kind::Stalls, [&stall_heading, "count, longest"], &|row| stalls(row.figures));
-    if rows.iter().any(|row| row.figures.impact.is_some()) {
-        add(Kind::Impact, ["ping", "p99"], &|row| quantile(row.figures.impact.as_ref(), 0.99));
+    add(Kind::Stalls, [&stall_heading, "count, longest"], &|row| alone(row, &stalls));
+    let all_alone = || rows.iter().filter_map(|row| row.figures.alone.as_ref());
+    if all_alone().any(|figures| figures.impact.is_some()) {
+        add(Kind::Impact, ["ping", "p99"], &|row| {
+            alone(row, &|figures| quantile(figures.impact.as_ref(), 0.99))
+        });
     }
-    let groups: BTreeSet<&String> = rows.iter().flat_map(|row| row.figures.groups.keys()).collect();
+    let groups: BTreeSet<&String> = all_alone().flat_map(|figures| figures.groups.keys()).collect();
     for name in groups {
         add(Kind::Group, [&format!("{}/s", clean(name)), "median"], &|row| {
-            let group = row.figures.groups.get(name);
-            group.map_or_else(CellText::none, |group| {
-                throughput(group.ops_per_sec, group.ops_spread)
+            alone(row, &|figures| {
+                figures.groups.get(name).copied().map_or_else(CellText::none, throughput)
             })
         });
     }
     add(Kind::Cpu, ["CPU per", &operation], &|row| {
         CellText::number(row.figures.cpu_ns_per_op.map(number::duration))
     });
-    add(Kind::Memory, ["memory", "peak"], &|row| {
-        CellText::number(Some(number::bytes(row.figures.rss_peak_bytes)))
-    });
-    if rows.iter().any(|row| row.figures.evidence.is_some()) {
-        add(Kind::Syscalls, ["syscalls", "per op"], &|row| syscalls(row.figures));
-        add(Kind::Backend, ["backend", "seen"], &|row| backend_seen(row.figures));
+    let page_faults = |row: &Measured| row.figures.page_faults_per_op;
+    if rows.iter().filter_map(page_faults).any(|per_op| per_op > PAGE_FAULTS_MIN) {
+        add(Kind::PageFaults, ["page faults", "per op"], &|row| {
+            CellText::number(page_faults(row).map(number::mean_count))
+        });
     }
-    let steps: BTreeSet<&String> = rows.iter().flat_map(|row| row.figures.steps.keys()).collect();
+    add(Kind::Memory, ["memory", "peak"], &|row| {
+        alone(row, &|figures| CellText::number(Some(number::bytes(figures.rss_peak_bytes))))
+    });
+    if all_alone().any(|figures| figures.evidence.is_some()) {
+        add(Kind::Syscalls, ["syscalls", "per op"], &|row| alone(row, &syscalls));
+        add(Kind::Backend, ["backend", "seen"], &|row| {
+            row.figures.alone.as_ref().map_or_else(CellText::rest_none, backend_seen)
+        });
+    }
+    let steps: BTreeSet<&String> = all_alone().flat_map(|figures| figures.steps.keys()).collect();
     for name in steps {
         let heading = format!("step {}", clean(name));
         for (point, share) in [("p50", 0.5), ("p99", 0.99)] {
-            add(Kind::Step, [&heading, point], &|row| quantile(row.figures.steps.get(name), share));
+            add(Kind::Step, [&heading, point], &|row| {
+                alone(row, &|figures| quantile(figures.steps.get(name), share))
+            });
         }
     }
     columns
@@ -139,7 +182,7 @@ impl Column {
     pub(crate) fn heading_cell(&self) -> CellText {
         let line = self.heading[1].as_str();
         let end = match self.kind {
-            Kind::Standing | Kind::Backend => 0,
+            Kind::Standing | Kind::Besides | Kind::Backend => 0,
             _ => line.find([' ', ',']).unwrap_or(line.len()),
         };
         CellText { number: line[..end].to_owned(), rest: line[end..].to_owned(), tint: Tint::Plain }
@@ -150,7 +193,7 @@ impl Column {
         match self.kind {
             Kind::Throughput | Kind::Group | Kind::Workers => self.heading[0].clone(),
             Kind::Stalls => format!("{}: {}", self.heading[0], self.heading[1]),
-            _ => self.heading.join(" "),
+            _ => self.heading.join(" ").trim().to_owned(),
         }
     }
 }
@@ -164,37 +207,58 @@ impl CellText {
         Self { number: number.unwrap_or_else(|| number::NONE.to_owned()), ..Self::default() }
     }
 
+    /// The same in a column of words.
+    fn rest_none() -> Self {
+        Self { rest: number::NONE.to_owned(), ..Self::default() }
+    }
+
     /// Number and rest in a row, as they read.
     pub(crate) fn joined(&self) -> String {
         format!("{}{}", self.number, self.rest)
     }
 }
 
-fn throughput(ops_per_sec: f64, spread: Option<f64>) -> CellText {
+fn throughput(Rate { per_sec, spread }: Rate) -> CellText {
     CellText {
-        number: number::rate(ops_per_sec),
+        number: number::rate(per_sec),
         rest: spread.map_or_else(String::new, |spread| format!(" {}", number::plus_minus(spread))),
         tint: Tint::Plain,
     }
 }
 
 fn standing(row: &Measured) -> CellText {
-    if let Some((served, connections)) = row.figures.starving {
+    if let Some((served, connections)) = row.figures.starving() {
         let rest = format!("served {} of {}", number::count(served), number::count(connections));
         return CellText { rest, tint: Tint::Bad, ..CellText::default() };
     }
-    let Some(compared) = row.compared else {
-        return CellText { rest: number::NONE.to_owned(), ..CellText::default() };
+    let Some(compared) = row.compared else { return CellText::rest_none() };
+    let doubt = if compared.effect.interval().is_none() { "~" } else { "" };
+    let text = match compared.standing {
+        Standing::Best => format!("{doubt}best"),
+        Standing::JointBest => format!("{doubt}joint best"),
+        Standing::Same { .. } if !doubt.is_empty() => format!("{doubt}same"),
+        Standing::Same { below } => format!("same (< {})", number::percent_above(below)),
+        Standing::MayBeBest => format!("may be best, {}", with_range(compared.effect)),
+        Standing::Behind if compared.by != row.by => {
+            format!("{} in rate", with_range(compared.effect))
+        }
+        Standing::Behind => with_range(compared.effect),
+        Standing::Reference => format!("reference, {}", with_range(compared.effect)),
     };
-    let ratio = number::ratio(compared.ratio);
-    let (word, tint) = match compared.standing {
-        Standing::Best => ("best".to_owned(), Tint::Good),
-        Standing::Same => ("same".to_owned(), Tint::Good),
-        Standing::Slower => (ratio, Tint::Plain),
-        Standing::Unclear => ("unclear".to_owned(), Tint::Plain),
-    };
-    let doubt = if compared.interval.is_none() { "~" } else { "" };
-    CellText { number: String::new(), rest: format!("{doubt}{word}"), tint }
+    let tint = if compared.standing.is_leading() { Tint::Good } else { Tint::Plain };
+    CellText { number: String::new(), rest: text, tint }
+}
+
+/// What a ratio and its range do not say.
+fn besides(compared: Compared) -> String {
+    let cpu = compared.cpu.map(|cpu| {
+        let (percent, more) = number::more_or_less(cpu.ratio());
+        format!("{percent} {more} CPU")
+    });
+    let speeds = compared.speeds.map(|[low, high]| {
+        format!("two speeds: {} and {}", number::ratio(low), number::ratio(high))
+    });
+    [cpu, speeds].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn quantile(histogram: Option<&Histogram>, share: f64) -> CellText {
@@ -202,7 +266,11 @@ fn quantile(histogram: Option<&Histogram>, share: f64) -> CellText {
     CellText::number(filled.map(|histogram| number::duration(histogram.quantile(share))))
 }
 
-fn in_flight(figures: &Figures) -> CellText {
+fn in_flight(figures: &Alone) -> CellText {
+    // Of connections that have not been answered yet nothing is in flight, however many there are.
+    if figures.in_flight_peak == 0 {
+        return CellText::none();
+    }
     let differs = figures.in_flight_mean < figures.in_flight_peak as f64 - 0.5;
     CellText {
         number: number::count(figures.in_flight_peak),
@@ -224,7 +292,7 @@ fn workers(Workers { had, asked }: Workers) -> CellText {
     CellText { number, rest, tint: Tint::Plain }
 }
 
-fn threads(figures: &Figures) -> CellText {
+fn threads(figures: &Alone) -> CellText {
     let mut rest = format!(" ({})", number::count(figures.threads_loops));
     if figures.threads_kernel > 0 {
         rest.push_str(&format!(" +{} kernel", number::count(figures.threads_kernel)));
@@ -232,14 +300,14 @@ fn threads(figures: &Figures) -> CellText {
     CellText { number: number::count(figures.threads_peak), rest, tint: Tint::Plain }
 }
 
-fn syscalls(figures: &Figures) -> CellText {
+fn syscalls(figures: &Alone) -> CellText {
     let per_op = figures.evidence.as_ref().and_then(|evidence| evidence.syscalls_per_op());
     CellText::number(per_op.map(number::mean_count))
 }
 
-fn backend_seen(figures: &Figures) -> CellText {
+fn backend_seen(figures: &Alone) -> CellText {
     let Some(evidence) = &figures.evidence else {
-        return CellText { rest: number::NONE.to_owned(), ..CellText::default() };
+        return CellText::rest_none();
     };
     let mut rest = evidence.backend_seen.to_string();
     if !evidence.agrees {
@@ -252,7 +320,7 @@ fn backend_seen(figures: &Figures) -> CellText {
     CellText { number: String::new(), rest, tint }
 }
 
-fn stalls(figures: &Figures) -> CellText {
+fn stalls(figures: &Alone) -> CellText {
     if figures.stalls == 0 {
         return CellText::none();
     }

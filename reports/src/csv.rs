@@ -7,19 +7,25 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::figures::status_word;
-use crate::record::{Evidence, Latency, Metrics, Noise, Record};
+use crate::record::{Evidence, Latency, Metrics, Noise, Pass, Record, Turns};
+use crate::turns::{self, Turn};
 
 type Field = (&'static str, fn(&Record) -> String);
 type Figure = (&'static str, fn(&Metrics) -> String);
-type Weather = (&'static str, fn(&Noise) -> String);
+type NoiseField = (&'static str, fn(&Noise) -> String);
+type TurnsField = (&'static str, fn(&Turns, &Turn) -> String);
 
-const FIELDS: [Field; 25] = [
+const FIELDS: [Field; 28] = [
     ("schema", |r| r.schema.to_string()),
     ("run_id", |r| r.run_id.clone()),
     ("seed", |r| r.seed.to_string()),
     ("scenario", |r| r.scenario.clone()),
     ("case", case),
     ("workload", |r| r.workload.clone()),
+    ("pass", |r| match r.pass {
+        Pass::Alone => "alone".to_owned(),
+        Pass::Turns => "turns".to_owned(),
+    }),
     ("trial", |r| r.trial.to_string()),
     ("subject", |r| r.subject.id.clone()),
     ("runtime", |r| r.subject.runtime.clone()),
@@ -40,6 +46,12 @@ const FIELDS: [Field; 25] = [
     }),
     ("note", |r| r.subject.note.clone().unwrap_or_default()),
     ("took_ns", |r| r.took_ns.to_string()),
+    ("environment_bytes", |r| {
+        r.layout.map_or_else(String::new, |layout| layout.environment_bytes.to_string())
+    }),
+    ("first_allocation_bytes", |r| {
+        r.layout.map_or_else(String::new, |layout| layout.first_allocation_bytes.to_string())
+    }),
     ("backend_seen", |r| evidence(r, |seen| seen.backend_seen.to_string())),
     ("backend_agrees", |r| evidence(r, |seen| seen.agrees.to_string())),
     ("evidence_ops", |r| evidence(r, |seen| seen.ops.to_string())),
@@ -47,7 +59,7 @@ const FIELDS: [Field; 25] = [
 ];
 
 /// Empty in a record without metrics.
-const FIGURES: [Figure; 36] = [
+const FIGURES: [Figure; 37] = [
     ("operation", |m| m.operation.clone()),
     ("ops", |m| m.ops.to_string()),
     ("errors", |m| m.errors.to_string()),
@@ -80,6 +92,7 @@ const FIGURES: [Figure; 36] = [
     ("stalls_count_1ms", |m| m.stalls.count_1ms.to_string()),
     ("stalls_count_100ms", |m| m.stalls.count_100ms.to_string()),
     ("cpu_ns", |m| m.cpu_ns.to_string()),
+    ("page_faults", |m| m.page_faults.to_string()),
     ("context_switches_voluntary", |m| m.context_switches.voluntary.to_string()),
     ("context_switches_involuntary", |m| m.context_switches.involuntary.to_string()),
     ("rss_start_bytes", |m| m.rss_bytes.start.to_string()),
@@ -88,8 +101,24 @@ const FIGURES: [Figure; 36] = [
     ("steps_json", steps),
 ];
 
+/// Sums over the rounds of a start; empty in a trial alone. `thawed` is from being thawed to being
+/// frozen again, which is what CPU time and page faults are counted over.
+const TURNS: [TurnsField; 11] = [
+    ("turns_group", |turns, _| turns.group.to_string()),
+    ("turns_reference", |turns, _| turns.reference.clone().unwrap_or_default()),
+    ("turns_operation", |turns, _| turns.operation.clone()),
+    ("turns_rounds", |turns, _| turns.rounds.len().to_string()),
+    ("turns_ops", |_, sum| sum.operations.to_string()),
+    ("turns_elapsed_ns", |_, sum| sum.elapsed_ns.to_string()),
+    ("turns_thawed_ops", |_, sum| sum.thawed.operations.to_string()),
+    ("turns_thawed_ns", |_, sum| sum.thawed.elapsed_ns.to_string()),
+    ("turns_thawed_cpu_ns", |_, sum| sum.thawed.cpu_ns.to_string()),
+    ("turns_thawed_driver_cpu_ns", |_, sum| sum.thawed.driver_cpu_ns.to_string()),
+    ("turns_thawed_page_faults", |_, sum| sum.thawed.page_faults.to_string()),
+];
+
 /// Empty where the system did not tell.
-const NOISE: [Weather; 6] = [
+const NOISE: [NoiseField; 6] = [
     ("noise_capacity_ns", |n| n.capacity_ns.to_string()),
     ("noise_steal_ns", |n| n.steal_ns.to_string()),
     ("noise_others_cpu_ns", |n| n.others_cpu_ns.to_string()),
@@ -103,6 +132,7 @@ pub(crate) fn header() -> String {
         .iter()
         .map(|(name, _)| *name)
         .chain(FIGURES.iter().map(|(name, _)| *name))
+        .chain(TURNS.iter().map(|(name, _)| *name))
         .chain(NOISE.iter().map(|(name, _)| *name));
     names.collect::<Vec<_>>().join(",") + "\n"
 }
@@ -110,8 +140,13 @@ pub(crate) fn header() -> String {
 pub(crate) fn row(record: &Record) -> String {
     let figures =
         FIGURES.iter().map(|(_, read)| record.metrics.as_ref().map(read).unwrap_or_default());
+    let summed = record.turns.as_ref().map(|turns| (turns, turns::sum(&turns.rounds)));
+    let in_turns = TURNS
+        .iter()
+        .map(|(_, read)| summed.as_ref().map_or_else(String::new, |(turns, sum)| read(turns, sum)));
     let noise = NOISE.iter().map(|(_, read)| record.noise.as_ref().map(read).unwrap_or_default());
-    let cells = FIELDS.iter().map(|(_, read)| read(record)).chain(figures).chain(noise);
+    let cells =
+        FIELDS.iter().map(|(_, read)| read(record)).chain(figures).chain(in_turns).chain(noise);
     cells.map(|cell| quoted(&cell)).collect::<Vec<_>>().join(",") + "\n"
 }
 
@@ -182,8 +217,15 @@ mod tests {
         let open_loop = sample::open_loop();
         let crashed = everything.iter().find(|record| record.metrics.is_none()).unwrap();
         insta::assert_snapshot!(
-            [header(), row(&everything[0]), row(&everything[1]), row(crashed), row(&open_loop[0])]
-                .concat()
+            [
+                header(),
+                row(&everything[0]),
+                row(&everything[1]),
+                row(crashed),
+                row(&open_loop[0]),
+                row(&sample::both_passes()[8]),
+            ]
+            .concat()
         );
     }
 

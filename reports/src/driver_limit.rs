@@ -2,8 +2,6 @@
 //!
 //! Never says so of a driver that waited: an idle driver limits nobody.
 
-use crate::record::Metrics;
-
 /// Above this share of its ceiling the driver may be what is measured.
 const SHARE_MAX: f64 = 0.7;
 /// Above this share of its time requests wait for the driver as well.
@@ -31,10 +29,4 @@ pub fn driver_limit(
     }
     let share = busy_ns as f64 / window_ns.max(1) as f64;
     (share > BUSY_MAX).then_some(DriverLimit::Busy { share })
-}
-
-/// The same of a trial that is over.
-pub(crate) fn of(metrics: &Metrics) -> Option<DriverLimit> {
-    let load = metrics.load.as_ref()?;
-    driver_limit(metrics.ops_per_sec, load.ceiling_per_sec, load.busy_ns, metrics.elapsed_ns)
 }

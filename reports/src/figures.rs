@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use quadrant_suite::histogram::Histogram;
 
 use crate::prose::{clean, plural};
-use crate::record::{Evidence, Latency, Metrics, Record, Status, Subject};
-use crate::standing::Throughput;
+use crate::record::{Evidence, Latency, Metrics, Pass, Record, Status, Subject};
+use crate::series::{Bases, Figure, KEPT, turns};
 use crate::statistics::{mean, median, spread};
+use crate::turns::{self, Turn};
 
 /// One subject in one scenario case.
 pub(crate) struct Cell<'a> {
@@ -24,15 +25,34 @@ pub(crate) enum Outcome {
     Told { status: Status, text: String },
 }
 
-/// All trials' metrics as one.
+/// Everything that is known of a cell, as one.
 pub(crate) struct Figures {
-    /// What subjects are compared by. Empty for one that starves connections, and never more
-    /// than was asked for where a rate was: catching up is no merit.
-    pub throughput: Throughput,
+    /// In turns where there are any, else alone.
+    pub rate: Rate,
+    pub is_in_turns: bool,
+    /// `None` when nothing completed. From the same trials as the rate, as are those that follow.
+    pub cpu_ns_per_op: Option<u64>,
+    pub page_faults_per_op: Option<f64>,
+    /// The share of the time that the load driver was busy; 0 without one.
+    pub driver_busy: f64,
+    /// Of the trials alone: `None` for a reference that was not asked for by itself.
+    pub alone: Option<Alone>,
+}
+
+/// Operations per second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rate {
+    pub per_sec: f64,
+    /// Half of the range over starts or trials, relative to their median.
+    pub spread: Option<f64>,
+}
+
+/// The metrics of all trials alone, as one.
+pub(crate) struct Alone {
     /// Connections served and asked for, in the worst trial, when those are not all.
     pub starving: Option<(u64, u64)>,
-    pub ops_per_sec: f64,
-    pub ops_spread: Option<f64>,
+    /// Whether it kept the rate that was asked for; `None` where none was.
+    pub keeps_rate: Option<bool>,
     pub latency: Histogram,
     pub in_flight_peak: u64,
     pub in_flight_mean: f64,
@@ -45,12 +65,10 @@ pub(crate) struct Figures {
     pub stalls_cause: Option<Cause>,
     /// How late pings were answered.
     pub impact: Option<Histogram>,
-    /// `None` when nothing completed.
-    pub cpu_ns_per_op: Option<u64>,
     pub rss_peak_bytes: u64,
     /// Of the pass before the trials, if there was one.
     pub evidence: Option<Evidence>,
-    pub groups: BTreeMap<String, GroupFigures>,
+    pub groups: BTreeMap<String, Rate>,
     pub steps: BTreeMap<String, Histogram>,
 }
 
@@ -65,9 +83,24 @@ pub(crate) enum Cause {
     Unended,
 }
 
-pub(crate) struct GroupFigures {
-    pub ops_per_sec: f64,
-    pub ops_spread: Option<f64>,
+impl Figures {
+    pub(crate) fn starving(&self) -> Option<(u64, u64)> {
+        self.alone.as_ref()?.starving
+    }
+
+    /// As the table shows it.
+    pub(crate) fn value(&self, figure: Figure) -> f64 {
+        match figure {
+            Figure::Throughput => self.rate.per_sec,
+            Figure::Cpu => self.cpu_ns_per_op.map_or(f64::NAN, |cpu| cpu as f64),
+            Figure::P99 => self.p99().map_or(f64::NAN, |p99| p99 as f64),
+        }
+    }
+
+    fn p99(&self) -> Option<u64> {
+        let latency = &self.alone.as_ref()?.latency;
+        (!latency.is_empty()).then(|| latency.quantile(0.99))
+    }
 }
 
 impl<'a> Cell<'a> {
@@ -98,12 +131,18 @@ impl<'a> Cell<'a> {
         self.trials.iter().find_map(|record| record.workers_asked)
     }
 
-    /// Trials of a cell with figures that nobody knows anything of.
-    pub(crate) fn lost_trials(&self) -> impl Iterator<Item = &'a Record> {
-        self.trials
-            .iter()
-            .copied()
-            .filter(|record| self.figures().is_some() && metrics(record).is_none())
+    /// Trials of one pass that have no figures, of a cell that has.
+    pub(crate) fn lost_trials(&self, pass: Pass) -> impl Iterator<Item = &'a Record> {
+        self.of_pass(pass).filter(|record| self.figures().is_some() && !has_figures(record))
+    }
+
+    /// Whether it was not asked for, and took turns only for others to be compared with.
+    pub(crate) fn is_only_reference(&self, bases: &Bases) -> bool {
+        bases.reference == Some(&self.subject.id) && self.of_pass(Pass::Alone).next().is_none()
+    }
+
+    pub(crate) fn of_pass(&self, pass: Pass) -> impl Iterator<Item = &'a Record> {
+        self.trials.iter().copied().filter(move |record| record.pass == pass)
     }
 }
 
@@ -112,15 +151,62 @@ pub(crate) fn metrics(record: &Record) -> Option<&Metrics> {
     record.metrics.as_ref().filter(|_| record.status == Status::Ok)
 }
 
+/// Whether a trial of either pass has figures that may be believed.
+pub(crate) fn has_figures(record: &Record) -> bool {
+    metrics(record).is_some() || turns(record).is_some()
+}
+
 fn outcome(trials: &[&Record]) -> Outcome {
-    let believed: Vec<(u32, &Metrics)> =
-        trials.iter().filter_map(|record| Some((record.trial, metrics(record)?))).collect();
     let spoiled = trials.iter().any(|record| spoils_others(record.status));
-    if believed.is_empty() || spoiled {
-        return told(trials);
+    match figures(trials).filter(|_| !spoiled) {
+        Some(figures) => Outcome::Measured(Box::new(figures)),
+        None => told(trials),
     }
-    let evidence = trials.iter().find_map(|record| record.evidence.clone());
-    Outcome::Measured(Box::new(Figures { evidence, ..together(&believed) }))
+}
+
+fn figures(trials: &[&Record]) -> Option<Figures> {
+    let believed: Vec<&Metrics> = trials.iter().filter_map(|record| metrics(record)).collect();
+    let starts: Vec<Turn> = trials
+        .iter()
+        .filter_map(|record| turns(record))
+        .map(|turns| turns::sum(&turns.rounds))
+        .collect();
+    let sum =
+        |read: fn(&Metrics) -> u64| believed.iter().copied().map(read).fold(0, u64::saturating_add);
+    let alone = || {
+        let evidence = trials.iter().find_map(|record| record.evidence.clone());
+        Alone { evidence, ..together(&believed) }
+    };
+    let per_op =
+        |count: u64, operations: u64| (operations > 0).then(|| count as f64 / operations as f64);
+    let figures = if starts.is_empty() {
+        let rates: Vec<f64> = believed.iter().map(|metrics| metrics.ops_per_sec).collect();
+        let busy = sum(|metrics| metrics.load.as_ref().map_or(0, |load| load.busy_ns));
+        Figures {
+            rate: Rate { per_sec: median(&rates)?, spread: spread(&rates) },
+            is_in_turns: false,
+            cpu_ns_per_op: sum(|metrics| metrics.cpu_ns).checked_div(sum(|metrics| metrics.ops)),
+            page_faults_per_op: per_op(
+                sum(|metrics| metrics.page_faults),
+                sum(|metrics| metrics.ops),
+            ),
+            driver_busy: busy as f64 / sum(|metrics| metrics.elapsed_ns).max(1) as f64,
+            alone: Some(alone()),
+        }
+    } else {
+        let all = turns::sum(&starts);
+        let rates: Vec<f64> = starts.iter().map(Turn::ops_per_sec).collect();
+        let operations = all.thawed.operations;
+        Figures {
+            rate: Rate { per_sec: all.ops_per_sec(), spread: spread(&rates) },
+            is_in_turns: true,
+            cpu_ns_per_op: all.thawed.cpu_ns.checked_div(operations),
+            page_faults_per_op: per_op(all.thawed.page_faults, operations),
+            driver_busy: all.driver_busy(),
+            alone: (!believed.is_empty()).then(alone),
+        }
+    };
+    Some(figures)
 }
 
 pub(crate) fn spoils_others(status: Status) -> bool {
@@ -150,7 +236,7 @@ fn status_and_reason(record: &Record) -> (Status, String) {
 /// The worst status, and every different way in which the trials of this cell went wrong.
 fn told(trials: &[&Record]) -> Outcome {
     let mut ways: Vec<((Status, String), u64)> = Vec::new();
-    for record in trials.iter().filter(|record| metrics(record).is_none()) {
+    for record in trials.iter().filter(|record| !has_figures(record)) {
         let way = status_and_reason(record);
         match ways.iter_mut().find(|(known, _)| *known == way) {
             Some((_, count)) => *count += 1,
@@ -187,11 +273,10 @@ pub(crate) fn severity(status: Status) -> u8 {
     }
 }
 
-fn together(trials: &[(u32, &Metrics)]) -> Figures {
-    let all = || trials.iter().map(|(_, metrics)| *metrics);
+fn together(trials: &[&Metrics]) -> Alone {
+    let all = || trials.iter().copied();
     let most = |read: fn(&Metrics) -> u64| all().map(read).max().unwrap_or_default();
     let sum = |read: fn(&Metrics) -> u64| all().map(read).fold(0, u64::saturating_add);
-    let rates: Vec<f64> = all().map(|metrics| metrics.ops_per_sec).collect();
     let in_flight: Vec<f64> = all().map(|metrics| metrics.concurrency.mean).collect();
     let mut groups: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     let mut steps: BTreeMap<String, Histogram> = BTreeMap::new();
@@ -203,16 +288,13 @@ fn together(trials: &[(u32, &Metrics)]) -> Figures {
             steps.entry(name.clone()).or_default().merge(&latency.histogram);
         }
     }
-    let starving = starving(all());
-    let compared = |(trial, metrics): &(u32, &Metrics)| (*trial, compared_by(metrics));
-    Figures {
-        throughput: match starving {
-            Some(_) => Vec::new(),
-            None => trials.iter().map(compared).collect(),
-        },
-        starving,
-        ops_per_sec: median(&rates).unwrap_or_default(),
-        ops_spread: spread(&rates),
+    let group = |(name, rates): (String, Vec<f64>)| {
+        let per_sec = median(&rates).unwrap_or_default();
+        (name, Rate { per_sec, spread: spread(&rates) })
+    };
+    Alone {
+        starving: starving(all()),
+        keeps_rate: keeps_rate(trials),
         latency: pooled(all().map(|metrics| &metrics.latency_ns)),
         in_flight_peak: most(|metrics| metrics.concurrency.peak),
         in_flight_mean: mean(&in_flight).unwrap_or_default(),
@@ -230,27 +312,21 @@ fn together(trials: &[(u32, &Metrics)]) -> Figures {
         impact: all()
             .any(|metrics| metrics.impact_ns.is_some())
             .then(|| pooled(all().filter_map(|metrics| metrics.impact_ns.as_ref()))),
-        cpu_ns_per_op: sum(|metrics| metrics.cpu_ns).checked_div(sum(|metrics| metrics.ops)),
         rss_peak_bytes: most(|metrics| metrics.rss_bytes.peak),
         evidence: None,
-        groups: groups
-            .into_iter()
-            .map(|(name, rates)| {
-                let figures = GroupFigures {
-                    ops_per_sec: median(&rates).unwrap_or_default(),
-                    ops_spread: spread(&rates),
-                };
-                (name, figures)
-            })
-            .collect(),
+        groups: groups.into_iter().map(group).collect(),
         steps,
     }
 }
 
-/// At a given rate, whoever reaches 99 % of it has kept it.
-fn compared_by(metrics: &Metrics) -> f64 {
-    let asked = metrics.load.as_ref().and_then(|load| load.asked_per_sec);
-    asked.map_or(metrics.ops_per_sec, |asked| metrics.ops_per_sec.min(asked as f64 * 0.99))
+/// By the median trial, so that one that the machine spoilt does not decide.
+fn keeps_rate(trials: &[&Metrics]) -> Option<bool> {
+    let share = |metrics: &&Metrics| {
+        let asked = metrics.load.as_ref()?.asked_per_sec?;
+        Some(metrics.ops_per_sec / asked as f64)
+    };
+    let shares: Vec<f64> = trials.iter().filter_map(share).collect();
+    Some(median(&shares)? >= KEPT)
 }
 
 /// At a given rate there may be fewer requests than connections: then each has to be another's.
@@ -340,14 +416,29 @@ mod tests {
         ];
         let cells = Cell::all_of(&records);
         let figures = cells[0].figures().unwrap();
-        assert_eq!((figures.ops_per_sec, figures.ops_spread), (200.0, Some(0.5)));
-        assert_eq!((figures.stalls, figures.stalls_longest_ns), (3, 30));
-        assert_eq!(figures.threads_peak, 9);
+        assert_eq!(figures.rate, Rate { per_sec: 200.0, spread: Some(0.5) });
         assert_eq!(figures.cpu_ns_per_op, Some(20));
-        assert_eq!(figures.latency.count(), 204);
-        assert!(
-            figures.latency.quantile(0.25) < 20_000 && figures.latency.quantile(0.75) > 900_000
-        );
+        let alone = figures.alone.as_ref().unwrap();
+        assert_eq!((alone.stalls, alone.stalls_longest_ns), (3, 30));
+        assert_eq!(alone.threads_peak, 9);
+        assert_eq!(alone.latency.count(), 204);
+        assert!(alone.latency.quantile(0.25) < 20_000 && alone.latency.quantile(0.75) > 900_000);
+    }
+
+    #[test]
+    fn throughput_and_cpu_come_from_the_turns_where_there_are_any() {
+        let case = sample::InTurns::new(10);
+        let mut records = case.records(&[("a/b/c", 5_000.0)]);
+        let cells = Cell::all_of(&records);
+        assert!(cells[0].figures().unwrap().alone.is_none());
+        records.push(sample::ok("a/b/c", 0, 100.0, 10));
+        let cells = Cell::all_of(&records);
+        let figures = cells[0].figures().unwrap();
+        assert!(figures.is_in_turns && figures.alone.is_some());
+        assert!((figures.rate.per_sec / 5_000.0 - 1.0).abs() < 0.05, "{:?}", figures.rate);
+        // One bad start takes the figures of both passes.
+        (records[3].status, records[3].turns) = (Status::Crashed, None);
+        assert!(Cell::all_of(&records)[0].figures().is_none());
     }
 
     #[test]

@@ -15,56 +15,59 @@ fn line(kind: Kind) -> (&'static str, &'static str) {
     match kind {
         Kind::Throughput => (
             "…/s",
-            "operations completed per second: the median of the trials, ± half of their range",
+            "operations completed per second. in turns: over all turns of all starts, while the other subjects were frozen; else the median of the trials. ±: half of the range over starts or trials",
         ),
         Kind::Standing => (
-            "against",
-            "best: highest median, and nobody who came near may be faster. same: no difference worth choosing by. 0.66×: this share of the highest one's throughput, beyond noise. unclear: the trials vary too much to say; more of them would tell (--trials). ~: one trial only, so nothing is sure. served 2 of 9: the other connections got no answer, so it is not compared",
+            "against the best",
+            "best: ahead of all others. joint best: the highest of a leading group. same (< 4 %): in that group, and less than 4 % from the best. may be best: in that group, because the range includes the best. 0.79× (0.61…0.85): this share of the best, and the range that holds the true one in 99 of 100 cases. reference: there for others to be compared with, not ranked. ~: too few trials for a range. served 2 of 9: the other connections got no answer, so it is not compared",
+        ),
+        Kind::Besides => (
+            "besides",
+            "more, less CPU: where throughput does not tell a subject from the best, and CPU time per operation does. two speeds: from start to start it has one or the other, as shares of the best",
         ),
         Kind::Latency => (
             "latency",
-            "half of all operations (p50), and 99 of 100 (p99), took at most this long; all trials taken together",
+            "half of all operations (p50), or 99 of 100 (p99), took at most this long; all trials together",
         ),
         Kind::InFlight => (
             "in flight",
-            "operations begun and not yet ended at one time: the most, and (the mean) where it differs",
+            "operations begun and not yet ended: the most at one time, and (the mean) where it is lower",
         ),
         Kind::Workers => (
             "workers",
-            "threads that the subject was told to run tasks on, and (how many were asked for) where its executor has a number of its own. per task: a thread for each task",
+            "threads that the subject was given to run tasks on, and (how many were asked for) if that differs. per task: one thread for each task",
         ),
         Kind::Threads => (
             "threads",
-            "the most operating system threads of the subject at one time, and (how many of them ran tasks); kernel: io_uring's own workers",
+            "the most threads of the subject at one time, and (how many of them ran tasks); kernel: io_uring's own workers",
         ),
         Kind::Stalls => (
             "stalls",
-            "how often a task kept its thread this long without giving it back, in all trials, the longest time, and where most of all that time went: computing (cpu), waiting while others had the CPU (queue), waiting for something in mid-poll (blocked), or not over when the measuring was (unended); – is never",
+            "how often a task held its thread for this long or longer, the longest time, and where most of the time went: computing (cpu), waiting for a CPU (queue), waiting in the middle of a poll (blocked), or still going on at the end (unended); – is never",
         ),
-        Kind::Impact => (
-            "ping",
-            "how late the loop answered 99 of 100 pings from outside: what its stalls mean to others",
-        ),
-        Kind::Group => {
-            ("other …/s", "what the other tasks of the scenario completed per second, meanwhile")
-        }
+        Kind::Impact => ("ping", "how late the loop answered 99 of 100 pings from outside"),
+        Kind::Group => ("other …/s", "what the other tasks of the scenario completed per second"),
         Kind::Cpu => (
             "CPU per …",
-            "CPU time of all the subject's threads, the kernel's work for them included, per operation",
+            "CPU time of all threads of the subject per operation, with the kernel's work for them",
+        ),
+        Kind::PageFaults => (
+            "page faults",
+            "per operation: memory that is given back and taken again, or touched for the first time",
         ),
         Kind::Memory => ("memory", "the most resident memory of the subject's process"),
         Kind::Syscalls => (
             "syscalls",
-            "system calls of the subject per operation, counted in a pass of its own that nobody timed, without those of the poll wrapper",
+            "system calls of the subject per operation, counted in a pass of its own that is not timed",
         ),
         Kind::Backend => (
             "backend",
-            "what the operations of that pass were seen to wait by. unknown: the calls do not decide. !: not what the subject says. files: read by io_uring's ring, by a pool of threads, or inline on the threads that run tasks",
+            "what operations were seen to wait by. unknown: the calls do not decide. !: not what the subject claims. files: read by io_uring's ring, by a pool of threads, or inline on the threads that run tasks",
         ),
         Kind::Step => ("step …", "latency of that named step alone"),
         Kind::Change => (
             "NEW/BASE",
-            "the ratio of the means over the trials, and where it lies in 95 of 100 such comparisons. better, worse: all of that lies beyond the threshold. ?: the trials vary too much to say",
+            "the ratio of the two runs, and the range that holds the true one in 99 of 100 cases. better, worse: all of the range lies beyond the threshold. ?: the range is too wide to say",
         ),
     }
 }

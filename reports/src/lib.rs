@@ -2,7 +2,6 @@
 //!
 //! This crate is pure: it never measures, never spawns and never asks the system for anything.
 
-pub mod bootstrap;
 pub mod by_case;
 mod case_table;
 mod closing;
@@ -12,20 +11,25 @@ mod crossover;
 mod csv;
 pub mod driver_limit;
 pub mod duel;
+pub mod effect;
 pub mod evidence;
 pub mod expectation;
 mod figures;
+mod interval;
 mod legend;
 mod markdown;
 pub mod number;
 pub mod paint;
 pub mod prose;
+mod random;
+pub mod ranking;
 pub mod read;
 pub mod record;
 mod remarks;
 pub mod report;
 pub mod selftest;
-pub mod standing;
+mod series;
+mod speeds;
 pub mod statistics;
 mod summary;
 pub mod tally;

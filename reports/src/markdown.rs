@@ -23,9 +23,7 @@ pub(crate) fn write(table: &CaseTable) -> String {
     }
     grid(table, &mut text);
     let mut list = Vec::new();
-    if table.throughput_is_level {
-        list.push("All are the same in throughput, so they stand in order of p99.".to_owned());
-    }
+    list.extend(table.order.iter().map(|order| format!("**order**: {}", escape(order))));
     list.extend(said("**not as expected**:", &table.remarks.missed));
     if !table.remarks.met.is_empty() {
         list.push(format!("as expected: {}", escape(&table.remarks.met.join(", "))));
@@ -43,10 +41,10 @@ pub(crate) fn write(table: &CaseTable) -> String {
 
 pub(crate) fn summary(summary: &Summary) -> String {
     let mut text = format!("\n### Summary: {}\n\n", summary.title());
-    row(["scenario", "best in"], &mut text);
+    row(["scenario", "who leads"], &mut text);
     row([":--", ":--"], &mut text);
-    for (scenario, winners) in summary.winners() {
-        row([escape(&scenario).as_str(), &escape(&winners)], &mut text);
+    for (scenario, leaders) in summary.leaders() {
+        row([escape(&scenario).as_str(), &escape(&leaders)], &mut text);
     }
     text.push('\n');
     row(Summary::HEADINGS, &mut text);
@@ -74,7 +72,7 @@ fn grid(table: &CaseTable, text: &mut String) {
     titles.extend(table.columns.iter().map(|column| escape(&column.title())));
     let mut rules: Vec<&str> = vec![":--"];
     rules.extend(table.columns.iter().map(|column| match column.kind {
-        Kind::Standing => ":--",
+        Kind::Standing | Kind::Besides => ":--",
         _ => "--:",
     }));
     if table.columns.is_empty() {

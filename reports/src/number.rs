@@ -37,6 +37,11 @@ pub fn count(value: u64) -> String {
     separated(value)
 }
 
+/// An exact count of any size.
+pub fn exact_count(value: u64) -> String {
+    separated(value)
+}
+
 /// A mean of counts, which need not be whole: `870`, `12.4`.
 pub fn mean_count(value: f64) -> String {
     if value.is_finite() && (99.95..1e6).contains(&value) {
@@ -45,7 +50,7 @@ pub fn mean_count(value: f64) -> String {
     rate(value)
 }
 
-/// A duration in nanoseconds: `850 ns`, `5.4 µs`, `351 µs`, `14.1 ms`, `2.0 s`.
+/// A duration in nanoseconds, with three digits: `850 ns`, `5.40 µs`, `351 µs`, `14.1 ms`.
 pub fn duration(nanoseconds: u64) -> String {
     if nanoseconds < 1000 {
         return format!("{nanoseconds} ns");
@@ -53,12 +58,12 @@ pub fn duration(nanoseconds: u64) -> String {
     let value = nanoseconds as f64;
     for (size, unit) in [(1e3, "µs"), (1e6, "ms")] {
         if value < size * 999.5 {
-            return format!("{} {unit}", one_decimal(value / size, 99.95));
+            return format!("{} {unit}", three_digits(value / size));
         }
     }
     let seconds = value / 1e9;
     match seconds {
-        ..599.5 => format!("{} s", one_decimal(seconds, 99.95)),
+        ..599.5 => format!("{} s", three_digits(seconds)),
         ..35_970.0 => format!("{:.0} min", seconds / 60.0),
         _ => format!("{} h", separated((seconds / 3600.0).round() as u64)),
     }
@@ -67,9 +72,11 @@ pub fn duration(nanoseconds: u64) -> String {
 /// A duration somebody chose, which is mostly round: `2 s`, `300 ms`, `1.5 s`.
 pub fn round_duration(nanoseconds: u64) -> String {
     let text = duration(nanoseconds);
-    match text.split_once(".0 ") {
-        Some((number, unit)) => format!("{number} {unit}"),
-        None => text,
+    match text.split_once(' ') {
+        Some((number, unit)) if number.contains('.') => {
+            format!("{} {unit}", number.trim_end_matches('0').trim_end_matches('.'))
+        }
+        _ => text,
     }
 }
 
@@ -114,6 +121,27 @@ pub fn ratio(value: f64) -> String {
     format!("{}×", rate(value))
 }
 
+/// A ratio and its range, with the digits that tell the range's ends apart: `0.79× (0.61…0.85)`,
+/// `0.664× (0.662…0.666)`.
+pub fn ratio_and_range(value: f64, low: f64, high: f64) -> String {
+    let write = if high - low < 0.02 { fine_ratio } else { ratio };
+    let bare = |value| write(value).trim_end_matches('×').to_owned();
+    format!("{} ({}…{})", write(value), bare(low), bare(high))
+}
+
+/// A bound on a share, rounded up to whole per cents: `4 %`.
+pub fn percent_above(share: f64) -> String {
+    // What is a whole number but for rounding stays one.
+    format!("{:.0} %", (share * 100.0 - 1e-9).ceil().max(1.0))
+}
+
+/// A ratio as a difference: `12 %` and `more`.
+pub fn more_or_less(ratio: f64) -> (String, &'static str) {
+    let percent = (ratio - 1.0).abs() * 100.0;
+    let text = if percent < 9.95 { format!("{percent:.1} %") } else { format!("{percent:.0} %") };
+    (text, if ratio < 1.0 { "less" } else { "more" })
+}
+
 /// A ratio near 1, where a per cent matters: `0.952×`.
 pub fn fine_ratio(value: f64) -> String {
     if (0.01..9.995).contains(&value) { format!("{value:.3}×") } else { ratio(value) }
@@ -124,7 +152,8 @@ pub fn plus_minus(share: f64) -> String {
     let percent = share * 100.0;
     match percent {
         _ if !percent.is_finite() || percent < 0.0 => String::new(),
-        ..0.05 => "±0 %".to_owned(),
+        0.0 => "±0 %".to_owned(),
+        ..0.095 => format!("±{percent:.2} %").replace("±0.00 %", "±<0.01 %"),
         ..0.95 => format!("±{percent:.1} %"),
         ..999.5 => format!("±{percent:.0} %"),
         _ => "±>999 %".to_owned(),
@@ -223,13 +252,14 @@ mod tests {
             &[
                 (0, "0 ns"),
                 (850, "850 ns"),
-                (5_400, "5.4 µs"),
+                (5_400, "5.40 µs"),
+                (16_012_000, "16.0 ms"),
                 (99_960, "100 µs"),
                 (351_000, "351 µs"),
                 (999_400, "999 µs"),
-                (999_600, "1.0 ms"),
+                (999_600, "1.00 ms"),
                 (14_100_000, "14.1 ms"),
-                (999_900_000, "1.0 s"),
+                (999_900_000, "1.00 s"),
                 (120_000_000_000, "120 s"),
                 (1_200_000_000_000, "20 min"),
                 (u64::MAX, "5,124,096 h"),
@@ -281,6 +311,8 @@ mod tests {
             plus_minus,
             &[
                 (0.0, "±0 %"),
+                (0.00001, "±<0.01 %"),
+                (0.0003, "±0.03 %"),
                 (0.004, "±0.4 %"),
                 (0.0096, "±1 %"),
                 (0.12, "±12 %"),
@@ -288,6 +320,15 @@ mod tests {
                 (f64::NAN, ""),
             ],
         );
+    }
+
+    #[test]
+    fn differences() {
+        check(percent_above, &[(0.0, "1 %"), (0.04, "4 %"), (0.0301, "4 %"), (0.3, "30 %")]);
+        assert_eq!(ratio_and_range(0.79, 0.61, 0.852), "0.79× (0.61…0.85)");
+        assert_eq!(ratio_and_range(0.664, 0.662, 0.666), "0.664× (0.662…0.666)");
+        assert_eq!(more_or_less(1.12), ("12 %".to_owned(), "more"));
+        assert_eq!(more_or_less(0.966), ("3.4 %".to_owned(), "less"));
     }
 
     #[test]

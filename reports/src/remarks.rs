@@ -7,6 +7,8 @@ use crate::expectation::{Expectation, Unit, metric_unit};
 use crate::figures::{Cell, metrics, status_word};
 use crate::number;
 use crate::prose::{clean, plural};
+use crate::record::Pass;
+use crate::series::Bases;
 
 /// No two pings are further apart.
 const PINGS_APART_MAX_NS: u64 = 5_000_000;
@@ -40,11 +42,14 @@ pub(crate) fn remarks(cells: &[Cell]) -> Remarks {
                 warnings.push((text, subject));
             }
         }
-        let lost = cell.lost_trials().count() as u64;
-        if let Some(record) = cell.lost_trials().next() {
+        for (pass, one, many) in
+            [(Pass::Alone, "trial", "trials"), (Pass::Turns, "start in turns", "starts in turns")]
+        {
+            let lost = cell.lost_trials(pass).count();
+            let Some(record) = cell.lost_trials(pass).next() else { continue };
             let text = format!(
                 "{lost} of {} {}: {}",
-                plural(cell.trials.len() as u64, "trial", "trials"),
+                plural(cell.of_pass(pass).count() as u64, one, many),
                 status_word(record.status),
                 clean(record.reason.as_deref().unwrap_or("no reason was recorded")),
             );
@@ -57,6 +62,7 @@ pub(crate) fn remarks(cells: &[Cell]) -> Remarks {
     let unfelt =
         cells.iter().filter_map(|cell| Some((unfelt_stalls(cell)?, cell.subject.id.as_str())));
     let mut notes = once_each(notes.chain(unfelt), cells);
+    notes.extend(reference(cells));
     // Where a number was asked for, a column says it of every subject.
     if cells.iter().all(|cell| cell.workers_asked().is_none()) {
         notes.extend(few_workers(cells));
@@ -85,6 +91,15 @@ fn unfelt_stalls(cell: &Cell) -> Option<String> {
             plural(count, "stall", "stalls")
         )
     })
+}
+
+/// A subject that was not asked for needs a reason to be in the table.
+fn reference(cells: &[Cell]) -> Option<Remark> {
+    let bases = Bases::new(cells.iter().flat_map(|cell| cell.trials.iter().copied()));
+    let cell = cells.iter().find(|cell| cell.is_only_reference(&bases))?;
+    let text = "the reference: it ran in the same turns, so that groups and runs can be joined by \
+                the ratios to it";
+    Some(Remark { subjects: clean(&cell.subject.id), text: text.to_owned() })
 }
 
 /// Who had fewer workers than others, in one line: their figures are no match, and their
@@ -243,15 +258,10 @@ fn expectations(cells: &[Cell]) -> (Vec<Remark>, Vec<String>) {
             }
             if !seen.is_empty() {
                 *broken = true;
+                let text = missed_text(expected, &seen);
                 missed.push(Remark {
                     subjects: cell.subject.id.clone(),
-                    text: format!(
-                        "{}, saw {} in {} of {}",
-                        expectation_text(expected),
-                        seen_text(expected, &seen),
-                        seen.len(),
-                        plural(all, "trial", "trials"),
-                    ),
+                    text: format!("{text} in {} of {}", seen.len(), plural(all, "trial", "trials")),
                 });
             }
         }
@@ -264,31 +274,48 @@ fn expectations(cells: &[Cell]) -> (Vec<Remark>, Vec<String>) {
     (missed, met)
 }
 
-/// `latency.p99 ≤ 5.0 ms` for `latency.p99 <= 5000000`.
+/// `latency.p99 ≤ 5 ms` for `latency.p99 <= 5000000`.
 fn expectation_text(expected: &str) -> String {
     let Some(expectation) = Expectation::parse(expected) else {
         return clean(expected);
     };
+    with_value(&expectation, &in_unit(&expectation.metric, expectation.value))
+}
+
+fn with_value(expectation: &Expectation, value: &str) -> String {
     let symbol = match expectation.comparison.symbol() {
         "<=" => "≤",
         ">=" => "≥",
         symbol => symbol,
     };
-    let value = in_unit(&expectation.metric, expectation.value);
     format!("{} {symbol} {value}", clean(&expectation.metric))
 }
 
-fn seen_text(expected: &str, seen: &[Option<f64>]) -> String {
-    let metric =
-        Expectation::parse(expected).map(|expectation| expectation.metric).unwrap_or_default();
+/// What was expected and what was seen instead, with as many digits as it takes to see why that
+/// is not as expected.
+fn missed_text(expected: &str, seen: &[Option<f64>]) -> String {
+    let expectation = Expectation::parse(expected);
     let values: Vec<f64> = seen.iter().copied().flatten().collect();
     if values.is_empty() {
-        return "nothing to measure".to_owned();
+        return format!("{}, saw nothing to measure", expectation_text(expected));
     }
+    let metric = expectation.as_ref().map_or("", |expectation| &expectation.metric);
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let (low, high) = (in_unit(&metric, low), in_unit(&metric, high));
-    if low == high { low } else { format!("{low} … {high}") }
+    let range = |write: &dyn Fn(f64) -> String| match (write(low), write(high)) {
+        (low, high) if low == high => low,
+        (low, high) => format!("{low} … {high}"),
+    };
+    let short = range(&|value| in_unit(metric, value));
+    let Some(expectation) = &expectation else {
+        return format!("{}, saw {short}", clean(expected));
+    };
+    let wanted = in_unit(metric, expectation.value);
+    if ![low, high].iter().any(|value| in_unit(metric, *value) == wanted) {
+        return format!("{}, saw {short}", with_value(expectation, &wanted));
+    }
+    let exact = |value: f64| exactly(metric, value);
+    format!("{}, saw {}", with_value(expectation, &exact(expectation.value)), range(&exact))
 }
 
 fn in_unit(metric: &str, value: f64) -> String {
@@ -300,6 +327,20 @@ fn in_unit(metric: &str, value: f64) -> String {
         Some(Unit::PerSecond) => format!("{}/s", number::rate(value)),
         _ if whole => number::count(value as u64),
         _ => number::rate(value),
+    }
+}
+
+/// All digits, in the unit of the record.
+fn exactly(metric: &str, value: f64) -> String {
+    let unit = match metric_unit(metric) {
+        Some(Unit::Nanoseconds) => " ns",
+        Some(Unit::Bytes) => " B",
+        Some(Unit::PerSecond) => "/s",
+        _ => "",
+    };
+    match value.fract() == 0.0 {
+        true => format!("{}{unit}", number::exact_count(value as u64)),
+        false => format!("{value}{unit}"),
     }
 }
 
@@ -426,7 +467,7 @@ mod tests {
             (
                 "latency.p99 <= 5000000",
                 Some(7_210_000.0),
-                "latency.p99 ≤ 5 ms, saw 7.2 ms in 1 of 1 trial",
+                "latency.p99 ≤ 5 ms, saw 7.21 ms in 1 of 1 trial",
             ),
             (
                 "rss.peak < 1048576",
@@ -443,6 +484,16 @@ mod tests {
                 "cpu_ns_per_op < 9000",
                 None,
                 "cpu_ns_per_op < 9 µs, saw nothing to measure in 1 of 1 trial",
+            ),
+            (
+                "latency.p99 < 16000000",
+                Some(16_003_071.0),
+                "latency.p99 < 16,000,000 ns, saw 16,003,071 ns in 1 of 1 trial",
+            ),
+            (
+                "ops_per_sec >= 2000",
+                Some(1_999.6),
+                "ops_per_sec ≥ 2,000/s, saw 1999.6/s in 1 of 1 trial",
             ),
             ("something later", Some(1.0), "something later, saw 1 in 1 of 1 trial"),
         ] {

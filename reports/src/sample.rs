@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use quadrant_suite::histogram::Histogram;
 
 use crate::evidence::{Pass, judge, objection};
+use crate::random::SplitMix;
 use crate::record::{
     self, AxisValue, CheckedExpectation, Concurrency, ContextSwitches, Cpus, GroupMetrics, Latency,
-    LoadMetrics, Metrics, Noise, Record, Rss, SCHEMA, Stalls, Status, Subject, Threads,
+    LoadMetrics, Metrics, Noise, Record, Rss, SCHEMA, Stalls, Status, Subject, Threads, Turns,
 };
+use crate::turns::{Thawed, Turn};
 
 /// A trial that completed `ops_per_sec` operations of about `latency_us` each for a second.
 pub(crate) fn ok(id: &str, trial: u32, ops_per_sec: f64, latency_us: u64) -> Record {
@@ -62,7 +64,7 @@ pub(crate) fn metrics(ops_per_sec: f64, latency_us: u64) -> Metrics {
         progress: Vec::new(),
         ops_per_sec,
         latency_ns: latency(latency_us),
-        unended: crate::record::Unended::default(),
+        unended: record::Unended::default(),
         load: None,
         concurrency: Concurrency { peak: 1024, mean: 1024.0 },
         steps: BTreeMap::new(),
@@ -232,6 +234,7 @@ pub(crate) fn open_loop() -> Vec<Record> {
                     concurrency: Concurrency { peak: 1, mean: 0.9 },
                 });
                 metrics.concurrency = Concurrency { peak: 50, mean: 12.4 };
+                metrics.load = Some(load(50, 50, Some(2_000)));
                 metrics.steps.insert("db".into(), latency(latency_us / 2));
                 metrics.steps.insert("render".into(), latency(latency_us / 3));
             });
@@ -298,4 +301,115 @@ pub(crate) fn with_evidence() -> Vec<Record> {
         records.push(ok("without/any/epoll", trial, 90_000.0, 400));
     }
     records
+}
+
+/// A case in turns. Every start has a speed of its own, which all subjects share, as has every
+/// round; what is left is each subject's own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InTurns<'a> {
+    pub starts: u32,
+    pub group: u32,
+    pub reference: Option<&'a str>,
+    /// How fast the machine is.
+    pub machine: f64,
+    /// Standard deviation from start to start of a subject's throughput; of its CPU time per
+    /// operation it is a fifth of that.
+    pub noise: f64,
+    pub driver_busy: f64,
+    pub seed: u64,
+}
+
+const ROUNDS: u32 = 16;
+
+impl<'a> InTurns<'a> {
+    pub(crate) fn new(starts: u32) -> Self {
+        let (group, reference) = (0, None);
+        Self { starts, group, reference, machine: 1.0, noise: 0.02, driver_busy: 0.6, seed: 7 }
+    }
+
+    /// Of subjects that would each do so many operations per second, three quarters of the time
+    /// on the CPU.
+    pub(crate) fn records(&self, subjects: &[(&str, f64)]) -> Vec<Record> {
+        let subjects: Vec<(&str, f64, f64)> =
+            subjects.iter().map(|(id, rate)| (*id, *rate, 0.75e9 / rate)).collect();
+        self.with_cpu(&subjects)
+    }
+
+    /// The same with the CPU time per operation of each.
+    pub(crate) fn with_cpu(&self, subjects: &[(&str, f64, f64)]) -> Vec<Record> {
+        let mut random = SplitMix(self.seed ^ u64::from(self.group) << 32);
+        let mut records = Vec::new();
+        for start in 0..self.starts {
+            let around = 1.0 + 0.1 * random.normal();
+            let of_rounds: Vec<f64> =
+                (0..ROUNDS).map(|_| around * (1.0 + 0.05 * random.normal())).collect();
+            for (id, rate, cpu) in subjects {
+                let own = (self.noise * random.normal()).exp();
+                let own_cpu = (self.noise / 5.0 * random.normal()).exp();
+                let rounds = of_rounds.iter().map(|speed| {
+                    let speed = speed * self.machine;
+                    turn(rate * own * speed, cpu * own_cpu / speed, self.driver_busy)
+                });
+                let turns = Turns {
+                    group: self.group,
+                    reference: self.reference.map(str::to_owned),
+                    operation: "request".into(),
+                    rounds: rounds.collect(),
+                };
+                records.push(Record {
+                    pass: record::Pass::Turns,
+                    turns: Some(turns),
+                    ..told(id, start, Status::Ok, None)
+                });
+            }
+        }
+        records
+    }
+}
+
+/// Longer than a real one, so that counts need no rounding.
+fn turn(rate: f64, cpu_ns_per_op: f64, driver_busy: f64) -> Turn {
+    let (elapsed_ns, thawed_ns) = (100_000_000, 110_000_000);
+    let operations = (rate * 0.1) as u64;
+    let thawed = Thawed {
+        elapsed_ns: thawed_ns,
+        operations: (rate * 0.11) as u64,
+        cpu_ns: ((rate * 0.11).floor() * cpu_ns_per_op) as u64,
+        driver_cpu_ns: (thawed_ns as f64 * driver_busy) as u64,
+        page_faults: 0,
+    };
+    Turn { elapsed_ns, operations, waited_ns: 0, thawed }
+}
+
+/// A case of both passes: a reference that was not asked for, a leading group, and a subject with
+/// two speeds that gives memory back and takes it again.
+pub(crate) fn both_passes() -> Vec<Record> {
+    let case = InTurns { reference: Some("mio/callbacks/epoll"), noise: 0.008, ..InTurns::new(10) };
+    let subjects = [
+        ("mio/callbacks/epoll", 210_000.0, 4_100.0),
+        ("tokio/current-thread/epoll", 180_000.0, 4_900.0),
+        ("smol/multi-thread/epoll", 179_000.0, 5_500.0),
+        ("monoio/per-core/io_uring", 143_000.0, 6_000.0),
+        ("threads/thread-per-task/blocking", 96_000.0, 9_800.0),
+    ];
+    let mut records: Vec<Record> =
+        subjects[1..].iter().map(|(id, rate, _)| ok(id, 0, *rate, 350)).collect();
+    records.extend(case.with_cpu(&subjects));
+    edit_turns(&mut records, "monoio/per-core/io_uring", |start, turn| {
+        if start % 3 == 0 {
+            turn.operations = (turn.operations as f64 * 1.13) as u64;
+        } else {
+            turn.thawed.page_faults = turn.thawed.operations * 16;
+        }
+    });
+    records
+}
+
+/// Changes every turn of a subject.
+pub(crate) fn edit_turns(records: &mut [Record], id: &str, change: impl Fn(u32, &mut Turn)) {
+    for record in records.iter_mut().filter(|record| record.subject.id == id) {
+        let start = record.trial;
+        let rounds = record.turns.iter_mut().flat_map(|turns| &mut turns.rounds);
+        rounds.for_each(|turn| change(start, turn));
+    }
 }

@@ -1,58 +1,67 @@
-//! A run in a few lines: who was best where, before any single rank.
+//! A run in a few lines: who leads where, by the figure that decides there.
 //!
-//! Never hides how many cases a mean stands on, and never keeps a case.
+//! Never takes a mean over cases, which are unlike each other, and never keeps a case.
 
 use std::collections::BTreeMap;
 
 use crate::case_table::CaseTable;
 use crate::number;
 use crate::prose::plural;
+use crate::ranking::Standing;
 use crate::record::Status;
-use crate::standing::Standing;
-use crate::statistics::GeometricMean;
+use crate::series::Figure;
 
 /// Grows with the subjects and scenarios of a run, not with its cases.
 #[derive(Debug, Default)]
 pub(crate) struct Summary {
     cases: u64,
     subjects: BTreeMap<String, Counts>,
-    /// Per scenario: its cases, and how many of them each subject won.
-    scenarios: BTreeMap<String, (u64, BTreeMap<String, u64>)>,
+    /// By scenario and by what decides.
+    scenarios: BTreeMap<String, BTreeMap<Figure, Led>>,
+}
+
+/// Cases that one figure decides.
+#[derive(Debug, Default)]
+struct Led {
+    cases: u64,
+    /// In how many of them each subject is in the leading group.
+    leaders: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Default, Clone, PartialEq)]
 struct Counts {
     best: u64,
-    same: u64,
-    slower: u64,
-    unclear: u64,
-    /// Measured, with nobody to compare it to.
-    alone: u64,
+    /// In a leading group with others.
+    among_the_best: u64,
+    behind: u64,
+    /// Measured, and not compared with anything.
+    not_compared: u64,
     unsupported: u64,
     without_figures: u64,
-    ratios: GeometricMean,
 }
 
 impl Summary {
     pub(crate) fn add(&mut self, table: &CaseTable) {
         self.cases += 1;
-        let (cases, wins) = self.scenarios.entry(table.scenario.clone()).or_default();
-        *cases += 1;
+        let led = self.scenarios.entry(table.scenario.clone()).or_default();
+        let led = led.entry(table.by).or_default();
+        led.cases += 1;
         for subject in &table.subjects {
-            let counts = self.subjects.entry(subject.id.clone()).or_default();
-            let Some(compared) = subject.compared else {
-                counts.alone += 1;
+            let standing = subject.compared.map(|compared| compared.standing);
+            if standing == Some(Standing::Reference) {
                 continue;
-            };
-            counts.ratios.add(compared.ratio);
-            match compared.standing {
-                Standing::Best => {
-                    counts.best += 1;
-                    *wins.entry(subject.id.clone()).or_default() += 1;
+            }
+            let counts = self.subjects.entry(subject.id.clone()).or_default();
+            match standing {
+                None | Some(Standing::Reference) => counts.not_compared += 1,
+                Some(Standing::Best) => counts.best += 1,
+                Some(Standing::JointBest | Standing::Same { .. } | Standing::MayBeBest) => {
+                    counts.among_the_best += 1;
                 }
-                Standing::Same => counts.same += 1,
-                Standing::Slower => counts.slower += 1,
-                Standing::Unclear => counts.unclear += 1,
+                Some(Standing::Behind) => counts.behind += 1,
+            }
+            if standing.is_some_and(Standing::is_leading) {
+                *led.leaders.entry(subject.id.clone()).or_default() += 1;
             }
         }
         for told in &table.without_figures {
@@ -74,71 +83,72 @@ impl Summary {
         format!("{} of {scenarios}", plural(self.cases, "case", "cases"))
     }
 
-    /// Each scenario and who was best in how many of its cases.
-    pub(crate) fn winners(&self) -> Vec<(String, String)> {
-        self.scenarios
-            .iter()
-            .map(|(scenario, (cases, wins))| (scenario.clone(), winners(*cases, wins)))
-            .collect()
+    /// Each scenario, and who leads in how many of its cases by what.
+    pub(crate) fn leaders(&self) -> Vec<(String, String)> {
+        let of_scenario = |(scenario, all): (&String, &BTreeMap<Figure, Led>)| {
+            let each: Vec<String> = all.iter().map(|(by, led)| leaders(*by, led)).collect();
+            (scenario.clone(), each.join("; "))
+        };
+        self.scenarios.iter().map(of_scenario).collect()
     }
 
-    pub(crate) const HEADINGS: [&str; 9] = [
+    pub(crate) const HEADINGS: [&str; 7] = [
         "subject",
         "best",
-        "same",
-        "slower",
-        "unclear",
+        "among the best",
+        "behind",
+        "not compared",
         "unsupported",
         "no figures",
-        "ratio to the best",
-        "over",
     ];
 
-    /// Most often best or as good as the best first; then by the ratio.
-    pub(crate) fn rows(&self) -> Vec<[String; 9]> {
+    /// Most often in the leading group first.
+    pub(crate) fn rows(&self) -> Vec<[String; 7]> {
         let mut subjects: Vec<(&String, &Counts)> = self.subjects.iter().collect();
-        let ratio = |counts: &Counts| counts.ratios.value().unwrap_or(-1.0);
-        subjects.sort_by(|(_, a), (_, b)| {
-            (b.best + b.same, b.best)
-                .cmp(&(a.best + a.same, a.best))
-                .then_with(|| ratio(b).total_cmp(&ratio(a)))
+        subjects.sort_by_key(|(_, counts)| {
+            std::cmp::Reverse((counts.best + counts.among_the_best, counts.best))
         });
         let blank = |count: u64| {
             if count == 0 { number::NONE.to_owned() } else { number::count(count) }
         };
-        subjects
-            .into_iter()
-            .map(|(id, counts)| {
-                [
-                    id.clone(),
-                    blank(counts.best),
-                    blank(counts.same),
-                    blank(counts.slower),
-                    blank(counts.unclear),
-                    blank(counts.unsupported),
-                    blank(counts.without_figures),
-                    counts.ratios.value().map_or_else(|| number::NONE.to_owned(), number::ratio),
-                    plural(counts.ratios.count(), "case", "cases"),
-                ]
-            })
-            .collect()
+        let row = |(id, counts): (&String, &Counts)| {
+            [
+                id.clone(),
+                blank(counts.best),
+                blank(counts.among_the_best),
+                blank(counts.behind),
+                blank(counts.not_compared),
+                blank(counts.unsupported),
+                blank(counts.without_figures),
+            ]
+        };
+        subjects.into_iter().map(row).collect()
     }
 }
 
-fn winners(cases: u64, wins: &BTreeMap<String, u64>) -> String {
-    let mut wins: Vec<(&String, u64)> = wins.iter().map(|(id, count)| (id, *count)).collect();
-    wins.sort_by(|(a_id, a), (b_id, b)| b.cmp(a).then_with(|| a_id.cmp(b_id)));
-    let level = cases - wins.iter().map(|(_, count)| count).sum::<u64>();
-    let mut said: Vec<String> =
-        wins.iter().map(|(id, count)| format!("{id} {count} of {cases}")).collect();
-    if level > 0 {
-        said.push(format!("nobody {level} of {cases}"));
+/// `by throughput: a = b 3 of 4, c 1 of 4`.
+fn leaders(by: Figure, Led { cases, leaders }: &Led) -> String {
+    let by = match by {
+        Figure::Throughput => "by throughput",
+        Figure::Cpu => "by CPU per operation",
+        Figure::P99 => "by p99",
+    };
+    let mut groups: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
+    for (id, count) in leaders {
+        groups.entry(*count).or_default().push(id);
     }
-    said.join(", ")
+    let group = |(count, ids): (u64, Vec<&str>)| {
+        let share = if *cases == 1 { String::new() } else { format!(" {count} of {cases}") };
+        format!("{}{share}", ids.join(" = "))
+    };
+    let groups: Vec<String> = groups.into_iter().rev().map(group).collect();
+    if groups.is_empty() {
+        return format!("{by}: nothing to compare");
+    }
+    format!("{by}: {}", groups.join(", "))
 }
 
 /// What the summary's words mean.
-pub(crate) const EXPLANATION: &str = "best, same, slower and unclear count cases, by throughput; \
-where nobody won, no lead was beyond doubt. The ratio is the geometric mean of a subject's throughput \
-relative to each case's best, over the cases it has figures in: compare two such means only if \
-they stand on the same cases";
+pub(crate) const EXPLANATION: &str = "Counted are cases. best: ahead of all others. among the best: \
+in the leading group, none of whose members is shown to be behind. a = b: both lead in as many \
+cases. Choose by the scenario that resembles your program";

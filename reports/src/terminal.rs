@@ -45,10 +45,9 @@ pub(crate) fn draw(table: &CaseTable, style: Style) -> String {
     for told in &table.without_figures {
         lines.extend(told_lines(told, subject_width, style, &paint));
     }
-    if table.throughput_is_level {
+    if let Some(order) = &table.order {
         lines.push(String::new());
-        let hint = "all the same in throughput, so sorted by p99: choose by latency, stalls, threads or CPU";
-        lines.extend(prose(&paint.bold("level"), "level", hint, style));
+        lines.extend(prose(&paint.bold("order"), "order", order, style));
     }
     remarks(table, style, &paint, &mut lines);
     let mut text = String::new();
@@ -297,6 +296,11 @@ mod tests {
     }
 
     #[test]
+    fn both_passes_in_one_table() {
+        insta::assert_snapshot!(plain(&sample::both_passes(), 150));
+    }
+
+    #[test]
     fn one_trial_is_shown_as_unsure() {
         let records = [
             sample::ok("tokio/multi-thread/epoll", 0, 182_000.0, 351),
@@ -320,7 +324,7 @@ mod tests {
     fn colours_change_nothing_but_colour() {
         let table = CaseTable::new(&sample::everything()).unwrap();
         let coloured = draw(&table, Style { color: true, width: 120 });
-        assert!(coloured.contains("\x1b[32mbest"));
+        assert!(coloured.contains("\x1b[32mjoint best"));
         assert!(coloured.contains("\x1b[31mcrashed"));
         let bare: Vec<String> = coloured.lines().map(strip).collect();
         let plain = draw(&table, Style { color: false, width: 120 });
@@ -347,7 +351,7 @@ mod tests {
     #[test]
     fn no_line_is_wider_than_the_terminal() {
         for columns in [80, 100, 120, 150] {
-            for records in [sample::everything(), sample::open_loop()] {
+            for records in [sample::everything(), sample::open_loop(), sample::both_passes()] {
                 for line in plain(&records, columns).lines() {
                     assert!(width(line) <= columns, "{columns}: {line}");
                 }

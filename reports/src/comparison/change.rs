@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::metric::Better;
-use crate::bootstrap::{Interval, difference_95};
+use crate::interval::{Estimate, Interval, estimate_difference};
 use crate::statistics::{geometric_mean, mean};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -60,7 +60,7 @@ pub fn change(base: &[f64], new: &[f64], better: Better, threshold: f64) -> Opti
 fn by_ratio(base: &[f64], new: &[f64], better: Better, threshold: f64) -> Option<Change> {
     let logarithms = |values: &[f64]| values.iter().map(|value| value.ln()).collect::<Vec<_>>();
     let (base_mean, new_mean) = (geometric_mean(base)?, geometric_mean(new)?);
-    let interval = difference_95(&logarithms(base), &logarithms(new));
+    let interval = difference(&logarithms(base), &logarithms(new));
     Some(Change {
         base: base_mean,
         new: new_mean,
@@ -73,7 +73,7 @@ fn by_ratio(base: &[f64], new: &[f64], better: Better, threshold: f64) -> Option
 /// For what may be zero, as stalls: means and their difference.
 fn by_difference(base: &[f64], new: &[f64], better: Better, threshold: f64) -> Option<Change> {
     let (base_mean, new_mean) = (mean(base)?, mean(new)?);
-    let interval = difference_95(base, new);
+    let interval = difference(base, new);
     let as_ratio = |difference: f64| (base_mean + difference).max(0.0) / base_mean;
     let from_something = base_mean > 0.0;
     Some(Change {
@@ -88,6 +88,12 @@ fn by_difference(base: &[f64], new: &[f64], better: Better, threshold: f64) -> O
             .map(|found| Interval { low: as_ratio(found.low), high: as_ratio(found.high) }),
         verdict: verdict(interval, threshold * base_mean.max(new_mean), better),
     })
+}
+
+fn difference(base: &[f64], new: &[f64]) -> Option<Interval> {
+    let Estimate { value, half_width } = estimate_difference(new, base)?;
+    let half = half_width?;
+    Some(Interval { low: value - half, high: value + half })
 }
 
 /// `interval` and `within` are on one scale, on which 0 is no change.
@@ -115,7 +121,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::bootstrap::SplitMix;
+    use crate::random::SplitMix;
 
     const THRESHOLD: f64 = 0.02;
 
@@ -183,7 +189,7 @@ mod tests {
 
     #[test]
     fn five_per_cent_slower_is_found() {
-        for (count, noise) in [(3, 0.004), (5, 0.01), (10, 0.015)] {
+        for (count, noise) in [(4, 0.004), (6, 0.008), (10, 0.012)] {
             let flagged = flagged(count, 0.95, noise);
             assert!(flagged >= 475, "{flagged} of 500 with {count} trials, noise {noise}");
         }

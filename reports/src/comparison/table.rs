@@ -14,6 +14,7 @@ use crate::paint::{Paint, Style};
 use crate::prose::{clean, plural, wrap};
 use crate::record::Status;
 use crate::remarks::{Remark, Remarks};
+use crate::series::Figure;
 use crate::terminal;
 
 pub(super) fn draw(comparison: &Comparison, names: &Names, style: Style) -> String {
@@ -142,7 +143,8 @@ fn table(comparison: &Comparison, cells: &[&ComparedCell]) -> CaseTable {
             .map(|cell| Ranked { id: clean(&cell.key.subject), compared: None })
             .collect(),
         without_figures: others.iter().map(|cell| told(cell)).collect(),
-        throughput_is_level: false,
+        by: Figure::Throughput,
+        order: None,
         remarks: Remarks { warnings: warned(&measured), ..Remarks::default() },
     }
 }

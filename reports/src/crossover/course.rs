@@ -1,10 +1,11 @@
 //! Two rivals along an axis: who is ahead at each value, and between which values that changes.
 //!
-//! Never reads a lead into figures that the tables would call `same` or `unclear`.
+//! Never reads a lead into figures that the tables would not tell apart.
 
 use super::kept::Contender;
-use crate::bootstrap::{Interval, Sureness, interval};
-use crate::standing::{Compared, Standing, compare, logarithms};
+use crate::effect::{Answer, Effect};
+use crate::interval::Interval;
+use crate::series::Figure;
 
 /// Two rivals from the lowest value of an axis to the highest.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub(super) struct Stop {
     pub value: String,
     pub rivals: [Option<Contender>; 2],
     pub state: State,
+    pub is_of_one_trial: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,8 +31,6 @@ pub(super) enum State {
     Same,
     /// The trials vary too much to say.
     Unclear,
-    /// Both may have been held up by the load driver.
-    Limited,
     /// One of them, by its number, has no figures.
     Absent(usize),
 }
@@ -43,10 +43,6 @@ pub(super) struct Lead {
     pub ratio: f64,
     /// Of the ratio; `None` of a single trial.
     pub interval: Option<Interval>,
-    /// Sure in 99 of 100 cases, where the tables ask for 95.
-    pub is_certain: bool,
-    /// The load driver may have held up the leader, who would be further ahead.
-    pub is_least: bool,
 }
 
 /// Two stops between which the lead has changed, by their numbers.
@@ -54,7 +50,7 @@ pub(super) struct Lead {
 pub(super) struct Crossing {
     pub before: usize,
     pub after: usize,
-    /// On either side there is more than one lead that luck alone may have made.
+    /// No lead on either side stands on a single trial.
     pub is_backed: bool,
 }
 
@@ -63,10 +59,7 @@ impl Course {
     pub(super) fn crossings(&self) -> Vec<Crossing> {
         let led: Vec<(usize, Lead)> = self.leads().collect();
         let legs: Vec<&[(usize, Lead)]> = led.chunk_by(|a, b| a.1.who == b.1.who).collect();
-        let is_backed = |leg: &[(usize, Lead)]| match leg {
-            [(_, lead)] => lead.is_certain,
-            leads => leads.iter().all(|(_, lead)| lead.interval.is_some()),
-        };
+        let is_backed = |leg: &[(usize, Lead)]| leg.iter().all(|(_, lead)| lead.interval.is_some());
         let crossing = |pair: &[&[(usize, Lead)]]| {
             let ([.., (before, _)], [(after, _), ..]) = (pair[0], pair[1]) else { return None };
             let is_backed = is_backed(pair[0]) && is_backed(pair[1]);
@@ -84,7 +77,7 @@ impl Course {
     }
 
     pub(super) fn is_unsure(&self) -> bool {
-        self.stops.iter().any(|stop| stop.is_of_one_trial())
+        self.stops.iter().any(|stop| stop.is_of_one_trial)
     }
 
     pub(super) fn is_unclear(&self) -> bool {
@@ -111,8 +104,7 @@ impl Course {
         let (State::Ahead(old), State::Ahead(new)) = (before.state, after.state) else {
             return None;
         };
-        let spoilt = old.is_least || new.is_least || before.position <= 0.0;
-        if crossing.after != crossing.before + 1 || spoilt {
+        if crossing.after != crossing.before + 1 || before.position <= 0.0 {
             return None;
         }
         let way = |old: f64, new: f64| old.ln() / (old.ln() + new.ln());
@@ -128,50 +120,36 @@ impl Course {
 }
 
 impl Stop {
-    pub(super) fn new(position: f64, value: String, rivals: [Option<Contender>; 2]) -> Self {
-        Self { position, value, state: state(&rivals), rivals }
-    }
-
-    fn is_of_one_trial(&self) -> bool {
-        let measured = self.rivals.iter().flatten().filter(|rival| !rival.merits.is_empty());
-        matches!(self.state, State::Ahead(_) | State::Same)
-            && measured.map(|rival| rival.merits.len()).min() == Some(1)
+    pub(super) fn new(
+        position: f64,
+        value: String,
+        rivals: [Option<Contender>; 2],
+        by: Figure,
+    ) -> Self {
+        let (state, is_of_one_trial) = state(&rivals, by);
+        Self { position, value, state, rivals, is_of_one_trial }
     }
 }
 
-fn state(rivals: &[Option<Contender>; 2]) -> State {
-    let merits = |rival: &Option<Contender>| {
-        rival.as_ref().map_or_else(Vec::new, |rival| rival.merits.clone())
+/// Who is ahead, and whether that stands on a single trial.
+fn state(rivals: &[Option<Contender>; 2], by: Figure) -> (State, bool) {
+    let merit = |who: usize| rivals[who].as_ref().and_then(|rival| rival.merit(by));
+    let (first, second) = match [merit(0), merit(1)] {
+        [Some(first), Some(second)] => (first, second),
+        [None, _] => return (State::Absent(0), false),
+        [_, None] => return (State::Absent(1), false),
     };
-    let both = rivals.each_ref().map(merits);
-    if let Some(absent) = both.iter().position(Vec::is_empty) {
-        return State::Absent(absent);
-    }
-    let limited = |who: usize| rivals[who].as_ref().is_some_and(|rival| rival.is_limited);
-    let compared = compare(&both);
-    let [Some(first), Some(second)] = compared[..] else { return State::Unclear };
-    let lead = |who: usize, other: Compared| {
-        if limited(1 - who) {
-            // Who is behind may be so because of the driver.
-            return State::Limited;
-        }
-        State::Ahead(Lead {
-            who,
-            ratio: 1.0 / other.ratio,
-            interval: other
-                .interval
-                .map(|Interval { low, high }| Interval { low: 1.0 / high, high: 1.0 / low }),
-            is_certain: logarithms(&both[who], &both[1 - who])
-                .and_then(|logarithms| interval(&logarithms, Sureness::Of99))
-                .is_some_and(|interval| interval.low > 0.0),
-            is_least: limited(who),
-        })
+    let effect = first.0.against(second.0);
+    let effect = effect.unwrap_or_else(|| Effect::of_ratio(first.1 / second.1));
+    let effect = if by.is_better_more() { effect } else { effect.inverse() };
+    let lead = |who, effect: Effect| {
+        State::Ahead(Lead { who, ratio: effect.ratio(), interval: effect.interval() })
     };
-    match (first.standing, second.standing) {
-        (Standing::Best, Standing::Slower) => lead(0, second),
-        (Standing::Slower, Standing::Best) => lead(1, first),
-        _ if limited(0) || limited(1) => State::Limited,
-        (Standing::Same, Standing::Same) => State::Same,
-        _ => State::Unclear,
-    }
+    let state = match effect.hint(by.rule()) {
+        Answer::More => lead(0, effect),
+        Answer::Less => lead(1, effect.inverse()),
+        Answer::Same { .. } => State::Same,
+        Answer::NotTold => State::Unclear,
+    };
+    (state, effect.interval().is_none() && state != State::Unclear)
 }

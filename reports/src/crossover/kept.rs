@@ -2,17 +2,20 @@
 //!
 //! Never keeps a record; a run may have thousands of them.
 
-use crate::driver_limit;
-use crate::figures::{Cell, Outcome, metrics, status_word};
+use std::cmp::Ordering;
+
+use crate::case_table::operation;
+use crate::figures::{Cell, Outcome, status_word};
+use crate::ranking::Ranking;
 use crate::record::{AxisValue, Record};
-use crate::standing::Throughput;
-use crate::statistics::median;
+use crate::series::{Bases, Figure, Series};
 
 #[derive(Debug)]
 pub(super) struct KeptCase {
     pub axes: Vec<AxisValue>,
-    /// `requests/s`.
-    pub by: String,
+    pub operation: String,
+    /// What decides in this case.
+    pub by: Figure,
     pub contenders: Vec<Contender>,
 }
 
@@ -24,30 +27,21 @@ pub(super) struct Contender {
     /// What tells it from others of its family: its backend.
     pub rival: String,
     pub backend: String,
-    /// Trial by trial, the more the better. Empty where there are no figures to compare.
-    pub merits: Throughput,
-    /// The load driver may have been what held it up.
-    pub is_limited: bool,
+    /// By throughput, CPU time and p99. `None` where there are no figures to compare.
+    merits: Option<[(Figure, Series, f64); 3]>,
     /// In a word, why it has no figures.
     pub absent: Option<&'static str>,
 }
 
 impl KeptCase {
     pub(super) fn of(records: &[Record]) -> Self {
-        let sample = records.iter().find_map(metrics);
-        let asked = |record: &Record| metrics(record)?.load.as_ref()?.asked_per_sec;
-        // At a given rate everybody does as much, and only the time that it takes tells.
-        let by_latency = records.iter().any(|record| asked(record).is_some());
-        let by = match sample.map(|sample| sample.operation.as_str()) {
-            _ if by_latency => "p99 latency".to_owned(),
-            None | Some("request") => "requests/s".to_owned(),
-            Some(operation) => format!("{operation}/s"),
-        };
-        let contender = |cell: &Cell| contender(cell, by_latency);
+        let cells = Cell::all_of(records);
+        let bases = Bases::new(records.iter());
         Self {
             axes: records.first().map_or_else(Vec::new, |first| first.case.clone()),
-            by,
-            contenders: Cell::all_of(records).iter().map(contender).collect(),
+            operation: records.iter().find_map(operation).unwrap_or_default().to_owned(),
+            by: Ranking::new(&cells).by,
+            contenders: cells.iter().map(|cell| contender(cell, &bases)).collect(),
         }
     }
 
@@ -57,44 +51,42 @@ impl KeptCase {
         others.map(|(_, held)| held.value.as_str()).collect()
     }
 
-    /// The one with the highest median among those of a backend.
-    pub(super) fn best_of(&self, backend: &str) -> Option<Contender> {
+    /// The best one of a backend.
+    pub(super) fn best_of(&self, backend: &str, by: Figure) -> Option<Contender> {
         let of_it = self.contenders.iter().filter(|contender| contender.backend == backend);
-        of_it.max_by(|a, b| a.merit().total_cmp(&b.merit())).cloned()
+        let merit = |contender: &Contender| {
+            let (_, value) = contender.merit(by)?;
+            Some(if by.is_better_more() { value } else { -value })
+        };
+        // Without figures is less than any merit.
+        of_it.max_by(|a, b| merit(a).partial_cmp(&merit(b)).unwrap_or(Ordering::Equal)).cloned()
     }
 }
 
 impl Contender {
-    fn merit(&self) -> f64 {
-        let merits: Vec<f64> = self.merits.iter().map(|(_, merit)| *merit).collect();
-        median(&merits).unwrap_or(-1.0)
+    /// By one figure: the series, and the figure itself.
+    pub(super) fn merit(&self, by: Figure) -> Option<(&Series, f64)> {
+        let (_, series, value) = self.merits.as_ref()?.iter().find(|(figure, ..)| *figure == by)?;
+        Some((series, *value))
     }
 }
 
-fn contender(cell: &Cell, by_latency: bool) -> Contender {
+fn contender(cell: &Cell, bases: &Bases) -> Contender {
     let subject = cell.subject;
     let family = format!("{}/{}", subject.runtime, subject.executor);
     let rival = subject.id.strip_prefix(&format!("{family}/")).unwrap_or(&subject.id);
-    let believed = || cell.trials.iter().filter_map(|record| Some((record, metrics(record)?)));
     let (merits, absent) = match &cell.outcome {
-        Outcome::Told { status, .. } => (Vec::new(), Some(status_word(*status))),
-        Outcome::Measured(figures) if figures.starving.is_some() => {
-            (Vec::new(), Some("not all connections served"))
+        Outcome::Told { status, .. } => (None, Some(status_word(*status))),
+        Outcome::Measured(figures) if figures.starving().is_some() => {
+            (None, Some("not all connections served"))
         }
-        Outcome::Measured(_) if by_latency => {
-            let merit = |p99: u64| 1e9 / p99.max(1) as f64;
-            let merits =
-                believed().map(|(record, metrics)| (record.trial, merit(metrics.latency_ns.p99)));
-            (merits.collect(), None)
+        Outcome::Measured(figures) => {
+            let merit = |figure| {
+                let series = Series::new(cell.trials.iter().copied(), bases, figure);
+                (figure, series, figures.value(figure))
+            };
+            (Some([Figure::Throughput, Figure::Cpu, Figure::P99].map(merit)), None)
         }
-        Outcome::Measured(figures) => (figures.throughput.clone(), None),
     };
-    Contender {
-        rival: rival.to_owned(),
-        backend: subject.backend.clone(),
-        family,
-        merits,
-        is_limited: believed().any(|(_, metrics)| driver_limit::of(metrics).is_some()),
-        absent,
-    }
+    Contender { rival: rival.to_owned(), backend: subject.backend.clone(), family, merits, absent }
 }

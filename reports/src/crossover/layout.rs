@@ -10,7 +10,7 @@ use crate::prose::wrap;
 
 const UNSURE: &str = "~: one trial only, so nothing is sure; more of them would tell (--trials)";
 const UNCLEAR: &str =
-    "cannot tell: the trials vary too much to say; more of them would tell (--trials)";
+    "cannot tell: the ranges are too wide to say; more time would tell (`--until 2%`)";
 
 pub(crate) fn draw(sweep: &Sweep, style: Style) -> String {
     let paint = Paint::new(style);

@@ -22,6 +22,7 @@ pub(crate) use layout::{draw, page};
 
 use crate::prose::clean;
 use crate::record::Record;
+use crate::series::Figure;
 use course::{Course, Stop};
 use kept::{Contender, KeptCase};
 use scale::Scale;
@@ -121,9 +122,10 @@ fn sweep(kept: &Kept, axis: usize, scale: &Scale, mut cases: Vec<&KeptCase>) -> 
     if cases.len() < 2 {
         return None;
     }
+    let by = deciding(&cases);
     let mut sentences = Vec::new();
     let (mut is_unsure, mut is_unclear) = (false, false);
-    for (whom, [first, second], course) in courses(&cases, axis, scale) {
+    for (whom, [first, second], course) in courses(&cases, axis, scale, by) {
         is_unsure |= course.is_unsure();
         is_unclear |= course.is_unclear();
         sentences.push(sentence::tell(whom, &course, [&first, &second], scale));
@@ -135,18 +137,39 @@ fn sweep(kept: &Kept, axis: usize, scale: &Scale, mut cases: Vec<&KeptCase>) -> 
         axis: clean(&cases[0].axes[axis].axis),
         values: cases.iter().map(shown).collect(),
         held: others.map(|(_, held)| clean(&format!("{}={}", held.axis, held.value))).collect(),
-        by: clean(&cases[0].by),
+        by: clean(&figure_name(by, &cases)),
         sentences,
         is_unsure,
         is_unclear,
     })
 }
 
+/// One figure for all values, because a change of the figure would look like a change of the lead:
+/// CPU time, which the load driver does not limit, as soon as throughput fails at one of them.
+fn deciding(cases: &[&KeptCase]) -> Figure {
+    let decides = |figure| cases.iter().any(|case| case.by == figure);
+    let order = [Figure::P99, Figure::Cpu, Figure::Throughput];
+    order.into_iter().find(|figure| decides(*figure)).unwrap_or(Figure::Throughput)
+}
+
+fn figure_name(by: Figure, cases: &[&KeptCase]) -> String {
+    let operation = cases.iter().map(|case| case.operation.as_str()).find(|name| !name.is_empty());
+    let operation = operation.unwrap_or("operation");
+    match by {
+        Figure::P99 => "p99 latency".to_owned(),
+        Figure::Cpu => {
+            format!("CPU per {operation}, as the load driver was the limit at some values")
+        }
+        Figure::Throughput if operation == "request" => "requests/s".to_owned(),
+        Figure::Throughput => format!("{operation}/s"),
+    }
+}
+
 /// Whom a course is about, what its two rivals are called, and how they fared.
 type Told = (String, [String; 2], Course);
 
 /// Every two backends of one runtime and executor, then the best of every two backends.
-fn courses(cases: &[&KeptCase], axis: usize, scale: &Scale) -> Vec<Told> {
+fn courses(cases: &[&KeptCase], axis: usize, scale: &Scale, by: Figure) -> Vec<Told> {
     let mut told = Vec::new();
     let contenders = || cases.iter().flat_map(|case| &case.contenders);
     let families: BTreeSet<&str> = contenders().map(|c| c.family.as_str()).collect();
@@ -157,7 +180,8 @@ fn courses(cases: &[&KeptCase], axis: usize, scale: &Scale) -> Vec<Told> {
             let find = |case: &KeptCase, rival: &str| {
                 case.contenders.iter().find(|c| c.family == family && c.rival == rival).cloned()
             };
-            let course = course(cases, axis, scale, |case| [find(case, first), find(case, second)]);
+            let rivals = |case: &KeptCase| [find(case, first), find(case, second)];
+            let course = course(cases, axis, scale, by, rivals);
             if course.has_both() {
                 told.push((family.to_owned(), [first, second].map(str::to_owned), course));
             }
@@ -165,7 +189,8 @@ fn courses(cases: &[&KeptCase], axis: usize, scale: &Scale) -> Vec<Told> {
     }
     let backends: BTreeSet<&str> = contenders().map(|c| c.backend.as_str()).collect();
     for [first, second] in pairs(&backends) {
-        let course = course(cases, axis, scale, |case| [case.best_of(first), case.best_of(second)]);
+        let rivals = |case: &KeptCase| [case.best_of(first, by), case.best_of(second, by)];
+        let course = course(cases, axis, scale, by, rivals);
         if course.has_both() && !course.is_within_one_family() {
             told.push(("best of each".to_owned(), [first, second].map(str::to_owned), course));
         }
@@ -186,11 +211,12 @@ fn course(
     cases: &[&KeptCase],
     axis: usize,
     scale: &Scale,
+    by: Figure,
     rivals: impl Fn(&KeptCase) -> [Option<Contender>; 2],
 ) -> Course {
     let stop = |case: &&KeptCase| {
         let value = &case.axes[axis].value;
-        Stop::new(scale.position(value), clean(value), rivals(case))
+        Stop::new(scale.position(value), clean(value), rivals(case), by)
     };
     Course { stops: cases.iter().map(stop).collect() }
 }

@@ -82,11 +82,6 @@ fn without_a_leader(course: &Course, [first, second]: [&str; 2]) -> String {
     if all(|state| matches!(state, State::Same)) {
         return format!("{first} and {second} are the same everywhere");
     }
-    if all(|state| matches!(state, State::Limited)) {
-        return format!(
-            "cannot tell {first} from {second}: the load driver may have been the limit everywhere"
-        );
-    }
     format!("cannot tell {first} from {second}")
 }
 
@@ -116,7 +111,6 @@ fn value_by_value(course: &Course, names: [&str; 2]) -> String {
             }
             State::Same => format!("the same at {at}"),
             State::Unclear => format!("cannot tell at {at}"),
-            State::Limited => format!("the load driver may have been the limit at {at}"),
             State::Absent(who) => {
                 let absent = run[0].rivals[who].as_ref().and_then(|rival| rival.absent);
                 format!("nothing of {} at {at} ({})", names[who], absent.unwrap_or("not measured"))
@@ -148,10 +142,9 @@ fn by(leads: impl Iterator<Item = Lead> + Clone) -> String {
     let ratios = leads.clone().map(|lead| lead.ratio);
     let low = number::ratio(ratios.clone().fold(f64::INFINITY, f64::min));
     let high = number::ratio(ratios.fold(0.0, f64::max));
-    let least = if leads.clone().any(|lead| lead.is_least) { "at least " } else { "" };
     match low == high {
-        true => format!(" ({least}{low})"),
-        false => format!(" ({least}{low}…{high})"),
+        true => format!(" ({low})"),
+        false => format!(" ({low}…{high})"),
     }
 }
 
@@ -164,7 +157,7 @@ fn bests(course: &Course, names: [&str; 2]) -> Option<String> {
     let side = |who: usize| {
         let family = |stop: &Stop| stop.rivals[who].as_ref().map(|rival| rival.family.clone());
         let is_measured =
-            |stop: &&Stop| stop.rivals[who].as_ref().is_some_and(|rival| !rival.merits.is_empty());
+            |stop: &&Stop| stop.rivals[who].as_ref().is_some_and(|rival| rival.absent.is_none());
         let stops: Vec<&Stop> = course.stops.iter().filter(is_measured).collect();
         let runs: Vec<(String, String)> = stops
             .chunk_by(|a, b| family(a) == family(b))

@@ -4,8 +4,8 @@
 
 use serde::Serialize;
 
-use crate::bootstrap::{Interval, Sureness, interval};
-use crate::statistics::mean;
+use crate::effect::{Answer, Effect, Rule};
+use crate::interval::{Interval, estimate};
 use crate::turns::{Start, Turn, log_ratio};
 
 /// A difference of less is not told apart from what the method itself may add.
@@ -18,7 +18,7 @@ pub enum Verdict {
     More,
     /// … or below …
     Less,
-    /// … or around it, no further than what is nobody's concern.
+    /// … or around it, no further than what is negligible.
     Same,
     CannotTell,
 }
@@ -28,21 +28,17 @@ pub struct Ratio {
     pub value: f64,
     /// Holds the truth in 99 of 100 cases.
     pub interval: Interval,
+    effect: Effect,
 }
 
 impl Ratio {
     /// `concern` is a share: differences up to it are the same to whoever asks.
     pub fn verdict(&self, concern: f64) -> Verdict {
-        let Interval { low, high } = self.interval;
-        let within = |share: f64| low >= 1.0 / (1.0 + share) && high <= 1.0 + share;
-        if low > 1.0 + NOISE {
-            Verdict::More
-        } else if high < 1.0 / (1.0 + NOISE) {
-            Verdict::Less
-        } else if within(concern) {
-            Verdict::Same
-        } else {
-            Verdict::CannotTell
+        match self.effect.answer(Rule { negligible: NOISE, same: concern }) {
+            Answer::More => Verdict::More,
+            Answer::Less => Verdict::Less,
+            Answer::Same { .. } => Verdict::Same,
+            Answer::NotTold => Verdict::CannotTell,
         }
     }
 }
@@ -52,9 +48,6 @@ impl Ratio {
 pub fn ratio(starts: &[Start], subject: usize, figure: impl Fn(&Turn) -> f64) -> Option<Ratio> {
     let of_starts: Vec<f64> =
         starts.iter().filter_map(|start| log_ratio(&start[subject], &start[0], &figure)).collect();
-    let interval = interval(&of_starts, Sureness::Of99)?;
-    Some(Ratio {
-        value: mean(&of_starts)?.exp(),
-        interval: Interval { low: interval.low.exp(), high: interval.high.exp() },
-    })
+    let effect = Effect::of_logarithms(estimate(&of_starts)?);
+    Some(Ratio { value: effect.ratio(), interval: effect.interval()?, effect })
 }

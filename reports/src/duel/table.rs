@@ -11,6 +11,7 @@ use crate::number;
 use crate::paint::{Paint, Style};
 use crate::prose::{clean, plural, wrap};
 use crate::remarks::{Remark, Remarks};
+use crate::series::Figure;
 use crate::terminal;
 use crate::turns::{Start, Turn};
 
@@ -56,7 +57,8 @@ fn table(duel: &DuelCase, concern: f64) -> CaseTable {
             .map(|none| told(duel, none))
             .into_iter()
             .collect(),
-        throughput_is_level: false,
+        by: Figure::Throughput,
+        order: None,
         remarks: Remarks {
             warnings: duel.warnings.iter().map(remark).collect(),
             ..Remarks::default()

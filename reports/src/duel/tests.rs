@@ -1,7 +1,7 @@
 //! Whole duels of made-up turns.
 
 use super::*;
-use crate::bootstrap::SplitMix;
+use crate::random::SplitMix;
 use crate::turns::Thawed;
 
 /// Starts in which subject 1 is `ratio` times as fast as subject 0 and both run under the same conditions: a

@@ -4,8 +4,8 @@
 //! drawn: each as somebody might have made it. Never judges a comparison in another way than a
 //! duel does.
 
-use crate::bootstrap::SplitMix;
 use crate::duel::{Ratio, Verdict, ratio};
+use crate::random::SplitMix;
 use crate::statistics::mean;
 use crate::turns::{Start, Turn};
 

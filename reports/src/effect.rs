@@ -1,0 +1,157 @@
+//! How much one thing is of another, how sure that is, and whether they are the same.
+//!
+//! One rule for tables, crossovers, `compare` and `duel`. Never answers without the size of the
+//! difference: what cannot be told apart still has an effect and a range.
+
+use crate::interval::{Estimate, Interval};
+
+/// A ratio, kept as a logarithm.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Effect {
+    log: Estimate,
+}
+
+/// What an effect shows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Answer {
+    /// All of the interval lies beyond what is negligible, on this side of 1.
+    More,
+    Less,
+    /// They differ by less than this share.
+    Same {
+        below: f64,
+    },
+    /// The interval is too wide, or there is none.
+    NotTold,
+}
+
+/// Which differences matter to whoever asks, as shares.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rule {
+    /// No difference up to this is called one, however sure it is.
+    pub negligible: f64,
+    /// Whatever surely differs by less than this is the same.
+    pub same: f64,
+}
+
+impl Rule {
+    /// Of tables and crossovers: nothing should be chosen by 1 %.
+    pub const TABLE: Rule = Rule { negligible: 0.01, same: 0.10 };
+    /// The same of latencies, which are known to the width of a histogram's bucket.
+    pub const LATENCY: Rule = Rule { negligible: 0.02, ..Rule::TABLE };
+}
+
+impl Effect {
+    pub(crate) fn of_logarithms(log: Estimate) -> Self {
+        Self { log }
+    }
+
+    /// Without an interval.
+    pub(crate) fn of_ratio(ratio: f64) -> Self {
+        Self { log: Estimate { value: ratio.ln(), half_width: None } }
+    }
+
+    pub fn ratio(&self) -> f64 {
+        self.log.value.exp()
+    }
+
+    /// Holds the true ratio in 99 of 100 cases; `None` where there is too little to tell.
+    pub fn interval(&self) -> Option<Interval> {
+        let half = self.log.half_width?;
+        Some(Interval { low: (self.log.value - half).exp(), high: (self.log.value + half).exp() })
+    }
+
+    /// How far the true ratio may be from the one found, as a share of it.
+    pub fn uncertainty(&self) -> Option<f64> {
+        Some(self.log.half_width?.exp_m1())
+    }
+
+    pub fn inverse(self) -> Self {
+        Self { log: Estimate { value: -self.log.value, ..self.log } }
+    }
+
+    pub fn answer(&self, rule: Rule) -> Answer {
+        let Estimate { value, half_width: Some(half) } = self.log else { return Answer::NotTold };
+        let beyond = rule.negligible.ln_1p();
+        // Both sides of 1 alike: 0.8 is as far from 1 as 1.25.
+        let below = (value.abs() + half).exp_m1();
+        if value - half > beyond {
+            Answer::More
+        } else if value + half < -beyond {
+            Answer::Less
+        } else if below <= rule.same {
+            Answer::Same { below }
+        } else {
+            Answer::NotTold
+        }
+    }
+
+    /// The answer, where there is an interval; else what the ratio alone suggests.
+    pub fn hint(&self, rule: Rule) -> Answer {
+        match self.log.half_width {
+            Some(_) => self.answer(rule),
+            None if self.log.value.is_nan() => Answer::NotTold,
+            None if self.log.value > rule.negligible.ln_1p() => Answer::More,
+            None if self.log.value < -rule.negligible.ln_1p() => Answer::Less,
+            None => Answer::Same { below: rule.negligible },
+        }
+    }
+
+    /// The least difference that would have been called one, as a share.
+    pub fn smallest_visible(&self, rule: Rule) -> Option<f64> {
+        Some((self.log.half_width? + rule.negligible.ln_1p()).exp_m1())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn effect(ratio: f64, uncertainty: f64) -> Effect {
+        Effect::of_logarithms(Estimate { value: ratio.ln(), half_width: Some(uncertainty.ln_1p()) })
+    }
+
+    #[test]
+    fn every_answer() {
+        let answer = |ratio, uncertainty| effect(ratio, uncertainty).answer(Rule::TABLE);
+        assert_eq!(answer(0.79, 0.1), Answer::Less);
+        assert_eq!(answer(1.3, 0.1), Answer::More);
+        assert_eq!(answer(0.79, 0.4), Answer::NotTold);
+        let Answer::Same { below } = answer(0.99, 0.03) else { panic!() };
+        assert!((below - 0.0404).abs() < 1e-4, "{below}");
+        // Surely different, and by no more than anybody should choose by.
+        assert!(matches!(answer(1.005, 0.001), Answer::Same { .. }));
+        assert_eq!(answer(1.0, 0.12), Answer::NotTold);
+    }
+
+    #[test]
+    fn without_an_interval_there_is_a_hint_and_no_answer() {
+        let half = Effect::of_ratio(0.5);
+        assert_eq!(
+            (half.answer(Rule::TABLE), half.hint(Rule::TABLE)),
+            (Answer::NotTold, Answer::Less)
+        );
+        assert_eq!(Effect::of_ratio(0.0).hint(Rule::TABLE), Answer::Less);
+        assert_eq!(Effect::of_ratio(f64::NAN).hint(Rule::TABLE), Answer::NotTold);
+        assert_eq!(half.interval(), None);
+    }
+
+    #[test]
+    fn the_inverse_is_as_sure() {
+        let there = effect(0.8, 0.05);
+        let back = there.inverse();
+        assert!((there.ratio() * back.ratio() - 1.0).abs() < 1e-12);
+        assert_eq!(
+            (there.uncertainty(), back.answer(Rule::TABLE)),
+            (back.uncertainty(), Answer::More)
+        );
+    }
+
+    #[test]
+    fn what_could_have_been_seen_is_just_seen() {
+        let rule = Rule { negligible: 0.02, same: 0.10 };
+        let smallest = effect(1.0, 0.03).smallest_visible(rule).unwrap();
+        assert_eq!(effect(1.0 + smallest * 1.001, 0.03).answer(rule), Answer::More);
+        assert_ne!(effect(1.0 + smallest * 0.999, 0.03).answer(rule), Answer::More);
+    }
+}

@@ -1,0 +1,246 @@
+//! What one subject of a case reached by one figure, start by start and trial by trial.
+//!
+//! A start in turns is one value: the ratio to a subject that ran in the same turns, so that what
+//! the machine did meanwhile cancels. Never takes the rounds of one start for independent values:
+//! they share processes, whose memory lies where it lies.
+
+use std::collections::BTreeMap;
+
+use crate::effect::{Effect, Rule};
+use crate::figures::metrics;
+use crate::interval::{Estimate, estimate, estimate_difference};
+use crate::record::{Metrics, Record, Status, Turns};
+use crate::statistics::mean;
+use crate::turns::{Turn, log_ratio};
+
+/// A rate counts as kept from this share of it on.
+pub(crate) const KEPT: f64 = 0.98;
+
+/// What subjects are compared by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Figure {
+    Throughput,
+    /// CPU time per operation.
+    Cpu,
+    /// The latency that 99 of 100 operations stay within; of trials alone only.
+    P99,
+}
+
+impl Figure {
+    pub(crate) fn is_better_more(self) -> bool {
+        self == Figure::Throughput
+    }
+
+    pub(crate) fn rule(self) -> Rule {
+        if self == Figure::P99 { Rule::LATENCY } else { Rule::TABLE }
+    }
+
+    fn of_turn(self, turn: &Turn) -> f64 {
+        match self {
+            Figure::Throughput => turn.ops_per_sec(),
+            Figure::Cpu => turn.cpu_ns_per_op(),
+            Figure::P99 => f64::NAN,
+        }
+    }
+
+    pub(crate) fn of_trial(self, metrics: &Metrics) -> f64 {
+        match self {
+            Figure::Throughput => {
+                // More than was asked for is no merit, it only makes up for what was late.
+                let asked = metrics.load.as_ref().and_then(|load| load.asked_per_sec);
+                asked.map_or(metrics.ops_per_sec, |asked| {
+                    metrics.ops_per_sec.min(asked as f64 * KEPT)
+                })
+            }
+            Figure::Cpu => metrics.cpu_ns as f64 / metrics.ops as f64,
+            Figure::P99 if metrics.latency_ns.histogram.is_empty() => f64::NAN,
+            Figure::P99 => metrics.latency_ns.p99 as f64,
+        }
+    }
+}
+
+/// Where a value in turns belongs: start and group.
+type Key = (u32, u32);
+
+/// Logarithms of one figure of one subject.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Series {
+    /// Ratios to the reference, or where there is none to another subject of the same turns.
+    turns: BTreeMap<Key, f64>,
+    /// Whether those are to the reference, so that groups and runs can be joined.
+    is_to_reference: bool,
+    /// By trial. Empty if a single one of them has no such figure.
+    alone: BTreeMap<u32, f64>,
+}
+
+/// What the turns of a case are related to: the rounds of one subject for each start and group.
+pub(crate) struct Bases<'a> {
+    rounds: BTreeMap<Key, &'a [Turn]>,
+    pub reference: Option<&'a str>,
+}
+
+/// A trial in turns whose figures may be believed.
+pub(crate) fn turns(record: &Record) -> Option<&Turns> {
+    record.turns.as_ref().filter(|turns| record.status == Status::Ok && !turns.rounds.is_empty())
+}
+
+impl<'a> Bases<'a> {
+    pub(crate) fn new(records: impl Iterator<Item = &'a Record> + Clone) -> Self {
+        let believed = || records.clone().filter_map(|record| Some((record, turns(record)?)));
+        let reference = believed().find_map(|(_, turns)| turns.reference.as_deref());
+        let mut starts: BTreeMap<(u32, &str), usize> = BTreeMap::new();
+        for (record, turns) in believed() {
+            *starts.entry((turns.group, &record.subject.id)).or_default() += 1;
+        }
+        // Without a reference any subject will do that was there in as many starts as possible.
+        let base = |group: u32| {
+            let members = starts.iter().filter(|((of, _), _)| *of == group);
+            let most = members.max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
+            reference.or(most.map(|((_, id), _)| *id))
+        };
+        let rounds = believed()
+            .filter(|(record, turns)| base(turns.group) == Some(&record.subject.id))
+            .map(|(record, turns)| ((record.trial, turns.group), turns.rounds.as_slice()))
+            .collect();
+        Self { rounds, reference }
+    }
+}
+
+impl Series {
+    /// Of the records of one subject.
+    pub(crate) fn new<'r>(
+        records: impl Iterator<Item = &'r Record> + Clone,
+        bases: &Bases,
+        figure: Figure,
+    ) -> Self {
+        let of_start = |record: &'r Record| {
+            let turns = turns(record)?;
+            let key = (record.trial, turns.group);
+            let base = bases.rounds.get(&key)?;
+            Some((key, log_ratio(&turns.rounds, base, |turn| figure.of_turn(turn))?))
+        };
+        let of_trial =
+            |record: &'r Record| Some((record.trial, figure.of_trial(metrics(record)?).ln()));
+        let alone: BTreeMap<u32, f64> = records.clone().filter_map(of_trial).collect();
+        let is_whole = alone.values().all(|value| value.is_finite());
+        Self {
+            turns: records.filter_map(of_start).collect(),
+            is_to_reference: bases.reference.is_some(),
+            alone: if is_whole { alone } else { BTreeMap::new() },
+        }
+    }
+
+    /// This subject's figure by that of another one of the case.
+    ///
+    /// Paired where both ran together, because what befell the one befell the other; by way of
+    /// the reference where they ran in different groups.
+    pub(crate) fn against(&self, other: &Series) -> Option<Effect> {
+        let paired = common(&self.turns, &other.turns);
+        let fewer = self.turns.len().min(other.turns.len());
+        let in_turns = if 2 * paired.len() >= fewer && !paired.is_empty() {
+            estimate(&paired)
+        } else {
+            self.against_of_other_turns(other)
+        };
+        let estimate = in_turns.or_else(|| estimate(&common(&self.alone, &other.alone)))?;
+        Some(Effect::of_logarithms(estimate))
+    }
+
+    /// This subject's ratio to the reference by the other's, of other turns: another group, or
+    /// another run.
+    pub(crate) fn against_of_other_turns(&self, other: &Series) -> Option<Estimate> {
+        let values = |series: &Series| series.in_turns();
+        (self.is_to_reference && other.is_to_reference)
+            .then(|| estimate_difference(&values(self), &values(other)))?
+    }
+
+    /// Logarithms of the ratios to the reference, start by start.
+    pub(crate) fn in_turns(&self) -> Vec<f64> {
+        self.turns.values().copied().collect()
+    }
+
+    pub(crate) fn mean_in_turns(&self) -> Option<f64> {
+        mean(&self.in_turns())
+    }
+
+    /// How sure its own mean is, where there is nothing to compare it with.
+    pub(crate) fn alone(&self) -> Option<Effect> {
+        let values: Vec<f64> = self.alone.values().copied().collect();
+        estimate(&values).map(Effect::of_logarithms)
+    }
+}
+
+/// The differences of values that belong together.
+fn common<K: Ord>(of: &BTreeMap<K, f64>, to: &BTreeMap<K, f64>) -> Vec<f64> {
+    of.iter().filter_map(|(key, value)| Some(value - to.get(key)?)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{self, InTurns};
+
+    fn series(records: &[Record], id: &str) -> Series {
+        let bases = Bases::new(records.iter());
+        let own = records.iter().filter(|record| record.subject.id == id);
+        Series::new(own, &bases, Figure::Throughput)
+    }
+
+    fn case(subjects: &[(&str, f64)], group: u32, reference: Option<&str>) -> Vec<Record> {
+        let case = InTurns { group, reference, noise: 0.02, ..InTurns::new(10) };
+        case.records(subjects)
+    }
+
+    #[test]
+    fn subjects_of_one_group_are_paired() {
+        let records = case(&[("a/b/c", 100_000.0), ("d/e/f", 80_000.0)], 0, None);
+        let effect = series(&records, "d/e/f").against(&series(&records, "a/b/c")).unwrap();
+        assert!((effect.ratio() - 0.8).abs() < 0.02, "{effect:?}");
+        assert!(effect.uncertainty().unwrap() < 0.04, "{effect:?}");
+        let back = series(&records, "a/b/c").against(&series(&records, "d/e/f")).unwrap();
+        assert!((effect.ratio() * back.ratio() - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn groups_are_joined_by_the_reference_and_by_nothing_else() {
+        for reference in [Some("r/r/r"), None] {
+            let first = case(&[("r/r/r", 120_000.0), ("a/b/c", 100_000.0)], 0, reference);
+            // Another group met a machine that was slower by a third.
+            let second = case(&[("r/r/r", 80_000.0), ("d/e/f", 80_000.0)], 1, reference);
+            let records = [first, second].concat();
+            let effect = series(&records, "d/e/f").against(&series(&records, "a/b/c"));
+            match reference {
+                Some(_) => assert!((effect.unwrap().ratio() - 1.2).abs() < 0.04, "{effect:?}"),
+                None => assert_eq!(effect, None),
+            }
+        }
+    }
+
+    #[test]
+    fn a_start_without_the_other_subject_is_no_pair() {
+        let mut records = case(&[("a/b/c", 100.0e3), ("d/e/f", 80.0e3)], 0, Some("a/b/c"));
+        let lost = records.iter_mut().find(|record| record.subject.id == "a/b/c").unwrap();
+        (lost.status, lost.turns.as_mut().unwrap().rounds) = (Status::Unmeasured, Vec::new());
+        assert_eq!(series(&records, "d/e/f").turns.len(), 9);
+    }
+
+    #[test]
+    fn alone_trials_are_paired_by_their_number() {
+        let trial = |id: &str, trial: u32, rate: f64| sample::ok(id, trial, rate, 100);
+        let records: Vec<Record> = [1.0, 0.5, 2.0, 1.2]
+            .into_iter()
+            .zip(0..)
+            .flat_map(|(speed, number)| {
+                [trial("a/b/c", number, 100.0 * speed), trial("d/e/f", number, 90.0 * speed)]
+            })
+            .collect();
+        let effect = series(&records, "d/e/f").against(&series(&records, "a/b/c")).unwrap();
+        assert!((effect.ratio() - 0.9).abs() < 1e-9 && effect.uncertainty().unwrap() < 1e-9);
+    }
+
+    #[test]
+    fn a_trial_in_which_nothing_was_done_has_no_place_in_a_series() {
+        let records = [sample::ok("a/b/c", 0, 100.0, 5), sample::ok("a/b/c", 1, 0.0, 5)];
+        assert_eq!(series(&records, "a/b/c"), Series::default());
+    }
+}

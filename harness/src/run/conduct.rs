@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use quadrant_reports::paint::Style;
+use quadrant_reports::ranking::widest_interval;
 use quadrant_reports::record::{Pass, Record, Status};
 use quadrant_reports::report::{Format, Reporter};
 use quadrant_reports::tally::Tally;
@@ -259,7 +260,9 @@ impl Conductor {
         takes_turns: bool,
         records: &mut Vec<Record>,
     ) -> Result<(), Failure> {
-        let trials = self.options.cells.trial_count(takes_turns);
+        let usual = self.options.cells.trial_count(takes_turns);
+        // Where there are turns, they are what decides.
+        let trials = if takes_turns { usual } else { self.options.cells.at_most(usual) };
         let all_done = subjects
             .iter()
             .all(|subject| (0..trials).all(|trial| is_done(records, subject, Pass::Alone, trial)));
@@ -273,6 +276,9 @@ impl Conductor {
         let ceiling_per_sec = self.ceiling(case);
         let key = case.key();
         for trial in 0..trials {
+            if trial >= usual && self.is_decided(records) {
+                break;
+            }
             let mut order = subjects.to_vec();
             let purpose = format!("{key} {trial}");
             Chance::new(self.circumstances.seed, &purpose).shuffle(&mut order);
@@ -312,8 +318,8 @@ impl Conductor {
         files: Option<&FilesInPlace>,
         records: &mut Vec<Record>,
     ) -> Result<bool, Failure> {
-        let starts = self.options.cells.start_count();
-        if starts == 0 || turns_pass::unfit(case).is_some() {
+        let usual = self.options.cells.start_count();
+        if usual == 0 || turns_pass::unfit(case).is_some() {
             return Ok(false);
         }
         let references = Rc::clone(&self.references);
@@ -321,7 +327,10 @@ impl Conductor {
         let directory = files.map(|files| files.directory.as_str());
         let key = case.key();
         let mut left = subjects.to_vec();
-        for start in 0..starts {
+        for start in 0..self.options.cells.at_most(usual) {
+            if start >= usual && self.is_decided(records) {
+                break;
+            }
             for group in turns_pass::groups(case, &left, reference) {
                 let is_done = |subject: &&Subject| {
                     let is_extra = subjects.iter().all(|it| it.id != subject.id);
@@ -359,6 +368,12 @@ impl Conductor {
             }
         }
         Ok(true)
+    }
+
+    /// Whether every difference of this case is known as well as was asked for.
+    fn is_decided(&self, records: &[Record]) -> bool {
+        let Some(until) = self.options.cells.until() else { return true };
+        widest_interval(records).is_some_and(|widest| widest <= until)
     }
 
     /// The layout of one trial's process.

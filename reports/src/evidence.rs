@@ -126,12 +126,12 @@ fn larger(a: (u64, BackendSeen), b: (u64, BackendSeen)) -> BackendSeen {
 }
 
 /// Every file is opened to be read, and nothing else is opened within a window: whose thread
-/// opens, reads. The workload itself opens one only to advise the kernel to forget it.
+/// opens, reads.
 fn files(pass: &Pass) -> Option<FilesSeen> {
     if !pass.reads_files || pass.ops < OPERATIONS_MIN {
         return None;
     }
-    let opens_of = |syscalls| sum(syscalls, &OPENS).saturating_sub(sum(syscalls, &["fadvise64"]));
+    let opens_of = |syscalls| sum(syscalls, &OPENS);
     let opens = opens_of(&pass.syscalls);
     let is_by_ring = pass.is_used(sum(&pass.syscalls, &RING));
     // Some open in a pool, because not every kernel's ring can, and read by the ring. The poll
@@ -363,10 +363,6 @@ mod tests {
         check_files(&with_ring, Some(&[("io_uring_enter", 1_000)]), Some(FilesSeen::Pool));
         check_files(&by_calls, Some(&[("epoll_wait", 900)]), Some(FilesSeen::Pool));
         check_files(&by_calls, Some(&by_calls), Some(FilesSeen::Inline));
-        // Files that are made cold again by the task itself.
-        let cold = [("openat", 2_000), ("read", 2_000), ("fadvise64", 1_000)];
-        let making_cold = [("openat", 1_000), ("fadvise64", 1_000)];
-        check_files(&cold, Some(&making_cold), Some(FilesSeen::Pool));
         check_files(&by_calls, Some(&[("openat", 500)]), None);
         check_files(&by_calls, None, None);
         let by_new_threads = [by_calls[0], by_calls[1], ("clone3", 1_000)];

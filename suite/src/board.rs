@@ -21,6 +21,9 @@ pub const BEAT_AGE_MAX_NS: u64 = 600_000;
 /// Stalls of a window that are kept one by one; more are only counted.
 pub const STALLS_MAX: usize = 4_096;
 
+/// Reads of cold files that are kept until the harness has seen them; older ones are lost.
+const FILE_READS_KEPT: usize = 4_096;
+
 /// Where a trial stands. Only the parent moves it, and only forwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u32)]
@@ -55,6 +58,10 @@ pub struct Board {
     beat: Beat,
     slots: [LoopSlot; LOOPS_MAX],
     stall_log: [StallEntry; STALLS_MAX],
+    /// Reads of cold files since the trial's beginning.
+    file_reads: AtomicU64,
+    /// Which files those were, in a ring: the file's number and one; 0 is taken or not yet told.
+    file_read_log: [AtomicU32; FILE_READS_KEPT],
 }
 
 /// Right answers that have reached the driver since its beginning. On a line of its own: the
@@ -279,6 +286,35 @@ impl Board {
         (kept, count <= STALLS_MAX)
     }
 
+    /// For the subject: a cold file was read, so it is not cold any more.
+    pub fn tell_file_read(&self, file: u32) {
+        let at = self.file_reads.fetch_add(1, Ordering::Relaxed) as usize;
+        self.file_read_log[at % FILE_READS_KEPT].store(file + 1, Ordering::Release);
+    }
+
+    /// Reads of cold files since the trial's beginning.
+    pub fn file_reads(&self) -> u64 {
+        self.file_reads.load(Ordering::Relaxed)
+    }
+
+    /// For the one who makes files cold: those that were read since it last asked. `seen` is its
+    /// place in the log, 0 at first. Where it comes too late, the oldest are left out.
+    pub fn take_file_reads(&self, seen: &mut u64) -> Vec<u32> {
+        let count = self.file_reads();
+        *seen = (*seen).max(count.saturating_sub(FILE_READS_KEPT as u64));
+        let mut files = Vec::new();
+        while *seen < count {
+            let entry = &self.file_read_log[*seen as usize % FILE_READS_KEPT];
+            match entry.swap(0, Ordering::Acquire) {
+                // It is counted already and told in a moment.
+                0 => break,
+                file => files.push(file - 1),
+            }
+            *seen += 1;
+        }
+        files
+    }
+
     /// A slot for a thread that is about to poll its first task. Its figures go on from what
     /// an earlier owner left. When all are taken, the last one is shared: stalls are still
     /// counted exactly there, polls only nearly.
@@ -354,6 +390,23 @@ mod tests {
         }
         let (kept, all) = board.stalls();
         assert_eq!((kept.len(), all), (STALLS_MAX, false));
+    }
+
+    #[test]
+    fn file_reads_are_taken_once_and_the_oldest_are_lost() {
+        let board = Board::blank();
+        let mut seen = 0;
+        assert!(board.take_file_reads(&mut seen).is_empty());
+        board.tell_file_read(7);
+        board.tell_file_read(0);
+        assert_eq!(board.take_file_reads(&mut seen), [7, 0]);
+        assert!(board.take_file_reads(&mut seen).is_empty());
+        for file in 0..FILE_READS_KEPT as u32 + 10 {
+            board.tell_file_read(file);
+        }
+        let taken = board.take_file_reads(&mut seen);
+        assert_eq!((taken.len(), taken.first()), (FILE_READS_KEPT, Some(&10)));
+        assert_eq!(board.file_reads(), FILE_READS_KEPT as u64 + 12);
     }
 
     #[test]

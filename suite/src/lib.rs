@@ -11,6 +11,7 @@ pub mod boundary;
 pub mod clock;
 pub mod control;
 pub mod description;
+pub mod file_check;
 mod gauge;
 pub mod hash;
 pub mod histogram;

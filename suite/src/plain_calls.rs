@@ -1,11 +1,10 @@
 //! System calls made around the runtime, on its own sockets: what `how: blocking` and
-//! `how: polling` mean. Also listening, CPU time, and dropping a file from the page cache.
+//! `how: polling` mean. Also listening and CPU time.
 //!
 //! Never changes a descriptor's mode: the runtime goes on using it afterwards.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::time::Duration;
 
 /// A socket, as the system names it.
@@ -121,18 +120,6 @@ pub fn use_cpu(time: Duration) {
     while thread_cpu_time() < end {
         std::hint::black_box(crate::hash::chain(200));
     }
-}
-
-/// Makes the next read of the file come from its device.
-pub fn drop_from_cache(path: &Path) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    {
-        let file = std::fs::File::open(path)?;
-        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = path;
-    Ok(())
 }
 
 #[cfg(all(test, unix))]

@@ -94,7 +94,8 @@ pub struct FileSet {
     pub directory: String,
     pub count: u32,
     pub bytes: u64,
-    /// Drop a file from the page cache after it was read, so that the next read is cold too.
+    /// Each read is told on the board, so that the harness can drop the file from the page cache
+    /// and the next read of it is cold too.
     pub cold: bool,
 }
 
@@ -121,7 +122,7 @@ pub enum Action {
     Cpu { ns: u64, how: How },
     /// Compute `hash::chain(rounds)` and compare it with `expected`.
     Hash { rounds: u64, expected: u64, how: How },
-    /// Read one whole file and compare its contents.
+    /// Read one whole file and compare some of its contents; all of them after the window.
     ReadFile { file: FileChoice, how: How },
     /// Let others run.
     Yield,
@@ -220,6 +221,14 @@ impl Plan {
                     Step { action: Action::Send { how: How::Await }, row: None }
                 ]
             )
+        })
+    }
+
+    /// The ways in which files are read.
+    pub(crate) fn file_reads(&self) -> impl Iterator<Item = How> {
+        [How::Await, How::Blocking, How::Offload].into_iter().filter(|wanted| {
+            let mut steps = self.programs.iter().flatten();
+            steps.any(|step| matches!(&step.action, Action::ReadFile { how, .. } if how == wanted))
         })
     }
 

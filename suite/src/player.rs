@@ -5,6 +5,7 @@
 
 mod connection;
 mod echo;
+mod files;
 
 use std::io;
 use std::sync::Arc;
@@ -15,10 +16,9 @@ pub(crate) use echo::echo;
 use crate::clock::{Stamp, stamp};
 use crate::hash;
 use crate::injection;
-use crate::pattern;
 use crate::ping_pong::{Side, Table};
 use crate::plain_calls;
-use crate::plan::{Action, FileChoice, FileSet, How};
+use crate::plan::{Action, How};
 use crate::runtime::Runtime;
 use crate::scene::Scene;
 use crate::task::{Task, Work, waiting};
@@ -99,12 +99,14 @@ impl<R: Runtime> Player<R> {
             (Some(_), Some(server)) => server.message_bytes,
             _ => 0,
         };
+        // A task without a connection allocates nothing: many of them are spawned per operation.
+        let spare_bytes = if stream.is_some() { SPARE_BYTES } else { 0 };
         Self {
             scene,
             runtime,
             place,
             stream,
-            message: vec![0; message_bytes + SPARE_BYTES],
+            message: vec![0; message_bytes + spare_bytes],
             message_bytes,
             spawned: Vec::new(),
             rounds: Vec::new(),
@@ -311,64 +313,4 @@ impl<R: Runtime> Player<R> {
         waiting!(R, self.scene, self.runtime.offload(job))
             .map_err(|error| Ending::error(step, &error))
     }
-
-    async fn read_file(&mut self, choice: FileChoice, how: How) -> Result<(), Ending> {
-        let scene = self.scene;
-        let Some(files) = &scene.plan().files else {
-            return Err(Ending::Error("read_file: the plan has no files".to_owned()));
-        };
-        let index = self.choose(choice, files.count);
-        let path = scene.file_path(index);
-        let read = match how {
-            How::Await => {
-                let reading = self.runtime.read_file(path, files.bytes as usize);
-                waiting!(R, scene, reading)
-            }
-            _ => {
-                let read = move || std::fs::read(path);
-                self.wait_here_or_offloaded("read_file", how, read).await?
-            }
-        };
-        let contents = read.map_err(|error| Ending::error("read_file", &error))?;
-        self.files_read += 1;
-        if files.cold {
-            plain_calls::drop_from_cache(path.as_ref())
-                .map_err(|error| Ending::error("dropping a file from the cache", &error))?;
-        }
-        check_contents(files, index, &contents)
-    }
-
-    fn choose(&mut self, choice: FileChoice, count: u32) -> u32 {
-        match choice {
-            FileChoice::Index(index) => index,
-            // Each task begins in its own part of the files and goes round from there.
-            FileChoice::Next => {
-                let begin = u64::from(self.place.index) * u64::from(count)
-                    / u64::from(self.place.of.max(1));
-                ((begin + self.files_read) % u64::from(count)) as u32
-            }
-            FileChoice::Random => {
-                self.chance ^= self.chance << 13;
-                self.chance ^= self.chance >> 7;
-                self.chance ^= self.chance << 17;
-                (self.chance % u64::from(count)) as u32
-            }
-        }
-    }
-}
-
-fn check_contents(files: &FileSet, index: u32, contents: &[u8]) -> Result<(), Ending> {
-    if contents.len() as u64 != files.bytes {
-        return Err(Ending::WrongAnswer(format!(
-            "read_file: file {index} has {} bytes, {} were read",
-            files.bytes,
-            contents.len()
-        )));
-    }
-    if !pattern::matches(u64::from(index), 0, contents) {
-        return Err(Ending::WrongAnswer(format!(
-            "read_file: the contents of file {index} are not what was written there"
-        )));
-    }
-    Ok(())
 }

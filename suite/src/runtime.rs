@@ -9,7 +9,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::path::Path;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub trait Runtime: Clone + 'static {
     type Stream: 'static;
     /// A spawned task. Dropping one may cancel it: the suite always joins or detaches.
     type Join: 'static;
+    /// A file's contents, in whatever the runtime reads them into.
+    type Contents: Deref<Target = [u8]>;
 
     /// Whether operations wait inside the call and hold the thread. Then the stretch between
     /// two of them is what counts as one poll.
@@ -93,12 +95,8 @@ pub trait Runtime: Clone + 'static {
         async { panic!("{}", claimed_without("timers", "sleep")) }
     }
 
-    /// Reads a whole file of `_bytes` bytes the way the runtime's users would.
-    fn read_file(
-        &self,
-        _path: FilePath,
-        _bytes: usize,
-    ) -> impl Future<Output = io::Result<Vec<u8>>> {
+    /// Reads a whole file, whose size it has to find out, the way the runtime's users would.
+    fn read_file(&self, _path: FilePath) -> impl Future<Output = io::Result<Self::Contents>> {
         async { Err(io::Error::other(claimed_without("files", "read_file"))) }
     }
 

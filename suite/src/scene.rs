@@ -16,6 +16,7 @@ use crate::injection::Injected;
 use crate::ledger::{Faults, Row};
 use crate::one_by_one::OneByOne;
 use crate::outcome::{Findings, GroupFindings, Outcome, Ping, RowFindings};
+use crate::pattern;
 use crate::plan::Plan;
 use crate::poll_wrapper::Meter;
 use crate::runtime::{FilePath, Refusal};
@@ -58,6 +59,9 @@ impl Scene {
             .filter(|group| group.is_of_fixed_work())
             .map(|group| u64::from(group.count))
             .sum();
+        if plan.files.is_some() {
+            pattern::prepare();
+        }
         let file_paths = plan.files.as_ref().map_or_else(Vec::new, |files| {
             (0..files.count).map(|i| Path::new(&files.directory).join(i.to_string())).collect()
         });

@@ -120,7 +120,10 @@ async fn control<R: Runtime>(
     while let Some(message) = parent.hear().await {
         match Message::decode(&message) {
             Some(Message::Go) => start_groups(scene, &runtime, root, roots),
-            Some(Message::Stop) => return scene.close_root(),
+            Some(Message::Stop) => {
+                parent.check_whole_files(root, roots).await;
+                return scene.close_root();
+            }
             Some(Message::Ping(sent)) => scene.answer_ping(sent),
             None => scene.count_error("the parent sent a word that is not known".to_owned()),
         }

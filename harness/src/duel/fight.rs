@@ -47,7 +47,12 @@ impl Fight<'_> {
             None => {
                 let files = match self.case.case.work.files {
                     Some(shape) => match fixtures.files(shape.count, shape.bytes) {
-                        Ok(set) => Some(set.directory().display().to_string()),
+                        Ok(set) => {
+                            if shape.cold {
+                                set.drop_from_cache().map_err(anyhow::Error::new)?;
+                            }
+                            Some(set.directory().display().to_string())
+                        }
                         Err(_) if interrupt::requested() => return Ok(None),
                         Err(error) => return Err(anyhow::Error::new(error).into()),
                     },

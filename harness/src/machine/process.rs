@@ -116,6 +116,12 @@ pub fn rss_peak_bytes(pid: u32) -> Option<u64> {
     Some(field(&status, "VmHWM:") * 1024)
 }
 
+/// Bytes that its reads of files took from a device, and not from the page cache.
+pub fn device_bytes_read(pid: u32) -> Option<u64> {
+    let io = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+    Some(field(&io, "read_bytes:"))
+}
+
 fn field(status: &str, name: &str) -> u64 {
     status
         .lines()

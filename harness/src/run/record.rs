@@ -22,6 +22,9 @@ use crate::unmatched;
 /// A window longer than asked by this much was not the harness's choice.
 const WINDOW_EXCESS_MAX: f64 = 1.2;
 
+/// Fewer bytes from the device than this are told.
+const COLD_SHARE_MIN: f64 = 0.95;
+
 /// What one trial came to.
 pub struct Verdict {
     pub status: Status,
@@ -65,6 +68,7 @@ impl Verdict {
                 asked_ns / 1_000_000
             ));
         }
+        warnings.extend(measured.cold_share.and_then(cold_warning));
         let noise = measured.noise.clone();
         if let Some(noise) = &noise {
             warnings.extend(noise::warnings(noise, measured.observation.cpu_ns()));
@@ -171,6 +175,16 @@ fn load_warnings(load: &Load, ceiling_per_sec: Option<u64>) -> Vec<String> {
         ));
     }
     warnings
+}
+
+fn cold_warning(share: f64) -> Option<String> {
+    (share < COLD_SHARE_MIN).then(|| {
+        format!(
+            "only {:.0} % of what was read of cold files came from the device: with more files \
+             (`files: {{count: …}}`) there is more time to make each cold again",
+            share * 100.0
+        )
+    })
 }
 
 fn metrics(measured: Measured) -> Metrics {

@@ -1,5 +1,6 @@
 //! One trial: one run of one cell, in a process of its own that is watched from outside.
 
+mod cold_reads;
 mod describing;
 mod freeze;
 mod headway;

@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quadrant_reports::record::Status;
@@ -24,6 +25,7 @@ use super::talk::{Keep, Stream};
 use crate::board_memory::BoardMemory;
 use crate::driver::order::{Load, Order as LoadOrder, Report};
 use crate::driver::process::Driver;
+use crate::fixtures::Evictor;
 use crate::interrupt;
 use crate::machine::passed_on::PassedOn;
 use crate::machine::{affinity, freezing, process};
@@ -56,8 +58,10 @@ pub fn because(status: Status, reason: impl Into<String>) -> Stop {
 
 /// The processes of a trial. Dropping it ends them.
 pub struct Processes {
-    memory: BoardMemory,
+    memory: Arc<BoardMemory>,
     child: Child,
+    /// Where files are to be cold.
+    _evictor: Option<Evictor>,
     answer: Stream<PipeReader>,
     stdout: Stream<ChildStdout>,
     stderr: Stream<ChildStderr>,
@@ -90,7 +94,7 @@ impl Processes {
     }
 
     fn spawn(order: &Order) -> std::io::Result<Self> {
-        let memory = BoardMemory::create()?;
+        let memory = Arc::new(BoardMemory::create()?);
         let (answer, answer_end) = std::io::pipe()?;
         let board = memory.pass_on()?;
         // Both are closed here as soon as the child has them.
@@ -120,8 +124,11 @@ impl Processes {
         drop(stdin);
         let stdout = child.stdout.take().expect("standard output was asked for");
         let stderr = child.stderr.take().expect("standard error was asked for");
+        let cold = order.plan.files.as_ref().filter(|files| files.cold);
+        let evictor = cold.map(|files| Evictor::start(Arc::clone(&memory), files)).transpose()?;
         Ok(Self {
             memory,
+            _evictor: evictor,
             answer: Stream::new(answer, Keep::Line { bytes_max: ANSWER_BYTES_MAX })?,
             stdout: Stream::new(stdout, Keep::Tail)?,
             stderr: Stream::new(stderr, Keep::Tail)?,

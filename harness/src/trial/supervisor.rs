@@ -8,6 +8,7 @@ use quadrant_suite::clock::{Stamp, stamp};
 use quadrant_suite::control::Message;
 use quadrant_suite::outcome::Findings;
 
+use super::cold_reads::ColdReads;
 use super::moment::{self, Moment};
 use super::order::{Attention, Order};
 use super::processes::{Look, Processes, Stop, because};
@@ -44,6 +45,8 @@ pub struct Measured {
     pub rss: Rss,
     pub page_faults: u64,
     pub noise: Option<Noise>,
+    /// Which share of what was read of cold files came from a device, where that is known.
+    pub cold_share: Option<f64>,
     /// What watching took of a CPU while the window was open.
     pub harness_cpu_ns: u64,
 }
@@ -90,6 +93,7 @@ fn conduct(
     if fixed_work {
         trial.tell(Message::Go);
     }
+    let cold_reads = ColdReads::begin(order.plan, trial);
     let mut watch = Watch::new(order, observation, trial);
     let harness_cpu_ns = own_cpu_ns();
     trial.wait(order.measure, |trial| {
@@ -102,6 +106,7 @@ fn conduct(
     let page_faults = faults().saturating_sub(page_faults);
     trial.board().enter(Phase::Over, closed.stamp);
     let harness_cpu_ns = own_cpu_ns().saturating_sub(harness_cpu_ns);
+    let cold_share = cold_reads.and_then(|reads| reads.end(trial));
     let Seen { progress, mut observation, mut glances, frozen } = watch.end(trial.board());
     observation.window_closes(trial.board(), cgroup);
     let noise = weather.end();
@@ -132,6 +137,7 @@ fn conduct(
         rss,
         page_faults,
         noise,
+        cold_share,
         harness_cpu_ns,
     })
 }

@@ -11,6 +11,8 @@ use crate::stage::{Stage, Subject, subjects};
 const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/echo.yaml");
 /// For faults that need a while on a busy machine; they end the trial as soon as they show.
 const PATIENT_SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/patient.yaml");
+/// For faults of reading files.
+const FILES_SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/files.yaml");
 const HEALTHY: &str = "threads/thread-per-task/blocking";
 
 /// What each fault has to become, and the exit code of a run with it and a healthy subject.
@@ -31,6 +33,7 @@ const FAULTS: &[(&str, Status, i32)] = &[
     ("leaks-child", Status::Ok, 0),
     ("panics-in-task", Status::Failed, 3),
     ("answers-wrongly", Status::Failed, 3),
+    ("reads-wrongly", Status::Failed, 3),
     ("closes-connections", Status::Failed, 3),
     ("stalls", Status::Ok, 0),
     ("slows-down", Status::Ok, 0),
@@ -46,7 +49,11 @@ const FAULTS: &[(&str, Status, i32)] = &[
 fn run(fault: &str, code: i32) -> Vec<Record> {
     let stage = Stage::new();
     let faulty = format!("faulty/{fault}");
-    let spec = if fault.ends_with("-without-end") { PATIENT_SPEC } else { SPEC };
+    let spec = match fault {
+        "reads-wrongly" => FILES_SPEC,
+        _ if fault.ends_with("-without-end") => PATIENT_SPEC,
+        _ => SPEC,
+    };
     let what = ["--with-test-adapters", spec, "-r", &faulty, "-r", HEALTHY, "--trials", "2"];
     let limits = ["--time-limit", "4", "--memory-limit", "128"];
     let (ended, records) = stage.measure(&what, &limits, Duration::from_secs(240));

@@ -12,6 +12,7 @@ mod duel;
 mod evidence;
 mod exit_codes;
 mod faults;
+mod files;
 mod formats;
 mod interruption;
 mod libraries;

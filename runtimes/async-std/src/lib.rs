@@ -76,6 +76,7 @@ impl Runtime for AsyncStd {
     type Listener = TcpListener;
     type Stream = TcpStream;
     type Join = JoinHandle<()>;
+    type Contents = Vec<u8>;
 
     fn spawn(&self, task: Task<Self>) -> Self::Join {
         task::spawn(task.run())
@@ -133,7 +134,7 @@ impl Runtime for AsyncStd {
         task::sleep(time)
     }
 
-    async fn read_file(&self, path: FilePath, _bytes: usize) -> io::Result<Vec<u8>> {
+    async fn read_file(&self, path: FilePath) -> io::Result<Vec<u8>> {
         let path: &std::path::Path = path.as_ref();
         async_std::fs::read(path).await
     }

@@ -13,8 +13,7 @@ use std::time::Duration;
 use compio::BufResult;
 use compio::buf::{IntoInner, IoBuf};
 use compio::driver::{DriverType, ProactorBuilder};
-use compio::fs::File;
-use compio::io::{AsyncRead, AsyncReadAtExt, AsyncWrite};
+use compio::io::{AsyncRead, AsyncWrite};
 use compio::net::{TcpListener, TcpSocket, TcpStream};
 use compio::runtime::{JoinHandle, RuntimeBuilder};
 use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
@@ -104,6 +103,7 @@ impl Runtime for Compio {
     type Listener = TcpListener;
     type Stream = TcpStream;
     type Join = JoinHandle<()>;
+    type Contents = Vec<u8>;
 
     fn spawn(&self, task: Task<Self>) -> Self::Join {
         compio::runtime::spawn(task.run())
@@ -163,13 +163,8 @@ impl Runtime for Compio {
         compio::time::sleep(time)
     }
 
-    /// Not by `fs::read`, which begins with room for 32 bytes and doubles it from read to read.
-    async fn read_file(&self, path: FilePath, bytes: usize) -> io::Result<Vec<u8>> {
-        let file = File::open(path).await?;
-        let room = Vec::with_capacity(bytes).slice(..bytes);
-        let BufResult(read, contents) = file.read_exact_at(room, 0).await;
-        read?;
-        Ok(contents.into_inner())
+    fn read_file(&self, path: FilePath) -> impl Future<Output = io::Result<Vec<u8>>> {
+        compio::fs::read(path)
     }
 
     async fn offload<T: Send + 'static>(

@@ -62,6 +62,8 @@ faults! {
     PanicsInTask = "panics-in-task",
     /// Flips a bit in every tenth answer of a connection.
     AnswersWrongly = "answers-wrongly",
+    /// Flips a bit in the middle of every file.
+    ReadsWrongly = "reads-wrongly",
     /// Closes each connection after ten answers.
     ClosesConnections = "closes-connections",
     /// Holds a poll for 50 ms, as often.

@@ -102,6 +102,7 @@ impl Runtime for Faulty {
     type Listener = Listener;
     type Stream = Stream;
     type Join = io::Result<JoinHandle<()>>;
+    type Contents = Vec<u8>;
 
     const CALLS_BLOCK: bool = true;
 
@@ -183,9 +184,14 @@ impl Runtime for Faulty {
         thread::sleep(time);
     }
 
-    async fn read_file(&self, path: FilePath, _bytes: usize) -> io::Result<Vec<u8>> {
+    async fn read_file(&self, path: FilePath) -> io::Result<Vec<u8>> {
         self.before_operation();
-        std::fs::read(path)
+        let mut contents = std::fs::read(path)?;
+        if self.fault == Fault::ReadsWrongly {
+            let middle = contents.len() / 2;
+            contents[middle] ^= 1;
+        }
+        Ok(contents)
     }
 
     async fn offload<T: Send + 'static>(

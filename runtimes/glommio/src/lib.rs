@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
-use glommio::io::BufferedFile;
+use glommio::io::{BufferedFile, ReadResult};
 use glommio::net::{TcpListener, TcpStream};
 use glommio::{BuilderErrorKind, GlommioError, LocalExecutorPoolBuilder, PoolPlacement};
 use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
@@ -91,6 +91,7 @@ impl Runtime for Glommio {
     type Listener = TcpListener;
     type Stream = TcpStream;
     type Join = glommio::Task<()>;
+    type Contents = ReadResult;
 
     fn spawn(&self, task: Task<Self>) -> Self::Join {
         glommio::spawn_local(task.run())
@@ -152,17 +153,11 @@ impl Runtime for Glommio {
 
     /// Through the page cache: direct I/O would pass by it and needs a file system that has it.
     /// Boxed, because every task is as large as the largest future it may come to hold.
-    fn read_file(&self, path: FilePath, bytes: usize) -> impl Future<Output = io::Result<Vec<u8>>> {
+    fn read_file(&self, path: FilePath) -> impl Future<Output = io::Result<ReadResult>> {
         Box::pin(async move {
             let file = BufferedFile::open(path).await?;
-            let mut contents = Vec::with_capacity(bytes);
-            while contents.len() < bytes {
-                let read = file.read_at(contents.len() as u64, bytes - contents.len()).await?;
-                if read.is_empty() {
-                    break;
-                }
-                contents.extend_from_slice(&read);
-            }
+            let bytes = file.file_size().await?;
+            let contents = file.read_at(0, bytes as usize).await?;
             file.close().await?;
             Ok(contents)
         })

@@ -46,6 +46,7 @@ impl Runtime for Futures {
     type Listener = Listener;
     type Stream = Registered<TcpStream>;
     type Join = Rc<Completion>;
+    type Contents = Vec<u8>;
 
     fn spawn(&self, task: Task<Self>) -> Self::Join {
         self.0.spawn(task.run())

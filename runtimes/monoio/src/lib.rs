@@ -100,6 +100,7 @@ impl Runtime for Monoio {
     type Listener = TcpListener;
     type Stream = TcpStream;
     type Join = JoinHandle<()>;
+    type Contents = Vec<u8>;
 
     fn spawn(&self, task: Task<Self>) -> Self::Join {
         monoio::spawn(task.run())
@@ -167,11 +168,7 @@ impl Runtime for Monoio {
         monoio::time::sleep(time)
     }
 
-    fn read_file(
-        &self,
-        path: FilePath,
-        _bytes: usize,
-    ) -> impl Future<Output = io::Result<Vec<u8>>> {
+    fn read_file(&self, path: FilePath) -> impl Future<Output = io::Result<Vec<u8>>> {
         monoio::fs::read(path)
     }
 

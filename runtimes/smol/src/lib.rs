@@ -82,6 +82,7 @@ impl Runtime for Smol {
     type Listener = TcpListener;
     type Stream = TcpStream;
     type Join = smol::Task<()>;
+    type Contents = Vec<u8>;
 
     fn spawn(&self, task: Task<Self>) -> Self::Join {
         EXECUTOR.spawn(task.run())
@@ -139,11 +140,7 @@ impl Runtime for Smol {
         smol::Timer::after(time).await;
     }
 
-    fn read_file(
-        &self,
-        path: FilePath,
-        _bytes: usize,
-    ) -> impl Future<Output = io::Result<Vec<u8>>> {
+    fn read_file(&self, path: FilePath) -> impl Future<Output = io::Result<Vec<u8>>> {
         smol::fs::read(path)
     }
 

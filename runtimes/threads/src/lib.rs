@@ -82,6 +82,7 @@ impl Runtime for Threads {
     type Listener = TcpListener;
     type Stream = TcpStream;
     type Join = io::Result<JoinHandle<()>>;
+    type Contents = Vec<u8>;
 
     const CALLS_BLOCK: bool = true;
 
@@ -139,7 +140,7 @@ impl Runtime for Threads {
         thread::sleep(time);
     }
 
-    async fn read_file(&self, path: FilePath, _bytes: usize) -> io::Result<Vec<u8>> {
+    async fn read_file(&self, path: FilePath) -> io::Result<Vec<u8>> {
         std::fs::read(path)
     }
 

@@ -119,6 +119,7 @@ impl Runtime for Handle {
     type Listener = TcpListener;
     type Stream = TcpStream;
     type Join = JoinHandle<()>;
+    type Contents = Vec<u8>;
 
     fn spawn(&self, task: Task<Self>) -> Self::Join {
         if self.local { tokio::task::spawn_local(task.run()) } else { tokio::spawn(task.run()) }
@@ -178,11 +179,7 @@ impl Runtime for Handle {
         tokio::time::sleep(time)
     }
 
-    fn read_file(
-        &self,
-        path: FilePath,
-        _bytes: usize,
-    ) -> impl Future<Output = io::Result<Vec<u8>>> {
+    fn read_file(&self, path: FilePath) -> impl Future<Output = io::Result<Vec<u8>>> {
         tokio::fs::read(path)
     }
 

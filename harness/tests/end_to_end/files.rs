@@ -1,0 +1,87 @@
+//! What reading files shows: that a big file is no stall of a runtime that reads on a pool, and
+//! that cold files are cold.
+
+use std::time::Duration;
+
+use quadrant_reports::record::{Metrics, Record, Status};
+
+use crate::stage::{Stage, skip};
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// 64 MiB a read, and a ticker every 5 ms on the same loop.
+const BIG: &str = "\
+name: big-file
+question: Does reading a big file hold up the loop?
+files: { count: 2, size: 64MiB }
+tasks:
+  - name: reader
+    steps: [read_file]
+  - name: ticker
+    every: 5ms
+    steps: [yield]
+time: { warmup: 200ms, measure: 2s }
+";
+
+fn cold(files: u32) -> String {
+    format!(
+        "name: cold-{files}\nquestion: Is what is read cold?\n\
+         files: {{ count: {files}, size: 4KiB, cache: cold }}\n\
+         tasks:\n  - name: reader\n    steps: [read_file]\n\
+         time: {{ warmup: 50ms, measure: 2s }}\n"
+    )
+}
+
+fn figures(record: &Record) -> &Metrics {
+    assert_eq!(record.status, Status::Ok, "{:?}", record.reason);
+    record.metrics.as_ref().unwrap()
+}
+
+/// Whether the loop stood still in at most every tenth read, or would have without neighbours:
+/// they make a loop wait for its CPU, which no runtime can help.
+fn seldom_stalls(record: &Record) -> bool {
+    let (reads, stalls) = (figures(record).ops, &figures(record).stalls);
+    let own_ns = stalls.cpu_ns + stalls.blocked_ns;
+    assert!(reads > 0, "{}", record.subject.id);
+    stalls.count * 10 <= reads || own_ns < stalls.count * stalls.threshold_ns
+}
+
+#[test]
+fn a_big_file_read_on_a_pool_seldom_stalls_the_loop() {
+    let stage = Stage::new();
+    let spec = stage.write("big.yaml", BIG);
+    for subject in ["tokio/current-thread/epoll", "smol/single-thread/epoll"] {
+        let (_, records) = stage.measure(&[&spec, "--trials", "3", "-r", subject], &[], LIMIT);
+        assert_eq!(records.len(), 3);
+        // A busy machine may spoil one of them; what the suite itself does shows in all.
+        assert!(records.iter().any(seldom_stalls), "{subject}: {records:#?}");
+    }
+}
+
+#[test]
+fn cold_reads_are_cold_and_the_others_are_told() {
+    let stage = Stage::new();
+    if quadrant::fixtures::is_memory_backed(&stage.temporary()) {
+        return skip("the files would live in memory, where nothing is cold");
+    }
+    let [many, one] = [4_096, 1].map(|files| stage.write(&format!("{files}.yaml"), &cold(files)));
+    let subjects = ["tokio/current-thread/epoll", "threads/thread-per-task/blocking"];
+    let what = [&*many, &one, "--trials", "3", "-r", subjects[0], "-r", subjects[1]];
+    let (_, records) = stage.measure(&what, &[], LIMIT);
+    assert_eq!(records.len(), 12);
+    for subject in subjects {
+        let is_told = |scenario| {
+            let of = move |record: &&Record| record.scenario == scenario;
+            let told = |record: &Record| {
+                assert!(figures(record).ops > 0);
+                record.warnings.iter().any(|text| text.contains("came from the device"))
+            };
+            let own = records.iter().filter(|record| record.subject.id == subject);
+            own.filter(of).map(told).collect::<Vec<_>>()
+        };
+        // On a busy machine files may have to wait for their turn to be dropped.
+        assert!(is_told("cold-4096").contains(&false), "{subject}");
+        // The only file cannot be made cold between two reads.
+        assert_eq!(is_told("cold-1"), [true; 3], "{subject}");
+    }
+}

@@ -1,0 +1,94 @@
+//! What a task does with files: reads whole ones, and has what came checked.
+
+use super::{Ending, Player};
+use crate::file_check;
+use crate::plan::{FileChoice, How};
+use crate::runtime::Runtime;
+use crate::task::waiting;
+
+/// What is read once more after the window, in each way of reading: as many files as fit into
+/// this, one for each root at the least. It keeps a trial's overhead at some 50 ms.
+const WHOLE_BYTES: u64 = 64 << 20;
+const WHOLE_FILES: u64 = 64;
+
+impl<R: Runtime> Player<R> {
+    pub(super) async fn read_file(&mut self, choice: FileChoice, how: How) -> Result<(), Ending> {
+        let scene = self.scene;
+        let Some(files) = &scene.plan().files else {
+            return Err(Ending::Error("read_file: the plan has no files".to_owned()));
+        };
+        let index = self.choose(choice, files.count);
+        let chance = self.draw();
+        self.read(index, how, move |contents| {
+            file_check::check_windows(files, index, contents, chance)
+        })
+        .await?;
+        self.files_read += 1;
+        if files.cold {
+            scene.board().tell_file_read(index);
+        }
+        Ok(())
+    }
+
+    /// Reads some files once more, for this root, and compares every byte. To be called when the
+    /// window is over: it may hold the loop for as long as it takes.
+    pub(crate) async fn check_whole_files(&mut self, root: usize, roots: usize) {
+        let scene = self.scene;
+        let Some(files) = &scene.plan().files else { return };
+        let fitting = (WHOLE_BYTES / files.bytes).clamp(1, WHOLE_FILES.min(files.count.into()));
+        for how in scene.plan().file_reads() {
+            for turn in (root as u64..fitting.max(roots as u64)).step_by(roots) {
+                // Spread over all files, from a place that the seed decides.
+                let spread = turn * u64::from(files.count) / fitting;
+                let index =
+                    (scene.plan().seed.wrapping_add(spread) % u64::from(files.count)) as u32;
+                let check = |contents: &[u8]| file_check::check_whole(files, index, contents);
+                // Put aside, so that a control task carries nothing of it.
+                if let Err(ending) = Box::pin(self.read(index, how, check)).await {
+                    ending.tell(scene);
+                }
+            }
+        }
+    }
+
+    async fn read(
+        &mut self,
+        index: u32,
+        how: How,
+        check: impl FnOnce(&[u8]) -> Result<(), String>,
+    ) -> Result<(), Ending> {
+        let path = self.scene.file_path(index);
+        let read = match how {
+            How::Await => {
+                let read = waiting!(R, self.scene, self.runtime.read_file(path));
+                read.map(|contents| check(&contents))
+            }
+            _ => {
+                let read = move || std::fs::read(path);
+                let read = self.wait_here_or_offloaded("read_file", how, read).await?;
+                read.map(|contents| check(&contents))
+            }
+        };
+        read.map_err(|error| Ending::error("read_file", &error))?.map_err(Ending::WrongAnswer)
+    }
+
+    fn choose(&mut self, choice: FileChoice, count: u32) -> u32 {
+        match choice {
+            FileChoice::Index(index) => index,
+            // Each task begins in its own part of the files and goes round from there.
+            FileChoice::Next => {
+                let begin = u64::from(self.place.index) * u64::from(count)
+                    / u64::from(self.place.of.max(1));
+                ((begin + self.files_read) % u64::from(count)) as u32
+            }
+            FileChoice::Random => (self.draw() % u64::from(count)) as u32,
+        }
+    }
+
+    fn draw(&mut self) -> u64 {
+        self.chance ^= self.chance << 13;
+        self.chance ^= self.chance >> 7;
+        self.chance ^= self.chance << 17;
+        self.chance
+    }
+}

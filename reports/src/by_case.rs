@@ -84,9 +84,7 @@ impl ByCase {
 }
 
 fn put(case: &mut Vec<Record>, record: Record) {
-    let is_same =
-        |known: &&mut Record| known.subject.id == record.subject.id && known.trial == record.trial;
-    match case.iter_mut().find(is_same) {
+    match case.iter_mut().find(|known| known.is_same_trial(&record)) {
         Some(known) => *known = record,
         None => case.push(record),
     }

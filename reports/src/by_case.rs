@@ -84,13 +84,7 @@ impl ByCase {
 }
 
 fn put(case: &mut Vec<Record>, record: Record) {
-    let place = |record: &Record| {
-        (record.pass, record.trial, record.turns.as_ref().map(|turns| turns.group))
-    };
-    let is_same = |known: &&mut Record| {
-        known.subject.id == record.subject.id && place(known) == place(&record)
-    };
-    match case.iter_mut().find(is_same) {
+    match case.iter_mut().find(|known| known.is_same_trial(&record)) {
         Some(known) => *known = record,
         None => case.push(record),
     }

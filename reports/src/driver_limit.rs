@@ -1,32 +1,43 @@
-//! When a load driver came so near to what it can do that a figure may be its own.
+//! When a load driver was so busy that a figure may be its own.
 //!
-//! Never says so of a driver that waited: an idle driver limits nobody.
+//! Judged by what the driver did in that very trial, never by a forecast of what it could do.
 
-/// Above this share of its ceiling the driver may be what is measured.
-const SHARE_MAX: f64 = 0.7;
-/// Above this share of its time requests wait for the driver as well.
+use crate::record::Metrics;
+
+/// From this share of its time on, requests wait for the driver.
 pub const BUSY_MAX: f64 = 0.9;
 
-/// Which of its limits a driver was near to, and the share of it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum DriverLimit {
-    Ceiling { share: f64, per_sec: u64 },
-    Busy { share: f64 },
+/// The share of the window in which the driver was busy, where that is so much that throughput is
+/// the driver's as well, and only the CPU time per operation tells subjects apart.
+pub fn is_limited(busy_ns: u64, window_ns: u64) -> Option<f64> {
+    let share = busy_ns as f64 / window_ns.max(1) as f64;
+    (share >= BUSY_MAX).then_some(share)
 }
 
-/// What a driver did in a window, and its ceiling where that is known.
-pub fn driver_limit(
-    achieved_per_sec: f64,
-    ceiling_per_sec: Option<u64>,
-    busy_ns: u64,
-    window_ns: u64,
-) -> Option<DriverLimit> {
-    if let Some(per_sec) = ceiling_per_sec.filter(|per_sec| *per_sec > 0) {
-        let share = achieved_per_sec / per_sec as f64;
-        if share > SHARE_MAX {
-            return Some(DriverLimit::Ceiling { share, per_sec });
-        }
+/// The same of a trial that is over.
+pub fn of(metrics: &Metrics) -> Option<f64> {
+    is_limited(metrics.load.as_ref()?.busy_ns, metrics.elapsed_ns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn busy_nine_tenths_of_the_window_is_limited() {
+        assert_eq!(is_limited(899_999, 1_000_000), None);
+        assert_eq!(is_limited(900_000, 1_000_000), Some(0.9));
+        assert_eq!(is_limited(0, 0), None);
     }
-    let share = busy_ns as f64 / window_ns.max(1) as f64;
-    (share > BUSY_MAX).then_some(DriverLimit::Busy { share })
+
+    #[test]
+    fn without_a_driver_nothing_is_limited() {
+        let metrics = |record: crate::record::Record| record.metrics.unwrap();
+        let mut trial = metrics(sample::open_loop().remove(0));
+        trial.load.as_mut().unwrap().busy_ns = trial.elapsed_ns;
+        assert_eq!(of(&trial), Some(1.0));
+        trial.load = None;
+        assert_eq!(of(&trial), None);
+    }
 }

@@ -67,6 +67,18 @@ pub struct Record {
     pub took_ns: u64,
 }
 
+impl Record {
+    /// Whether this is the same trial of the same cell's subject, made again: then the later of the
+    /// two counts.
+    pub fn is_same_trial(&self, other: &Record) -> bool {
+        let key = |record: &Record| {
+            let group = record.turns.as_ref().map_or(0, |turns| turns.group);
+            (record.pass, group, record.trial)
+        };
+        key(self) == key(other) && self.subject.id == other.subject.id
+    }
+}
+
 /// How a trial's subject was run.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
@@ -224,20 +236,24 @@ pub struct LoadMetrics {
     pub connections: u64,
     /// Answered at least once within the window.
     pub connections_served: u64,
-    /// Open loop: the rate asked for; `latency_ns` counts from when a request was due.
+    /// Open loop: the rate asked for. `latency_ns` then is the *response* latency: it counts from
+    /// when a request was due.
     pub asked_per_sec: Option<u64>,
     /// Open loop: the most requests that were due with no connection free for them.
     pub backlog_peak: Option<u64>,
     /// CPU time of the driver within the window, without what it spent waiting awake.
     #[serde(default)]
     pub busy_ns: u64,
-    /// Requests a second that the driver could carry if the other side cost nothing: a second by
-    /// the CPU time that it needed for one against a server that only echoes, with as many
-    /// connections and messages as large, measured before the trials. `None` where it was not.
+    /// Open loop: requests a second that the driver can about carry, a forecast: a second by the
+    /// CPU time that it needed for one against a server that only echoes, with as many connections
+    /// and messages as large, measured before the trials. `None` where it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ceiling_per_sec: Option<u64>,
-    /// Open loop: latency from when a request was really sent.
+    /// Open loop: the *service* latency, from when a request was really sent.
     pub uncorrected_latency_ns: Option<Latency>,
+    /// Open loop: how late requests were sent that were due and had a connection free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send_lag_ns: Option<Latency>,
 }
 
 /// System calls of the subject, counted in a pass that nobody timed.

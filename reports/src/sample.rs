@@ -102,6 +102,7 @@ pub(crate) fn load(
         busy_ns: 0,
         ceiling_per_sec: None,
         uncorrected_latency_ns: None,
+        send_lag_ns: None,
     }
 }
 

@@ -13,6 +13,9 @@ pub const ROOTS_MAX: usize = 64;
 /// Loops that have a slot of their own; later ones share the last slot.
 pub const LOOPS_MAX: usize = 2_048;
 
+/// Length of the proof that a connection is the driver's.
+pub const TOKEN_BYTES: usize = 8;
+
 /// Stands for a beat where nobody beats.
 pub const NO_BEAT: Stamp = 0;
 /// A driver that beats does so more often than this, and one that cannot does not.
@@ -43,6 +46,10 @@ pub struct Board {
     roots: AtomicU32,
     server_port: AtomicU32,
     control_ports: [AtomicU32; ROOTS_MAX],
+    /// The parent's ends of its connections to those.
+    parent_ports: [AtomicU32; ROOTS_MAX],
+    /// What a connection of the driver begins with.
+    token: AtomicU64,
     /// Set when every group with a fixed number of operations has done them.
     finished: AtomicU32,
     window_start: AtomicU64,
@@ -188,6 +195,26 @@ impl Board {
         }
         let ports = &self.control_ports[..roots as usize];
         Some(ports.iter().map(|port| port.load(Ordering::Relaxed) as u16).collect())
+    }
+
+    /// For the parent, before it connects to this root: the port it comes from.
+    pub fn publish_parent(&self, root: usize, port: u16) {
+        self.parent_ports[root].store(u32::from(port), Ordering::Release);
+    }
+
+    pub(crate) fn parent_port(&self, root: usize) -> u16 {
+        self.parent_ports[root].load(Ordering::Acquire) as u16
+    }
+
+    /// For the parent, before the subject starts: the secret of this trial.
+    pub fn set_token(&self, token: u64) {
+        self.token.store(token, Ordering::Release);
+    }
+
+    /// The first bytes on every connection of the driver. Any local process can reach the
+    /// subject's port; only those that share this board know these bytes.
+    pub fn token(&self) -> [u8; TOKEN_BYTES] {
+        self.token.load(Ordering::Acquire).to_le_bytes()
     }
 
     pub fn publish_server(&self, port: u16) {

@@ -41,6 +41,9 @@ pub struct Findings {
     pub panics: u64,
     /// What the first error said.
     pub first_error: Option<String>,
+    /// Connections of other processes than the parent and the driver. None was served.
+    #[serde(default)]
+    pub strangers: u64,
     /// Window of the groups that have a fixed number of operations, when they ended by themselves.
     pub finished_after_ns: Option<u64>,
     /// The stalls that the plan has asked for; ordinary plans ask for none.

@@ -35,6 +35,13 @@ pub fn try_send(socket: Descriptor, buffer: &[u8]) -> io::Result<usize> {
     Ok(send(borrow(socket), buffer, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
 }
 
+/// The port at the other end; none where that is gone already.
+#[cfg(unix)]
+pub fn peer_port(socket: Descriptor) -> Option<u16> {
+    let address = rustix::net::getpeername(borrow(socket)).ok().flatten()?;
+    Some(SocketAddr::try_from(address).ok()?.port())
+}
+
 /// Holds the thread until the socket is ready.
 #[cfg(unix)]
 pub fn wait_ready(socket: Descriptor, direction: Direction) -> io::Result<()> {
@@ -83,9 +90,13 @@ mod elsewhere {
     pub fn wait_ready(_: Descriptor, _: Direction) -> io::Result<()> {
         unsupported()
     }
+
+    pub fn peer_port(_: Descriptor) -> Option<u16> {
+        None
+    }
 }
 #[cfg(not(unix))]
-pub use elsewhere::{try_receive, try_send, wait_ready};
+pub use elsewhere::{peer_port, try_receive, try_send, wait_ready};
 
 /// Connections that a listener holds until they are accepted.
 #[cfg(unix)]

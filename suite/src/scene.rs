@@ -39,6 +39,9 @@ pub struct Scene {
     finished_at: AtomicU64,
     /// Roots that have not been told to stop.
     roots_left: AtomicU32,
+    /// Connections to the server's port, and connections that proved to be somebody else's.
+    accepted: AtomicU64,
+    refused: AtomicU64,
     agreed_port: Mutex<Option<Result<u16, String>>>,
     port_agreed: Condvar,
 }
@@ -80,6 +83,8 @@ impl Scene {
             repeating: AtomicU64::new(repeating),
             finished_at: AtomicU64::new(0),
             roots_left: AtomicU32::new(0),
+            accepted: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
             agreed_port: Mutex::new(None),
             port_agreed: Condvar::new(),
         }
@@ -189,6 +194,48 @@ impl Scene {
         self.board.publish_root(root, control_port, roots);
     }
 
+    /// Whether a connection to this root's control port comes from the parent's own port. Any
+    /// other is a stranger's and has to be closed.
+    pub fn is_parent(&self, root: usize, peer_port: Option<u16>) -> bool {
+        let is_parent = peer_port == Some(self.board.parent_port(root));
+        if !is_parent {
+            self.count_stranger();
+        }
+        is_parent
+    }
+
+    /// A connection to the server's port was accepted.
+    pub fn count_accepted(&self) {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether a connection that began with these bytes is the driver's. Any other is a
+    /// stranger's and has to be closed. Fewer bytes than [`TOKEN_BYTES`] are no proof.
+    pub fn is_driver(&self, first_bytes: &[u8]) -> bool {
+        let is_driver = first_bytes == self.board.token();
+        if !is_driver {
+            self.count_stranger();
+        }
+        is_driver
+    }
+
+    /// A connection was refused. Once the trial is over that may be the driver's own, which it
+    /// left before it was served.
+    pub fn count_stranger(&self) {
+        if !self.board.is_over() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Those that were refused, and those that have sent nothing: they are known only by their
+    /// number beside the driver's connections.
+    fn strangers(&self) -> u64 {
+        let refused = self.refused.load(Ordering::Relaxed);
+        let expected = self.plan.server.as_ref().map_or(0, |server| u64::from(server.connections));
+        let accepted = self.accepted.load(Ordering::Relaxed);
+        refused.max(accepted.saturating_sub(expected))
+    }
+
     /// A root was told to stop; the last one hands in the outcome.
     pub fn close_root(&self) {
         if self.roots_left.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -261,6 +308,7 @@ impl Scene {
             wrong_answers: self.faults.wrong_answers.total(),
             panics: self.faults.panics.total(),
             first_error: self.faults.first(),
+            strangers: self.strangers(),
             finished_after_ns: (finished_at != 0)
                 .then(|| self.plan.clock.ns_between(window_start, finished_at)),
             injected,

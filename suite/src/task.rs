@@ -7,9 +7,11 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 
+use crate::board::TOKEN_BYTES;
 use crate::clock::{Stamp, stamp};
 use crate::control::Message;
 use crate::ping_pong::{Side, Table};
+use crate::plain_calls;
 use crate::plan::Pace;
 use crate::player::{Place, Player, echo};
 use crate::runtime::Runtime;
@@ -57,8 +59,11 @@ async fn perform<R: Runtime>(scene: &'static Scene, runtime: R, work: Work<R>) {
             control(scene, runtime, listener, root, roots).await;
         }
         Work::Accept { listener } => accept(scene, runtime, listener).await,
-        Work::Serve { stream } => {
+        Work::Serve { mut stream } => {
             let Some(server) = &scene.plan().server else { return };
+            if !is_driver::<R>(scene, &mut stream).await {
+                return;
+            }
             if scene.plan().serves_plain_echo() {
                 if let Err(ending) = echo::<R>(scene, stream, server.message_bytes).await {
                     ending.tell(scene);
@@ -109,10 +114,18 @@ async fn control<R: Runtime>(
     root: usize,
     roots: usize,
 ) {
-    let stream = match waiting!(R, scene, R::accept(&mut listener)) {
-        Ok(stream) => stream,
-        Err(error) => {
-            return scene.count_error(format!("the control connection was not accepted: {error}"));
+    let stream = loop {
+        match waiting!(R, scene, R::accept(&mut listener)) {
+            Ok(stream) => {
+                let peer_port = plain_calls::peer_port(R::descriptor(&stream));
+                if scene.is_parent(root, peer_port) {
+                    break stream;
+                }
+            }
+            Err(error) => {
+                let text = format!("the control connection was not accepted: {error}");
+                return scene.count_error(text);
+            }
         }
     };
     let mut parent = Player::of_control(scene, runtime.clone(), stream);
@@ -142,7 +155,10 @@ fn start_groups<R: Runtime>(scene: &'static Scene, runtime: &R, root: usize, roo
 async fn accept<R: Runtime>(scene: &'static Scene, runtime: R, mut listener: R::Listener) {
     loop {
         match waiting!(R, scene, R::accept(&mut listener)) {
-            Ok(stream) => launch(scene, &runtime, Work::Serve { stream }),
+            Ok(stream) => {
+                scene.count_accepted();
+                launch(scene, &runtime, Work::Serve { stream });
+            }
             Err(error) => {
                 scene.count_error(format!("accepting a connection failed: {error}"));
                 // Out of descriptors, for example: trying again at once would only spin.
@@ -150,6 +166,19 @@ async fn accept<R: Runtime>(scene: &'static Scene, runtime: R, mut listener: R::
             }
         }
     }
+}
+
+/// Reads what the driver says first, and not a byte of the requests behind it.
+async fn is_driver<R: Runtime>(scene: &'static Scene, stream: &mut R::Stream) -> bool {
+    let mut token = vec![0; TOKEN_BYTES];
+    let mut filled = 0;
+    while filled < TOKEN_BYTES {
+        match waiting!(R, scene, R::read(stream, &mut token, filled..TOKEN_BYTES)) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => filled += count,
+        }
+    }
+    scene.is_driver(&token[..filled])
 }
 
 async fn serve<R: Runtime>(scene: &'static Scene, runtime: R, stream: R::Stream, program: usize) {

@@ -2,14 +2,16 @@
 //!
 //! A connect that finds the queue full is dropped by the kernel and tried again by it only a
 //! second later. So few connects are pending at once, one that hangs is given up and repeated
-//! soon, and a pause that doubles leaves the subject time to accept. Sends no byte.
+//! soon, and a pause that doubles leaves the subject time to accept. Sends the token by which the
+//! subject knows the driver, and nothing else.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
+use quadrant_suite::board::TOKEN_BYTES;
 
 /// Connects that may be waiting for the subject at once.
 const PENDING_MAX: usize = 16;
@@ -24,10 +26,11 @@ pub(super) struct Opened {
     pub(super) obstacle: Option<String>,
 }
 
-/// Opens `wanted` connections to the local `port`, for at most `limit`. `give_up` is asked now
-/// and then.
+/// Opens `wanted` connections to the local `port`, for at most `limit`, and begins each with
+/// `token`. `give_up` is asked now and then.
 pub(super) fn open(
     port: u16,
+    token: [u8; TOKEN_BYTES],
     wanted: u32,
     limit: Duration,
     give_up: impl Fn() -> bool,
@@ -57,10 +60,12 @@ pub(super) fn open(
             let Some((socket, since)) = pending.pop_front() else {
                 break;
             };
-            match progress(&socket) {
+            let greeted = match progress(&socket) {
+                Ok(true) => greet(&socket, token).map(|()| true),
+                pending_or_error => pending_or_error,
+            };
+            match greeted {
                 Ok(true) => {
-                    // Without it a request might wait for the answer to the one before.
-                    socket.set_nodelay(true)?;
                     sockets.push(socket);
                     pause = PAUSE_MIN;
                 }
@@ -107,12 +112,20 @@ fn progress(socket: &TcpStream) -> io::Result<bool> {
     }
 }
 
+/// Sends the token; a new socket has room for so few bytes.
+fn greet(mut socket: &TcpStream, token: [u8; TOKEN_BYTES]) -> io::Result<()> {
+    // Without it a request might wait for the answer to the one before.
+    socket.set_nodelay(true)?;
+    socket.write_all(&token)
+}
+
 fn is_transient(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionRefused
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
             | io::ErrorKind::TimedOut
             | io::ErrorKind::WouldBlock
             | io::ErrorKind::Interrupted

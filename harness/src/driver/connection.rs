@@ -31,6 +31,8 @@ pub(super) struct Connection {
     wrong: bool,
     pub(super) sent_at: Stamp,
     pub(super) due_at: Stamp,
+    /// When it was last answered, and so could carry the next request.
+    pub(super) free_at: Stamp,
     pub(super) answers: u64,
     /// Whether its request is among those in flight; see [`super::tally::Tally`].
     pub(super) in_flight: bool,
@@ -67,6 +69,7 @@ impl Connection {
             wrong: false,
             sent_at: 0,
             due_at: 0,
+            free_at: 0,
             answers: 0,
             in_flight: false,
             served_in_window: false,

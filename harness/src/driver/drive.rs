@@ -40,6 +40,7 @@ pub(super) fn drive(
 
     let opened = connect::open(
         order.port,
+        board.token(),
         order.connections,
         Duration::from_nanos(order.connect_limit_ns),
         || board.phase() == Phase::Over || orphaned(order),

@@ -24,6 +24,7 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 
 use crate::board_memory::BoardMemory;
+use crate::machine::affinity;
 pub use beat::EVERY as BEAT_EVERY;
 use order::{Order, Report};
 
@@ -57,7 +58,9 @@ fn run(say: &mut dyn FnMut(Report) -> io::Result<()>) -> anyhow::Result<()> {
     io::stdin().lock().take(ORDER_BYTES_MAX).read_line(&mut line).context("reading the order")?;
     let order: Order = serde_json::from_str(&line).context("the order is not understood")?;
     die_with_parent(&order)?;
-    stay_on(&order.cpus)?;
+    if !order.cpus.is_empty() {
+        affinity::stay_on(&order.cpus)?;
+    }
     sleep_exactly()?;
     allow_files(u64::from(order.connections) + OTHER_FILES)?;
     order.clock.install();
@@ -70,26 +73,6 @@ fn die_with_parent(order: &Order) -> anyhow::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     // It may have died before that; elsewhere the loop goes on looking.
     ensure!(std::os::unix::process::parent_id() == order.parent, "the harness is gone");
-    Ok(())
-}
-
-#[cfg(target_os = "linux")]
-fn stay_on(cpus: &[usize]) -> anyhow::Result<()> {
-    use rustix::thread::{CpuSet, sched_setaffinity};
-
-    if cpus.is_empty() {
-        return Ok(());
-    }
-    let mut set = CpuSet::new();
-    for &cpu in cpus {
-        ensure!(cpu < CpuSet::MAX_CPU, "there is no CPU {cpu}");
-        set.set(cpu);
-    }
-    sched_setaffinity(None, &set).with_context(|| format!("binding the driver to CPU {cpus:?}"))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn stay_on(_cpus: &[usize]) -> anyhow::Result<()> {
     Ok(())
 }
 

@@ -1,18 +1,21 @@
 //! A server that does nothing but echo, as cheaply as the driver asks.
 //!
-//! The driver's ceiling is what it reaches against this one. It never looks at what it echoes and
-//! never closes a connection by itself.
+//! The driver's ceiling is what it reaches against this one. It skips the token that a connection
+//! begins with, never looks at what it echoes and never closes a connection by itself.
 
 use std::io::{self, Read, Write};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
+use quadrant_suite::board::TOKEN_BYTES;
 
 const LISTENER: Token = Token(usize::MAX);
 const CHUNK_BYTES: usize = 64 * 1024;
 
 struct Peer {
     socket: TcpStream,
+    /// Bytes of the token that did not come yet.
+    token_left: usize,
     /// What the socket did not take yet; nothing is read before it is gone.
     unsent: Vec<u8>,
 }
@@ -56,7 +59,7 @@ fn accept(listener: &TcpListener, poll: &Poll, peers: &mut Vec<Option<Peer>>) ->
         socket.set_nodelay(true)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         poll.registry().register(&mut socket, Token(peers.len()), interest)?;
-        peers.push(Some(Peer { socket, unsent: Vec::new() }));
+        peers.push(Some(Peer { socket, token_left: TOKEN_BYTES, unsent: Vec::new() }));
     }
 }
 
@@ -75,7 +78,8 @@ impl Peer {
             if length == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            let mut sent = 0;
+            let mut sent = self.token_left.min(length);
+            self.token_left -= sent;
             while sent < length {
                 match would_block(self.socket.write(&chunk[sent..length]))? {
                     Some(more) => sent += more,

@@ -57,8 +57,13 @@ pub struct Load {
     pub first_error: Option<String>,
     /// Of `requests`: from sending, or in open loop from the moment it was due.
     pub latency: Histogram,
-    /// Open loop only: of the same requests, from when they were really sent.
+    /// Open loop only: of the same requests, from when they were really sent (*service* latency,
+    /// where `latency` is the *response* latency).
     pub uncorrected_latency: Option<Histogram>,
+    /// Open loop only: how late each request of the window was sent, counted from when it was due
+    /// and a connection was free. Waiting for a connection is the subject's doing; this is not.
+    #[serde(default)]
+    pub send_lag: Option<Histogram>,
     /// How long requests that still had no answer at the window's end had then been sent, or in
     /// open loop due: a lower bound of their latency. A pause that lasts until the end shows
     /// here and nowhere else.

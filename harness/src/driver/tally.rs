@@ -26,6 +26,7 @@ pub(super) struct Tally<'a> {
     awake: u64,
     load: Load,
     uncorrected: Histogram,
+    send_lag: Histogram,
 }
 
 impl<'a> Tally<'a> {
@@ -42,6 +43,7 @@ impl<'a> Tally<'a> {
             awake: 0,
             load: Load { asked_per_sec: order.rate_per_sec, ..Load::default() },
             uncorrected: Histogram::default(),
+            send_lag: Histogram::default(),
         }
     }
 
@@ -101,9 +103,19 @@ impl<'a> Tally<'a> {
         if connection.in_flight != next.is_some() {
             self.change_in_flight(connection, next.is_some(), at);
         }
+        connection.free_at = at;
         if let Some(due) = next {
-            connection.begin(due, at);
+            self.begin(connection, due, at);
         }
+    }
+
+    #[inline]
+    fn begin(&mut self, connection: &mut Connection, due: Stamp, at: Stamp) {
+        if self.open_loop && self.start <= at && at < self.end {
+            let sendable = due.max(connection.free_at);
+            self.send_lag.record(self.clock.ns_between(sendable, at));
+        }
+        connection.begin(due, at);
     }
 
     /// A right answer within the window.
@@ -125,7 +137,7 @@ impl<'a> Tally<'a> {
     /// A request was sent on a connection that had none.
     pub(super) fn sent(&mut self, connection: &mut Connection, due: Stamp, at: Stamp) {
         self.observe();
-        connection.begin(due, at);
+        self.begin(connection, due, at);
         if connection.answers > 0 {
             self.change_in_flight(connection, true, at);
         }
@@ -187,6 +199,7 @@ impl<'a> Tally<'a> {
         self.load.in_flight_peak = self.in_flight.peak();
         self.load.in_flight_mean_milli = self.in_flight.mean_milli();
         self.load.uncorrected_latency = self.open_loop.then_some(self.uncorrected);
+        self.load.send_lag = self.open_loop.then_some(self.send_lag);
         self.load.connections = connections;
         self.load
     }

@@ -18,7 +18,15 @@ pub fn stay_on(cpus: &[usize]) -> io::Result<()> {
     for cpu in cpus.iter().filter(|cpu| **cpu < CpuSet::MAX_CPU) {
         set.set(*cpu);
     }
-    Ok(sched_setaffinity(None, &set)?)
+    sched_setaffinity(None, &set).map_err(|error| {
+        let error = io::Error::from(error);
+        let text = format!(
+            "staying on CPU {} is refused here: {error}; allow `sched_setaffinity` (seccomp) and \
+             these CPUs (cpuset)",
+            listed(cpus)
+        );
+        io::Error::new(error.kind(), text)
+    })
 }
 
 /// As `--cpus` takes them.

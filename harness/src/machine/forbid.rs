@@ -14,29 +14,38 @@ use serde::{Deserialize, Serialize};
 pub enum Forbidden {
     #[value(name = "io_uring")]
     IoUring,
+    /// Choosing one's CPUs.
+    #[value(name = "affinity")]
+    Affinity,
 }
 
 impl fmt::Display for Forbidden {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Forbidden::IoUring => formatter.write_str("io_uring"),
+            Forbidden::Affinity => formatter.write_str("affinity"),
         }
     }
 }
 
-/// From here on every call of io_uring is refused, as most containers refuse it.
+/// From here on these calls are refused, as most containers refuse those of io_uring.
 #[cfg(target_os = "linux")]
-pub fn forbid(Forbidden::IoUring: Forbidden) -> io::Result<()> {
-    let calls = [libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
+pub fn forbid(forbidden: Forbidden) -> io::Result<()> {
+    let calls: &[libc::c_long] = match forbidden {
+        Forbidden::IoUring => {
+            &[libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register]
+        }
+        Forbidden::Affinity => &[libc::SYS_sched_setaffinity],
+    };
     let mut filter = vec![
         // The number of the call is the first word of what a filter looks at.
         instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
     ];
-    for (index, call) in calls.into_iter().enumerate() {
+    for (index, call) in calls.iter().enumerate() {
         // Where it is one of them, past the others and past the permission.
         let to_refusal = (calls.len() - index) as u8;
         let compare = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
-        filter.push(instruction(compare, call as u32, to_refusal));
+        filter.push(instruction(compare, *call as u32, to_refusal));
     }
     let refusal = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
     filter.push(instruction(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0));
@@ -45,8 +54,8 @@ pub fn forbid(Forbidden::IoUring: Forbidden) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub fn forbid(Forbidden::IoUring: Forbidden) -> io::Result<()> {
-    // There is none anyway.
+pub fn forbid(_: Forbidden) -> io::Result<()> {
+    // There is no io_uring anyway, and CPUs are not chosen.
     Ok(())
 }
 

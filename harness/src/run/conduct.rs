@@ -16,10 +16,11 @@ use quadrant_reports::record::{Pass, Record, Status};
 use quadrant_reports::report::{Format, Reporter};
 use quadrant_reports::tally::Tally;
 
-use super::ceilings::Ceilings;
+use super::ceilings::{self, Ceilings};
 use super::cells::{Circumstances, PlannedCase};
 use super::estimate::Estimate;
 use super::evidence_pass::{self, Gathered};
+use super::machine_fault;
 use super::options::RunOptions;
 use super::record::{Verdict, record};
 use super::results::{self, Earlier, Results};
@@ -219,7 +220,7 @@ impl Conductor {
         filter: &Filter,
         records: &mut Vec<Record>,
     ) -> Result<(), Failure> {
-        records.extend(self.earlier.take(&case.key()));
+        records.extend(self.earlier.take(&case.key())?);
         self.done +=
             records.iter().filter(|record| record.status != Status::Unsupported).count() as u64;
         self.progress.advance(records.len() as u64);
@@ -355,6 +356,7 @@ impl Conductor {
                 }
                 let took = began.elapsed() / members;
                 for Taken { subject, verdict, turns, memory } in taken {
+                    let Some(verdict) = self.excused(verdict)? else { return Ok(true) };
                     if turns_pass::is_final(verdict.status) {
                         left.retain(|it| it.id != subject.id);
                     }
@@ -389,7 +391,7 @@ impl Conductor {
 
     /// What the load driver could carry in this case, if it is known.
     fn ceiling(&mut self, case: &PlannedCase) -> Option<u64> {
-        let load = case.load?;
+        let load = case.load.filter(|load| load.rate_per_sec.is_some())?;
         self.progress.say(format!("{}  the load driver's own ceiling", case.key()));
         self.ceilings.of(load, &self.executable, self.circumstances.clock, &case.division)
     }
@@ -440,6 +442,9 @@ impl Conductor {
         ceiling_per_sec: Option<u64>,
         memory: Memory,
     ) -> Result<Option<Verdict>, Failure> {
+        if let Some(reason) = case.load.and_then(|load| ceilings::refusal(load, ceiling_per_sec)) {
+            return Ok(Some(Verdict::without_figures(Status::Unmeasured, reason)));
+        }
         let carried = self.carry_out(case, subject, files, Attention::Usual, memory)?;
         let Some((ended, warnings)) = carried else { return Ok(None) };
         let mut verdict = match ended {
@@ -448,7 +453,16 @@ impl Conductor {
             Ended::Interrupted => return Ok(None),
         };
         verdict.warnings.extend(warnings);
-        Ok(Some(verdict))
+        self.excused(verdict)
+    }
+
+    /// The verdict, unless the machine is to blame for it; nothing when it was interrupted.
+    fn excused(&mut self, verdict: Verdict) -> Result<Option<Verdict>, Failure> {
+        match machine_fault::excuse(verdict, &mut self.fixtures) {
+            Ok(verdict) => Ok(Some(verdict)),
+            Err(_) if interrupt::requested() => Ok(None),
+            Err(error) => Err(anyhow::Error::new(error).into()),
+        }
     }
 
     /// A subject's process from start to end, and what of its files may spoil what it shows.

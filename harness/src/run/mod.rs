@@ -6,6 +6,8 @@ mod conduct;
 mod estimate;
 pub mod evidence_pass;
 mod likeness;
+mod load_checks;
+mod machine_fault;
 pub mod noise;
 mod options;
 mod record;

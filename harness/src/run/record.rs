@@ -10,7 +10,7 @@ use quadrant_suite::histogram::Histogram;
 use quadrant_suite::outcome::{Findings, GroupFindings};
 
 use super::cells::PlannedCase;
-use super::{ceilings, noise, steadiness, workers};
+use super::{load_checks, noise, steadiness, workers};
 use crate::adapters::subject::Subject;
 use crate::counted::counted;
 use crate::driver::order::Load;
@@ -40,16 +40,21 @@ impl Verdict {
     }
 
     /// Figures, unless an answer was wrong or an operation failed: then there are none.
-    /// `ceiling_per_sec` is what the driver could carry, if that is known.
+    /// `ceiling_per_sec` is a forecast of what the driver could carry, where there is one.
     pub fn of(measured: Measured, case: &PlannedCase, ceiling_per_sec: Option<u64>) -> Self {
         if let Some(reason) = complaint(&measured.findings, measured.load.as_ref()) {
             return Self::without_figures(Status::Failed, reason);
         }
-        let mut warnings = measured
-            .load
-            .as_ref()
-            .map(|load| load_warnings(load, ceiling_per_sec))
-            .unwrap_or_default();
+        if let Some(reason) = measured.load.as_ref().and_then(load_checks::why_unmeasured) {
+            return Self::without_figures(Status::Unmeasured, reason);
+        }
+        let mut warnings = measured.load.as_ref().map(load_checks::warnings).unwrap_or_default();
+        if measured.findings.strangers > 0 {
+            warnings.push(format!(
+                "{} to the subject's ports came from other processes; none was served",
+                counted(measured.findings.strangers, "connection")
+            ));
+        }
         let asked_ns = case.measure.as_nanos() as u64;
         if measured.window_ns as f64 > asked_ns as f64 * WINDOW_EXCESS_MAX {
             warnings.push(format!(
@@ -164,19 +169,6 @@ pub fn complaint(findings: &Findings, load: Option<&Load>) -> Option<String> {
     (errors > 0).then(|| format!("{}{}", counted(errors, "error"), first(any_error)))
 }
 
-fn load_warnings(load: &Load, ceiling_per_sec: Option<u64>) -> Vec<String> {
-    let mut warnings = Vec::from_iter(ceilings::warning(load, ceiling_per_sec));
-    if let Some(asked) = load.asked_per_sec
-        && load.achieved_per_sec * 100 < asked * 98
-    {
-        warnings.push(format!(
-            "{} of {asked} requests/s asked for were achieved",
-            load.achieved_per_sec
-        ));
-    }
-    warnings
-}
-
 fn cold_warning(share: f64) -> Option<String> {
     (share < COLD_SHARE_MIN).then(|| {
         format!(
@@ -278,6 +270,7 @@ fn load_metrics_of(load: &Load) -> LoadMetrics {
         busy_ns: load.busy_ns,
         ceiling_per_sec: None,
         uncorrected_latency_ns: load.uncorrected_latency.clone().map(Latency::from),
+        send_lag_ns: load.send_lag.clone().map(Latency::from),
     }
 }
 

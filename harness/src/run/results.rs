@@ -2,8 +2,9 @@
 //!
 //! Every record is written whole before the next trial begins, so an interruption loses none.
 
+use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
-use std::io::{BufReader, Write};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -124,9 +125,7 @@ fn unwritable(path: &Path) -> String {
 
 /// Where the last whole line ends; a line that was cut off is no record.
 fn whole_records_end(path: &Path) -> Result<u64> {
-    use std::io::BufRead;
-    let file = File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let mut reader = BufReader::new(file);
+    let mut reader = BufReader::new(open(path)?);
     let (mut end, mut line) = (0, Vec::new());
     loop {
         line.clear();
@@ -140,8 +139,7 @@ fn whole_records_end(path: &Path) -> Result<u64> {
 
 fn open_records(folder: &Path) -> Result<Records<BufReader<File>>> {
     let path = folder.join(RECORDS_FILE);
-    let file = File::open(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-    Ok(Records::new(BufReader::new(file)))
+    Ok(Records::new(BufReader::new(open(&path)?)))
 }
 
 /// Goes through the records in a results folder. A cut off end is told; a record that cannot be
@@ -158,35 +156,53 @@ pub fn each_record(folder: &Path, mut take: impl FnMut(Record)) -> Result<(), Fa
     Ok(())
 }
 
-/// The records that a run has left, in its own order, one case at a time.
+/// The records that a run has left, found again by their case. A case's records may lie apart,
+/// because what was left unmeasured is made again at the end of the file.
 pub struct Earlier {
-    records: std::iter::Peekable<Box<dyn Iterator<Item = Record>>>,
+    path: PathBuf,
+    /// Where the lines of each case begin.
+    lines: HashMap<String, Vec<u64>>,
 }
 
 impl Earlier {
     pub fn none() -> Self {
-        let nothing: Box<dyn Iterator<Item = Record>> = Box::new(std::iter::empty());
-        Self { records: nothing.peekable() }
+        Self { path: PathBuf::new(), lines: HashMap::new() }
     }
 
     pub fn read(folder: &Path) -> Result<Self> {
-        let records: Box<dyn Iterator<Item = Record>> =
-            Box::new(open_records(folder)?.map_while(Result::ok));
-        Ok(Self { records: records.peekable() })
+        let path = folder.join(RECORDS_FILE);
+        let mut lines: HashMap<String, Vec<u64>> = HashMap::new();
+        let (mut reader, mut line, mut begin) = (BufReader::new(open(&path)?), Vec::new(), 0);
+        while reader.read_until(b'\n', &mut line)? > 0 {
+            if let Some(record) = Records::new(line.as_slice()).next() {
+                let record = record?;
+                lines.entry(case_key(&record.scenario, &record.case)).or_default().push(begin);
+            }
+            begin += line.len() as u64;
+            line.clear();
+        }
+        Ok(Self { path, lines })
     }
 
-    /// Those of the next case, if it is this one. What was left unmeasured is run again.
-    pub fn take(&mut self, key: &str) -> Vec<Record> {
-        let mut taken = Vec::new();
-        while let Some(record) =
-            self.records.next_if(|record| case_key(&record.scenario, &record.case) == key)
-        {
-            if record.status != Status::Unmeasured {
-                taken.push(record);
-            }
+    /// What is done of this case. Of a trial that was made again the later record counts; what was
+    /// left unmeasured is to be made again.
+    pub fn take(&mut self, key: &str) -> Result<Vec<Record>> {
+        let Some(lines) = self.lines.remove(key) else { return Ok(Vec::new()) };
+        let mut reader = BufReader::new(open(&self.path)?);
+        let mut taken: Vec<Record> = Vec::new();
+        for begin in lines {
+            reader.seek(SeekFrom::Start(begin))?;
+            let Some(record) = Records::new(&mut reader).next().transpose()? else { break };
+            taken.retain(|known| !known.is_same_trial(&record));
+            taken.push(record);
         }
-        taken
+        taken.retain(|record| record.status != Status::Unmeasured);
+        Ok(taken)
     }
+}
+
+fn open(path: &Path) -> Result<File> {
+    File::open(path).with_context(|| format!("{} cannot be read", path.display()))
 }
 
 #[cfg(test)]
@@ -199,5 +215,37 @@ mod tests {
         fs::write(&path, "{}\n{}\n{\"half").unwrap();
         assert_eq!(whole_records_end(&path).unwrap(), 6);
         fs::remove_file(path).unwrap();
+    }
+
+    fn line(connections: u32, trial: u32, status: &str) -> String {
+        format!(
+            r#"{{"schema":1,"run_id":"r","seed":1,"scenario":"echo","question":"","workload":"","case":[{{"axis":"connections","value":"{connections}"}}],"trial":{trial},"subject":{{"id":"a/b/c","runtime":"a","version":"1","executor":"b","backend":"c","workers":1}},"status":"{status}","took_ns":1}}"#
+        ) + "\n"
+    }
+
+    #[test]
+    fn what_is_done_is_found_wherever_it_lies() {
+        let folder = std::env::temp_dir().join(format!("quadrant-earlier-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        // The first case was gone on with after the second had begun, and so was the second.
+        let lines = [
+            line(1, 0, "unmeasured"),
+            line(1, 1, "failed"),
+            line(64, 0, "failed"),
+            line(64, 1, "unmeasured"),
+            line(1, 0, "failed"),
+            line(64, 1, "unmeasured"),
+            line(64, 2, "failed"),
+        ];
+        fs::write(folder.join(RECORDS_FILE), lines.concat()).unwrap();
+        let mut earlier = Earlier::read(&folder).unwrap();
+        let mut trials = |key: &str| {
+            let taken = earlier.take(key).unwrap();
+            taken.iter().map(|record| record.trial).collect::<Vec<_>>()
+        };
+        assert_eq!(trials("echo connections=64"), [0, 2]);
+        assert_eq!(trials("echo connections=1"), [1, 0]);
+        assert_eq!(trials("echo connections=7"), [0; 0]);
+        fs::remove_dir_all(folder).unwrap();
     }
 }

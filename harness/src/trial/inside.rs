@@ -79,18 +79,23 @@ pub fn run(arguments: &InsideArguments) -> Result<()> {
 
 fn begin(arguments: &InsideArguments) -> Result<()> {
     arguments.memory.apply();
-    lifeline::die_with(arguments.parent)?;
-    if !arguments.cpus.is_empty() {
-        affinity::stay_on(&arguments.cpus).context("the CPUs could not be chosen")?;
-    }
-    if let Some(forbidden) = arguments.forbid {
-        forbid::forbid(forbidden).with_context(|| format!("{forbidden} cannot be forbidden"))?;
-    }
     // SAFETY: the parent opened this descriptor for this process alone, which takes it here
     // and nowhere else.
     #[allow(unsafe_code)]
     let pipe = unsafe { File::from_raw_fd(arguments.answer) };
     ANSWER.set(pipe).expect("a child begins once");
+    // What the machine refuses here is no failure of the subject.
+    prepare(arguments).inspect_err(|error| answer(format!("{NOT_LOADED}{error:#}").as_bytes()))
+}
+
+fn prepare(arguments: &InsideArguments) -> Result<()> {
+    lifeline::die_with(arguments.parent)?;
+    if let Some(forbidden) = arguments.forbid {
+        forbid::forbid(forbidden).with_context(|| format!("{forbidden} cannot be forbidden"))?;
+    }
+    if !arguments.cpus.is_empty() {
+        affinity::stay_on(&arguments.cpus)?;
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! Starts them, hears them, holds them to their limits, and ends everything it has started. It
 //! never measures.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{PipeReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -28,6 +29,7 @@ use crate::driver::process::Driver;
 use crate::fixtures::Evictor;
 use crate::interrupt;
 use crate::machine::passed_on::PassedOn;
+use crate::machine::starvation::Stretch;
 use crate::machine::{affinity, freezing, process};
 
 /// An outcome has one histogram for each row; more than this is no outcome.
@@ -36,6 +38,7 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 const RSS_EVERY: Duration = Duration::from_millis(50);
 /// How long the end of a process may take to follow that of its connections.
 const FAREWELL: Duration = Duration::from_millis(300);
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// While the next step waits for the subject, a trial's overhead is made of these.
 const WATCH_EVERY: Duration = Duration::from_micros(200);
 
@@ -83,18 +86,27 @@ impl Processes {
             let reason = format!("the subject's process could not be started: {error}");
             because(Status::Unmeasured, reason)
         })?;
-        let ports = processes.wait_ready(order.limits.answer)?;
-        let connected = processes.connect(&ports);
-        processes.unless_it_has_ended(connected)?;
-        if let Some(shape) = order.load {
-            let started = processes.start_load(order, shape);
-            processes.unless_it_has_ended(started)?;
-        }
+        let stretch = Stretch::begin(processes.pid());
+        let ready = processes.get_ready(order);
+        processes.unless_starved(ready, &stretch)?;
         Ok(processes)
+    }
+
+    fn get_ready(&mut self, order: &Order) -> Result<(), Stop> {
+        let ports = self.wait_ready(order.limits.answer)?;
+        let connected = self.connect(&ports);
+        self.unless_it_has_ended(connected)?;
+        if let Some(shape) = order.load {
+            let started = self.start_load(order, shape);
+            self.unless_it_has_ended(started)?;
+        }
+        Ok(())
     }
 
     fn spawn(order: &Order) -> std::io::Result<Self> {
         let memory = Arc::new(BoardMemory::create()?);
+        // Random, and not from the run's seed: a stranger must not know it.
+        memory.board().set_token(RandomState::new().build_hasher().finish());
         let (answer, answer_end) = std::io::pipe()?;
         let board = memory.pass_on()?;
         // Both are closed here as soon as the child has them.
@@ -187,8 +199,10 @@ impl Processes {
         let load = self.unless_it_has_ended(load)?;
         self.outcome_is_due = true;
         self.tell(Message::Stop);
+        let stretch = Stretch::begin(self.pid());
         let findings = self.take_outcome();
-        Ok((load, self.unless_it_has_ended(findings)?))
+        let findings = self.unless_it_has_ended(findings);
+        Ok((load, self.unless_starved(findings, &stretch)?))
     }
 
     fn wait_ready(&mut self, limit: Duration) -> Result<Vec<u16>, Stop> {
@@ -201,15 +215,10 @@ impl Processes {
     }
 
     fn connect(&mut self, ports: &[u16]) -> Result<(), Stop> {
-        let connect = |port: &u16| -> std::io::Result<TcpStream> {
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
-            let stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
-            stream.set_nodelay(true)?;
-            // A subject that does not read must not hold up its parent.
-            stream.set_nonblocking(true)?;
-            Ok(stream)
-        };
-        self.controls = ports.iter().map(connect).collect::<Result<_, _>>().map_err(|error| {
+        let board = self.memory.board();
+        let connect = |(root, port)| connect_to_root(board, root, port);
+        let controls = ports.iter().copied().enumerate().map(connect).collect::<Result<_, _>>();
+        self.controls = controls.map_err(|error| {
             because(Status::Failed, format!("its control connection was refused: {error}"))
         })?;
         Ok(())
@@ -373,6 +382,19 @@ impl Processes {
         Err(stop)
     }
 
+    /// A subject that used up its time without getting a CPU has not failed.
+    fn unless_starved<T>(&self, done: Result<T, Stop>, stretch: &Stretch) -> Result<T, Stop> {
+        match done {
+            Err(Stop::Because(status @ (Status::Failed | Status::TimedOut), reason)) => {
+                Err(match stretch.cause(self.limits.answer) {
+                    Some(cause) => because(Status::Unmeasured, format!("{reason}; {cause}")),
+                    None => Stop::Because(status, reason),
+                })
+            }
+            done => done,
+        }
+    }
+
     fn crashed(&mut self, ending: &str) -> Stop {
         self.stderr.listen();
         self.stdout.listen();
@@ -446,6 +468,23 @@ impl Drop for Processes {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Connects from a port that the root is told first, because it serves no other.
+fn connect_to_root(board: &Board, root: usize, port: u16) -> std::io::Result<TcpStream> {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+
+    let stream: TcpStream = socket(AddressFamily::INET, SocketType::STREAM, None)?.into();
+    rustix::io::ioctl_fioclex(&stream)?;
+    bind(&stream, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    board.publish_parent(root, stream.local_addr()?.port());
+    // Where strangers fill the queue of the listener, connecting would last for minutes.
+    stream.set_write_timeout(Some(CONNECT_LIMIT))?;
+    connect(&stream, &SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    stream.set_nodelay(true)?;
+    // A subject that does not read must not hold up its parent.
+    stream.set_nonblocking(true)?;
+    Ok(stream)
 }
 
 fn unstoppable(error: &std::io::Error) -> Stop {

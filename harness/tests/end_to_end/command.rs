@@ -100,6 +100,12 @@ impl Running {
     }
 
     #[track_caller]
+    pub fn has_ended(&mut self) -> bool {
+        assert!(Instant::now() < self.end, "does not end: {}", read(&self.stderr));
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    #[track_caller]
     pub fn wait(self) -> Ended {
         self.until_ended(|| ())
     }

@@ -205,7 +205,7 @@ fn a_harness_that_is_killed_takes_all_with_it_and_leaves_no_file() {
 }
 
 #[test]
-fn a_file_that_changes_during_a_trial_is_a_wrong_answer() {
+fn a_file_that_was_changed_is_no_wrong_answer_of_the_subject() {
     let stage = Stage::new();
     let long = read(SPEC.as_ref()).replace("measure: 250ms", "measure: 5s");
     let spec = stage.write("reading.yaml", &long.replace("[1, 2]", "[1]"));
@@ -220,7 +220,18 @@ fn a_file_that_changes_during_a_trial_is_a_wrong_answer() {
         fs::write(&path, bytes).unwrap();
     }
     let records = running.wait().expect_code(3).records();
+    assert_eq!(records[0].status, Status::Unmeasured);
     let reason = records[0].reason.as_deref().unwrap();
+    assert!(reason.contains("something else changes the scenario's files"), "{reason}");
     assert!(reason.contains("wrong answer"), "{reason}");
     assert!(records[0].metrics.is_none());
+
+    // It is made again, and counts as it was last.
+    let words = ["run", "--no-build", "--format", "json", "--resume", &out];
+    for expected in [2, 2] {
+        let resumed = stage.quadrant(&words);
+        stage.assert_completed(&resumed, "results");
+        assert_eq!(resumed.records().len(), 1);
+        assert_eq!(stage.records("results").len(), expected);
+    }
 }

@@ -1,10 +1,11 @@
-//! What a run knows of its own load: how much the driver could carry, and whether it made what
-//! it was asked for.
+//! What a run knows of its own load: how much the driver can carry, how busy it was, and whether
+//! it made what it was asked for.
 
 use std::time::Duration;
 
-use quadrant_reports::record::{Record, Status};
+use quadrant_reports::record::{LoadMetrics, Record, Status};
 
+use crate::command::read;
 use crate::stage::{Stage, skip};
 
 const SIZES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/sizes.yaml");
@@ -18,25 +19,46 @@ fn records(spec: &str) -> Vec<Record> {
 }
 
 #[test]
-fn the_drivers_ceiling_is_known_once_for_each_shape_of_load() {
+fn a_ceiling_is_measured_only_for_a_rate() {
     if std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() < 2) {
         return skip("driver and subject share the only CPU");
     }
-    let ceilings = |size: &str, records: &[Record]| -> Vec<u64> {
-        let of_it = records.iter().filter(|record| record.case[0].value == size);
-        let loads = of_it.map(|record| record.metrics.as_ref().unwrap().load.as_ref().unwrap());
-        loads.filter_map(|load| load.ceiling_per_sec).collect()
+    let loads = |spec: &str| -> Vec<LoadMetrics> {
+        let metrics = records(spec).into_iter().filter_map(|record| record.metrics);
+        metrics.filter_map(|metrics| metrics.load).collect()
     };
-    let records = records(SIZES);
-    let (small, large) = (ceilings("64B", &records), ceilings("1MiB", &records));
-    if small.is_empty() || large.is_empty() {
+    let (closed, open) = (loads(SIZES), loads(TOO_FAST));
+    if closed.is_empty() || open.is_empty() {
         return skip("this machine stood still");
     }
-    // One for all trials of a case, and sixteen thousand times the bytes are no cheaper.
-    assert!(small.windows(2).chain(large.windows(2)).all(|pair| pair[0] == pair[1]));
-    assert!(small[0] > large[0], "{small:?} {large:?}");
-    let busy = |record: &Record| record.metrics.as_ref().unwrap().load.as_ref().unwrap().busy_ns;
-    assert!(records.iter().all(|record| busy(record) > 0));
+    assert!(closed.iter().chain(&open).all(|load| load.busy_ns > 0));
+    assert!(closed.iter().all(|load| load.ceiling_per_sec.is_none()));
+    // One for all trials of a case.
+    assert!(open.iter().all(|load| load.ceiling_per_sec == open[0].ceiling_per_sec));
+    assert!(closed.iter().all(|load| load.send_lag_ns.is_none()));
+    assert!(open.iter().all(|load| load.send_lag_ns.is_some()));
+}
+
+#[test]
+fn a_rate_that_no_driver_can_send_is_refused() {
+    if std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() < 2) {
+        return skip("driver and subject share the only CPU");
+    }
+    let stage = Stage::new();
+    let spec = read(TOO_FAST.as_ref()).replace("5000/s", "1000000/s");
+    let spec = stage.write("impossible.yaml", &spec);
+    let words = [&*spec, "-r", "threads", "--trials", "2", "--format", "json"];
+    let ended = stage.run(&words).run();
+    let records = ended.records();
+    if records.iter().any(|record| record.metrics.is_some()) {
+        return skip("the ceiling could not be measured");
+    }
+    for record in &ended.expect_code(3).records() {
+        assert_eq!(record.status, Status::Unmeasured);
+        let reason = record.reason.as_deref().unwrap();
+        assert!(reason.contains("requests/s are asked for"), "{reason}");
+        assert!(reason.contains("lower `load.rate`"), "{reason}");
+    }
 }
 
 #[test]

@@ -301,3 +301,44 @@ fn too_little_locked_memory_is_a_reason_with_its_remedy() {
     }
     stage.assert_empty();
 }
+
+#[test]
+fn forbidden_cpus_are_the_machines_fault() {
+    let stage = Stage::new();
+    let out = stage.named("results");
+    let words = [SPEC, "-r", "threads", "--trials", "1", "--forbid", "affinity", "--out", &out];
+    stage.run(&words).run().expect_code(3);
+    let records = stage.records("results");
+    assert!(!records.is_empty());
+    for record in &records {
+        assert_eq!(record.status, Status::Unmeasured);
+        let reason = record.reason.as_deref().unwrap();
+        assert!(reason.contains("allow `sched_setaffinity`"), "{reason}");
+    }
+}
+
+#[test]
+fn a_missing_loopback_interface_is_the_machines_fault() {
+    if !works("unshare", &["--net"]) {
+        return skip("a network of one's own can be made by root only");
+    }
+    let stage = Stage::new();
+    let out = stage.named("results");
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/echo.yaml");
+    let words = ["run", "--no-build", spec, "-r", "threads", "-r", "mio", "--trials", "1"];
+    // There it is, but off.
+    let call = stage.call_through(&["unshare", "--net"]).args(words).args(["--out", &out]);
+    call.run().expect_code(3);
+    let records = stage.records("results");
+    assert!(!records.is_empty());
+    for record in records.iter().filter(|record| record.status != Status::Unsupported) {
+        assert_eq!(record.status, Status::Unmeasured);
+        let reason = record.reason.as_deref().unwrap();
+        assert!(reason.contains("loopback interface (127.0.0.1) does not work"), "{reason}");
+    }
+    // Where it works again, they are made again.
+    let resumed = stage.quadrant(&["run", "--no-build", "--format", "json", "--resume", &out]);
+    stage.assert_completed(&resumed, "results");
+    let measured = resumed.records().iter().filter(|record| record.metrics.is_some()).count();
+    assert!(measured > 0);
+}

@@ -22,6 +22,7 @@ mod machine;
 mod order;
 mod own_adapter;
 mod selftest;
+mod strangers;
 mod subjects;
 mod sudden_death;
 mod threads;

@@ -96,7 +96,10 @@ impl Echo {
     fn accept(&mut self, registry: &Registry) {
         loop {
             let accepted = match self.listener.accept() {
-                Ok((stream, _)) => self.welcome(stream, registry),
+                Ok((stream, _)) => {
+                    self.scene.count_accepted();
+                    self.welcome(stream, registry)
+                }
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => return,
                     io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => continue,
@@ -118,7 +121,7 @@ impl Echo {
         // Both at once and for good: being writable is told again only after a send that the
         // socket had no room for, so the second interest costs nothing while it is not needed.
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        entry.insert(Connection::new(stream, self.message_bytes));
+        entry.insert(Connection::new(stream, self.message_bytes, self.scene.board().token()));
         Ok(())
     }
 
@@ -153,6 +156,10 @@ impl Echo {
                 return self.unfinished.push_back(key);
             }
             Ok(Turn::Closed { in_mid_request: false }) => None,
+            Ok(Turn::Stranger) => {
+                self.scene.count_stranger();
+                None
+            }
             Ok(Turn::Closed { in_mid_request: true }) => {
                 Some("recv: the peer closed in mid-request".to_owned())
             }
@@ -194,19 +201,31 @@ impl Control {
         })
     }
 
+    /// Takes the parent's connection, and closes all others.
     fn accept(&mut self, registry: &Registry) {
-        let connected = self.listener.accept().and_then(|(mut stream, _)| {
-            registry.register(&mut stream, CONTROL, Interest::READABLE)?;
-            Ok(stream)
-        });
-        match connected {
-            Ok(stream) => self.stream = Some(stream),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => {
+        loop {
+            let accepted = match self.listener.accept() {
+                Ok((stream, from)) if self.scene.is_parent(0, Some(from.port())) => {
+                    self.welcome(stream, registry)
+                }
+                Ok(_) => continue,
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return,
+                    io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => continue,
+                    _ => Err(error),
+                },
+            };
+            if let Err(error) = accepted {
                 let text = format!("the control connection was not accepted: {error}");
-                self.scene.count_error(text);
+                return self.scene.count_error(text);
             }
         }
+    }
+
+    fn welcome(&mut self, mut stream: TcpStream, registry: &Registry) -> io::Result<()> {
+        registry.register(&mut stream, CONTROL, Interest::READABLE)?;
+        self.stream = Some(stream);
+        Ok(())
     }
 
     fn receive(&mut self) {

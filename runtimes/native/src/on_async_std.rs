@@ -6,6 +6,7 @@ use async_global_executor::GlobalExecutorConfig;
 use async_std::io::{ReadExt, WriteExt};
 use async_std::net::{TcpListener, TcpStream};
 use async_std::task;
+use quadrant_suite::board::TOKEN_BYTES;
 use quadrant_suite::control::MESSAGE_BYTES;
 use quadrant_suite::plain_calls;
 use quadrant_suite::runtime::Refusal;
@@ -31,11 +32,16 @@ async fn serve(scene: &'static Scene) -> io::Result<()> {
     let buffer_bytes = crate::buffer_bytes(scene);
     task::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            task::spawn(echo(stream, buffer_bytes));
+            task::spawn(echo(scene, stream, buffer_bytes));
         }
     });
     scene.open_root(0, control.local_addr()?.port(), 1);
-    let (mut parent, _) = control.accept().await?;
+    let mut parent = loop {
+        let (stream, from) = control.accept().await?;
+        if scene.is_parent(0, Some(from.port())) {
+            break stream;
+        }
+    };
     let mut message = [0; MESSAGE_BYTES];
     while parent.read_exact(&mut message).await.is_ok() {
         crate::hear(scene, &message);
@@ -43,8 +49,13 @@ async fn serve(scene: &'static Scene) -> io::Result<()> {
     Ok(())
 }
 
-async fn echo(mut stream: TcpStream, buffer_bytes: usize) -> io::Result<()> {
+async fn echo(scene: &'static Scene, mut stream: TcpStream, buffer_bytes: usize) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    let mut token = [0; TOKEN_BYTES];
+    stream.read_exact(&mut token).await?;
+    if !scene.is_driver(&token) {
+        return Ok(());
+    }
     let mut buffer = vec![0; buffer_bytes];
     loop {
         let length = stream.read(&mut buffer).await?;

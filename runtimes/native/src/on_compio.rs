@@ -7,6 +7,7 @@ use compio::BufResult;
 use compio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use compio::net::{TcpListener, TcpStream};
 use compio::runtime::Runtime;
+use quadrant_suite::board::TOKEN_BYTES;
 use quadrant_suite::control::MESSAGE_BYTES;
 use quadrant_suite::runtime::Refusal;
 use quadrant_suite::scene::Scene;
@@ -46,12 +47,17 @@ async fn serve(scene: &'static Scene, root: usize, workers: usize) -> io::Result
     let buffer_bytes = crate::buffer_bytes(scene);
     compio::runtime::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            compio::runtime::spawn(echo(stream, buffer_bytes)).detach();
+            compio::runtime::spawn(echo(scene, stream, buffer_bytes)).detach();
         }
     })
     .detach();
     scene.open_root(root, control.local_addr()?.port(), workers);
-    let (mut parent, _) = control.accept().await?;
+    let mut parent = loop {
+        let (stream, from) = control.accept().await?;
+        if scene.is_parent(root, Some(from.port())) {
+            break stream;
+        }
+    };
     let mut message = [0; MESSAGE_BYTES];
     loop {
         let BufResult(read, filled) = parent.read_exact(message).await;
@@ -72,8 +78,13 @@ fn bind(address: SocketAddr, is_shared: bool) -> io::Result<std::net::TcpListene
     Ok(socket.into())
 }
 
-async fn echo(mut stream: TcpStream, buffer_bytes: usize) -> io::Result<()> {
+async fn echo(scene: &'static Scene, mut stream: TcpStream, buffer_bytes: usize) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    let BufResult(read, token) = stream.read_exact([0; TOKEN_BYTES]).await;
+    read?;
+    if !scene.is_driver(&token) {
+        return Ok(());
+    }
     let mut buffer = Vec::with_capacity(buffer_bytes);
     loop {
         let BufResult(read, filled) = stream.read(buffer).await;

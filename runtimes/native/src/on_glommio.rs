@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
 use glommio::net::{TcpListener, TcpStream};
 use glommio::{GlommioError, LocalExecutorPoolBuilder, PoolPlacement};
+use quadrant_suite::board::TOKEN_BYTES;
 use quadrant_suite::control::MESSAGE_BYTES;
 use quadrant_suite::runtime::Refusal;
 use quadrant_suite::scene::Scene;
@@ -40,12 +41,17 @@ async fn serve(scene: &'static Scene, root: usize, workers: usize) -> io::Result
     let buffer_bytes = crate::buffer_bytes(scene);
     glommio::spawn_local(async move {
         while let Ok(stream) = listener.accept().await {
-            glommio::spawn_local(echo(stream, buffer_bytes)).detach();
+            glommio::spawn_local(echo(scene, stream, buffer_bytes)).detach();
         }
     })
     .detach();
     scene.open_root(root, control.local_addr()?.port(), workers);
-    let mut parent = control.accept().await?;
+    let mut parent = loop {
+        let stream = control.accept().await?;
+        if scene.is_parent(root, stream.peer_addr().ok().map(|from| from.port())) {
+            break stream;
+        }
+    };
     let mut message = [0; MESSAGE_BYTES];
     while parent.read_exact(&mut message).await.is_ok() {
         crate::hear(scene, &message);
@@ -53,8 +59,13 @@ async fn serve(scene: &'static Scene, root: usize, workers: usize) -> io::Result
     Ok(())
 }
 
-async fn echo(mut stream: TcpStream, buffer_bytes: usize) -> io::Result<()> {
+async fn echo(scene: &'static Scene, mut stream: TcpStream, buffer_bytes: usize) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    let mut token = [0; TOKEN_BYTES];
+    stream.read_exact(&mut token).await?;
+    if !scene.is_driver(&token) {
+        return Ok(());
+    }
     let mut buffer = vec![0; buffer_bytes];
     loop {
         let length = stream.read(&mut buffer).await?;

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Token};
+use quadrant_suite::board::TOKEN_BYTES;
 use quadrant_suite::control::MESSAGE_BYTES;
 use quadrant_suite::plain_calls;
 use quadrant_suite::runtime::Refusal;
@@ -24,7 +25,12 @@ pub(crate) fn run(scene: &'static Scene) -> Result<(), Refusal> {
     scene.board().publish_server(listener.local_addr()?.port());
     scene.open_root(0, control.local_addr()?.port(), 1);
     // The parent comes at once, and before any connection.
-    let (parent, _) = control.accept()?;
+    let parent = loop {
+        let (stream, from) = control.accept()?;
+        if scene.is_parent(0, Some(from.port())) {
+            break stream;
+        }
+    };
     parent.set_nonblocking(true)?;
     let mut parent = TcpStream::from_std(parent);
     poll.registry().register(&mut parent, CONTROL, Interest::READABLE)?;
@@ -45,7 +51,7 @@ pub(crate) fn run(scene: &'static Scene) -> Result<(), Refusal> {
                 CONTROL => {}
                 Token(key) => {
                     let has_ended = event.is_read_closed();
-                    if !connections[key].serve(has_ended).unwrap_or(false) {
+                    if !connections[key].serve(scene, has_ended).unwrap_or(false) {
                         connections.remove(key);
                     }
                 }
@@ -81,12 +87,15 @@ fn accept(
         let entry = connections.vacant_entry();
         let both = Interest::READABLE | Interest::WRITABLE;
         registry.register(&mut stream, Token(entry.key()), both)?;
-        entry.insert(Connection { stream, buffer: vec![0; buffer_bytes], unsent: 0..0 });
+        let buffer = vec![0; buffer_bytes];
+        entry.insert(Connection { stream, token: Vec::new(), buffer, unsent: 0..0 });
     }
 }
 
 struct Connection {
     stream: TcpStream,
+    /// What has come of the driver's token.
+    token: Vec<u8>,
     buffer: Vec<u8>,
     /// What was received and not sent back yet.
     unsent: Range<usize>,
@@ -94,7 +103,18 @@ struct Connection {
 
 impl Connection {
     /// Sends back what comes until there is nothing left to do. `false`: the peer has ended.
-    fn serve(&mut self, has_ended: bool) -> io::Result<bool> {
+    fn serve(&mut self, scene: &Scene, has_ended: bool) -> io::Result<bool> {
+        while self.token.len() < TOKEN_BYTES {
+            let mut rest = [0; TOKEN_BYTES];
+            match self.stream.read(&mut rest[self.token.len()..]) {
+                Err(error) if would_block(&error) => return Ok(true),
+                Ok(0) => return Ok(false),
+                received => self.token.extend(rest.iter().skip(self.token.len()).take(received?)),
+            }
+            if self.token.len() == TOKEN_BYTES && !scene.is_driver(&self.token) {
+                return Ok(false);
+            }
+        }
         let mut is_drained = false;
         loop {
             while !self.unsent.is_empty() {

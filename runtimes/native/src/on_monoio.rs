@@ -5,6 +5,7 @@ use std::{io, thread};
 use monoio::io::{AsyncReadRent, AsyncReadRentExt, AsyncWriteRentExt};
 use monoio::net::{ListenerOpts, TcpListener, TcpStream};
 use monoio::{IoUringDriver, RuntimeBuilder};
+use quadrant_suite::board::TOKEN_BYTES;
 use quadrant_suite::control::MESSAGE_BYTES;
 use quadrant_suite::runtime::Refusal;
 use quadrant_suite::scene::Scene;
@@ -40,11 +41,16 @@ async fn serve(scene: &'static Scene, root: usize, workers: usize) -> io::Result
     let buffer_bytes = crate::buffer_bytes(scene);
     monoio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            monoio::spawn(echo(stream, buffer_bytes));
+            monoio::spawn(echo(scene, stream, buffer_bytes));
         }
     });
     scene.open_root(root, control.local_addr()?.port(), workers);
-    let (mut parent, _) = control.accept().await?;
+    let mut parent = loop {
+        let (stream, from) = control.accept().await?;
+        if scene.is_parent(root, Some(from.port())) {
+            break stream;
+        }
+    };
     let mut message = Box::new([0; MESSAGE_BYTES]);
     loop {
         let read;
@@ -56,8 +62,13 @@ async fn serve(scene: &'static Scene, root: usize, workers: usize) -> io::Result
     }
 }
 
-async fn echo(mut stream: TcpStream, buffer_bytes: usize) -> io::Result<()> {
+async fn echo(scene: &'static Scene, mut stream: TcpStream, buffer_bytes: usize) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    let (read, token) = stream.read_exact(Box::new([0; TOKEN_BYTES])).await;
+    read?;
+    if !scene.is_driver(&token[..]) {
+        return Ok(());
+    }
     let mut buffer = Vec::with_capacity(buffer_bytes);
     loop {
         let done;

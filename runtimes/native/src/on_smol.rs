@@ -2,6 +2,7 @@
 
 use std::{io, thread};
 
+use quadrant_suite::board::TOKEN_BYTES;
 use quadrant_suite::control::MESSAGE_BYTES;
 use quadrant_suite::plain_calls;
 use quadrant_suite::runtime::Refusal;
@@ -35,12 +36,17 @@ async fn serve(scene: &'static Scene) -> io::Result<()> {
     let buffer_bytes = crate::buffer_bytes(scene);
     let accept = async move {
         while let Ok((stream, _)) = listener.accept().await {
-            EXECUTOR.spawn(echo(stream, buffer_bytes)).detach();
+            EXECUTOR.spawn(echo(scene, stream, buffer_bytes)).detach();
         }
     };
     EXECUTOR.spawn(accept).detach();
     scene.open_root(0, control.local_addr()?.port(), 1);
-    let (mut parent, _) = control.accept().await?;
+    let mut parent = loop {
+        let (stream, from) = control.accept().await?;
+        if scene.is_parent(0, Some(from.port())) {
+            break stream;
+        }
+    };
     let mut message = [0; MESSAGE_BYTES];
     while parent.read_exact(&mut message).await.is_ok() {
         crate::hear(scene, &message);
@@ -48,8 +54,13 @@ async fn serve(scene: &'static Scene) -> io::Result<()> {
     Ok(())
 }
 
-async fn echo(mut stream: TcpStream, buffer_bytes: usize) -> io::Result<()> {
+async fn echo(scene: &'static Scene, mut stream: TcpStream, buffer_bytes: usize) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    let mut token = [0; TOKEN_BYTES];
+    stream.read_exact(&mut token).await?;
+    if !scene.is_driver(&token) {
+        return Ok(());
+    }
     let mut buffer = vec![0; buffer_bytes];
     loop {
         let length = stream.read(&mut buffer).await?;

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use quadrant_suite::board::TOKEN_BYTES;
 use quadrant_suite::control::MESSAGE_BYTES;
 use quadrant_suite::runtime::Refusal;
 use quadrant_suite::scene::Scene;
@@ -30,11 +31,16 @@ async fn serve(scene: &'static Scene) -> io::Result<()> {
     let buffer_bytes = crate::buffer_bytes(scene);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(echo(stream, buffer_bytes));
+            tokio::spawn(echo(scene, stream, buffer_bytes));
         }
     });
     scene.open_root(0, control.local_addr()?.port(), 1);
-    let (mut parent, _) = control.accept().await?;
+    let mut parent = loop {
+        let (stream, from) = control.accept().await?;
+        if scene.is_parent(0, Some(from.port())) {
+            break stream;
+        }
+    };
     let mut message = [0; MESSAGE_BYTES];
     while parent.read_exact(&mut message).await.is_ok() {
         crate::hear(scene, &message);
@@ -42,8 +48,13 @@ async fn serve(scene: &'static Scene) -> io::Result<()> {
     Ok(())
 }
 
-async fn echo(mut stream: TcpStream, buffer_bytes: usize) -> io::Result<()> {
+async fn echo(scene: &'static Scene, mut stream: TcpStream, buffer_bytes: usize) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    let mut token = [0; TOKEN_BYTES];
+    stream.read_exact(&mut token).await?;
+    if !scene.is_driver(&token) {
+        return Ok(());
+    }
     let mut buffer = vec![0; buffer_bytes];
     loop {
         let length = stream.read(&mut buffer).await?;

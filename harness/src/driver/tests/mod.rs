@@ -12,13 +12,14 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use quadrant_suite::board::Phase;
+use quadrant_suite::board::{Phase, TOKEN_BYTES};
 use quadrant_suite::clock::{ClockScale, stamp};
 
 use super::drive::drive;
 use super::order::{Load, Order, Report};
 use crate::board_memory::BoardMemory;
 
+const TOKEN: u64 = 0x0123_4567_89ab_cdef;
 /// No test waits longer for anything.
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -30,9 +31,15 @@ fn server(serve: impl Fn(u64, TcpStream) + Send + Sync + 'static) -> u16 {
     std::thread::spawn(move || {
         for (number, stream) in listener.incoming().enumerate() {
             let serve = Arc::clone(&serve);
-            let stream = stream.unwrap();
+            let mut stream = stream.unwrap();
             stream.set_nodelay(true).unwrap();
-            std::thread::spawn(move || serve(number as u64, stream));
+            std::thread::spawn(move || {
+                let mut token = [0; TOKEN_BYTES];
+                if stream.read_exact(&mut token).is_ok() {
+                    assert_eq!(token, TOKEN.to_le_bytes());
+                    serve(number as u64, stream);
+                }
+            });
         }
     });
     port
@@ -85,6 +92,7 @@ impl Trial {
         // For all tests of this process at once.
         super::allow_files(4_000).unwrap();
         let memory = Arc::new(BoardMemory::create().unwrap());
+        memory.board().set_token(TOKEN);
         let (sender, reports) = mpsc::channel();
         let board = Arc::clone(&memory);
         let thread = std::thread::spawn(move || {

@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 
 use mio::event::Event;
 use mio::net::TcpStream;
+use quadrant_suite::board::TOKEN_BYTES;
 
 use crate::HAS_EDGES;
 
@@ -15,6 +16,8 @@ const CALLS_PER_TURN: usize = 16;
 
 pub(super) struct Connection {
     stream: TcpStream,
+    /// What the driver's connections begin with.
+    token: [u8; TOKEN_BYTES],
     message_bytes: usize,
     /// Longer than a message, see `receive`.
     buffer: Box<[u8]>,
@@ -33,6 +36,10 @@ pub(super) struct Connection {
 
 #[derive(Clone, Copy)]
 enum Stage {
+    /// So many bytes of the token have come.
+    Proving {
+        proven: usize,
+    },
     Receiving,
     /// `buffer[sent..end]` is still to be sent.
     Answering {
@@ -50,17 +57,20 @@ pub(super) enum Turn {
     Unfinished,
     /// The peer has ended.
     Closed { in_mid_request: bool },
+    /// The peer is not the driver.
+    Stranger,
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, message_bytes: usize) -> Self {
+    pub(super) fn new(stream: TcpStream, message_bytes: usize, token: [u8; TOKEN_BYTES]) -> Self {
         let room_beyond = message_bytes.clamp(1, 4_096);
         Self {
             stream,
+            token,
             message_bytes,
             buffer: vec![0; message_bytes + room_beyond].into_boxed_slice(),
             filled: 0,
-            stage: Stage::Receiving,
+            stage: Stage::Proving { proven: 0 },
             is_readable: false,
             // A new connection has room; should it not, the first send says so.
             is_writable: true,
@@ -79,6 +89,7 @@ impl Connection {
     pub(super) fn advance(&mut self) -> io::Result<Turn> {
         for _ in 0..CALLS_PER_TURN {
             let waiting_or_closed = match self.stage {
+                Stage::Proving { proven } => self.prove(proven)?,
                 Stage::Receiving => self.receive()?,
                 Stage::Answering { sent, end } => self.answer(sent, end)?,
             };
@@ -87,6 +98,32 @@ impl Connection {
             }
         }
         Ok(Turn::Unfinished)
+    }
+
+    /// Takes the rest of the token, and nothing of the request behind it.
+    fn prove(&mut self, proven: usize) -> io::Result<Option<Turn>> {
+        if !self.is_readable {
+            return Ok(Some(Turn::Waiting));
+        }
+        let mut bytes = [0; TOKEN_BYTES];
+        match self.stream.read(&mut bytes[proven..]) {
+            Ok(0) => return Ok(Some(Turn::Stranger)),
+            Ok(received) => {
+                let now = proven + received;
+                if bytes[proven..now] != self.token[proven..now] {
+                    return Ok(Some(Turn::Stranger));
+                }
+                let is_whole = now == TOKEN_BYTES;
+                self.stage =
+                    if is_whole { Stage::Receiving } else { Stage::Proving { proven: now } };
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock => self.is_readable = false,
+                io::ErrorKind::Interrupted => {}
+                _ => return Ok(Some(Turn::Stranger)),
+            },
+        }
+        Ok(None)
     }
 
     /// Always asks for more than is left of the message. So a whole message, too, arrives as
@@ -155,8 +192,19 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
-    /// Serves one connection until it is closed.
+    const TOKEN: [u8; TOKEN_BYTES] = *b"quadrant";
+
+    /// Serves the driver's connection until it is closed.
     fn serve(message_bytes: usize, peer: impl FnOnce(Peer) + Send + 'static) {
+        let driver = move |mut socket: Peer| {
+            socket.write_all(&TOKEN).unwrap();
+            peer(socket);
+        };
+        assert_eq!(ending(message_bytes, driver), Turn::Closed { in_mid_request: false });
+    }
+
+    /// How one connection ends.
+    fn ending(message_bytes: usize, peer: impl FnOnce(Peer) + Send + 'static) -> Turn {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let client = Peer::connect(listener.local_addr().unwrap()).unwrap();
         client.set_nodelay(true).unwrap();
@@ -166,7 +214,7 @@ mod tests {
         let mut poll = Poll::new().unwrap();
         let interest = Interest::READABLE | Interest::WRITABLE;
         poll.registry().register(&mut stream, Token(0), interest).unwrap();
-        let mut connection = Connection::new(stream, message_bytes);
+        let mut connection = Connection::new(stream, message_bytes, TOKEN);
         let peer = thread::spawn(move || peer(client));
         let mut events = Events::with_capacity(8);
         // An edge that was lost leaves the loop waiting: better a failure than that.
@@ -181,11 +229,10 @@ mod tests {
                 match connection.advance().unwrap() {
                     Turn::Unfinished => {}
                     Turn::Waiting => break,
-                    Turn::Closed { in_mid_request } => {
-                        assert!(!in_mid_request);
+                    end => {
                         drop(connection);
                         peer.join().unwrap();
-                        return;
+                        return end;
                     }
                 }
             }
@@ -269,5 +316,27 @@ mod tests {
     #[test]
     fn an_end_without_a_request_is_seen() {
         serve(64, drop);
+    }
+
+    #[test]
+    fn a_token_in_crumbs_is_put_together() {
+        let end = ending(1, |mut peer| {
+            for byte in TOKEN {
+                peer.write_all(&[byte]).unwrap();
+                thread::sleep(Duration::from_millis(1));
+            }
+            peer.write_all(&request(0, 1)).unwrap();
+            expect_answer(&mut peer, 0, 1);
+        });
+        assert_eq!(end, Turn::Closed { in_mid_request: false });
+    }
+
+    #[test]
+    fn a_connection_without_the_token_is_a_strangers() {
+        let almost = |mut peer: Peer| peer.write_all(b"quadranT and more").unwrap();
+        let half = |mut peer: Peer| peer.write_all(b"quad").unwrap();
+        assert_eq!(ending(64, almost), Turn::Stranger);
+        assert_eq!(ending(64, half), Turn::Stranger);
+        assert_eq!(ending(64, drop), Turn::Stranger);
     }
 }

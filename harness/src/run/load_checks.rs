@@ -1,0 +1,207 @@
+//! What a trial's load says against its own figures: a driver that was too busy, a rate that was
+//! not kept, requests that were sent late, figures that contradict each other.
+//!
+//! Reads one load and nothing else; it never asks the machine.
+
+use std::time::Duration;
+
+use quadrant_reports::driver_limit;
+use quadrant_reports::number;
+
+use crate::driver::order::Load;
+
+/// Of the mean time between two requests.
+const LAG_WARNED: f64 = 0.1;
+const LAG_MAX: f64 = 0.5;
+/// How far two figures that have to be equal may be apart.
+const LITTLE_MAX: f64 = 0.05;
+/// Below this share of the rate asked for it was not kept.
+const ACHIEVED_MIN: f64 = 0.98;
+
+/// Why nothing can be said of the subject, if that is the driver's doing.
+pub fn why_unmeasured(load: &Load) -> Option<String> {
+    let (lag, interval) = lag(load, LAG_MAX)?;
+    Some(format!(
+        "{}: that was no such load. Run again when the machine is quieter, or with a lower \
+         `load.rate`",
+        late(lag, interval)
+    ))
+}
+
+pub fn warnings(load: &Load) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(share) = driver_limit::is_limited(load.busy_ns, load.window_ns) {
+        let spoilt = match load.asked_per_sec {
+            None => "this subject may be faster than shown; CPU per request is its own",
+            Some(_) => "latencies contain the wait for the driver",
+        };
+        let percent = (share * 100.0).min(100.0);
+        warnings.push(format!("the load driver was busy {percent:.0} % of the time: {spoilt}"));
+    }
+    if let Some(asked) = load.asked_per_sec
+        && (load.achieved_per_sec as f64) < asked as f64 * ACHIEVED_MIN
+    {
+        warnings.push(format!(
+            "{} of {asked} requests/s asked for were achieved",
+            load.achieved_per_sec
+        ));
+    }
+    if let Some((lag, interval)) = lag(load, LAG_WARNED) {
+        warnings.push(format!("{}: latencies contain that", late(lag, interval)));
+    }
+    warnings.extend(little(load));
+    warnings
+}
+
+/// How late 1 % of the requests were sent at least, and the mean time between two requests, where
+/// that is more than `share` of it.
+fn lag(load: &Load, share: f64) -> Option<(Duration, Duration)> {
+    let lag_ns = load.send_lag.as_ref()?.quantile(0.99);
+    let interval_ns = 1_000_000_000 / load.asked_per_sec?.max(1);
+    let (lag, interval) = (Duration::from_nanos(lag_ns), Duration::from_nanos(interval_ns));
+    (lag.as_secs_f64() > interval.as_secs_f64() * share).then_some((lag, interval))
+}
+
+fn late(lag: Duration, interval: Duration) -> String {
+    format!(
+        "the load driver sent 1 % of the requests more than {} µs late, with {} µs between two \
+         requests",
+        lag.as_micros(),
+        interval.as_micros()
+    )
+}
+
+/// Little's law: in a closed loop the mean number in flight is throughput times mean latency.
+///
+/// A request that was sent before the window or answered after it belongs to one side of the
+/// equation only with a part of its time. There are at most as many of those at each edge as were
+/// in flight at once, and none takes longer than the longest: so much more is allowed.
+fn little(load: &Load) -> Option<String> {
+    if load.asked_per_sec.is_some() || load.window_ns == 0 {
+        return None;
+    }
+    let window = load.window_ns as f64;
+    let in_flight = load.in_flight_mean_milli as f64 / 1e3;
+    let per_sec = load.requests as f64 * 1e9 / window;
+    let latency_ns = load.latency.mean() as f64;
+    let expected = per_sec * latency_ns / 1e9;
+    let longest_ns = load.latency.max().max(load.unanswered.max()) as f64;
+    let at_edges = load.in_flight_peak as f64 * longest_ns / window;
+    let allowed = LITTLE_MAX * in_flight.max(expected) + at_edges;
+    ((in_flight - expected).abs() > allowed).then(|| {
+        format!(
+            "{in_flight:.1} requests were in flight on average, but {} requests/s of {:.1} µs each \
+             make {expected:.1}: one of the three figures is wrong (Little's law); please report \
+             it with this record",
+            number::rate(per_sec),
+            latency_ns / 1e3
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quadrant_suite::histogram::Histogram;
+
+    const MS: u64 = 1_000_000;
+
+    fn histogram(ns: u64, count: u64) -> Histogram {
+        let mut histogram = Histogram::default();
+        (0..count).for_each(|_| histogram.record(ns));
+        histogram
+    }
+
+    /// 64 connections, 640 µs for each request, a window of 100 ms.
+    fn closed() -> Load {
+        Load {
+            requests: 10_000,
+            latency: histogram(640_000, 10_000),
+            unanswered: histogram(320_000, 64),
+            in_flight_peak: 64,
+            in_flight_mean_milli: 64_000,
+            window_ns: 100 * MS,
+            ..Load::default()
+        }
+    }
+
+    /// 10,000 requests a second, of which 2 % were sent so late.
+    fn open(lag_ns: u64) -> Load {
+        let mut send_lag = histogram(0, 980);
+        (0..20).for_each(|_| send_lag.record(lag_ns));
+        Load {
+            requests: 1_000,
+            latency: histogram(MS, 1_000),
+            asked_per_sec: Some(10_000),
+            achieved_per_sec: 10_000,
+            send_lag: Some(send_lag),
+            window_ns: 100 * MS,
+            ..Load::default()
+        }
+    }
+
+    #[test]
+    fn a_load_that_agrees_with_itself_is_not_warned_of() {
+        assert_eq!(warnings(&closed()), Vec::<String>::new());
+        assert_eq!(warnings(&open(9_000)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn figures_that_contradict_each_other_are_all_named() {
+        let law = |in_flight_mean_milli| {
+            warnings(&Load { in_flight_mean_milli, ..closed() }).pop().unwrap_or_default()
+        };
+        assert_eq!(
+            law(58_000),
+            "58.0 requests were in flight on average, but 100 k requests/s of 640.0 µs each make \
+             64.0: one of the three figures is wrong (Little's law); please report it with this \
+             record"
+        );
+        assert_ne!(law(71_000), "");
+        assert_eq!(law(62_000), "");
+        assert_eq!(law(66_000), "");
+    }
+
+    #[test]
+    fn requests_cut_by_the_window_are_no_contradiction() {
+        // All of them waited for half of the window, and are not over: 32 in flight are missing.
+        let stuck = Load {
+            requests: 5_000,
+            latency: histogram(640_000, 5_000),
+            unanswered: histogram(50 * MS, 64),
+            ..closed()
+        };
+        assert_eq!(warnings(&stuck), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_request_sent_late_is_the_drivers_doing() {
+        let warned = warnings(&open(20_000)).pop().unwrap();
+        assert!(warned.starts_with("the load driver sent 1 % of the requests more than "));
+        assert!(
+            warned.ends_with(" µs late, with 100 µs between two requests: latencies contain that")
+        );
+        assert_eq!(why_unmeasured(&open(45_000)), None);
+        let reason = why_unmeasured(&open(60_000)).unwrap();
+        assert!(reason.contains("that was no such load"), "{reason}");
+        assert_eq!(why_unmeasured(&closed()), None);
+    }
+
+    #[test]
+    fn a_busy_driver_is_told_with_what_it_spoils() {
+        let busy = |busy_ns, load| warnings(&Load { busy_ns, ..load }).join("\n");
+        let closed_loop = "the load driver was busy 95 % of the time: this subject may be faster \
+                           than shown; CPU per request is its own";
+        assert_eq!(busy(95 * MS, closed()), closed_loop);
+        let open_loop = "the load driver was busy 95 % of the time: latencies contain the wait for \
+                         the driver";
+        assert_eq!(busy(95 * MS, open(0)), open_loop);
+        assert_eq!(busy(89 * MS, closed()), "");
+    }
+
+    #[test]
+    fn a_rate_that_was_not_kept_is_told() {
+        let told = warnings(&Load { achieved_per_sec: 9_000, ..open(0) });
+        assert_eq!(told, ["9000 of 10000 requests/s asked for were achieved"]);
+    }
+}

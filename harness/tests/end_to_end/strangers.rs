@@ -1,0 +1,102 @@
+//! Local processes that connect to a subject's ports while they look for something else: what they
+//! get, and what becomes of the trial.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
+
+use quadrant_reports::record::Status;
+use rustix::process::Signal;
+
+use crate::command::{Running, read};
+use crate::stage::{Stage, ordinary_subjects};
+
+const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/echo.yaml");
+const LIMIT: Duration = Duration::from_secs(900);
+
+/// Ports on which a process listens, from the system's table of sockets.
+fn listening(pid: &str) -> BTreeSet<u16> {
+    let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { return BTreeSet::new() };
+    let links = descriptors.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+    let sockets: BTreeSet<String> = links.map(|link| link.display().to_string()).collect();
+    let table = read(format!("/proc/{pid}/net/tcp").as_ref());
+    let listening = table.lines().filter_map(|line| {
+        // sl local_address rem_address st … inode
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let is_its = sockets.contains(&format!("socket:[{}]", fields.get(9)?));
+        let (_, port) = fields[1].split_once(':')?;
+        (is_its && fields[3] == "0A").then(|| u16::from_str_radix(port, 16).ok())?
+    });
+    listening.collect()
+}
+
+/// Connects to a port in every way that is not the driver's. Some connections stay open.
+fn annoy(port: u16, kept: &mut Vec<TcpStream>) {
+    let connect = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    kept.push(connect());
+    drop(connect());
+    let mut asking = connect();
+    asking.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    kept.push(asking);
+    let mut guessing = connect();
+    guessing.write_all(&[0; 4_096]).unwrap();
+    kept.push(guessing);
+    // Closed with a reset instead of an end.
+    let resetting = connect();
+    let at_once = Some(Duration::ZERO);
+    rustix::net::sockopt::set_socket_linger(&resetting, at_once).unwrap();
+}
+
+/// Stops the harness as soon as a subject listens, so that strangers are there before it is.
+fn annoy_each(running: &mut Running, stage: &Stage) -> Vec<TcpStream> {
+    let (mut seen, mut kept) = (BTreeSet::new(), Vec::new());
+    while !running.has_ended() {
+        let processes = stage.processes();
+        for process in processes.iter().filter(|process| process.contains("__trial")) {
+            let pid = process.split(' ').next().unwrap().to_owned();
+            if !seen.contains(&pid) && listening(&pid).len() >= 2 {
+                running.signal(Signal::STOP);
+                listening(&pid).into_iter().for_each(|port| annoy(port, &mut kept));
+                running.signal(Signal::CONT);
+                seen.insert(pid);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    kept
+}
+
+#[test]
+fn strangers_are_not_served_and_do_no_harm() {
+    let stage = Stage::new();
+    let echoes = |need: &str| need == "echo" || need == "tcp";
+    let able = ordinary_subjects().iter().filter(|subject| {
+        subject.available && subject.capabilities.iter().any(|need| echoes(need))
+    });
+    let able = able.count();
+    let words = [SPEC, "-r", "**", "--trials", "1", "--format", "json"];
+    let mut running = stage.run(&words).limit(LIMIT).start();
+    let kept = annoy_each(&mut running, &stage);
+    let ended = running.wait();
+    stage.assert_empty();
+
+    let mut annoyed = 0;
+    for record in ended.records() {
+        if record.status == Status::Unsupported {
+            continue;
+        }
+        assert_eq!(record.status, Status::Ok, "{}: {:?}", record.subject.id, record.reason);
+        let told = record.warnings.iter().any(|text| text.contains("came from other processes"));
+        annoyed += usize::from(told);
+    }
+    // The subjects are looked for every few milliseconds, and a harness may be faster than that.
+    assert!(annoyed > 0 && annoyed <= able, "{annoyed} of {able}");
+    for mut stranger in kept {
+        let mut got = Vec::new();
+        // Reset or ended, but never answered.
+        let _ = stranger.read_to_end(&mut got);
+        assert_eq!(got, b"");
+    }
+}

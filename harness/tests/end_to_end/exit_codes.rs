@@ -14,7 +14,9 @@ fn zero_is_all_well() {
     let ended = ended.expect_code(0).expect_words(&["2 trials", "seed", &out]);
     assert!(ended.stdout.contains("How often does a task give way?"), "{}", ended.stdout);
     stage.assert_empty();
-    assert!(stage.path("results/run.json").exists());
+    let run = std::fs::read_to_string(stage.path("results/run.json")).unwrap();
+    let run: serde_json::Value = serde_json::from_str(&run).unwrap();
+    assert_eq!(run["adapter_profile"]["lto"], "thin", "{run}");
     stage.quadrant(&["lint", YIELD, UNMET]).expect_code(0);
     stage.quadrant(&["--help"]).expect_code(0);
     stage.quadrant(&["--version"]).expect_code(0);

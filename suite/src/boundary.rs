@@ -21,7 +21,7 @@ use crate::scene::Scene;
 /// "QUADRANT", so that a file that is something else is told at once.
 pub const MAGIC: u64 = u64::from_be_bytes(*b"QUADRANT");
 /// Raised whenever the table, the board or a text that crosses changes its meaning.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;
 /// The name of the exported symbol.
 pub const SYMBOL: &str = "QUADRANT_ADAPTER";
 

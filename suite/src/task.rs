@@ -122,6 +122,7 @@ async fn control<R: Runtime>(
             Some(Message::Go) => start_groups(scene, &runtime, root, roots),
             Some(Message::Stop) => return scene.close_root(),
             Some(Message::Ping(sent)) => scene.answer_ping(sent),
+            Some(Message::Canary) => scene.stall_as_canary(),
             None => scene.count_error("the parent sent a word that is not known".to_owned()),
         }
     }

@@ -41,6 +41,8 @@ pub struct Measured {
     /// From when to when the subject was made to stand still.
     pub frozen: Option<(Stamp, Stamp)>,
     pub loops: u64,
+    /// Of them, those that had no slot on the board.
+    pub loops_unmetered: u64,
     pub rss: Rss,
     pub noise: Option<Noise>,
     /// What watching took of a CPU while the window was open.
@@ -110,6 +112,7 @@ fn conduct(
     let stalls = stalls::read(trial.board(), order.plan, glances);
     let (stall_log, _) = trial.board().stalls();
     let loops = trial.board().loops_peak();
+    let loops_unmetered = trial.board().loops_unmetered();
     if let Some(reason) = moment::contradiction(opened, closed, order.plan.clock) {
         return Err(because(Status::Unmeasured, reason));
     }
@@ -125,6 +128,7 @@ fn conduct(
         sightings,
         frozen,
         loops,
+        loops_unmetered,
         rss,
         noise,
         harness_cpu_ns,

@@ -144,3 +144,21 @@ mod timer {
         pub(super) fn set(&self, _left: Duration) {}
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_timer_wakes_a_wait_each_time_it_is_set() {
+        let mut poll = Poll::new().unwrap();
+        let timer = timer::Timer::new(&poll).unwrap();
+        let mut events = mio::Events::with_capacity(4);
+        for left in [1, 0, 2, 1] {
+            timer.set(Duration::from_millis(left));
+            poll.poll(&mut events, Some(Duration::from_secs(10))).unwrap();
+            let tokens: Vec<Token> = events.iter().map(|event| event.token()).collect();
+            assert_eq!(tokens, [TOKEN]);
+        }
+    }
+}

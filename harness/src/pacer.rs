@@ -14,11 +14,19 @@ use quadrant_suite::control::Message;
 const PERIOD: Duration = Duration::from_micros(4_100);
 /// Each ping comes up to so much later than its period.
 const DITHER: Duration = Duration::from_micros(500);
-/// And it may be sent so much later, by one that looks at its schedule from time to time only.
-pub const LATENESS: Duration = Duration::from_micros(400);
+/// And it may be sent so much later, because a process wakes up late or is busy with an answer.
+const LATENESS: Duration = Duration::from_micros(400);
 /// No two pings are further apart, as long as this process gets a CPU: of a loop's stall of this
 /// length and more, one tells.
 pub const LONGEST_GAP: Duration = PERIOD.saturating_add(DITHER).saturating_add(LATENESS);
+
+/// Sends one ping to every root.
+pub fn send_ping(controls: &mut [impl Write]) {
+    for control in controls {
+        // One that finds no room would tell nothing that those before it do not.
+        let _ = control.write(&Message::Ping(stamp()).encode());
+    }
+}
 
 pub struct Pacer {
     began: Instant,
@@ -38,10 +46,7 @@ impl Pacer {
     pub fn ping(&mut self, controls: &mut [impl Write]) -> Duration {
         let now = Instant::now();
         if now >= self.due {
-            for control in controls {
-                // One that finds no room would tell nothing that those before it do not.
-                let _ = control.write(&Message::Ping(stamp()).encode());
-            }
+            send_ping(controls);
             self.plan_next(now);
         }
         self.due.saturating_duration_since(Instant::now())

@@ -10,16 +10,15 @@ use crate::clock::Stamp;
 
 /// The most roots (workers of a per-core executor) a subject may have.
 pub const ROOTS_MAX: usize = 64;
-/// Loops that have a slot of their own; later ones share the last slot.
-pub const LOOPS_MAX: usize = 2_048;
+/// The most tasks that an executor with a thread for each task may declare as its `tasks_max`.
+pub const THREADED_TASKS_MAX: u64 = 4_096;
+/// Loops that can be metered, each in a slot of its own: a thread for each task, and the threads
+/// that accept connections and hear the parent. Further loops run unmetered, and are counted.
+/// Only slots that are used cost memory.
+pub const LOOPS_MAX: usize = THREADED_TASKS_MAX as usize + 2 * ROOTS_MAX;
 
 /// Length of the proof that a connection is the driver's.
 pub const TOKEN_BYTES: usize = 8;
-
-/// Stands for a beat where nobody beats.
-pub const NO_BEAT: Stamp = 0;
-/// A driver that beats does so more often than this, and one that cannot does not.
-pub const BEAT_AGE_MAX_NS: u64 = 600_000;
 
 /// Stalls of a window that are kept one by one; more are only counted.
 pub const STALLS_MAX: usize = 4_096;
@@ -57,12 +56,19 @@ pub struct Board {
     /// Threads alive that have polled tasks, and the most there were.
     loops: AtomicU64,
     loops_peak: AtomicU64,
+    /// Threads that found no slot, and the operations they ended.
+    loops_unmetered: AtomicU64,
+    operations_without_slot: AtomicU64,
     /// Slots that were ever taken.
     slots_used: AtomicU64,
+    /// The search for a free slot begins here.
+    slots_free_from: AtomicU64,
+    /// Stalls made on purpose and pings, both before the trial, that the instruments saw.
+    canary_stalls: AtomicU32,
+    canary_pings: AtomicU32,
     /// Stalls of the window so far; may exceed `STALLS_MAX`.
     stalls: AtomicU64,
     answered: Answered,
-    beat: Beat,
     slots: [LoopSlot; LOOPS_MAX],
     stall_log: [StallEntry; STALLS_MAX],
     /// Reads of cold files since the trial's beginning.
@@ -75,11 +81,6 @@ pub struct Board {
 /// driver writes it all the time, and the subject looks at what is beside it all the time.
 #[repr(C, align(128))]
 struct Answered(AtomicU64);
-
-/// When the driver last had its CPU; zero where it cannot tell that often enough. On a line of its
-/// own: the subject looks at it in every poll, and the driver writes it seldom.
-#[repr(C, align(128))]
-struct Beat(AtomicU64);
 
 /// One stall, for those who want to know when it was and what it was made of.
 #[repr(C)]
@@ -231,17 +232,6 @@ impl Board {
         self.answered.0.store(self.answered.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
-    /// For the driver, its only writer: it has its CPU now, or promises no such word ([`NO_BEAT`]).
-    #[inline]
-    pub fn set_beat(&self, beat: Stamp) {
-        self.beat.0.store(beat, Ordering::Relaxed);
-    }
-
-    #[inline(always)]
-    pub fn beat(&self) -> Stamp {
-        self.beat.0.load(Ordering::Relaxed)
-    }
-
     /// What a trial's throughput is made of, since its beginning: requests that the driver has
     /// seen answered where there is a load, otherwise operations of the first group.
     pub fn done(&self, has_load: bool) -> u64 {
@@ -253,7 +243,31 @@ impl Board {
     }
 
     fn operations(&self) -> u64 {
-        self.slots().iter().map(|slot| slot.operations.load(Ordering::Relaxed)).sum()
+        let metered: u64 =
+            self.slots().iter().map(|slot| slot.operations.load(Ordering::Relaxed)).sum();
+        metered + self.operations_without_slot.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_operation_without_slot(&self) {
+        self.operations_without_slot.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_canary_stall(&self) {
+        self.canary_stalls.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn count_canary_ping(&self) {
+        self.canary_pings.fetch_add(1, Ordering::Release);
+    }
+
+    /// Roots whose stall on purpose the poll wrapper saw.
+    pub fn canary_stalls(&self) -> u32 {
+        self.canary_stalls.load(Ordering::Acquire)
+    }
+
+    /// Roots that answered the ping before the trial.
+    pub fn canary_pings(&self) -> u32 {
+        self.canary_pings.load(Ordering::Acquire)
     }
 
     pub fn publish_finished(&self) {
@@ -272,6 +286,11 @@ impl Board {
     /// The most threads that polled tasks at one time.
     pub fn loops_peak(&self) -> u64 {
         self.loops_peak.load(Ordering::Relaxed)
+    }
+
+    /// Threads that polled tasks and were not metered, because all slots were taken.
+    pub fn loops_unmetered(&self) -> u64 {
+        self.loops_unmetered.load(Ordering::Relaxed)
     }
 
     /// The slots that were ever in use.
@@ -342,28 +361,43 @@ impl Board {
         files
     }
 
-    /// A slot for a thread that is about to poll its first task. Its figures go on from what
-    /// an earlier owner left. When all are taken, the last one is shared: stalls are still
-    /// counted exactly there, polls only nearly.
-    pub(crate) fn take_slot(&self) -> &LoopSlot {
+    /// A slot for a thread that is about to poll its first task; none if all are taken. Its figures
+    /// go on from what an earlier owner left.
+    pub(crate) fn take_slot(&self) -> Option<&LoopSlot> {
         let alive = self.loops.fetch_add(1, Ordering::Relaxed) + 1;
         self.loops_peak.fetch_max(alive, Ordering::Relaxed);
-        for (index, slot) in self.slots.iter().enumerate() {
-            if slot.taken.load(Ordering::Relaxed) == 0 && slot.taken.swap(1, Ordering::Acquire) == 0
-            {
-                slot.thread_id.store(own_thread_id(), Ordering::Relaxed);
-                self.slots_used.fetch_max(index as u64 + 1, Ordering::Release);
-                return slot;
-            }
-        }
-        &self.slots[LOOPS_MAX - 1]
+        // Threads that come and go at the same time may leave a free slot below this one: so
+        // the search goes all the way round.
+        let first = self.slots_free_from.load(Ordering::Relaxed);
+        let found = (first as usize..LOOPS_MAX).chain(0..first as usize).find(|&index| {
+            let taken = &self.slots[index].taken;
+            taken.load(Ordering::Relaxed) == 0 && taken.swap(1, Ordering::Acquire) == 0
+        });
+        let Some(index) = found else {
+            self.loops_unmetered.fetch_add(1, Ordering::Relaxed);
+            return None;
+        };
+        let next = index as u64 + 1;
+        let _ = self.slots_free_from.compare_exchange(
+            first,
+            next,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+        let slot = &self.slots[index];
+        slot.thread_id.store(own_thread_id(), Ordering::Relaxed);
+        self.slots_used.fetch_max(next, Ordering::Release);
+        Some(slot)
     }
 
-    /// The thread that owned `slot` ends.
-    pub(crate) fn give_back(&self, slot: &LoopSlot) {
-        slot.poll_started.store(0, Ordering::Relaxed);
-        slot.taken.store(0, Ordering::Release);
+    /// The thread that took `slot` ends.
+    pub(crate) fn give_back(&self, slot: Option<&LoopSlot>) {
         self.loops.fetch_sub(1, Ordering::Relaxed);
+        if let Some(slot) = slot {
+            slot.poll_started.store(0, Ordering::Relaxed);
+            slot.taken.store(0, Ordering::Release);
+            self.slots_free_from.fetch_min(self.index_of(slot) as u64, Ordering::Relaxed);
+        }
     }
 }
 
@@ -385,23 +419,31 @@ mod tests {
     #[test]
     fn slots_are_handed_out_once_and_taken_back() {
         let board = Board::blank();
-        let first: *const LoopSlot = board.take_slot();
-        let second: *const LoopSlot = board.take_slot();
+        let first: *const LoopSlot = board.take_slot().unwrap();
+        let second: *const LoopSlot = board.take_slot().unwrap();
         assert_ne!(first, second);
         assert_eq!((board.loops_peak(), board.slots().len()), (2, 2));
-        board.give_back(&board.slots[0]);
-        board.take_slot();
+        board.give_back(Some(&board.slots[0]));
+        assert!(std::ptr::eq(board.take_slot().unwrap(), first));
         assert_eq!((board.loops_peak(), board.slots().len()), (2, 2));
     }
 
     #[test]
-    fn more_loops_than_slots_share_the_last() {
+    fn more_loops_than_slots_are_not_metered() {
         let board = Board::blank();
-        for _ in 0..LOOPS_MAX + 10 {
-            board.take_slot();
+        for index in 0..LOOPS_MAX + 10 {
+            assert_eq!(board.take_slot().is_some(), index < LOOPS_MAX);
         }
         assert_eq!(board.loops_peak() as usize, LOOPS_MAX + 10);
-        assert_eq!(board.slots().len(), LOOPS_MAX);
+        assert_eq!((board.slots().len(), board.loops_unmetered()), (LOOPS_MAX, 10));
+        // Wherever one is given back, it is found.
+        for index in [LOOPS_MAX - 1, 7, 0] {
+            board.give_back(Some(&board.slots[index]));
+            board.slots_free_from.store(LOOPS_MAX as u64 / 2, Ordering::Relaxed);
+            assert_eq!(board.take_slot().map(|slot| board.index_of(slot)), Some(index));
+        }
+        board.give_back(None);
+        assert_eq!(board.loops() as usize, LOOPS_MAX + 9);
     }
 
     #[test]

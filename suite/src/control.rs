@@ -13,6 +13,8 @@ pub enum Message {
     Go,
     /// Hand in the outcome.
     Stop,
+    /// Hold the loop for a known time: the poll wrapper has to see it.
+    Canary,
     /// Sent at this moment: how late it is read is what the loop's stalls do to others.
     Ping(Stamp),
 }
@@ -27,6 +29,7 @@ impl Message {
                 bytes[8..].copy_from_slice(&sent.to_le_bytes());
                 3
             }
+            Message::Canary => 4,
         };
         bytes
     }
@@ -36,6 +39,7 @@ impl Message {
             1 => Some(Message::Go),
             2 => Some(Message::Stop),
             3 => Some(Message::Ping(u64::from_le_bytes(bytes[8..].try_into().ok()?))),
+            4 => Some(Message::Canary),
             _ => None,
         }
     }

@@ -1,11 +1,13 @@
-//! The poll wrapper: how long one uninterrupted poll of a task held its loop.
+//! The poll wrapper: how long one uninterrupted stretch of polling held a thread.
 //!
-//! It costs two stamps and a few stores a poll, or under a load mostly the stores alone; never a
-//! lock, and hardly ever a system call. It sees every task of the suite and nothing else: what a
-//! runtime does between polls is not its business.
+//! A poll costs two readings of the clock and a few stores; never a lock, and at most once a
+//! millisecond a system call. It sees the tasks of the suite and nothing else: what a runtime does
+//! between polls is not measured.
+//!
+//! Polls may be nested: a runtime may poll a new task inside the poll of its parent. The outermost
+//! poll is the stretch; the inner ones are counted and nothing else, because their time is its time.
 
 mod interval;
-mod unread;
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -13,48 +15,37 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use crate::board::{Board, LoopSlot, Stall};
 use crate::clock::{ClockScale, Stamp, stamp};
 use crate::thread_times::{self, ThreadTimes};
 use interval::Interval;
-use unread::{Sharers, Unread};
 
 const MS: u64 = 1_000_000;
-/// What a thread has spent its time on is read at the beginning of a poll when the last reading
-/// is older than this, and at the end of a stall. Reading around every poll would cost a third
-/// of an echo's throughput. This way the split of a stall is off by what happened in between
-/// outside of polls: a runtime that searches for work, or a wait for a CPU.
-const READING_AGE_MAX_NS: u64 = MS / 5;
-/// On a loop that never rests, what happens between polls is known: it runs, or waits for a CPU,
-/// in the shares of the last reading. Then a reading may be this old …
-const READING_AGE_MAX_RESTLESS_NS: u64 = MS;
-/// … and this old on one that has a CPU to itself, so that there is nothing to share out.
-const READING_AGE_MAX_ALONE_NS: u64 = 4 * MS;
-/// The share of its time awake that such a loop runs, in 1,024ths.
-const ALONE_SHARE_MIN: u64 = 1_014;
-/// So many readings have to find a loop restless before it counts as one: a single long poll would
-/// make it look so. One that finds it at rest weighs as much as all of these, and of twice as many
-/// no more is remembered: a restless loop may rest once, and does not twice.
-const RESTLESS_READINGS: u32 = 8;
-/// The share of the time that a restless loop may be asleep, as one in so many.
-const REST_MAX_ONE_IN: u64 = 32;
-/// With many loops on few CPUs each polls seldom, and would read every time: all loops together
-/// make some ten readings a millisecond, which take a hundredth of one CPU.
-const LOOPS_PER_READING: u64 = 2;
+/// The times of a thread (CPU, run queue) are read at the beginning of a poll when the last reading
+/// is older than this, and at the end of a stall. Reading them around every poll would cost a third
+/// of an echo's throughput.
+const READING_AGE_MAX_NS: u64 = MS;
+/// With many loops on few CPUs each polls seldom, and would read at every poll. So from this many
+/// on the age grows with their number: all of them together make ten readings a millisecond, which
+/// take a hundredth of one CPU.
+const LOOPS_PER_AGE: u64 = 10;
+/// Length of the stall that is made before each trial, to see that the instruments work …
+const CANARY: Duration = Duration::from_millis(2);
+/// … and how long it has to be on the board. Less, because the scale of the clock may be a few per
+/// cent off, which other checks find.
+const CANARY_SEEN_NS: u64 = 1_800_000;
 
 /// Where polls are accounted for.
 pub struct Meter {
     board: &'static Board,
     scale: ClockScale,
-    /// The least that is looked at more closely.
+    /// Polls below this length are only counted.
     ticks_long: u64,
     reading_age_max: u64,
-    reading_age_max_restless: u64,
-    reading_age_max_alone: u64,
     threshold_ns: u64,
-    unread: Unread,
-    /// Off in a plan that wants to know what this costs.
+    /// Off in a plan that asks what metering costs.
     on: bool,
 }
 
@@ -66,19 +57,18 @@ struct Here {
     read_at: Cell<Stamp>,
     reading_due: Cell<Stamp>,
     times: Cell<ThreadTimes>,
-    /// For the readings that found the thread restless, and against those that did not; and what of
-    /// its time awake it had a CPU, in 1,024ths.
-    restless: Cell<u32>,
-    running_share: Cell<u64>,
-    /// Ticks spent in polls since they were read.
+    /// The share of the time between polls that the thread ran, before the last reading; in 1,024ths.
+    running_between: Cell<u64>,
+    /// Ticks spent in polls since the last reading.
     polled: Cell<u64>,
-    sharers: Sharers,
+    /// When the canary's stall began; 0 without one.
+    canary: Cell<Stamp>,
 }
 
-/// This thread's slot, given back when the thread ends.
+/// This thread's slot, given back when the thread ends. None if the board has no more.
 struct Seat {
     board: &'static Board,
-    slot: &'static LoopSlot,
+    slot: Option<&'static LoopSlot>,
 }
 
 impl Drop for Seat {
@@ -95,33 +85,12 @@ thread_local! {
             read_at: Cell::new(0),
             reading_due: Cell::new(0),
             times: Cell::new(ThreadTimes { cpu_ns: 0, run_queue_ns: 0 }),
-            restless: Cell::new(0),
-            running_share: Cell::new(0),
+            running_between: Cell::new(0),
             polled: Cell::new(0),
-            sharers: Sharers::none(),
+            canary: Cell::new(0),
         }
     };
     static SEAT: RefCell<Option<Seat>> = const { RefCell::new(None) };
-}
-
-impl Here {
-    fn is_restless(&self) -> bool {
-        self.restless.get() >= RESTLESS_READINGS
-    }
-
-    /// Takes in what a new reading says of the time since the last one.
-    fn finds_restless(&self, spent: ThreadTimes, wall_ns: u64, late: bool) -> bool {
-        let awake_ns = spent.cpu_ns + spent.run_queue_ns;
-        let restless = wall_ns.saturating_sub(awake_ns) <= wall_ns / REST_MAX_ONE_IN;
-        let before = self.restless.get();
-        self.restless.set(match restless {
-            true => (before + 1).min(2 * RESTLESS_READINGS),
-            false if late => before.saturating_sub(1),
-            false => before.saturating_sub(RESTLESS_READINGS),
-        });
-        self.running_share.set(spent.cpu_ns * 1_024 / awake_ns.max(1));
-        self.is_restless()
-    }
 }
 
 impl Meter {
@@ -131,10 +100,7 @@ impl Meter {
             scale,
             ticks_long: scale.ticks(MS.min(threshold_ns)),
             reading_age_max: scale.ticks(READING_AGE_MAX_NS),
-            reading_age_max_restless: scale.ticks(READING_AGE_MAX_RESTLESS_NS),
-            reading_age_max_alone: scale.ticks(READING_AGE_MAX_ALONE_NS),
             threshold_ns,
-            unread: Unread::new(scale, threshold_ns),
             on: true,
         }
     }
@@ -146,19 +112,18 @@ impl Meter {
     /// Runs `poll` as one poll of a task on this thread.
     #[inline(always)]
     pub fn poll<T>(&self, poll: impl FnOnce() -> T) -> T {
-        if !self.on {
-            return poll();
-        }
         // Looked up once: in a library that is loaded at run time this is a call.
         HERE.with(|here| {
-            let Some(slot) = self.slot(here) else { return poll() };
-            // A loop run inside a task polls other tasks while the outer poll is going on.
-            let outer = slot.poll_started.load(Relaxed);
-            self.begin(here, slot);
+            let slot = if self.on { self.slot(here) } else { None };
+            let outermost = slot.filter(|slot| slot.poll_started.load(Relaxed) == 0);
+            if let Some(slot) = outermost {
+                self.begin(here, slot);
+            }
             let result = poll();
-            self.end(here, slot);
-            if outer != 0 {
-                slot.poll_started.store(outer, Relaxed);
+            match (outermost, slot) {
+                (Some(slot), _) => self.end(here, slot),
+                (None, Some(slot)) => count_poll(slot),
+                (None, None) => {}
             }
             result
         })
@@ -167,11 +132,10 @@ impl Meter {
     /// One operation of the plan's first group has ended on this thread.
     #[inline]
     pub(crate) fn count_operation(&self) {
-        HERE.with(|here| {
-            if let Some(slot) = self.slot(here) {
-                // An atomic addition would wait for every store before it.
-                slot.operations.store(slot.operations.load(Relaxed) + 1, Relaxed);
-            }
+        HERE.with(|here| match self.slot(here) {
+            // One thread writes a slot: an atomic addition would wait for every store before it.
+            Some(slot) => slot.operations.store(slot.operations.load(Relaxed) + 1, Relaxed),
+            None => self.board.count_operation_without_slot(),
         });
     }
 
@@ -180,7 +144,8 @@ impl Meter {
         HERE.with(|here| self.slot(here).map(|slot| self.end(here, slot)));
     }
 
-    /// … and ends: from here on it is again.
+    /// … and ends: from here on it is again. If polls are nested, this stretch ends with the
+    /// outermost one, as they all hold the same thread.
     pub(crate) fn resume(&self) {
         if !self.on {
             return;
@@ -188,7 +153,17 @@ impl Meter {
         HERE.with(|here| self.slot(here).map(|slot| self.begin(here, slot)));
     }
 
-    /// This thread's slot; none when the thread is already ending.
+    /// Holds this thread, inside a poll, for a known time. The board counts it if the wrapper
+    /// sees a stall of that length.
+    pub(crate) fn stall_as_canary(&self) {
+        HERE.with(|here| here.canary.set(stamp()));
+        let began = Instant::now();
+        while began.elapsed() < CANARY {
+            std::hint::spin_loop();
+        }
+    }
+
+    /// This thread's slot; none when the thread is already ending, or when all slots are taken.
     #[inline]
     fn slot(&self, here: &Here) -> Option<&'static LoopSlot> {
         here.slot.get().or_else(|| self.take_seat(here))
@@ -201,61 +176,46 @@ impl Meter {
             seat.get_or_insert_with(|| Seat { board: self.board, slot: self.board.take_slot() })
                 .slot
         });
-        here.slot.set(slot.ok());
-        slot.ok()
+        let slot = slot.ok().flatten();
+        here.slot.set(slot);
+        slot
     }
 
     #[inline(always)]
     fn begin(&self, here: &Here, slot: &LoopSlot) {
-        let beat = self.board.beat();
-        let started = here.sharers.started(beat).unwrap_or_else(|| {
-            let mut now = stamp();
-            if now >= here.reading_due.get() {
-                now = self.read_times(here, now);
-            }
-            if here.sharers.are_allowed() {
-                here.sharers.begin(now, beat, self.unread);
-            }
-            now
-        });
-        slot.poll_started.store(started, Relaxed);
+        let mut now = stamp();
+        if now >= here.reading_due.get() {
+            now = self.read_times(here, now);
+        }
+        slot.poll_started.store(now, Relaxed);
     }
 
     #[inline(always)]
     fn end(&self, here: &Here, slot: &LoopSlot) {
         let started = slot.poll_started.load(Relaxed);
+        // An operation that waits may end a poll: then there is nothing to end.
         if started == 0 {
             return;
         }
-        // One thread writes a slot, so no atomic addition is needed.
-        slot.polls.store(slot.polls.load(Relaxed) + 1, Relaxed);
-        if !here.sharers.are_allowed() || !self.unread.is_short(started, self.board.beat()) {
-            self.read_end(here, slot, started);
+        let now = stamp();
+        count_poll(slot);
+        let ticks = now.saturating_sub(started);
+        here.polled.set(here.polled.get() + ticks);
+        if ticks >= self.ticks_long {
+            self.note_long_poll(here, slot, started, now);
         }
         // Last: until a stall is kept, the parent sees it as one that is still going on.
         slot.poll_started.store(0, Release);
     }
 
-    #[inline]
-    fn read_end(&self, here: &Here, slot: &LoopSlot, started: Stamp) {
-        let now = stamp();
-        let ticks = now.saturating_sub(started);
-        here.polled.set(here.polled.get() + ticks);
-        here.sharers.end();
-        if ticks >= self.ticks_long {
-            self.note_long_poll(here, slot, started, now);
-        }
-    }
-
     #[cold]
     fn read_times(&self, here: &Here, now: Stamp) -> Stamp {
-        let since_ns = self.scale.ns_between(here.read_at.get(), now);
-        let times = thread_times::read_after(here.times.get(), since_ns);
-        let spent = times.since(here.times.get());
-        let due = here.reading_due.get();
-        // Held up by one long absence, it says little of what the loop does between its polls.
-        let late = now.saturating_sub(due) >= due.saturating_sub(here.read_at.get());
-        here.finds_restless(spent, since_ns, late);
+        let wall_ns = self.scale.ns_between(here.read_at.get(), now);
+        let times = thread_times::read_after(here.times.get(), wall_ns);
+        let polled_ns = self.scale.ns(here.polled.get());
+        let ran_between_ns = times.since(here.times.get()).cpu_ns.saturating_sub(polled_ns);
+        let between_ns = wall_ns.saturating_sub(polled_ns).max(1);
+        here.running_between.set(ran_between_ns.min(between_ns) * 1_024 / between_ns);
         // A thread that lost its CPU in here has waited before its poll, and not in it.
         let now = stamp();
         self.keep_times(here, now, times);
@@ -263,26 +223,24 @@ impl Meter {
     }
 
     fn keep_times(&self, here: &Here, now: Stamp, times: ThreadTimes) {
-        let loops = self.board.loops().max(LOOPS_PER_READING) / LOOPS_PER_READING;
-        let age_max = match here.is_restless() {
-            true if here.running_share.get() >= ALONE_SHARE_MIN => self.reading_age_max_alone,
-            true => self.reading_age_max_restless,
-            false => self.reading_age_max,
-        };
+        let ages = self.board.loops().max(LOOPS_PER_AGE) / LOOPS_PER_AGE;
         here.read_at.set(now);
-        here.reading_due.set(now + age_max * loops);
+        here.reading_due.set(now + self.reading_age_max * ages);
         here.times.set(times);
         here.polled.set(0);
-        here.sharers.allow(here.is_restless());
     }
 
     #[cold]
     fn note_long_poll(&self, here: &Here, slot: &LoopSlot, start: Stamp, end: Stamp) {
+        let ns = self.scale.ns_between(start, end);
+        let canary = here.canary.take();
+        if canary >= start && ns >= CANARY_SEEN_NS {
+            self.board.count_canary_stall();
+        }
         // One that ends after the window but began before its end has stood in it.
         if !self.board.has_seen(start) {
             return;
         }
-        let ns = self.scale.ns_between(start, end);
         for (count, threshold) in slot.stalls.iter().zip([MS, self.threshold_ns, 100 * MS]) {
             if ns >= threshold {
                 count.fetch_add(1, Relaxed);
@@ -296,9 +254,8 @@ impl Meter {
             wall_ns: self.scale.ns_between(here.read_at.get(), end),
             spent: times.since(here.times.get()),
             polled_ns: self.scale.ns(here.polled.get()).saturating_sub(ns),
-            running_between: if here.is_restless() { here.running_share.get() } else { 0 },
+            running_between: here.running_between.get(),
         };
-        // How the loop is between its polls, one that stands still does not tell.
         self.keep_times(here, end, times);
         let ThreadTimes { cpu_ns, run_queue_ns } = since_reading.share_of_last(ns);
         slot.longest_ns.fetch_max(ns, Relaxed);
@@ -327,6 +284,12 @@ impl Meter {
     }
 }
 
+/// One thread writes a slot, so no atomic addition is needed.
+#[inline(always)]
+fn count_poll(slot: &LoopSlot) {
+    slot.polls.store(slot.polls.load(Relaxed) + 1, Relaxed);
+}
+
 /// What a panic said.
 pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
@@ -339,9 +302,9 @@ pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::board::Phase;
+    use crate::board::{LOOPS_MAX, Phase};
+    use crate::plain_calls;
     use std::pin::pin;
-    use std::time::{Duration, Instant};
 
     fn meter() -> Meter {
         let board = Box::leak(Board::blank());
@@ -380,69 +343,11 @@ mod tests {
     }
 
     #[test]
-    fn restless_is_who_was_so_many_times_and_rests_once_at_the_most() {
-        HERE.with(|here| {
-            let spent = |cpu_ns, run_queue_ns| ThreadTimes { cpu_ns, run_queue_ns };
-            for _ in 1..RESTLESS_READINGS {
-                assert!(!here.finds_restless(spent(600, 200), 800, false));
-            }
-            assert!(here.finds_restless(spent(600, 200), 800, false));
-            assert_eq!(here.running_share.get(), 768);
-            assert!(!here.finds_restless(spent(600, 0), 800, false));
-            assert!(!here.finds_restless(spent(800, 0), 800, false));
-            for _ in 0..100 {
-                here.finds_restless(spent(800, 0), 800, false);
-            }
-            assert!(here.finds_restless(spent(600, 0), 800, false));
-            assert!(!here.finds_restless(spent(600, 0), 800, false));
-            for _ in 0..100 {
-                here.finds_restless(spent(800, 0), 800, false);
-            }
-            for _ in 0..RESTLESS_READINGS {
-                assert!(here.finds_restless(spent(600, 0), 8_000, true));
-            }
-            assert!(!here.finds_restless(spent(600, 0), 800, false));
-        });
-    }
-
-    #[test]
-    fn beside_a_beat_long_polls_are_found_all_the_same() {
-        let meter = meter();
-        let beat = || meter.board.set_beat(stamp());
-        let is_allowed = || HERE.with(|here| here.sharers.are_allowed());
-        let began = Instant::now();
-        while !is_allowed() && began.elapsed() < Duration::from_secs(20) {
-            beat();
-            meter.poll(|| std::hint::black_box(1 + 1));
-        }
-        assert!(is_allowed(), "this thread never rests");
-        for _ in 0..10 {
-            let mut truth = 0;
-            beat();
-            (0..30).for_each(|_| meter.poll(|| ()));
-            let earliest = stamp();
-            beat();
-            meter.poll(|| {
-                let start = stamp();
-                spin(Duration::from_millis(6));
-                beat();
-                truth = stamp() - start;
-            });
-            let last = *meter.board.stalls().0.last().expect("it is found");
-            assert!(last.end - last.start >= truth && last.start >= earliest, "{last:?} {truth}");
-        }
-        // Without a beat every end is read.
-        meter.board.set_beat(0);
-        meter.poll(|| spin(Duration::from_millis(6)));
-        assert_eq!(meter.board.slots()[0].stalls[1].load(Relaxed), 11);
-    }
-
-    #[test]
     fn a_stall_is_split_into_its_causes() {
         let meter = meter();
         meter.poll(|| ());
         meter.poll(|| std::thread::sleep(Duration::from_millis(20)));
-        meter.poll(|| crate::plain_calls::use_cpu(Duration::from_millis(20)));
+        meter.poll(|| plain_calls::use_cpu(Duration::from_millis(20)));
         let (stalls, all) = meter.board.stalls();
         let (slept, computed) = (stalls[0], stalls[1]);
         assert!(all && stalls.len() == 2, "{stalls:?}");
@@ -494,14 +399,98 @@ mod tests {
         assert!(slot.longest_ns.load(Relaxed) < 3_000_000 * MS);
     }
 
+    /// As where a runtime polls a new task inside the poll of its parent.
     #[test]
-    fn an_inner_poll_leaves_the_outer_one_running() {
+    fn nested_polls_are_one_stall() {
         let meter = meter();
+        let compute = || plain_calls::use_cpu(Duration::from_millis(10));
+        let start = stamp();
         meter.poll(|| {
-            meter.poll(|| ());
+            meter.poll(compute);
+            meter.poll(|| meter.poll(compute));
             assert_ne!(meter.board.slots()[0].poll_started.load(Relaxed), 0);
         });
-        assert_eq!(meter.board.slots()[0].polls.load(Relaxed), 2);
+        let wall_ns = stamp() - start;
+        let (stalls, _) = meter.board.stalls();
+        let slot = &meter.board.slots()[0];
+        assert_eq!(stalls.len(), 1, "{stalls:?}");
+        assert!(slot.stalled_ns.load(Relaxed) <= wall_ns);
+        assert!(stalls[0].cpu_ns >= 20 * MS, "{stalls:?}");
+        assert!(stalls[0].cpu_ns + stalls[0].run_queue_ns <= wall_ns);
+        // Each of them was a poll.
+        assert_eq!(slot.polls.load(Relaxed), 4);
+    }
+
+    /// As where every operation waits inside its call, and what it waits for is polled meanwhile.
+    #[test]
+    fn a_wait_inside_nested_polls_is_no_stall() {
+        let meter = meter();
+        let wait = |during: &dyn Fn()| {
+            meter.pause();
+            during();
+            meter.resume();
+        };
+        let slept_at = Cell::new(0);
+        let sleep = || {
+            std::thread::sleep(Duration::from_millis(10));
+            slept_at.set(stamp());
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let is_stall = || {
+            let covers = |stall: &Stall| (stall.start..stall.end).contains(&slept_at.get());
+            meter.board.stalls().0.iter().any(covers)
+        };
+        // In the inner poll, and around an inner one that waits as well.
+        meter.poll(|| meter.poll(|| wait(&sleep)));
+        assert!(!is_stall());
+        meter.poll(|| wait(&|| meter.poll(|| wait(&sleep))));
+        assert!(!is_stall());
+        // What the outer poll does after such a wait is its own.
+        meter.poll(|| {
+            meter.poll(|| wait(&sleep));
+            spin(Duration::from_millis(6));
+        });
+        assert!(!is_stall());
+        let (stalls, _) = meter.board.stalls();
+        let last = stalls.last().expect("computing is a stall");
+        assert!(last.end - last.start >= 6 * MS, "{last:?}");
+        assert_eq!(meter.board.slots()[0].poll_started.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn a_canary_is_seen_only_by_a_wrapper_that_works() {
+        let board = Box::leak(Board::blank());
+        let meter = |on| Meter::new(board, ClockScale::MONOTONIC, 100 * MS).only_if(on);
+        // A stall that is no canary.
+        meter(true).poll(|| spin(CANARY));
+        meter(false).poll(|| meter(false).stall_as_canary());
+        meter(true).stall_as_canary();
+        meter(true).poll(|| spin(CANARY));
+        assert_eq!(board.canary_stalls(), 0);
+        meter(true).poll(|| meter(true).stall_as_canary());
+        assert_eq!(board.canary_stalls(), 1);
+        meter(true).poll(|| spin(CANARY));
+        assert_eq!(board.canary_stalls(), 1);
+        // It was before the window.
+        assert_eq!(board.slots()[0].stalls[0].load(Relaxed), 0);
+    }
+
+    #[test]
+    fn beyond_the_slots_polls_go_on_unmetered() {
+        let board: &'static Board = Box::leak(Board::blank());
+        board.enter(Phase::Measuring, stamp());
+        let meter = Meter::new(board, ClockScale::MONOTONIC, 5 * MS);
+        let taken: Vec<_> = (0..LOOPS_MAX).map(|_| board.take_slot()).collect();
+        assert!(taken.iter().all(Option::is_some));
+        for _ in 0..3 {
+            meter.poll(|| spin(Duration::from_millis(6)));
+            meter.pause();
+            meter.resume();
+            meter.count_operation();
+        }
+        assert_eq!(board.loops_unmetered(), 1);
+        assert_eq!(board.stalls(), (Vec::new(), true));
+        assert_eq!(board.done(false), 3);
     }
 
     #[test]

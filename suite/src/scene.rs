@@ -110,6 +110,11 @@ impl Scene {
         ))
     }
 
+    /// The canary of the poll wrapper. To be called in a poll, where the parent asks for it.
+    pub fn stall_as_canary(&self) {
+        self.meter.stall_as_canary();
+    }
+
     /// An operation did not succeed.
     pub fn count_error(&self, text: String) {
         self.faults.error(text);
@@ -163,10 +168,14 @@ impl Scene {
         }
     }
 
-    /// A ping was read. Pings are sent within the window only, so one that is read
+    /// A ping was read. All but the canary's are sent within the window, so one that is read
     /// after its end belongs to it all the same: that is how late it was.
     pub fn answer_ping(&self, sent: Stamp) {
         let read = stamp();
+        let opened = self.board.window_start();
+        if opened == 0 || sent < opened {
+            return self.board.count_canary_ping();
+        }
         self.impact.record(self.plan.clock.ns_between(sent, read));
         if let Some(one_by_one) = &self.one_by_one {
             one_by_one.keep_ping(Ping { sent, read });

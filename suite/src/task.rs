@@ -138,6 +138,7 @@ async fn control<R: Runtime>(
                 return scene.close_root();
             }
             Some(Message::Ping(sent)) => scene.answer_ping(sent),
+            Some(Message::Canary) => scene.stall_as_canary(),
             None => scene.count_error("the parent sent a word that is not known".to_owned()),
         }
     }

@@ -14,11 +14,10 @@ use quadrant_suite::board::{Board, Phase};
 use quadrant_suite::clock::{Stamp, stamp};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-use super::beat::{self, Beat};
 use super::connect;
 use super::connection::{Answer, Connection, Loss, SCRATCH_BYTES};
 use super::order::{Load, Order, Report};
-use super::pings::Pings;
+use super::pings::{self, Pings};
 use super::schedule::Schedule;
 use super::tally::Tally;
 
@@ -54,7 +53,7 @@ pub(super) fn drive(
     }
 
     let poll = Poll::new()?;
-    let beat = Beat::new(board, order.clock, &poll)?;
+    let pings = Pings::take(board, order, &poll)?;
     let mut connections = Vec::with_capacity(opened.sockets.len());
     for (index, mut socket) in opened.sockets.into_iter().enumerate() {
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -69,8 +68,7 @@ pub(super) fn drive(
         order,
         board,
         tally,
-        beat,
-        pings: Pings::take(board, order),
+        pings,
         idle: VecDeque::with_capacity(connections.len()),
         connections,
         schedule: None,
@@ -86,7 +84,6 @@ struct Drive<'a> {
     order: &'a Order,
     board: &'a Board,
     tally: Tally<'a>,
-    beat: Beat<'a>,
     pings: Pings<'a>,
     /// By the token of their socket; a lost one leaves its place empty.
     connections: Vec<Option<Connection>>,
@@ -111,7 +108,7 @@ impl Drive<'_> {
             }
             self.send_due();
             self.wait(&mut poll, &mut events)?;
-            keep_pace(&mut self.beat, &mut self.pings, stamp());
+            self.pings.at(stamp());
             ensure!(!events.is_empty() || !orphaned(self.order), "the harness is gone");
             // In the order in which the kernel hands them out: it queues a connection behind all
             // others when something arrives on it, so none is served twice before another.
@@ -163,8 +160,9 @@ impl Drive<'_> {
     }
 
     fn on_event(&mut self, event: &Event) {
-        if event.token() == beat::TOKEN {
-            return self.beat.wound_up();
+        if event.token() == pings::TOKEN {
+            // It woke the loop up, which has looked at the pings since.
+            return;
         }
         let Token(index) = event.token();
         let ended = event.is_read_closed() || event.is_error();
@@ -190,7 +188,7 @@ impl Drive<'_> {
         let answer = connection.read_on(&mut self.scratch)?;
         if answer != Answer::Pending {
             let at = stamp();
-            keep_pace(&mut self.beat, &mut self.pings, at);
+            self.pings.at(at);
             if ended {
                 self.tally.answered(connection, answer, at, None);
                 // This edge brought the end of the stream too, and no other will.
@@ -266,14 +264,6 @@ impl Drive<'_> {
                 self.tally.unanswered(due);
             }
         }
-    }
-}
-
-/// What is due by the time, whatever becomes of the requests.
-#[inline]
-fn keep_pace(beat: &mut Beat, pings: &mut Pings, now: Stamp) {
-    if let Some(since) = beat.at(now) {
-        pings.at(now, since);
     }
 }
 

@@ -3,7 +3,6 @@
 //! It runs on its own event loop and knows no runtime. It never shares a thread, a lock or an
 //! allocation with the subject, and it counts nothing that it did not compare byte by byte.
 
-mod beat;
 pub mod ceiling;
 mod connect;
 mod connection;
@@ -25,7 +24,6 @@ use anyhow::{Context, ensure};
 
 use crate::board_memory::BoardMemory;
 use crate::machine::affinity;
-pub use beat::EVERY as BEAT_EVERY;
 use order::{Order, Report};
 
 /// An order is a few hundred bytes.

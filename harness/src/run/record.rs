@@ -6,6 +6,7 @@ use quadrant_reports::record::{
     Concurrency, Cpus, GroupMetrics, Latency, LoadMetrics, Metrics, Noise, Pass, Record, SCHEMA,
     Status, Unended,
 };
+use quadrant_suite::board::LOOPS_MAX;
 use quadrant_suite::histogram::Histogram;
 use quadrant_suite::outcome::{Findings, GroupFindings};
 
@@ -64,6 +65,13 @@ impl Verdict {
             ));
         }
         warnings.extend(steadiness::warning(&measured.progress));
+        if measured.loops_unmetered > 0 {
+            warnings.push(format!(
+                "{} not metered, because the board has room for {LOOPS_MAX}: stalls there are \
+                 not counted; ask for fewer tasks at once",
+                counted(measured.loops_unmetered, "thread")
+            ));
+        }
         let done_ns = measured.findings.finished_after_ns;
         let is_done = done_ns.is_some_and(|done_ns| done_ns <= measured.window_ns);
         if !is_done && case.has_fixed_work() {

@@ -19,8 +19,8 @@ use crate::trial::Measured;
 pub(super) const PART: Part = Part { name: "false alarms", takes, measure };
 
 const MS: u64 = 1_000_000;
-/// Connections, their requests a second, and workers; without a rate as many as can be answered,
-/// where the poll wrapper goes by the driver's beat. There two workers would wait for each other.
+/// Connections, their requests a second, and workers; without a rate as many as can be answered.
+/// There two workers would wait for each other.
 const QUIET: (u32, Option<u64>, u32) = (8, Some(1_000), WORKERS);
 const BUSY: (u32, Option<u64>, u32) = (64, None, 1);
 

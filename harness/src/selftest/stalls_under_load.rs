@@ -1,5 +1,5 @@
-//! Stalls on purpose in a server that is kept busy: there the poll wrapper goes by the driver's
-//! beat, and it is the driver that sends the pings.
+//! Stalls on purpose in a server that is kept busy: there the loop hardly rests between polls, and
+//! it is the driver that sends the pings.
 //!
 //! One worker, so that the stalls have one loop and no company on its CPU.
 
@@ -22,7 +22,6 @@ use crate::trial::Measured;
 pub(super) const PART: Part = Part { name: "stalls under load", takes, measure };
 
 const CONNECTIONS: u32 = 64;
-/// Below 10 ms every beginning of a poll is read, from there on some are shared.
 const THRESHOLDS_MS: [u64; 2] = [1, 10];
 /// Between two of them the load takes up its pace again.
 const PAUSE_TIMES: u64 = 5;

@@ -1,21 +1,19 @@
 //! What the poll wrapper costs: a poll of nothing with it and without, in turns, in this process.
 //!
-//! With a beat beside it, as under a load, and without one. Needs no right.
+//! Needs no right.
 
 use std::hint::black_box;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use quadrant_reports::selftest::row::{Bound, Row, Unit};
-use quadrant_suite::clock::{ClockScale, cpu_counter, stamp};
+use quadrant_suite::clock::{ClockScale, cpu_counter};
 use quadrant_suite::poll_wrapper::Meter;
 
 use super::Part;
 use super::bench::{Bench, Interrupted};
 use super::extent::Extent;
 use crate::board_memory::BoardMemory;
-use crate::driver::BEAT_EVERY;
 
 const ROUNDS: usize = 101;
 const POLLS: u32 = 10_000;
@@ -31,31 +29,24 @@ fn takes(_: &Extent, _: u32) -> Duration {
 fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
     let mut counter = Row::new(
         "wrapper.counter",
-        "poll wrapper of a busy loop under load, with the CPU's counter",
-        Bound::AtMost(5.0),
+        "poll wrapper, with the CPU's counter",
+        Bound::AtMost(30.0),
         Unit::Nanoseconds,
     );
-    if !bench.clock.cpu_counter {
-        counter.cannot("the CPU's counter is not to be trusted here, so it is not used");
-    } else if bench.cpus.len() < 2 {
-        counter.cannot("there is one CPU, and somebody has to beat while another one polls");
+    if bench.clock.cpu_counter {
+        add(&mut counter, per_poll_ns(bench.clock));
+        let readings = two_readings_ns();
+        counter.note(format!("its two readings of the counter are {readings:.1} ns of that"));
     } else {
-        add(&mut counter, per_poll_ns(bench.clock, Company::Beat));
-        if let Ok(ns) = per_poll_ns(bench.clock, Company::None) {
-            counter.note(format!(
-                "without a load both ends of every poll are read, and it takes {ns:.1} ns, of \
-                 which the two readings are {:.1} ns",
-                two_readings_ns()
-            ));
-        }
+        counter.cannot("the CPU's counter is not to be trusted here, so it is not used");
     }
     let mut system = Row::new(
         "wrapper.system",
         "poll wrapper, with the system's clock",
-        Bound::AtMost(60.0),
+        Bound::AtMost(80.0),
         Unit::Nanoseconds,
     );
-    add(&mut system, per_poll_ns(ClockScale::MONOTONIC, Company::None));
+    add(&mut system, per_poll_ns(ClockScale::MONOTONIC));
     bench.clock.install();
     Ok(vec![counter, system])
 }
@@ -65,14 +56,6 @@ fn add(row: &mut Row, ns: io::Result<f64>) {
         Ok(ns) => row.add("the poll wrapper", Some(ns), ROUNDS as u64 * u64::from(POLLS)),
         Err(error) => row.cannot(format!("there is no memory for a board: {error}")),
     }
-}
-
-/// What goes on beside the polls.
-#[derive(PartialEq)]
-enum Company {
-    None,
-    /// Somebody beats, as a driver does.
-    Beat,
 }
 
 fn two_readings_ns() -> f64 {
@@ -86,32 +69,20 @@ fn two_readings_ns() -> f64 {
 /// Nanoseconds that a poll takes longer for being timed, as the median of many rounds.
 ///
 /// Installs `clock` for this process; whoever measures afterwards has to install its own.
-fn per_poll_ns(clock: ClockScale, company: Company) -> io::Result<f64> {
+fn per_poll_ns(clock: ClockScale) -> io::Result<f64> {
     clock.install();
     // A meter outlives every task, so its board is never given back: a page or two are touched.
     let memory: &'static BoardMemory = Box::leak(Box::new(BoardMemory::create()?));
-    let board = memory.board();
-    let meter = Meter::new(board, clock, THRESHOLD_NS);
-    let over = AtomicBool::new(company == Company::None);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Relaxed) {
-                board.set_beat(stamp());
-                let begin = Instant::now();
-                while begin.elapsed() < BEAT_EVERY {}
-            }
-        });
-        let mut differences: Vec<f64> = (0..ROUNDS)
-            .map(|_| {
-                let bare = time_of(black_box);
-                let timed = time_of(|number| meter.poll(|| black_box(number)));
-                (timed - bare) / f64::from(POLLS)
-            })
-            .collect();
-        over.store(true, Relaxed);
-        differences.sort_by(f64::total_cmp);
-        Ok(differences[ROUNDS / 2])
-    })
+    let meter = Meter::new(memory.board(), clock, THRESHOLD_NS);
+    let mut differences: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            let bare = time_of(black_box);
+            let timed = time_of(|number| meter.poll(|| black_box(number)));
+            (timed - bare) / f64::from(POLLS)
+        })
+        .collect();
+    differences.sort_by(f64::total_cmp);
+    Ok(differences[ROUNDS / 2])
 }
 
 fn time_of(poll: impl Fn(u32) -> u32) -> f64 {

@@ -68,6 +68,11 @@ pub struct LoadShape {
 }
 
 impl Order<'_> {
+    /// Whether pings are sent to the subject, by the driver or, without a load, by the harness.
+    pub fn is_pinged(&self) -> bool {
+        self.attention == Attention::Usual
+    }
+
     /// Whether some of its work is over at some time: it is measured from its very beginning.
     pub fn has_fixed_work(&self) -> bool {
         self.plan.groups.iter().any(Group::is_of_fixed_work)

@@ -20,7 +20,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::inside::NOT_LOADED;
-use super::order::{Attention, Limits, LoadShape, Order};
+use super::order::{Limits, LoadShape, Order};
 use super::signals;
 use super::talk::{Keep, Stream};
 use crate::board_memory::BoardMemory;
@@ -31,6 +31,7 @@ use crate::interrupt;
 use crate::machine::passed_on::PassedOn;
 use crate::machine::starvation::Stretch;
 use crate::machine::{affinity, freezing, process};
+use crate::pacer::send_ping;
 
 /// An outcome has one histogram for each row; more than this is no outcome.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -96,11 +97,52 @@ impl Processes {
         let ports = self.wait_ready(order.limits.answer)?;
         let connected = self.connect(&ports);
         self.unless_it_has_ended(connected)?;
+        self.send_canary(order);
         if let Some(shape) = order.load {
             let started = self.start_load(order, shape);
             self.unless_it_has_ended(started)?;
         }
-        Ok(())
+        let seen = self.see_canary(order);
+        self.unless_it_has_ended(seen)
+    }
+
+    /// Tries the instruments that the trial is going to use, before anything else runs: a stall of
+    /// known length on each root, and a ping to it. Where there is a load, the driver sends that ping.
+    fn send_canary(&mut self, order: &Order) {
+        if order.plan.metered {
+            self.tell(Message::Canary);
+        }
+        if order.is_pinged() && order.load.is_none() {
+            send_ping(&mut self.controls);
+        }
+    }
+
+    /// Waits until the board shows both. How long that takes is not judged.
+    fn see_canary(&mut self, order: &Order) -> Result<(), Stop> {
+        let limit = order.limits.answer;
+        let roots = self.controls.len() as u32;
+        let has_seen_stalls =
+            move |board: &Board| !order.plan.metered || board.canary_stalls() >= roots;
+        let has_seen_pings =
+            move |board: &Board| !order.is_pinged() || board.canary_pings() >= roots;
+        let seen = self.wait_for(limit, |trial| {
+            (has_seen_stalls(trial.board()) && has_seen_pings(trial.board())).then_some(())
+        })?;
+        if seen.is_some() {
+            return Ok(());
+        }
+        let blind = match has_seen_stalls(self.board()) {
+            false => "a stall made on purpose before the trial was not seen by the poll wrapper",
+            true => "a ping sent before the trial was not answered",
+        };
+        Err(because(
+            Status::Unmeasured,
+            format!(
+                "{blind} {}: the instruments do not work with this subject{}",
+                within(limit),
+                self.last_words()
+            ),
+        ))
     }
 
     fn spawn(order: &Order) -> std::io::Result<Self> {
@@ -238,10 +280,7 @@ impl Processes {
             ping_fds: Vec::new(),
             parent: 0,
         };
-        let pinged = match order.attention {
-            Attention::Usual => &self.controls[..],
-            Attention::Evidence | Attention::None => &[],
-        };
+        let pinged = if order.is_pinged() { &self.controls[..] } else { &[] };
         let driver = Driver::spawn(order.executable, &load_order, &self.memory, pinged)
             .map_err(|error| because(Status::Unmeasured, error.to_string()))?;
         self.driver = Some(driver);

@@ -42,6 +42,8 @@ pub struct Measured {
     /// From when to when the subject was made to stand still.
     pub frozen: Option<(Stamp, Stamp)>,
     pub loops: u64,
+    /// Of them, those that had no slot on the board.
+    pub loops_unmetered: u64,
     pub rss: Rss,
     pub page_faults: u64,
     pub noise: Option<Noise>,
@@ -119,6 +121,7 @@ fn conduct(
     let stalls = stalls::read(trial.board(), order.plan, glances);
     let (stall_log, _) = trial.board().stalls();
     let loops = trial.board().loops_peak();
+    let loops_unmetered = trial.board().loops_unmetered();
     if let Some(reason) = moment::contradiction(opened, closed, order.plan.clock) {
         return Err(because(Status::Unmeasured, reason));
     }
@@ -134,6 +137,7 @@ fn conduct(
         sightings,
         frozen,
         loops,
+        loops_unmetered,
         rss,
         page_faults,
         noise,

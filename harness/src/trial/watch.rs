@@ -8,7 +8,7 @@ use quadrant_suite::clock::Stamp;
 
 use super::freeze::Freezing;
 use super::headway::Headway;
-use super::order::{Attention, Order};
+use super::order::Order;
 use super::processes::Processes;
 use super::stalls::Glances;
 use crate::observe::Observation;
@@ -42,7 +42,7 @@ pub struct Seen {
 impl Watch {
     /// The window of `subject` has opened.
     pub fn new(order: &Order, observation: Observation, subject: &Processes) -> Self {
-        let is_pacer = order.attention == Attention::Usual && order.load.is_none();
+        let is_pacer = order.is_pinged() && order.load.is_none();
         Self {
             pacer: is_pacer.then(|| Pacer::new(order.plan.seed)),
             observation,

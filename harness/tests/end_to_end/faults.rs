@@ -24,6 +24,8 @@ const FAULTS: &[(&str, Status, i32)] = &[
     ("deadlocks", Status::TimedOut, 3),
     ("dies-when-ready", Status::Crashed, 3),
     ("returns-early", Status::Failed, 3),
+    ("hides-stall", Status::Unmeasured, 3),
+    ("ignores-pings", Status::Unmeasured, 3),
     ("panics-in-run", Status::Failed, 3),
     ("aborts", Status::Crashed, 3),
     ("exits", Status::Crashed, 3),

@@ -69,7 +69,7 @@ fn needs(record: &Record) -> Vec<&'static str> {
         "steps" if step == "sleep-await" => vec!["tasks", "timers"],
         "waiting" | "every" => vec!["tasks", "timers"],
         _ if how == "offload" || step.ends_with("-offload") => vec!["tasks", "offload"],
-        "steps" | "files" | "spawning" => vec!["tasks"],
+        "steps" | "files" | "spawning" | "nested" => vec!["tasks"],
         other => panic!("what does `{other}` need?"),
     }
 }
@@ -222,6 +222,32 @@ fn what_runs_beside_the_requests_is_counted_as_well() {
         holds("a group did nothing", metrics.groups.iter().all(|group| group.ops > 0))?;
         same("waiters at once", metrics.groups[0].concurrency.peak, 3)?;
         holds("no work", metrics.steps.get("work").is_some_and(|row| row.histogram.count() > 0))
+    });
+}
+
+/// A runtime may poll a child inside its parent's poll: the time of the thread is counted once.
+#[test]
+fn loops_stand_still_no_longer_than_there_is_time() {
+    check_each(|record, metrics| {
+        let stalls = &metrics.stalls;
+        let most = metrics.elapsed_ns * metrics.threads.loops;
+        let seen = format!("{stalls:?} on {} loops", metrics.threads.loops);
+        // What happens while the window is being closed may be in it.
+        holds(&seen, stalls.total_ns <= most + most / 100)?;
+        if record.scenario == "nested" {
+            // Nothing waits there in mid-poll, whoever else has the CPU.
+            holds(&seen, stalls.count > 0 && stalls.blocked_ns * 10 < stalls.total_ns)?;
+            holds(&seen, stalls.cpu_ns > stalls.blocked_ns)?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn every_loop_is_metered() {
+    check_each(|record, _| {
+        let warned = record.warnings.iter().find(|warning| warning.contains("not metered"));
+        warned.map_or(Ok(()), |warning| Err(warning.clone()))
     });
 }
 

@@ -42,6 +42,12 @@ faults! {
     /// The run comes back at once.
     ReturnsEarly = "returns-early",
 
+    // Before the trial, where the instruments are tried.
+    /// Does not hear that it has to make a stall.
+    HidesStall = "hides-stall",
+    /// Hears no ping.
+    IgnoresPings = "ignores-pings",
+
     // To the whole process, some 20 ms after the window has opened.
     /// The run panics while its tasks go on.
     PanicsInRun = "panics-in-run",

@@ -19,7 +19,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use quadrant_suite::board::Phase;
+use quadrant_suite::board::{Phase, THREADED_TASKS_MAX};
 use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
 use quadrant_suite::runtime::{Adapter, Refusal};
 use quadrant_suite::scene::Scene;
@@ -49,7 +49,7 @@ impl Adapter for Faulty {
                 Capability::Offload,
             ]
             .into(),
-            tasks_max: Some(4_096),
+            tasks_max: Some(THREADED_TASKS_MAX),
             memlock_bytes_min: 0,
         };
         Description {

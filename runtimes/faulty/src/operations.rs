@@ -88,6 +88,15 @@ impl Stream {
         self.faulty.fault == Fault::ClosesConnections && self.requests > 10
     }
 
+    /// Whether what the parent has said goes lost.
+    fn is_not_heard(&self, message: &[u8; MESSAGE_BYTES]) -> bool {
+        match Message::decode(message) {
+            Some(Message::Canary) => self.faulty.fault == Fault::HidesStall,
+            Some(Message::Ping(_)) => self.faulty.fault == Fault::IgnoresPings,
+            _ => false,
+        }
+    }
+
     /// Looks at what the parent has said.
     fn after_message(&self, message: &[u8; MESSAGE_BYTES]) {
         if self.faulty.fault == Fault::Hangs && Message::decode(message) == Some(Message::Stop) {
@@ -144,11 +153,17 @@ impl Runtime for Faulty {
         range: Range<usize>,
     ) -> io::Result<usize> {
         if stream.is_control {
-            let read = stream.socket.read_exact(&mut buffer[range.clone()]).map(|()| range.len());
-            if let (Ok(_), Some(message)) = (&read, buffer.first_chunk()) {
-                stream.after_message(message);
+            loop {
+                let read =
+                    stream.socket.read_exact(&mut buffer[range.clone()]).map(|()| range.len());
+                if let (Ok(_), Some(message)) = (&read, buffer.first_chunk()) {
+                    if stream.is_not_heard(message) {
+                        continue;
+                    }
+                    stream.after_message(message);
+                }
+                return read;
             }
-            return read;
         }
         if range.start == 0 {
             stream.before_request();

@@ -251,6 +251,7 @@ impl Control {
                 // There are no groups to start.
                 Some(Message::Go) => {}
                 Some(Message::Ping(sent)) => self.scene.answer_ping(sent),
+                Some(Message::Canary) => self.scene.stall_as_canary(),
                 Some(Message::Stop) => {
                     self.scene.close_root();
                     self.is_heard = false;

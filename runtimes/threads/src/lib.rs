@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
+use quadrant_suite::board::THREADED_TASKS_MAX;
 use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
 use quadrant_suite::plain_calls::{self, Descriptor};
 use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
@@ -44,7 +45,7 @@ impl Adapter for Threads {
                     Capability::Reference,
                 ]
                 .into(),
-                tasks_max: Some(4_096),
+                tasks_max: Some(THREADED_TASKS_MAX),
                 memlock_bytes_min: 0,
             }],
         }

@@ -8,7 +8,8 @@ pub(super) struct Interval {
     pub(super) spent: ThreadTimes,
     /// In polls before the stall.
     pub(super) polled_ns: u64,
-    /// Share of the time between polls that the thread ran, as far as that is known; in 1,024ths.
+    /// Share of the time between polls that the thread ran, before this interval: the loop is taken
+    /// to have gone on like that. In 1,024ths.
     pub(super) running_between: u64,
 }
 
@@ -54,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restless_loop_ran_between_its_polls_as_well() {
+    fn a_busy_loop_ran_between_its_polls_as_well() {
         let share = |running_between| {
             let spent = ThreadTimes { cpu_ns: 1_000, run_queue_ns: 0 };
             let interval = Interval { wall_ns: 6_000, spent, polled_ns: 800, running_between };

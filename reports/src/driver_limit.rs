@@ -22,6 +22,7 @@ pub fn of(metrics: &Metrics) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::LoadMetrics;
     use crate::sample;
 
     #[test]
@@ -33,9 +34,9 @@ mod tests {
 
     #[test]
     fn without_a_driver_nothing_is_limited() {
-        let metrics = |record: crate::record::Record| record.metrics.unwrap();
-        let mut trial = metrics(sample::open_loop().remove(0));
-        trial.load.as_mut().unwrap().busy_ns = trial.elapsed_ns;
+        let mut trial = sample::ok("a/b/c", 0, 10.0, 5).metrics.unwrap();
+        let busy_ns = trial.elapsed_ns;
+        trial.load = Some(LoadMetrics { busy_ns, ..sample::load(1, 1, None) });
         assert_eq!(of(&trial), Some(1.0));
         trial.load = None;
         assert_eq!(of(&trial), None);

@@ -7,9 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use quadrant_reports::comparison::{
-    self, Comparison, Names, Options, Side, THROUGHPUT, better, choices,
-};
+use quadrant_reports::by_case::{ByCase, CaseCounts};
+use quadrant_reports::comparison::{self, Comparison, Names, Options, Side, better, choices};
 
 use crate::color::Color;
 use crate::failure::Failure;
@@ -19,8 +18,9 @@ use crate::standard_output;
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-regressed and improved: the whole 95 % interval of the ratio lies beyond the threshold.
-same: it lies within. cannot tell: more trials would tell (`quadrant run --trials N`).
+regressed and improved: the whole 99 % interval of the ratio lies beyond the threshold.
+same (< 4 %): it lies within this bound. cannot tell: more starts or trials help, unless the
+noise that a run warned of may explain the change.
 
 Exit codes: 0 nothing regressed, 1 something did, 2 a folder cannot be read or the runs are
 unlike, 4 there was nothing to compare")]
@@ -31,12 +31,13 @@ pub struct CompareOptions {
     /// The folder of the run after
     #[arg(value_name = "NEW")]
     pub new: PathBuf,
-    /// Changes of up to so many per cent are nobody's concern
+    /// Changes up to this many per cent are not flagged
     #[arg(long, value_name = "PERCENT", default_value_t = 2.0, value_parser = percent)]
     pub threshold: f64,
-    /// The figure that decides, by its name in expectations: ops_per_sec, latency.p99 …
-    #[arg(long, value_name = "NAME", default_value = THROUGHPUT, value_parser = metric)]
-    pub metric: String,
+    /// The figure that decides, by its name in expectations: ops_per_sec, latency.p99 …; without
+    /// it CPU time per operation, throughput or p99, whichever is the sharpest in a cell
+    #[arg(long, value_name = "NAME", value_parser = metric)]
+    pub metric: Option<String>,
     /// Compare runs of other machines, CPUs or scenarios all the same
     #[arg(long)]
     pub force: bool,
@@ -112,7 +113,16 @@ fn unlike(options: &CompareOptions) -> Result<Vec<String>, Failure> {
 }
 
 fn side(folder: &Path, options: &Options) -> Result<Side, Failure> {
+    // Twice over the file: first which case ends where, then the records themselves.
+    let mut counts = CaseCounts::default();
+    each_record(folder, |record| counts.add(&record))?;
+    let mut by_case = ByCase::new(counts);
     let mut side = options.side();
-    each_record(folder, |record| side.add(&record))?;
+    each_record(folder, |record| {
+        if let Some(case) = by_case.add(record) {
+            side.add(&case);
+        }
+    })?;
+    by_case.rest().iter().for_each(|case| side.add(case));
     Ok(side)
 }

@@ -51,6 +51,10 @@ impl Effect {
         Self { log: Estimate { value: ratio.ln(), half_width: None } }
     }
 
+    pub(crate) fn log(&self) -> Estimate {
+        self.log
+    }
+
     pub fn ratio(&self) -> f64 {
         self.log.value.exp()
     }

@@ -18,6 +18,7 @@ mod figures;
 mod interval;
 mod legend;
 mod markdown;
+pub mod noise;
 pub mod number;
 pub mod paint;
 pub mod prose;

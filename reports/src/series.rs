@@ -35,7 +35,7 @@ impl Figure {
         if self == Figure::P99 { Rule::LATENCY } else { Rule::TABLE }
     }
 
-    fn of_turn(self, turn: &Turn) -> f64 {
+    pub(crate) fn of_turn(self, turn: &Turn) -> f64 {
         match self {
             Figure::Throughput => turn.ops_per_sec(),
             Figure::Cpu => turn.cpu_ns_per_op(),

@@ -61,7 +61,7 @@ fn judge_load(seen: Option<Seen>, load_milli: Option<u64>) -> Finding {
     Finding::warning(
         ABOUT,
         busy,
-        "figures are too low and vary; comparisons end in `unclear` and `cannot tell`",
+        "figures are too low and vary; ranges are wide and comparisons end in `cannot tell`",
         "stop what is not needed: ps -eo pcpu,pid,comm --sort=-pcpu | head",
     )
 }

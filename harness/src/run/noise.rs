@@ -5,26 +5,18 @@
 
 use quadrant_reports::record::Noise;
 
-/// Shares of the CPU time there was.
-const STEAL_MAX: f64 = 0.01;
-const OTHERS_MAX: f64 = 0.05;
-/// The system counts to 10 ms a CPU: with a short window less than this may be nothing.
-const OTHERS_CERTAIN_NS: u64 = 50_000_000;
 /// As a share of the CPU time that the subject got.
 const WAITING_MAX: f64 = 0.10;
 
 pub fn warnings(noise: &Noise, subject_cpu_ns: u64) -> Vec<String> {
-    let of_capacity = |ns: u64| ns as f64 / noise.capacity_ns.max(1) as f64;
     let mut warnings = Vec::new();
-    let steal = of_capacity(noise.steal_ns);
-    if steal > STEAL_MAX {
+    if let Some(steal) = noise.steal() {
         warnings.push(format!(
             "the host took {} of the CPU time for others (steal): figures are too low",
             percent(steal)
         ));
     }
-    let others = of_capacity(noise.others_cpu_ns);
-    if others > OTHERS_MAX && noise.others_cpu_ns >= OTHERS_CERTAIN_NS {
+    if let Some(others) = noise.others() {
         warnings.push(format!(
             "other processes used {} of the CPUs: figures are too low",
             percent(others)

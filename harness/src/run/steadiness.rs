@@ -2,11 +2,13 @@
 //!
 //! Never reads a clock or the board: it judges what was recorded.
 
+use quadrant_reports::noise::{UNSTEADY, UNSTEADY_MIN};
+
 /// Halves closer than this are steady enough: the trials of one cell differ by as much on an
 /// ordinary machine. The ratio alone says little, though. On two CPUs shared with compilers, nine
 /// of ten ratios of 195 trials of steady subjects lay in 0.81…1.23, and 24 were beyond this; the
 /// rule of [`REVERSED_MAX`] let two of them pass, whose halves were a factor of two apart.
-const RATIO_MIN: f64 = 0.85;
+const RATIO_MIN: f64 = 1.0 - UNSTEADY_MIN;
 /// So many pieces a half at least.
 const PIECES_MIN: usize = 4;
 /// And so much done in the window: a handful of requests comes in no even stream.
@@ -26,9 +28,9 @@ pub fn warning(progress: &[(u64, u64)]) -> Option<String> {
     }
     Some(match ratio.is_finite() {
         true => {
-            format!("the trial was not steady: its second half ran at {ratio:.2}× of its first")
+            format!("{UNSTEADY}: its second half ran at {ratio:.2}× of its first")
         }
-        false => "the trial was not steady: nothing was done in its first half".to_owned(),
+        false => format!("{UNSTEADY}: nothing was done in its first half"),
     })
 }
 

@@ -23,6 +23,7 @@ pub(super) fn write(
             (summary.name, mean)
         })
         .collect();
+    let threshold = comparison.options.threshold;
     let whole = json!({
         "base": names.base,
         "new": names.new,
@@ -31,22 +32,24 @@ pub(super) fn write(
         "threshold": comparison.options.threshold,
         "counts": comparison.counts(),
         "geometric_means": geometric_means,
-        "cells": comparison.cells.iter().map(cell).collect::<Vec<_>>(),
+        "cells": comparison.cells.iter().map(|one| cell(one, threshold)).collect::<Vec<_>>(),
     });
     serde_json::to_writer_pretty(&mut *output, &whole)?;
     output.write_all(b"\n")
 }
 
-fn cell(cell: &ComparedCell) -> Value {
+fn cell(cell: &ComparedCell, threshold: f64) -> Value {
     let case: BTreeMap<&str, &str> =
         cell.key.case.iter().map(|axis| (axis.axis.as_str(), axis.value.as_str())).collect();
     let metrics: BTreeMap<&str, Value> =
-        cell.changes.iter().map(|(name, made)| (name.as_str(), change(made))).collect();
+        cell.changes.iter().map(|(name, made)| (name.as_str(), change(made, threshold))).collect();
     json!({
         "scenario": cell.key.scenario,
         "case": case,
         "subject": cell.key.subject,
         "verdict": cell.verdict,
+        "decided_by": cell.decided_by,
+        "doubt": cell.doubt,
         "base": state(cell.base.as_ref()),
         "new": state(cell.new.as_ref()),
         "trials_with_warnings": { "base": cell.warned.0, "new": cell.warned.1 },
@@ -62,13 +65,16 @@ fn state(state: Option<&State>) -> Value {
     }
 }
 
-fn change(change: &Change) -> Value {
-    let interval = change.interval.map(|interval| [interval.low, interval.high]);
+fn change(change: &Change, threshold: f64) -> Value {
+    let interval = change.interval().map(|interval| [interval.low, interval.high]);
     json!({
         "base": change.base,
         "new": change.new,
-        "ratio": change.ratio,
-        "interval_95": interval,
-        "verdict": change.verdict,
+        "basis": change.basis,
+        "ratio": change.ratio(),
+        "interval_99": interval,
+        "verdict": change.verdict(threshold),
+        "differs_by_less_than": change.below(threshold),
+        "smallest_visible": change.smallest_visible(threshold),
     })
 }

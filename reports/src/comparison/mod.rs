@@ -4,6 +4,7 @@
 
 mod change;
 mod json;
+mod judge;
 mod metric;
 mod outcome;
 mod side;
@@ -11,25 +12,29 @@ mod table;
 
 use std::io::{self, Write};
 
-pub use change::{Change, Verdict, change};
+pub use change::{Basis, Change, Verdict};
+pub use judge::Doubt;
 pub use metric::{Better, THROUGHPUT, better, choices};
 pub use outcome::Counts;
 pub use side::{CellKey, Side, State};
 
+use crate::driver_limit::BUSY_MAX;
 use crate::paint::Style;
 use crate::record::Status;
+use side::SideCell;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// The figure whose change decides about a cell.
-    pub metric: String,
+    /// The figure whose change decides about a cell; without one CPU time per operation,
+    /// throughput or p99, whichever is the sharpest and not limited by the load.
+    pub metric: Option<String>,
     /// A share: changes within it are nobody's concern.
     pub threshold: f64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { metric: THROUGHPUT.to_owned(), threshold: 0.02 }
+        Self { metric: None, threshold: 0.02 }
     }
 }
 
@@ -66,6 +71,10 @@ pub struct ComparedCell {
     pub changes: Vec<(String, Change)>,
     /// `None` when there is nothing to compare: on one side only, or without figures on both.
     pub verdict: Option<Verdict>,
+    /// Name of the metric that the verdict stands on.
+    pub decided_by: Option<String>,
+    /// Why a change that is there is no verdict.
+    pub doubt: Option<Doubt>,
     /// Trials that carry warnings, in the base and in the new run.
     pub(crate) warned: (u64, u64),
 }
@@ -78,9 +87,9 @@ impl Options {
 
     fn metrics(&self) -> Vec<String> {
         let mut names: Vec<String> = metric::ALWAYS.map(str::to_owned).into();
-        if !names.contains(&self.metric) {
-            names.push(self.metric.clone());
-        }
+        names.extend(
+            self.metric.iter().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>(),
+        );
         names
     }
 }
@@ -88,13 +97,20 @@ impl Options {
 impl Comparison {
     /// Both sides must come from [`Options::side`] of the same options.
     pub fn of(base: &Side, new: &Side, options: Options) -> Self {
-        let mut cells: Vec<ComparedCell> = base
-            .cells
-            .iter()
-            .map(|(key, cell)| compared(key, Some(cell), new.cell(key), &options))
-            .collect();
+        let mut pairs: Vec<(&CellKey, Option<&SideCell>, Option<&SideCell>)> =
+            base.cells.iter().map(|(key, cell)| (key, Some(cell), new.cell(key))).collect();
         let only_new = new.cells.iter().filter(|(key, _)| base.cell(key).is_none());
-        cells.extend(only_new.map(|(key, cell)| compared(key, None, Some(cell), &options)));
+        pairs.extend(only_new.map(|(key, cell)| (key, None, Some(cell))));
+        let mut cells: Vec<ComparedCell> =
+            pairs.iter().map(|(key, base, new)| compared(key, *base, *new, &options)).collect();
+        if options.metric.is_none() {
+            judge::relate_to_others(&mut cells, &pairs);
+        }
+        for (cell, (_, base, new)) in cells.iter_mut().zip(&pairs) {
+            if let (Some(base), Some(new)) = (base, new) {
+                judge::judge(cell, base, new, &options);
+            }
+        }
         Self { options, cells }
     }
 
@@ -127,29 +143,31 @@ impl Comparison {
     }
 }
 
+/// Without a verdict yet, unless the status is one.
 fn compared(
     key: &CellKey,
-    base: Option<&side::SideCell>,
-    new: Option<&side::SideCell>,
+    base: Option<&SideCell>,
+    new: Option<&SideCell>,
     options: &Options,
 ) -> ComparedCell {
-    let (base_state, new_state) = (base.map(|cell| cell.state()), new.map(|cell| cell.state()));
+    let (base_state, new_state) = (base.map(SideCell::state), new.map(SideCell::state));
     let mut changes = Vec::new();
     if let (Some(base), Some(new)) = (base, new)
         && (&base_state, &new_state) == (&Some(State::Measured), &Some(State::Measured))
     {
-        for (index, name) in options.metrics().into_iter().enumerate() {
-            let Some(better) = better(&name) else { continue };
-            let (base, new) = (base.values(index), new.values(index));
-            changes.extend(change(&base, &new, better, options.threshold).map(|made| (name, made)));
+        let is_one_reference =
+            base.reference.is_some() && base.reference == new.reference && !base.is_reference;
+        for name in options.metrics() {
+            let values = base.values.get(&name).zip(new.values.get(&name));
+            let change = better(&name)
+                .zip(values)
+                .and_then(|(better, (base, new))| Change::new(base, new, better, is_one_reference));
+            changes.extend(change.map(|change| (name, change)));
         }
     }
-    let by_figures = changes.iter().find(|(name, _)| *name == options.metric);
     let verdict = match (&base_state, &new_state) {
-        (Some(State::Measured), Some(State::Measured)) => {
-            // Measured in both, though one may not have this very figure.
-            Some(by_figures.map_or(Verdict::CannotTell, |(_, change)| change.verdict))
-        }
+        // Measured in both, though one may not have a figure that decides.
+        (Some(State::Measured), Some(State::Measured)) => Some(Verdict::CannotTell),
         (Some(base), Some(new)) => by_status(base, new),
         _ => None,
     };
@@ -165,7 +183,9 @@ fn compared(
         new: new_state,
         changes,
         verdict,
-        warned: (base.map_or(0, side::SideCell::warned), new.map_or(0, side::SideCell::warned)),
+        decided_by: None,
+        doubt: None,
+        warned: (base.map_or(0, |cell| cell.warned), new.map_or(0, |cell| cell.warned)),
     }
 }
 
@@ -185,6 +205,11 @@ fn by_status(base: &State, new: &State) -> Option<Verdict> {
 impl ComparedCell {
     pub fn change(&self, metric: &str) -> Option<&Change> {
         self.changes.iter().find(|(name, _)| name == metric).map(|(_, change)| change)
+    }
+
+    /// The change that the verdict stands on.
+    pub fn deciding(&self) -> Option<&Change> {
+        self.change(self.decided_by.as_deref()?)
     }
 }
 

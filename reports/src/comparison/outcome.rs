@@ -57,17 +57,17 @@ impl Comparison {
         counts
     }
 
-    /// The deciding metric first.
+    /// One that was asked for first.
     pub(super) fn metrics(&self) -> Vec<MetricSummary> {
         let mut names = self.options.metrics();
-        names.sort_by_key(|name| *name != self.options.metric);
+        names.sort_by_key(|name| Some(name) != self.options.metric.as_ref());
         names
             .into_iter()
             .map(|name| {
                 let (mut counts, mut ratios) = (Counts::default(), GeometricMean::default());
                 for change in self.cells.iter().filter_map(|cell| cell.change(&name)) {
-                    counts.add(change.verdict);
-                    if let Some(ratio) = change.ratio.filter(|ratio| *ratio > 0.0) {
+                    counts.add(change.verdict(self.options.threshold));
+                    if let Some(ratio) = change.ratio().filter(|ratio| *ratio > 0.0) {
                         ratios.add(ratio);
                     }
                 }

@@ -1,13 +1,19 @@
 //! One of the two runs, reduced to what a comparison needs of it.
 //!
-//! Never keeps a histogram: a cell takes a few numbers for each trial, however long it was.
+//! Never keeps a histogram or a round: a cell takes a few numbers for each trial, however long it
+//! was.
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::change::Values;
+use super::metric::{CPU, P99, THROUGHPUT};
+use crate::case_table::operation;
 use crate::expectation::metric_value;
-use crate::figures::{metrics, severity, spoils_others, status_word};
-use crate::prose::{clean, plural};
-use crate::record::{AxisValue, Record, Status};
+use crate::figures::{Cell, Outcome, metrics};
+use crate::noise;
+use crate::record::{AxisValue, Pass, Record, Status};
+use crate::series::{Bases, Figure, Series, turns};
+use crate::turns::sum;
 
 /// Where a cell of one run is found in the other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -17,29 +23,33 @@ pub struct CellKey {
     pub subject: String,
 }
 
-/// A run, filled record by record.
+/// A run, filled case by case.
 pub struct Side {
-    /// What is kept of a trial, in this order.
+    /// What is kept of a trial.
     metrics: Vec<String>,
     pub(super) cells: Vec<(CellKey, SideCell)>,
     found: HashMap<CellKey, usize>,
-    records: u64,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct SideCell {
-    /// By run and trial, since a folder may hold several runs. A trial that was made again after
-    /// an interruption counts as it was last.
-    trials: BTreeMap<(String, u32), SideTrial>,
+    /// One for each case that has this cell, since a folder may hold several runs.
+    states: Vec<State>,
     pub operation: String,
-}
-
-struct SideTrial {
-    status: Status,
-    reason: Option<String>,
-    /// One for each metric; all missing when the figures may not be believed.
-    values: Vec<Option<f64>>,
-    warned: bool,
+    /// Of each metric.
+    pub values: BTreeMap<String, Values>,
+    /// Id and version of the subject that turns were related to.
+    pub reference: Option<(String, String)>,
+    /// Whether it is that subject.
+    pub is_reference: bool,
+    /// Whether its figures come from turns.
+    pub is_in_turns: bool,
+    /// The share of the time that the load driver was busy.
+    pub driver_busy: f64,
+    pub keeps_rate: Option<bool>,
+    /// The share of its figures that noise may explain, as a mean over starts or trials.
+    pub noise: f64,
+    pub warned: u64,
 }
 
 /// What a cell came to in one run.
@@ -52,39 +62,33 @@ pub enum State {
 impl Side {
     /// `metrics` are all that will be asked for.
     pub(super) fn new(metrics: Vec<String>) -> Self {
-        Self { metrics, cells: Vec::new(), found: HashMap::new(), records: 0 }
+        Self { metrics, cells: Vec::new(), found: HashMap::new() }
     }
 
-    pub fn add(&mut self, record: &Record) {
-        self.records += 1;
-        let mut case = record.case.clone();
-        case.sort_by(|a, b| a.axis.cmp(&b.axis));
-        let key =
-            CellKey { scenario: record.scenario.clone(), case, subject: record.subject.id.clone() };
-        let index = *self.found.entry(key).or_insert_with_key(|key| {
-            self.cells.push((key.clone(), SideCell::default()));
-            self.cells.len() - 1
-        });
-        let believed = metrics(record);
-        let cell = &mut self.cells[index].1;
-        if let Some(metrics) = believed {
-            cell.operation.clone_from(&metrics.operation);
-        }
-        let trial = SideTrial {
-            status: record.status,
-            reason: record.reason.clone(),
-            values: self
-                .metrics
-                .iter()
-                .map(|name| believed.and_then(|metrics| metric_value(metrics, name)))
-                .collect(),
-            warned: !record.warnings.is_empty(),
+    /// All records of one case, of all of its subjects: they are what each other is related to.
+    pub fn add(&mut self, case: &[Record]) {
+        let bases = Bases::new(case.iter());
+        let version = |id: &str| {
+            case.iter().find(|record| record.subject.id == id).map(|record| &record.subject.version)
         };
-        cell.trials.insert((record.run_id.clone(), record.trial), trial);
-    }
-
-    pub fn records(&self) -> u64 {
-        self.records
+        let reference = bases.reference.and_then(|id| Some((id.to_owned(), version(id)?.clone())));
+        for cell in Cell::all_of(case) {
+            let mut axes = case[0].case.clone();
+            axes.sort_by(|a, b| a.axis.cmp(&b.axis));
+            let key = CellKey {
+                scenario: case[0].scenario.clone(),
+                case: axes,
+                subject: cell.subject.id.clone(),
+            };
+            let index = *self.found.entry(key).or_insert_with_key(|key| {
+                self.cells.push((key.clone(), SideCell::default()));
+                self.cells.len() - 1
+            });
+            let side = &mut self.cells[index].1;
+            side.add(&cell, &bases, &self.metrics);
+            side.is_reference = reference.as_ref().is_some_and(|(id, _)| *id == cell.subject.id);
+            side.reference.clone_from(&reference);
+        }
     }
 
     pub(super) fn cell(&self, key: &CellKey) -> Option<&SideCell> {
@@ -93,38 +97,67 @@ impl Side {
 }
 
 impl SideCell {
-    /// As in a table: one trial that failed, crashed or hung takes the figures of all.
-    pub fn state(&self) -> State {
-        let is_believed = |trial: &&SideTrial| trial.values.iter().any(Option::is_some);
-        let spoiled = self.trials.values().any(|trial| spoils_others(trial.status));
-        if !spoiled && self.trials.values().any(|trial| is_believed(&trial)) {
-            return State::Measured;
+    fn add(&mut self, cell: &Cell, bases: &Bases, names: &[String]) {
+        let records = || cell.trials.iter().copied();
+        self.warned += records().filter(|record| !record.warnings.is_empty()).count() as u64;
+        if let Some(operation) = records().find_map(operation) {
+            operation.clone_into(&mut self.operation);
         }
-        let worst = self
-            .trials
-            .values()
-            .filter(|trial| !is_believed(trial))
-            .min_by_key(|trial| severity(trial.status));
-        let Some(worst) = worst else { return State::Measured };
-        // An `ok` without figures tells nothing.
-        let status = if worst.status == Status::Ok { Status::Unmeasured } else { worst.status };
-        let all = self.trials.len() as u64;
-        let such = self.trials.values().filter(|trial| trial.status == worst.status).count();
-        let share = match such as u64 {
-            _ if status == Status::Unsupported => String::new(),
-            such if such == all => String::new(),
-            such => format!(" {such} of {}", plural(all, "trial", "trials")),
+        let figures = match &cell.outcome {
+            Outcome::Told { status, text } => {
+                self.states.push(State::Told { status: *status, text: text.clone() });
+                return;
+            }
+            Outcome::Measured(figures) => figures,
         };
-        let reason = worst.reason.as_deref().unwrap_or("no reason was recorded");
-        State::Told { status, text: format!("{}{share}: {}", status_word(status), clean(reason)) }
+        self.states.push(State::Measured);
+        self.is_in_turns = figures.is_in_turns;
+        self.driver_busy = self.driver_busy.max(figures.driver_busy);
+        self.keeps_rate = figures.alone.as_ref().and_then(|alone| alone.keeps_rate);
+        let pass = if figures.is_in_turns { Pass::Turns } else { Pass::Alone };
+        let shares: Vec<f64> = cell.of_pass(pass).map(noise::share).collect();
+        self.noise = self.noise.max(crate::statistics::mean(&shares).unwrap_or_default());
+        for name in names {
+            let values = self.values.entry(name.clone()).or_default();
+            let figure = match name.as_str() {
+                THROUGHPUT => Some(Figure::Throughput),
+                CPU => Some(Figure::Cpu),
+                _ => None,
+            };
+            match figure.filter(|_| figures.is_in_turns) {
+                Some(figure) => {
+                    let starts = records().filter_map(turns).map(|turns| sum(&turns.rounds));
+                    values.absolute.extend(starts.map(|all| figure.of_turn(&all)));
+                    if bases.reference.is_some() {
+                        let series = Series::new(records(), bases, figure);
+                        values.to_reference.extend(series.in_turns());
+                    }
+                }
+                None => {
+                    let trials = records().filter_map(metrics);
+                    values.absolute.extend(trials.filter_map(|one| metric_value(one, name)));
+                }
+            }
+        }
     }
 
-    /// Of metric number `index`, one for each trial that has it.
-    pub fn values(&self, index: usize) -> Vec<f64> {
-        self.trials.values().filter_map(|trial| trial.values[index]).collect()
+    /// The worst that it came to.
+    pub fn state(&self) -> State {
+        let told = self.states.iter().find(|state| **state != State::Measured);
+        told.cloned().unwrap_or(State::Measured)
     }
 
-    pub fn warned(&self) -> u64 {
-        self.trials.values().filter(|trial| trial.warned).count() as u64
+    /// The metrics by which its verdict may be reached, without one that was asked for.
+    pub fn candidates(&self, other: &SideCell) -> Vec<&'static str> {
+        let keeps = [self, other].map(|side| side.keeps_rate);
+        let is_limited = [self, other].iter().any(|side| side.driver_busy >= super::BUSY_MAX);
+        let mut names = vec![CPU];
+        match keeps {
+            // What was done is the load's doing, if both keep its rate.
+            [Some(true), Some(true)] => names.push(P99),
+            [None, None] if is_limited => {}
+            _ => names.push(THROUGHPUT),
+        }
+        names
     }
 }

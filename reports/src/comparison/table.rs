@@ -2,9 +2,9 @@
 //!
 //! Never lays out a table by itself: it makes the tables that runs are shown in.
 
-use super::metric::{STALLS, THREADS, THROUGHPUT, shown};
+use super::metric::{CPU, P99, STALLS, THREADS, THROUGHPUT, shown};
 use super::outcome::MetricSummary;
-use super::{Change, ComparedCell, Comparison, Names, State, Verdict};
+use super::{Basis, Change, ComparedCell, Comparison, Doubt, Names, State, Verdict};
 use crate::case_table::{CaseTable, Ranked, Told};
 use crate::closing::{grid, joined, named};
 use crate::columns::{CellText, Column, Kind, Tint};
@@ -103,7 +103,13 @@ fn heads(comparison: &Comparison, names: &Names) -> [(&'static str, String); 3] 
     [
         ("BASE", clean(&names.base)),
         ("NEW", clean(&names.new)),
-        ("verdict by", format!("{}, beyond {threshold}", options.metric)),
+        (
+            "verdict by",
+            match &options.metric {
+                Some(metric) => format!("{metric}, beyond {threshold}"),
+                None => format!("the sharpest figure of each cell, beyond {threshold}"),
+            },
+        ),
     ]
 }
 
@@ -145,7 +151,11 @@ fn table(comparison: &Comparison, cells: &[&ComparedCell]) -> CaseTable {
         without_figures: others.iter().map(|cell| told(cell)).collect(),
         by: Figure::Throughput,
         order: None,
-        remarks: Remarks { warnings: warned(&measured), ..Remarks::default() },
+        remarks: Remarks {
+            warnings: warned(&measured),
+            notes: unrelated(&measured),
+            ..Remarks::default()
+        },
     }
 }
 
@@ -181,7 +191,7 @@ fn from_to(base: &str, new: &str) -> String {
 }
 
 fn columns(comparison: &Comparison, cells: &[&ComparedCell]) -> Vec<Column> {
-    let decides = comparison.options.metric.as_str();
+    let threshold = comparison.options.threshold;
     let operation = clean(&cells[0].operation);
     let mut columns = Vec::new();
     let mut add = |kind, heading: [&str; 2], cell: &dyn Fn(&ComparedCell) -> CellText| {
@@ -191,26 +201,44 @@ fn columns(comparison: &Comparison, cells: &[&ComparedCell]) -> Vec<Column> {
             cells: cells.iter().map(|compared| cell(compared)).collect(),
         });
     };
-    let name = match (decides, operation.as_str()) {
-        (THROUGHPUT, "request") => "requests/s".to_owned(),
-        (THROUGHPUT, operation) => format!("{operation}/s"),
-        (metric, _) => clean(metric),
+    let per_second = match operation.as_str() {
+        "request" => "requests/s".to_owned(),
+        name => format!("{name}/s"),
+    };
+    let name = |metric: &str| match metric {
+        THROUGHPUT => per_second.clone(),
+        CPU => format!("CPU per {operation}"),
+        metric => clean(metric),
     };
     let of = |cell: &ComparedCell, metric: &str| cell.change(metric).copied();
-    add(Kind::Change, [&name, "base → new"], &|cell| values(decides, of(cell, decides)));
-    add(Kind::Change, ["NEW/BASE", "ratio (95 %)"], &|cell| {
-        of(cell, decides).map_or_else(CellText::none, |change| with_interval(&change))
+    add(Kind::Standing, ["", "decided by"], &|cell| {
+        let rest = cell.decided_by.as_deref().map_or_else(String::new, name);
+        CellText { rest, ..CellText::default() }
     });
-    add(Kind::Standing, ["", "verdict"], &|cell| verdict(cell.verdict));
+    add(Kind::Change, ["", "base → new"], &|cell| {
+        let metric = cell.decided_by.as_deref().unwrap_or(THROUGHPUT);
+        values(metric, of(cell, metric))
+    });
+    add(Kind::Change, ["NEW/BASE", "ratio (99 %)"], &|cell| {
+        cell.deciding().map_or_else(CellText::none, with_interval)
+    });
+    add(Kind::Standing, ["", "verdict"], &|cell| verdict(cell, threshold));
+    add(Kind::Change, ["smallest", "visible"], &|cell| {
+        let smallest = cell.deciding().and_then(|change| change.smallest_visible(threshold));
+        CellText::number(smallest.map(number::percent_above))
+    });
     for (metric, heading) in [
-        (THROUGHPUT, [format!("{operation}/s"), "ratio".to_owned()]),
+        (THROUGHPUT, [per_second.clone(), "ratio".to_owned()]),
+        (CPU, [format!("CPU per {operation}"), "ratio".to_owned()]),
         ("latency.p50", ["latency".to_owned(), "p50 ratio".to_owned()]),
-        ("latency.p99", ["latency".to_owned(), "p99 ratio".to_owned()]),
+        (P99, ["latency".to_owned(), "p99 ratio".to_owned()]),
         ("impact.p99", ["ping".to_owned(), "p99 ratio".to_owned()]),
-        ("cpu_ns_per_op", [format!("CPU per {operation}"), "ratio".to_owned()]),
     ] {
-        if metric != decides && cells.iter().any(|cell| cell.change(metric).is_some()) {
-            add(Kind::Change, [&heading[0], &heading[1]], &|cell| judged(of(cell, metric)));
+        let decides_all = cells.iter().all(|cell| cell.decided_by.as_deref() == Some(metric));
+        if !decides_all && cells.iter().any(|cell| cell.change(metric).is_some()) {
+            add(Kind::Change, [&heading[0], &heading[1]], &|cell| {
+                judged(of(cell, metric), threshold)
+            });
         }
     }
     // Mostly the same in both: then a column of them would say nothing.
@@ -219,7 +247,8 @@ fn columns(comparison: &Comparison, cells: &[&ComparedCell]) -> Vec<Column> {
             cell.change(metric)
                 .is_some_and(|change| shown(metric, change.base) != shown(metric, change.new))
         };
-        if metric != decides && cells.iter().any(differs) {
+        let is_asked_for = comparison.options.metric.as_deref() == Some(metric);
+        if !is_asked_for && cells.iter().any(differs) {
             add(Kind::Change, [heading, "base → new"], &|cell| values(metric, of(cell, metric)));
         }
     }
@@ -234,29 +263,37 @@ fn values(metric: &str, change: Option<Change>) -> CellText {
 }
 
 fn with_interval(change: &Change) -> CellText {
-    let number = change.ratio.map_or_else(|| number::NONE.to_owned(), number::fine_ratio);
-    let rest = change.interval.map_or_else(String::new, |interval| {
+    let number = change.ratio().map_or_else(|| number::NONE.to_owned(), number::fine_ratio);
+    let rest = change.interval().map_or_else(String::new, |interval| {
         format!(" ({:.3}…{:.3})", interval.low, interval.high)
     });
     CellText { number, rest, tint: Tint::Plain }
 }
 
-fn verdict(verdict: Option<Verdict>) -> CellText {
-    let Some(verdict) = verdict else { return CellText::none() };
-    CellText { number: String::new(), rest: verdict.word().to_owned(), tint: tint(verdict) }
+fn verdict(cell: &ComparedCell, threshold: f64) -> CellText {
+    let Some(verdict) = cell.verdict else { return CellText::none() };
+    let below = cell.deciding().and_then(|change| change.below(threshold));
+    let rest = match (verdict, below, cell.doubt) {
+        (Verdict::Same, Some(below), _) => format!("same (< {})", number::percent_above(below)),
+        (_, _, Some(Doubt::Noise)) => "cannot tell: noise".to_owned(),
+        (_, _, Some(Doubt::Reference)) => "cannot tell: the reference".to_owned(),
+        _ => verdict.word().to_owned(),
+    };
+    CellText { number: String::new(), rest, tint: tint(verdict) }
 }
 
 /// A figure that does not decide, with a word of its own where it changed.
-fn judged(change: Option<Change>) -> CellText {
+fn judged(change: Option<Change>, threshold: f64) -> CellText {
     let Some(change) = change else { return CellText::none() };
-    let rest = match change.verdict {
+    let verdict = change.verdict(threshold);
+    let rest = match verdict {
         Verdict::Regressed => " worse",
         Verdict::Improved => " better",
         Verdict::Same => "",
         Verdict::CannotTell => " ?",
     };
-    let number = change.ratio.map_or_else(|| number::NONE.to_owned(), number::ratio);
-    CellText { number, rest: rest.to_owned(), tint: tint(change.verdict) }
+    let number = change.ratio().map_or_else(|| number::NONE.to_owned(), number::ratio);
+    CellText { number, rest: rest.to_owned(), tint: tint(verdict) }
 }
 
 fn tint(verdict: Verdict) -> Tint {
@@ -267,7 +304,24 @@ fn tint(verdict: Verdict) -> Tint {
     }
 }
 
-/// Who was measured in bad weather; what it was, the report of that run tells.
+/// Which cells what the machine did between the runs did not cancel in.
+fn unrelated(cells: &[&ComparedCell]) -> Vec<Remark> {
+    let of = |basis: Basis, text: &str| {
+        let is_such = |cell: &&&ComparedCell| cell.deciding().is_some_and(|c| c.basis == basis);
+        let such: Vec<String> =
+            cells.iter().filter(is_such).map(|cell| clean(&cell.key.subject)).collect();
+        let subjects = if such.len() == cells.len() { "all".to_owned() } else { such.join(", ") };
+        (!such.is_empty()).then(|| Remark { subjects, text: text.to_owned() })
+    };
+    let absolute = "compared by absolute figures, because the same reference did not take turns \
+                    with it in both runs: what changed on the machine in between is among them";
+    let others = "compared relative to the median change of the others, because the same reference \
+                  did not take turns with it in both runs: a change that all have in common is \
+                  taken for the machine's";
+    [of(Basis::Absolute, absolute), of(Basis::Others, others)].into_iter().flatten().collect()
+}
+
+/// Which cells were measured beside noise; what it was, the report of that run tells.
 fn warned(cells: &[&ComparedCell]) -> Vec<Remark> {
     let mut remarks: Vec<Remark> = Vec::new();
     for cell in cells.iter().filter(|cell| cell.verdict != Some(Verdict::Same)) {
@@ -348,10 +402,8 @@ fn flagged(comparison: &Comparison) -> Vec<(Verdict, Vec<(String, String)>)> {
     [Verdict::Regressed, Verdict::Improved]
         .into_iter()
         .map(|verdict| {
-            let cells: Vec<(String, String)> = comparison
-                .of_verdict(verdict)
-                .map(|cell| (cell_name(cell), why(cell, &comparison.options.metric)))
-                .collect();
+            let cells: Vec<(String, String)> =
+                comparison.of_verdict(verdict).map(|cell| (cell_name(cell), why(cell))).collect();
             (verdict, cells)
         })
         .filter(|(_, cells)| !cells.is_empty())
@@ -367,37 +419,33 @@ fn cell_name(cell: &ComparedCell) -> String {
     clean(&words.join(" "))
 }
 
-fn why(cell: &ComparedCell, metric: &str) -> String {
-    match cell.change(metric) {
-        Some(change) => {
+fn why(cell: &ComparedCell) -> String {
+    match (cell.decided_by.as_deref(), cell.deciding()) {
+        (Some(metric), Some(change)) => {
             let CellText { number, rest, .. } = with_interval(change);
             format!("{metric} {number}{rest}")
         }
-        None => {
-            from_to(ComparedCell::told(cell.base.as_ref()), ComparedCell::told(cell.new.as_ref()))
-        }
+        _ => from_to(ComparedCell::told(cell.base.as_ref()), ComparedCell::told(cell.new.as_ref())),
     }
 }
 
 fn explanation(comparison: &Comparison) -> String {
     let threshold = percent(comparison.options.threshold);
-    let decides = &comparison.options.metric;
     let is_single = |cell: &ComparedCell| {
-        cell.change(decides).is_some_and(|change| {
-            change.interval.is_none() && change.ratio.is_some() && change.new > 0.0
+        cell.deciding().is_some_and(|change| {
+            change.interval().is_none() && change.ratio().is_some() && change.new > 0.0
         })
     };
     let single = if comparison.cells.iter().any(is_single) {
-        " Of a single trial on either side nothing is sure: run with --trials 3 or more."
+        " With a single trial on either side nothing is sure: run with --trials 3 or more."
     } else {
         ""
     };
     format!(
-        "regressed, improved (worse, better): all of the 95 % interval of NEW/BASE lies more than \
-         {threshold} away from 1, or a cell lost or gained its figures. same: the interval lies \
-         within {threshold}. cannot tell (?): anything else; more trials would tell. Of 100 cells \
-         in which nothing changed, at most one or two are flagged by chance. The runs were made one after \
-         the other: what changed on the machine in between looks like a change of the subject, \
-         so make both again before you act on a single cell.{single}"
+        "regressed, improved (worse, better): all of the 99 % interval of NEW/BASE lies more than \
+         {threshold} away from 1, or a cell lost or gained its figures. same (< 4 %): the interval \
+         lies within this bound. cannot tell (?): anything else; more starts or trials help. \
+         cannot tell: noise: there is a change, and the noise that a run warned of may explain it. \
+         smallest visible: a change of this size would have been found.{single}"
     )
 }

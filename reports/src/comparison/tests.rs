@@ -1,12 +1,20 @@
 //! Whole comparisons of made-up runs.
 
 use super::*;
-use crate::record::{AxisValue, Record};
-use crate::sample;
+use crate::by_case::{ByCase, CaseCounts};
+use crate::record::{self, AxisValue, Record};
+use crate::sample::{self, InTurns};
 
 fn side(options: &Options, records: &[Record]) -> Side {
+    let mut counts = CaseCounts::default();
+    records.iter().for_each(|record| counts.add(record));
+    let mut by_case = ByCase::new(counts);
     let mut side = options.side();
-    records.iter().for_each(|record| side.add(record));
+    for record in records {
+        if let Some(case) = by_case.add(record.clone()) {
+            side.add(&case);
+        }
+    }
     side
 }
 
@@ -46,6 +54,7 @@ fn two_runs() -> (Vec<Record>, Vec<Record>) {
     for (record, factor) in wide.iter_mut().zip([0.7, 1.4, 1.0]) {
         record.metrics.as_mut().unwrap().ops_per_sec *= factor;
         record.metrics.as_mut().unwrap().threads.peak = 7;
+        record.metrics.as_mut().unwrap().cpu_ns = (486_000_000.0 * factor) as u64;
         record.warnings.push("others used 12 % of the CPUs".into());
     }
     let mut broken = trials("monoio/per-core/epoll", 170_000.0, 360);
@@ -97,7 +106,7 @@ fn every_verdict_as_json() {
     assert_eq!(value["cells"][0]["verdict"], "regressed");
     assert_eq!(value["cells"][0]["case"]["connections"], "1024");
     let ratio = value["cells"][0]["metrics"]["ops_per_sec"]["ratio"].as_f64().unwrap();
-    assert!((ratio - 0.9).abs() < 1e-9);
+    assert!((ratio - 0.9).abs() < 0.01);
     assert_eq!(value["geometric_means"]["ops_per_sec"]["cells"], 4);
     assert_eq!(value["cells"][8]["base"], serde_json::Value::Null);
 }
@@ -181,11 +190,149 @@ fn axes_in_another_order_are_the_same_case() {
 
 #[test]
 fn another_metric_decides_when_asked() {
-    let options = Options { metric: "latency.p99".into(), ..Options::default() };
+    let options = Options { metric: Some("latency.p99".into()), ..Options::default() };
     let base = trials("a/b/c", 1_000.0, 500);
     let new = trials("a/b/c", 1_000.0, 600);
     let comparison = Comparison::of(&side(&options, &base), &side(&options, &new), options);
     assert_eq!(comparison.cells()[0].verdict, Some(Verdict::Regressed));
     let text = written(&comparison, Format::Table);
     assert!(text.contains("latency.p99"), "{text}");
+}
+
+const R: &str = "r/loop/epoll";
+
+/// Subjects of a run in turns, some of them with two speeds.
+fn subjects() -> Vec<(String, f64, f64)> {
+    let subject = |index: u32| {
+        let rate = 60_000.0 + 9_000.0 * f64::from(index);
+        (format!("s{index}/loop/epoll"), rate, 0.8e9 / rate)
+    };
+    (0..14).map(subject).chain([(R.to_owned(), 150_000.0, 5_000.0)]).collect()
+}
+
+fn run(seed: u64, machine: f64, slower: f64) -> Vec<Record> {
+    // Run by run the standard deviation from start to start is another one.
+    let noise = 0.02 + 0.01 * f64::from(seed as u32 % 3) / 2.0;
+    let case = InTurns { seed, machine, noise, reference: Some(R), ..InTurns::new(10) };
+    let subjects = subjects();
+    let mut borrowed: Vec<(&str, f64, f64)> =
+        subjects.iter().map(|(id, rate, cpu)| (id.as_str(), *rate, *cpu)).collect();
+    borrowed[0].1 /= 1.0 + slower;
+    borrowed[0].2 *= 1.0 + slower;
+    let mut records = case.with_cpu(&borrowed);
+    for (id, every) in [("s1/loop/epoll", 2), ("s2/loop/epoll", 3)] {
+        sample::edit_turns(&mut records, id, |start, turn| {
+            // Which starts are the slow ones is chance.
+            if (u64::from(start) * 7 + seed * 13).is_multiple_of(every) {
+                turn.operations = (turn.operations as f64 * 0.89) as u64;
+                turn.thawed.cpu_ns = (turn.thawed.cpu_ns as f64 * 1.12) as u64;
+            }
+        });
+    }
+    records
+}
+
+#[test]
+fn two_identical_runs_are_mostly_the_same_whatever_the_machine_did() {
+    let (mut flagged, mut same, mut all) = (0, 0, 0);
+    for (seed, machine) in (0..40).zip([1.0, 0.8, 1.2, 0.95].into_iter().cycle()) {
+        let comparison = comparison(&run(seed, 1.0, 0.0), &run(seed + 1_000, machine, 0.0));
+        for cell in comparison.cells().iter().filter(|cell| cell.key.subject != R) {
+            let is_change = cell.verdict.is_some_and(Verdict::is_change);
+            let below = cell.deciding().unwrap().below(0.02);
+            all += 1;
+            flagged += u32::from(is_change);
+            same += u32::from(below.is_some_and(|below| below < 0.05));
+            assert_eq!(cell.deciding().unwrap().basis, Basis::Reference);
+        }
+    }
+    assert!(f64::from(flagged) <= 0.014 * f64::from(all), "{flagged} of {all} flagged");
+    assert!(f64::from(same) >= 0.8 * f64::from(all), "{same} of {all} the same");
+}
+
+#[test]
+fn ten_per_cent_more_cpu_time_is_found() {
+    let found = (0..40)
+        .filter(|&seed| {
+            let comparison = comparison(&run(seed, 1.0, 0.0), &run(seed + 1_000, 0.9, 0.10));
+            comparison.cells()[0].verdict == Some(Verdict::Regressed)
+        })
+        .count();
+    assert!(found >= 38, "{found} of 40");
+}
+
+#[test]
+fn the_reference_itself_is_never_flagged() {
+    let comparison = comparison(&run(1, 1.0, 0.0), &run(2, 0.6, 0.0));
+    let reference = comparison.cells().iter().find(|cell| cell.key.subject == R).unwrap();
+    assert_eq!(reference.verdict, Some(Verdict::CannotTell));
+    assert_eq!(reference.doubt, Some(Doubt::Reference));
+}
+
+#[test]
+fn another_version_of_the_reference_is_told_and_not_gone_by() {
+    let mut new = run(2, 1.0, 0.0);
+    for record in new.iter_mut().filter(|record| record.subject.id == R) {
+        record.subject.version = "9.9.9".into();
+    }
+    let comparison = comparison(&run(1, 1.0, 0.0), &new);
+    // The others of the case stand in for it.
+    assert_eq!(comparison.cells()[0].deciding().unwrap().basis, Basis::Others);
+    let text = written(&comparison, Format::Markdown);
+    assert!(text.contains("the same reference did not take turns"), "{text}");
+}
+
+#[test]
+fn a_change_that_noise_may_explain_is_no_verdict() {
+    let noisy = |share: f64, slower: f64, records: &[Record]| -> Vec<Record> {
+        let mut records = records.to_vec();
+        for record in &mut records {
+            let noise = sample::noise();
+            let others_cpu_ns = (share * noise.capacity_ns as f64) as u64;
+            record.noise = Some(record::Noise { steal_ns: 0, others_cpu_ns, ..noise });
+        }
+        sample::edit_turns(&mut records, "a/b/c", |_, turn| {
+            turn.operations = (turn.operations as f64 / (1.0 + slower)) as u64;
+        });
+        records
+    };
+    let base = InTurns { noise: 0.002, reference: Some(R), ..InTurns::new(10) };
+    let base = base.records(&[(R, 150.0e3), ("a/b/c", 100.0e3)]);
+    let cell = |share, slower| {
+        let comparison = comparison(&base, &noisy(share, slower, &base));
+        let cell = &comparison.cells()[1];
+        (cell.verdict.unwrap(), cell.doubt)
+    };
+    assert_eq!(cell(0.0, 0.15), (Verdict::Regressed, None));
+    // Throughput is what changed here, and CPU time is not.
+    assert_eq!(cell(0.2, 0.15).0, Verdict::Same);
+    assert_eq!(cell(0.2, 0.60), (Verdict::Regressed, None));
+    let options = Options { metric: Some(THROUGHPUT.into()), ..Options::default() };
+    let of_throughput =
+        Comparison::of(&side(&options, &base), &side(&options, &noisy(0.2, 0.15, &base)), options);
+    let cell = &of_throughput.cells()[1];
+    assert_eq!((cell.verdict, cell.doubt), (Some(Verdict::CannotTell), Some(Doubt::Noise)));
+}
+
+#[test]
+fn cases_without_turns_are_related_to_their_other_subjects() {
+    let of = |machine: f64, slower: f64| -> Vec<Record> {
+        let ids = ["a/b/c", "d/e/f", "g/h/i", "j/k/l", "m/n/o"];
+        let trial = |(trial, id): (u32, &&str)| {
+            let own = 1.0 + 0.002 * f64::from(trial % 3);
+            let rate = if **id == *ids[0] { 1.0 + slower } else { 1.0 };
+            let record = sample::ok(id, trial, 2_000.0, (900.0 * own) as u64);
+            sample::edit(record, |metrics| {
+                metrics.cpu_ns = (metrics.ops as f64 * 5_000.0 * own * machine * rate) as u64;
+                metrics.load = Some(sample::load(4, 4, Some(2_000)));
+            })
+        };
+        (0..7).flat_map(|number| ids.iter().map(move |id| (number, id))).map(trial).collect()
+    };
+    let slow_machine = comparison(&of(1.0, 0.0), &of(1.2, 0.0));
+    assert_eq!(slow_machine.counts().same, 5);
+    let slow_subject = comparison(&of(1.0, 0.0), &of(1.2, 0.1));
+    let counts = slow_subject.counts();
+    assert_eq!((counts.regressed, counts.same), (1, 4));
+    assert_eq!(slow_subject.cells()[0].decided_by.as_deref(), Some("cpu_ns_per_op"));
 }

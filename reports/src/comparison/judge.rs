@@ -1,0 +1,86 @@
+//! The verdict about a cell that both runs have measured.
+//!
+//! Never flags what the noise that was warned of may explain, nor the reference itself.
+
+use serde::Serialize;
+
+use super::change::{Basis, Change, Verdict};
+use super::metric::CPU;
+use super::side::SideCell;
+use super::{CellKey, ComparedCell, Options};
+
+/// A median of fewer others is not the machine's.
+const OTHERS_MIN: usize = 3;
+
+/// Why a change that is there is no verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Doubt {
+    /// It may be the noise that was warned of.
+    Noise,
+    /// It is the reference: it may be the machine that changed.
+    Reference,
+}
+
+type Pair<'a> = (&'a CellKey, Option<&'a SideCell>, Option<&'a SideCell>);
+
+/// Where no reference took turns, what changed in the other subjects of the case stands for what
+/// changed in the machine.
+pub(super) fn relate_to_others(cells: &mut [ComparedCell], pairs: &[Pair]) {
+    let absolute = cells.to_vec();
+    for (index, cell) in cells.iter_mut().enumerate() {
+        let (_, Some(base), Some(new)) = pairs[index] else { continue };
+        for name in base.candidates(new) {
+            let is_other = |(other, compared): &(usize, &ComparedCell)| {
+                *other != index
+                    && compared.key.scenario == cell.key.scenario
+                    && compared.key.case == cell.key.case
+            };
+            let others: Vec<Change> = absolute
+                .iter()
+                .enumerate()
+                .filter(is_other)
+                .filter_map(|(_, other)| other.change(name).copied())
+                .filter(|change| change.basis == Basis::Absolute)
+                .collect();
+            if others.len() < OTHERS_MIN {
+                continue;
+            }
+            for (_, change) in cell.changes.iter_mut().filter(|(of, _)| of == name) {
+                *change = change.beside(&others);
+            }
+        }
+    }
+}
+
+pub(super) fn judge(cell: &mut ComparedCell, base: &SideCell, new: &SideCell, options: &Options) {
+    let candidates = match &options.metric {
+        Some(metric) => vec![metric.as_str()],
+        None => base.candidates(new),
+    };
+    let noise = base.noise.max(new.noise);
+    let judged = |name: &str| {
+        let change = cell.change(name)?;
+        let verdict = change.verdict(options.threshold);
+        // A difference far beyond the noise is still one.
+        let is_noise =
+            name != CPU && noise > 0.0 && change.verdict(options.threshold + noise) != verdict;
+        let doubt = match verdict {
+            verdict if !verdict.is_change() => None,
+            _ if base.is_reference => Some(Doubt::Reference),
+            _ => is_noise.then_some(Doubt::Noise),
+        };
+        let verdict = if doubt.is_some() { Verdict::CannotTell } else { verdict };
+        Some((name.to_owned(), change.uncertainty(), verdict, doubt))
+    };
+    let mut judged: Vec<_> = candidates.into_iter().filter_map(judged).collect();
+    // The sharpest first, and before it any in which something has changed.
+    judged.sort_by(|a, b| {
+        let width = |uncertainty: Option<f64>| uncertainty.unwrap_or(f64::INFINITY);
+        let changed = b.2.is_change().cmp(&a.2.is_change());
+        changed.then(width(a.1).total_cmp(&width(b.1)))
+    });
+    if let Some((name, _, verdict, doubt)) = judged.into_iter().next() {
+        (cell.decided_by, cell.verdict, cell.doubt) = (Some(name), Some(verdict), doubt);
+    }
+}

@@ -75,6 +75,8 @@ pub struct ComparedCell {
     pub decided_by: Option<String>,
     /// Why a change that is there is no verdict.
     pub doubt: Option<Doubt>,
+    /// Whether the others were related to it.
+    pub(crate) is_reference: bool,
     /// Trials that carry warnings, in the base and in the new run.
     pub(crate) warned: (u64, u64),
 }
@@ -185,6 +187,7 @@ fn compared(
         verdict,
         decided_by: None,
         doubt: None,
+        is_reference: [base, new].into_iter().flatten().any(|cell| cell.is_reference),
         warned: (base.map_or(0, |cell| cell.warned), new.map_or(0, |cell| cell.warned)),
     }
 }

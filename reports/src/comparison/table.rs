@@ -307,7 +307,9 @@ fn tint(verdict: Verdict) -> Tint {
 /// Which cells what the machine did between the runs did not cancel in.
 fn unrelated(cells: &[&ComparedCell]) -> Vec<Remark> {
     let of = |basis: Basis, text: &str| {
-        let is_such = |cell: &&&ComparedCell| cell.deciding().is_some_and(|c| c.basis == basis);
+        let is_such = |cell: &&&ComparedCell| {
+            !cell.is_reference && cell.deciding().is_some_and(|change| change.basis == basis)
+        };
         let such: Vec<String> =
             cells.iter().filter(is_such).map(|cell| clean(&cell.key.subject)).collect();
         let subjects = if such.len() == cells.len() { "all".to_owned() } else { such.join(", ") };

@@ -4,10 +4,12 @@
 //! 99 and not 95, because a run compares many pairs: with 95, every twentieth copy of a subject
 //! would pass for another. Never resamples: of three values there is nothing to draw from.
 
+use serde::Serialize;
+
 use crate::statistics::mean;
 
 /// From the lowest to the highest value that the truth may have.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
     pub low: f64,
     pub high: f64,

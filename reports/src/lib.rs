@@ -15,7 +15,7 @@ pub mod effect;
 pub mod evidence;
 pub mod expectation;
 mod figures;
-mod interval;
+pub mod interval;
 mod legend;
 mod markdown;
 pub mod noise;

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use quadrant_reports::selftest::alarms::{Alarms, Standstill, count};
-use quadrant_reports::selftest::row::{Bound, Row, Unit};
+use quadrant_reports::selftest::row::{Bound, Row, Together, Unit};
 
 use super::Part;
 use super::bench::{Bench, Interrupted, Trial, Unmeasured, WORKERS};
@@ -150,7 +150,8 @@ impl Tally {
     /// One subject's few seconds are too short for a rate of one in five.
     fn judge_together(&mut self) {
         if self.seconds > 0.0 {
-            self.row.together = Some((self.are_false)(self.alarms) as f64 / self.seconds);
+            let value = (self.are_false)(self.alarms) as f64 / self.seconds;
+            self.row.together = Some(Together { value, interval: None });
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use quadrant_reports::selftest::row::Row;
 use quadrant_suite::clock::ClockScale;
-use quadrant_suite::plan::{Action, Group, How, Plan, Program, Server, Step};
+use quadrant_suite::plan::{Action, FileSet, Group, How, Plan, Program, Server, Step};
 
 use super::SelfTestOptions;
 use super::extent::Extent;
@@ -70,6 +70,7 @@ pub struct Trial {
     /// The window, or where the work is of a fixed amount, the most it may take.
     pub measure: Duration,
     pub freeze: Option<Freeze>,
+    pub files: Option<FileSet>,
 }
 
 impl Trial {
@@ -86,6 +87,7 @@ impl Trial {
             warmup: Duration::from_millis(50),
             measure,
             freeze: None,
+            files: None,
         }
     }
 
@@ -220,7 +222,7 @@ impl Bench {
             programs: trial.programs.clone(),
             server: trial.server.clone(),
             groups: trial.groups.clone(),
-            files: None,
+            files: trial.files.clone(),
         }
     }
 

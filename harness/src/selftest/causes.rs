@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
+use quadrant_reports::selftest::cases::Cases;
 use quadrant_reports::selftest::injections::Injections;
-use quadrant_reports::selftest::quantile;
 use quadrant_reports::selftest::row::{Bound, Row, Unit};
 
 use super::bench::{Bench, Interrupted, WORKERS};
@@ -71,7 +71,7 @@ fn measure_beside(bench: &Bench, hogs: u32) -> Result<Row, Interrupted> {
                     THRESHOLD.as_nanos() as u64,
                 );
                 let errors = pairs.cause_errors();
-                row.add(&subject.id, quantile(&errors, 0.95), errors.len() as u64);
+                row.add_cases(&subject.id, Cases::quantile(errors, 0.95));
             }
             Err(unmeasured) => unmeasured.tell(&subject.id, [&mut row])?,
         }

@@ -1,16 +1,15 @@
-//! Comparisons with a known answer: a subject against a copy of itself, and against itself with
-//! a little more to do, in lock-step.
+//! Comparisons with a known answer: a subject against itself with a little more to do, in
+//! lock-step, under a load like that of a run.
 //!
 //! What more there is to do is a number of hash rounds. What a round costs is measured before,
-//! on the same subject, by leaving them out.
+//! on the same subject, by leaving them out. Copies, where nothing is more, are another part.
 
 use std::time::Duration;
 
-use quadrant_reports::duel::{ratio, turns_of};
-use quadrant_reports::selftest::power::{Power, power};
+use quadrant_reports::duel::turns_of;
+use quadrant_reports::selftest::power::{Cost, power};
 use quadrant_reports::selftest::row::{Bound, Row, Unit};
-use quadrant_reports::turns::{Start, Turn};
-use quadrant_suite::description::Workers;
+use quadrant_reports::turns::Start;
 use quadrant_suite::hash;
 use quadrant_suite::plan::{Action, How};
 
@@ -23,130 +22,97 @@ use crate::duel::STARTS;
 
 pub(super) const PART: Part = Part { name: "comparisons with a known answer", takes, measure };
 
-/// For each request, besides receiving and sending it.
-const ROUNDS: u64 = 600;
-const CONNECTIONS: u32 = 4;
-const SLOWER_MUCH: f64 = 0.05;
-const SLOWER_LITTLE: f64 = 0.01;
-/// The opponents of a subject.
-const COPY: usize = 0;
-const LITTLE: usize = 1;
-const MUCH: usize = 2;
+/// So many that what one costs can be told.
+const CALIBRATING_ROUNDS: u64 = 2_000;
+const CALIBRATING_STARTS: u32 = 4;
+/// What is easy to find needs fewer starts.
+const FEWER: u32 = 2;
 /// Starting and warming up both sides.
-const STARTING: Duration = Duration::from_millis(320);
+const STARTING: Duration = Duration::from_millis(180);
 
 fn takes(extent: &Extent, _: u32) -> Duration {
-    (extent.start + STARTING) * (extent.starts + 1) * 7 / 3
+    let starts = extent.starts + extent.starts.div_ceil(FEWER) + CALIBRATING_STARTS;
+    (extent.start + STARTING) * starts
 }
 
 fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
-    let row = |key: &str, what: &str, bound| Row::new(key, what, bound, Unit::Share);
-    let mut copies =
-        row("compare.copies", "a copy of itself flagged as another", Bound::AtMost(0.014));
-    let mut spread =
-        row("compare.spread", "ratio to a copy of itself, spread", Bound::AtMost(0.01));
-    let mut bias = row("compare.bias", "ratio to a copy of itself, off by", Bound::AtMost(0.005));
-    let mut much = row("compare.power.5", "slower by 5 %: flagged", Bound::AtLeast(0.95));
-    let mut little = row("compare.power.1", "slower by 1 %: flagged", Bound::AtLeast(0.8));
-    let mut rows = [&mut copies, &mut spread, &mut bias, &mut much, &mut little];
-    let Some(subject) = chosen(bench) else {
-        rows.iter_mut().for_each(|row| row.cannot("no subject serves connections"));
-        return Ok(vec![copies, spread, bias, much, little]);
+    let row =
+        |key: &str, what: &str, least| Row::new(key, what, Bound::AtLeast(least), Unit::Share);
+    let mut much = row("compare.power.5", "slower by 5 %: flagged", 0.95);
+    let mut little = row("compare.power.1", "slower by 1 %: flagged", 0.8);
+    let Some(subject) = turns::steady_subject(bench, &hashing(bench, 0)) else {
+        let reason = "no subject serves connections and computes for them";
+        [&mut much, &mut little].into_iter().for_each(|row| row.cannot(reason));
+        return Ok(vec![much, little]);
     };
-    match compared(bench, subject) {
-        Err(Unmeasured::Interrupted) => return Err(Interrupted),
-        Err(Unmeasured::Failed(reason) | Unmeasured::PassedOver(reason)) => {
-            rows.iter_mut().for_each(|row| row.fail(&subject.id, &*reason));
-        }
-        Ok(Compared { copy, off, little: one, much: five, slower, starts }) => {
-            copies.add(&subject.id, copy.map(|power| power.flagged), starts[COPY]);
-            spread.add(&subject.id, copy.map(|power| power.spread), starts[COPY]);
-            bias.add(&subject.id, off, starts[COPY]);
-            little.add(&subject.id, one.map(|power| power.slower), starts[LITTLE]);
-            much.add(&subject.id, five.map(|power| power.slower), starts[MUCH]);
-            for (row, power, truth) in [(&mut little, one, slower[0]), (&mut much, five, slower[1])]
-            {
-                if let Some(power) = power {
-                    row.note(format!(
-                        "its CPU time was {:.2} % more by what was added, and its throughput {:.2} % \
-                         less as measured",
-                        truth * 100.0,
-                        (1.0 - power.ratio) * 100.0
-                    ));
-                }
+    match planted(bench, subject) {
+        Ok(planted) => {
+            for (row, planted) in [&mut much, &mut little].into_iter().zip(planted) {
+                add(row, subject, &planted);
             }
-            copies.note(format!(
-                "comparisons of {STARTS} starts each, as `quadrant duel` makes them, drawn out of {}",
-                starts[COPY]
-            ));
         }
+        Err(unmeasured) => unmeasured.tell(&subject.id, [&mut much, &mut little])?,
     }
-    Ok(vec![copies, spread, bias, much, little])
+    Ok(vec![much, little])
 }
 
-/// What one worker does is bounded by one CPU, so that more work is less throughput.
-fn chosen(bench: &Bench) -> Option<&Subject> {
-    let trial = hashing(ROUNDS);
-    let fit: Vec<&Subject> = bench
-        .subjects
-        .iter()
-        .filter(|subject| subject.unsupported(&bench.plan(subject, &trial)).is_none())
-        .collect();
-    let has_one_worker = |subject: &&&Subject| subject.has_workers(Workers::One);
-    fit.iter().find(has_one_worker).or(fit.first()).copied()
+/// Starts beside itself with more to do.
+struct Planted {
+    /// By how much it really is slower.
+    slower: f64,
+    starts: Vec<Start>,
 }
 
-struct Compared {
-    copy: Option<Power>,
-    /// By how much the copy's ratio, over all starts, is not 1.
-    off: Option<f64>,
-    little: Option<Power>,
-    much: Option<Power>,
-    /// By how much the last two really were slower.
-    slower: [f64; 2],
-    /// Of each opponent.
-    starts: [u64; 3],
+fn add(row: &mut Row, subject: &Subject, planted: &Planted) {
+    let Planted { slower, starts } = planted;
+    let cost = Cost::that_decides(starts);
+    let power = power(starts, 1, cost, STARTS as usize, false);
+    row.add(&subject.id, power.map(|power| power.slower), starts.len() as u64);
+    if let Some(power) = power {
+        row.note(format!(
+            "comparisons of {STARTS} starts each, drawn out of {}; what was added is {:.2} % of its \
+             CPU time, and by {} it was {:.2} % slower",
+            starts.len(),
+            slower * 100.0,
+            cost.word(),
+            (power.ratio - 1.0) * 100.0
+        ));
+    }
 }
 
-fn compared(bench: &Bench, subject: &Subject) -> Result<Compared, Unmeasured> {
+/// Slower by 5 % and by 1 %.
+fn planted(bench: &Bench, subject: &Subject) -> Result<[Planted; 2], Unmeasured> {
     let side = |trial| Side { trial, measured: false };
-    let (without, with) = (hashing(0), hashing(ROUNDS));
-    let calibration =
-        turns::starts(bench, subject, &[side(&without), side(&with)], 2, bench.extent.start / 2)?;
-    let [without_ns, with_ns] = [0, 1].map(|index| turns_of(&calibration, index).cpu_ns_per_op());
-    let round_ns = (with_ns - without_ns) / ROUNDS as f64;
+    let time = bench.extent.start;
+    let (base, more) = (hashing(bench, 0), hashing(bench, CALIBRATING_ROUNDS));
+    let sides = [side(&base), side(&more)];
+    let calibration = turns::starts(bench, subject, &sides, CALIBRATING_STARTS, time)?;
+    let [base_ns, more_ns] = [0, 1].map(|index| turns_of(&calibration, index).cpu_ns_per_op());
+    let round_ns = (more_ns - base_ns) / CALIBRATING_ROUNDS as f64;
     if round_ns <= 0.0 {
         let reason = "what a hash round costs could not be told from nothing";
         return Err(Unmeasured::Failed(reason.to_owned()));
     }
-    let added = [SLOWER_LITTLE, SLOWER_MUCH].map(|share| (share * with_ns / round_ns).round());
-    let opponents = [0.0, added[0], added[1]].map(|rounds| hashing(ROUNDS + rounds as u64));
-    // One start of each at a time, so that all three kinds meet the same weather.
-    let mut starts = [const { Vec::<Start>::new() }; 3];
+    let rounds = [0.05, 0.01].map(|share| (share * base_ns / round_ns).round());
+    let opponents = rounds.map(|rounds| hashing(bench, rounds as u64));
+    let mut starts = [Vec::new(), Vec::new()];
+    // One start of each at a time, so that both meet the same conditions.
     for number in 0..bench.extent.starts {
         for (kind, opponent) in opponents.iter().enumerate() {
-            // What is easy to find needs fewer.
-            if kind == MUCH && number % 3 > 0 {
-                continue;
+            if kind > 0 || number % FEWER == 0 {
+                let sides = [side(&base), side(opponent)];
+                starts[kind].extend(turns::starts(bench, subject, &sides, 1, time)?);
             }
-            let sides = [side(&with), side(opponent)];
-            starts[kind].extend(turns::starts(bench, subject, &sides, 1, bench.extent.start)?);
         }
     }
-    let power_of = |kind: usize| power(&starts[kind], 1, STARTS as usize, kind == COPY);
-    Ok(Compared {
-        copy: power_of(COPY),
-        off: ratio(&starts[COPY], 1, Turn::ops_per_sec).map(|ratio| (ratio.value - 1.0).abs()),
-        little: power_of(LITTLE),
-        much: power_of(MUCH),
-        slower: added.map(|rounds| rounds * round_ns / with_ns),
-        starts: starts.map(|starts| starts.len() as u64),
-    })
+    let [much, little] = starts;
+    let slower = rounds.map(|rounds| rounds * round_ns / base_ns);
+    Ok([Planted { slower: slower[0], starts: much }, Planted { slower: slower[1], starts: little }])
 }
 
 /// Echo that computes a hash for each request.
-fn hashing(rounds: u64) -> Trial {
-    let mut trial = Trial::of_echo(CONNECTIONS, None, Duration::ZERO);
+fn hashing(bench: &Bench, rounds: u64) -> Trial {
+    let mut trial = turns::saturating(bench);
     let hash = Action::Hash { rounds, expected: hash::chain(rounds), how: How::Blocking };
     trial.programs[0].insert(1, step(hash));
     trial

@@ -11,18 +11,26 @@ pub struct Extent {
     pub long_stalls: [(u64, u32); 3],
     /// In a busy server, at two thresholds.
     pub loaded_stalls: [u32; 2],
-    /// The same beside hogs.
+    /// The same beside processes that want the same CPUs.
     pub crowded_stalls: u32,
     pub quiet: Duration,
     pub frozen_window: Duration,
     pub timer_window: Duration,
     pub watched_window: Duration,
-    /// Out of which comparisons are drawn.
+    pub nested_window: Duration,
+    pub big_reads_window: Duration,
+    /// Of one subject beside itself with more to do; comparisons are drawn out of them.
     pub starts: u32,
     pub start: Duration,
-    /// For each subject, with instruments and without.
-    pub cost_bouts: u32,
-    pub cost_bout: Duration,
+    /// Of every subject beside a copy.
+    pub copies_starts: u32,
+    pub copies_start: Duration,
+    /// Of four copies of one subject.
+    pub position_starts: u32,
+    pub position_start: Duration,
+    /// Of every subject with instruments and without, at two numbers of connections.
+    pub cost_starts: u32,
+    pub cost_start: Duration,
 }
 
 impl Extent {
@@ -30,16 +38,21 @@ impl Extent {
     pub const FULL: Extent = Extent {
         long_stalls: [(1, 200), (5, 200), (10, 200)],
         loaded_stalls: [200, 60],
-        crowded_stalls: 96,
-        quiet: Duration::from_millis(3_000),
+        crowded_stalls: 60,
+        quiet: Duration::from_millis(1_500),
         frozen_window: Duration::from_millis(1_400),
         timer_window: Duration::from_millis(500),
         watched_window: Duration::from_millis(800),
-        starts: 40,
-        // As in a duel by default.
-        start: Duration::from_millis(1_000),
-        cost_bouts: 6,
-        cost_bout: Duration::from_millis(800),
+        nested_window: Duration::from_millis(700),
+        big_reads_window: Duration::from_millis(1_200),
+        starts: 30,
+        start: Duration::from_millis(500),
+        copies_starts: 12,
+        copies_start: Duration::from_millis(250),
+        position_starts: 50,
+        position_start: Duration::from_millis(530),
+        cost_starts: 6,
+        cost_start: Duration::from_millis(350),
     };
 
     pub const QUICK: Extent = Extent {
@@ -50,9 +63,15 @@ impl Extent {
         frozen_window: Duration::from_millis(1_000),
         timer_window: Duration::from_millis(200),
         watched_window: Duration::from_millis(300),
+        nested_window: Duration::from_millis(400),
+        big_reads_window: Duration::from_millis(400),
         starts: 8,
         start: Duration::from_millis(200),
-        cost_bouts: 2,
-        cost_bout: Duration::from_millis(300),
+        copies_starts: 4,
+        copies_start: Duration::from_millis(100),
+        position_starts: 8,
+        position_start: Duration::from_millis(200),
+        cost_starts: 3,
+        cost_start: Duration::from_millis(120),
     };
 }

@@ -6,14 +6,17 @@
 mod alarms;
 mod attendant;
 mod bench;
+mod big_reads;
 mod causes;
 mod comparisons;
+mod copies;
 mod draw;
 mod evidence;
 mod extent;
 mod freezes;
 pub mod hog;
 mod instruments;
+mod nested;
 mod options;
 mod overhead;
 mod stalls;
@@ -58,6 +61,8 @@ const PARTS: &[Part] = &[
     stalls::PART,
     stalls_under_load::PART,
     causes::PART,
+    nested::PART,
+    big_reads::PART,
     alarms::PART,
     threads::PART,
     freezes::PART,
@@ -66,6 +71,7 @@ const PARTS: &[Part] = &[
     wrapper_cost::PART,
     watching::PART,
     instruments::PART,
+    copies::PART,
     comparisons::PART,
     // Last: it looks at the trials of all others.
     overhead::PART,

@@ -10,8 +10,11 @@ use crate::selection::SubjectOptions;
 Each row is a demand and what was reached on the worst subject, against a truth that does not come
 from the instruments: stalls made on purpose, known numbers of threads, known delays.
 
-Exit codes: 0 all reached, 1 something is not, 3 something could not be measured, 4 no subject
-matches, 130 interrupted")]
+`cannot tell` means that the demand lies inside the interval of the figure, which is printed with
+it: there were too few samples, or it is a close call. It is no miss.
+
+Exit codes: 0 nothing missed, 1 something is not reached, 3 something could not be measured, 4 no
+subject matches, 130 interrupted")]
 pub struct SelfTestOptions {
     #[command(flatten)]
     pub subjects: SubjectOptions,

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quadrant_reports::selftest::quantile;
+use quadrant_reports::selftest::cases::Cases;
 use quadrant_reports::selftest::row::{Bound, Row, Unit};
 
 use super::Part;
@@ -34,7 +34,7 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
         row.cannot("no trial with a window of its own came to its end");
     }
     for (subject, all_ns) in &by_subject {
-        row.add(subject, quantile(all_ns, 0.5), all_ns.len() as u64);
+        row.add_cases(subject, Cases::quantile(all_ns.clone(), 0.5));
     }
     let longest = by_subject.values().flatten().copied().reduce(f64::max);
     if let Some(longest) = longest {

@@ -6,9 +6,10 @@
 
 use std::time::Duration;
 
+use quadrant_reports::selftest::cases::Cases;
 use quadrant_reports::selftest::injections::Injections;
 use quadrant_reports::selftest::row::{Bound, Row, Unit};
-use quadrant_reports::selftest::{impact, quantile, sightings};
+use quadrant_reports::selftest::{impact, sightings};
 use quadrant_suite::description::Workers;
 
 use super::bench::{Bench, Interrupted, WORKERS};
@@ -151,17 +152,15 @@ impl Rows {
         let injected = &measured.findings.injected;
         let clock = bench.told_clock();
         let pairs = Injections::new(injected, &measured.stall_log, clock, threshold_ns);
-        self.found[index].add(id, pairs.found(), pairs.count());
-        let errors = pairs.length_errors();
+        self.found[index].add_cases(id, pairs.found());
         self.crowded.0 += pairs.crowded();
         self.crowded.1 += pairs.count();
         if let Some(noise) = &measured.noise {
             self.others.0 += noise.others_cpu_ns;
             self.others.1 += noise.capacity_ns;
         }
-        self.lengths[index].add(id, quantile(&errors, 0.95), errors.len() as u64);
-        let errors = pairs.cause_errors();
-        self.causes.add(id, quantile(&errors, 0.95), errors.len() as u64);
+        self.lengths[index].add_cases(id, Cases::quantile(pairs.length_errors(), 0.95));
+        self.causes.add_cases(id, Cases::quantile(pairs.cause_errors(), 0.95));
         if !is_last {
             return;
         }
@@ -174,11 +173,11 @@ impl Rows {
                 seen: one.seen.clone(),
             })
             .collect();
-        let (seen, of) =
+        let seen =
             sightings::seen_in_progress(injected, &glances, bench.clock, threshold_ns, VISIBLE_NS);
-        self.seen.add(id, seen, of);
-        let (right, of, wrong) = sightings::rightly_named(injected, &glances, bench.clock);
-        self.named.add(id, right, of);
+        self.seen.add_cases(id, seen);
+        let (right, wrong) = sightings::rightly_named(injected, &glances, bench.clock);
+        self.named.add_cases(id, right);
         if let Some(wrong) = wrong {
             self.named.note(format!("on {id}, among others: {wrong}"));
         }
@@ -193,13 +192,12 @@ impl Rows {
         }
         let findings = &measured.findings;
         let shown = impact::shown(&findings.injected, &findings.pings, bench.told_clock(), FELT_NS);
-        self.felt.add(id, shown.share(), shown.stalls);
+        self.felt.add_cases(id, shown.share());
         let gap_ns = LONGEST_GAP.as_nanos() as u64;
         let (late, of) = impact::late_pings(&findings.pings, bench.told_clock(), gap_ns);
         self.late.0 += late;
         self.late.1 += of;
-        let p99 = quantile(&shown.errors_ns, 0.99);
-        self.felt_errors.add(id, p99, shown.errors_ns.len() as u64);
+        self.felt_errors.add_cases(id, Cases::quantile(shown.errors_ns, 0.99));
     }
 
     fn finish(mut self) -> Vec<Row> {
@@ -230,15 +228,13 @@ impl Rows {
     }
 }
 
-/// One figure for each subject, its worst, standing on all its samples.
+/// One figure for each subject, its worst.
 fn keep_worst(row: &mut Row) {
     let mut kept: Vec<quadrant_reports::selftest::row::Figure> = Vec::new();
     for figure in std::mem::take(&mut row.figures) {
         match kept.iter_mut().find(|one| one.subject == figure.subject) {
-            Some(one) => {
-                one.value = one.value.max(figure.value);
-                one.of += figure.of;
-            }
+            Some(one) if one.value >= figure.value => {}
+            Some(one) => *one = figure,
             None => kept.push(figure),
         }
     }

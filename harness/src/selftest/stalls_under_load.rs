@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
+use quadrant_reports::selftest::cases::Cases;
+use quadrant_reports::selftest::impact;
 use quadrant_reports::selftest::injections::Injections;
 use quadrant_reports::selftest::row::{Bound, Row, Unit};
-use quadrant_reports::selftest::{impact, quantile};
 use quadrant_suite::description::Workers;
 use quadrant_suite::injection::Injection;
 use quadrant_suite::plan::{Action, Group, Pace};
@@ -124,19 +125,17 @@ impl Rows {
         let injected = &measured.findings.injected;
         let threshold_ns = THRESHOLDS_MS[index] * 1_000_000;
         let pairs = Injections::new(injected, &measured.stall_log, clock, threshold_ns);
-        self.found[index].add(id, pairs.found(), pairs.count());
-        let errors = pairs.length_errors();
-        self.lengths[index].add(id, quantile(&errors, 0.95), errors.len() as u64);
+        self.found[index].add_cases(id, pairs.found());
+        self.lengths[index].add_cases(id, Cases::quantile(pairs.length_errors(), 0.95));
         if index == 0 {
             return;
         }
-        let errors = pairs.cause_errors();
-        self.causes.add(id, quantile(&errors, 0.95), errors.len() as u64);
+        self.causes.add_cases(id, Cases::quantile(pairs.cause_errors(), 0.95));
         if subject.has_workers(Workers::PerTask) {
             return self.felt.pass_over(id, NOT_HELD_UP);
         }
         let shown = impact::shown(injected, &measured.findings.pings, clock, FELT_NS);
-        self.felt.add(id, shown.share(), shown.stalls);
+        self.felt.add_cases(id, shown.share());
     }
 
     fn finish(mut self) -> Vec<Row> {

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use quadrant_reports::turns::Start;
+use quadrant_suite::description::Workers;
 use quadrant_suite::plan::Plan;
 
 use super::bench::{Bench, Trial, Unmeasured};
@@ -22,6 +23,23 @@ pub struct Side<'a> {
     pub trial: &'a Trial,
     /// With all instruments, as in a trial; otherwise with none.
     pub measured: bool,
+}
+
+/// A load like that of a run of many connections: the driver is busy all the time, and a subject
+/// has as many workers as CPUs.
+pub fn saturating(bench: &Bench) -> Trial {
+    const CONNECTIONS: u32 = 256;
+    let mut trial = Trial::of_echo(CONNECTIONS, None, Duration::ZERO);
+    trial.workers = bench.division(&trial).subject.len() as u32;
+    trial
+}
+
+/// One that can do it, if possible with a single loop: those vary the least from start to start.
+pub fn steady_subject<'b>(bench: &'b Bench, trial: &Trial) -> Option<&'b Subject> {
+    let is_able = |subject: &&Subject| subject.unsupported(&bench.plan(subject, trial)).is_none();
+    let able: Vec<&Subject> = bench.subjects.iter().filter(is_able).collect();
+    let has_one_worker = |subject: &&&Subject| subject.has_workers(Workers::One);
+    able.iter().find(has_one_worker).or(able.first()).copied()
 }
 
 /// Many starts of `time` each, with new processes for each.

@@ -5,8 +5,10 @@
 //! used: the host had taken the CPU away, or the kernel was busy with itself. It shares nothing
 //! with the instruments, and it needs no permission.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -63,32 +65,54 @@ fn watch(clock: ClockScale) -> Result<Seen> {
     let stdin = io::stdin();
     let nap = Timespec { tv_sec: 0, tv_nsec: NAP_NS as i64 };
     let mut seen = Seen::default();
-    let mut queued_ns = run_queue_ns();
+    let run_queue = RunQueue::open();
+    let mut naps = Naps { queued_ns: run_queue.waited_ns() };
     loop {
         let due = stamp() + clock.ticks(NAP_NS);
         let mut closed = [PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN)];
         if poll(&mut closed, Some(&nap))? > 0 {
             return Ok(seen);
         }
-        let now = stamp();
-        let late_ns = clock.ns_between(due, now);
-        if late_ns < LATE_NS {
-            continue;
-        }
-        let waited_ns = run_queue_ns() - queued_ns;
-        queued_ns += waited_ns;
-        let stood_ns = late_ns.saturating_sub(waited_ns);
+        let late_ns = clock.ns_between(due, stamp());
+        let stood_ns = naps.end(late_ns, run_queue.waited_ns());
         if stood_ns >= LATE_NS && seen.standstills.len() < STANDSTILLS_MAX {
-            // It stood first: whoever is late in being woken waits in the queue only after that.
+            // It stood first: a thread that is woken late waits in the queue only after that.
             seen.standstills.push((due, due + clock.ticks(stood_ns)));
         }
     }
 }
 
-/// How long this thread has waited for its CPU; nothing where the system does not tell.
-fn run_queue_ns() -> u64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    text.split_whitespace().nth(1).and_then(|field| field.parse().ok()).unwrap_or(0)
+/// Takes off what was waited in the run queue during a nap, and nothing of the naps before it.
+struct Naps {
+    /// All that was waited until the latest nap began.
+    queued_ns: u64,
+}
+
+impl Naps {
+    /// For how long the CPU stood still, at the end of a nap that was `late_ns` too long.
+    fn end(&mut self, late_ns: u64, queued_ns: u64) -> u64 {
+        let waited_ns = queued_ns.saturating_sub(self.queued_ns);
+        self.queued_ns = queued_ns;
+        late_ns.saturating_sub(waited_ns)
+    }
+}
+
+/// How long this thread has waited for its CPU. The file stays open: it is read at every nap's
+/// end, and to open it takes ten times as long as to read it.
+struct RunQueue(Option<File>);
+
+impl RunQueue {
+    fn open() -> Self {
+        Self(File::open("/proc/thread-self/schedstat").ok())
+    }
+
+    /// Nothing where the system does not tell.
+    fn waited_ns(&self) -> u64 {
+        let mut text = [0; 96];
+        let read = self.0.as_ref().and_then(|file| file.read_at(&mut text, 0).ok());
+        let text = std::str::from_utf8(&text[..read.unwrap_or(0)]).unwrap_or_default();
+        text.split_whitespace().nth(1).and_then(|field| field.parse().ok()).unwrap_or(0)
+    }
 }
 
 /// Watchers of some CPUs. They end when dropped.
@@ -130,6 +154,27 @@ fn joined(mut stretches: Vec<(Stamp, Stamp)>) -> Vec<Standstill> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Short waits come with every neighbour; they explain nothing that happens later.
+    #[test]
+    fn waits_of_earlier_naps_explain_no_standstill() {
+        let mut naps = Naps { queued_ns: 0 };
+        for nap in 1..=100 {
+            assert_eq!(naps.end(150_000, nap * 150_000), 0);
+        }
+        assert_eq!(naps.end(15_000_000, 15_000_000), 15_000_000);
+        // What is waited in this very nap does.
+        assert_eq!(naps.end(15_000_000, 29_000_000), 1_000_000);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn its_own_wait_can_be_read() {
+        let run_queue = RunQueue::open();
+        let before = run_queue.waited_ns();
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        assert!(run_queue.0.is_some() && run_queue.waited_ns() >= before);
+    }
 
     #[test]
     fn what_overlaps_is_one() {

@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::io;
 use std::time::{Duration, Instant};
 
+use quadrant_reports::selftest::cases::Cases;
 use quadrant_reports::selftest::row::{Bound, Row, Unit};
 use quadrant_suite::clock::{ClockScale, cpu_counter};
 use quadrant_suite::poll_wrapper::Meter;
@@ -51,9 +52,9 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
     Ok(vec![counter, system])
 }
 
-fn add(row: &mut Row, ns: io::Result<f64>) {
-    match ns {
-        Ok(ns) => row.add("the poll wrapper", Some(ns), ROUNDS as u64 * u64::from(POLLS)),
+fn add(row: &mut Row, rounds_ns: io::Result<Vec<f64>>) {
+    match rounds_ns {
+        Ok(rounds_ns) => row.add_cases("the poll wrapper", Cases::quantile(rounds_ns, 0.5)),
         Err(error) => row.cannot(format!("there is no memory for a board: {error}")),
     }
 }
@@ -66,23 +67,20 @@ fn two_readings_ns() -> f64 {
     begin.elapsed().as_nanos() as f64 / f64::from(POLLS)
 }
 
-/// Nanoseconds that a poll takes longer for being timed, as the median of many rounds.
+/// Nanoseconds that a poll takes longer for being timed, in each of many rounds.
 ///
 /// Installs `clock` for this process; whoever measures afterwards has to install its own.
-fn per_poll_ns(clock: ClockScale) -> io::Result<f64> {
+fn per_poll_ns(clock: ClockScale) -> io::Result<Vec<f64>> {
     clock.install();
     // A meter outlives every task, so its board is never given back: a page or two are touched.
     let memory: &'static BoardMemory = Box::leak(Box::new(BoardMemory::create()?));
     let meter = Meter::new(memory.board(), clock, THRESHOLD_NS);
-    let mut differences: Vec<f64> = (0..ROUNDS)
-        .map(|_| {
-            let bare = time_of(black_box);
-            let timed = time_of(|number| meter.poll(|| black_box(number)));
-            (timed - bare) / f64::from(POLLS)
-        })
-        .collect();
-    differences.sort_by(f64::total_cmp);
-    Ok(differences[ROUNDS / 2])
+    let difference = |_| {
+        let bare = time_of(black_box);
+        let timed = time_of(|number| meter.poll(|| black_box(number)));
+        (timed - bare) / f64::from(POLLS)
+    };
+    Ok((0..ROUNDS).map(difference).collect())
 }
 
 fn time_of(poll: impl Fn(u32) -> u32) -> f64 {

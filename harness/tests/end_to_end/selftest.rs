@@ -33,6 +33,9 @@ const ROWS: &[&str] = &[
     "load.impact.found",
     "stalls.cause.1_hogs",
     "stalls.cause.3_hogs",
+    "nested.time",
+    "nested.cause",
+    "files.stalls",
     "alarms.1ms",
     "alarms.10ms",
     "load.alarms.1ms",
@@ -50,9 +53,12 @@ const ROWS: &[&str] = &[
     "wrapper.system",
     "watching.cpu",
     "instruments.echo",
+    "instruments.cpu",
     "compare.copies",
     "compare.spread",
     "compare.bias",
+    "turns.position",
+    "turns.copies",
     "compare.power.5",
     "compare.power.1",
     "trial.overhead",
@@ -103,7 +109,7 @@ fn every_number_is_held_against_a_truth() {
     let words = ["-r", "threads", "-r", "tokio/current-thread/epoll", "--seed", "5"];
     let (ended, told) = selftest(&stage, &words);
     assert!(matches!(ended.code, Some(0 | 1 | 3)), "{ended:?}");
-    ended.expect_words(&["2 subjects in 13 parts, some "]);
+    ended.expect_words(&["2 subjects in 16 parts, some "]);
     assert_eq!((&told["seed"], &told["quick"]), (&5.into(), &true.into()));
     let keys: Vec<&str> =
         told["rows"].as_array().unwrap().iter().map(|row| row["key"].as_str().unwrap()).collect();
@@ -111,18 +117,26 @@ fn every_number_is_held_against_a_truth() {
 
     for row in told["rows"].as_array().unwrap() {
         // The verdict follows from the figures, and no row goes without either or a reason.
-        let is_met = row["reached"].as_f64().map(|reached| {
+        let is_met = |value: f64| {
             let demand = &row["demand"];
-            demand["at_least"].as_f64().is_none_or(|least| reached >= least)
-                && demand["at_most"].as_f64().is_none_or(|most| reached <= most)
-        });
-        let state = match is_met {
-            None => "not_measured",
-            Some(true) => "reached",
-            Some(false) => "not_reached",
+            demand["at_least"].as_f64().is_none_or(|least| value >= least)
+                && demand["at_most"].as_f64().is_none_or(|most| value <= most)
         };
-        assert_eq!(row["state"], state, "{row:#}");
-        assert!(is_met.is_some() || !row["missing"].as_array().unwrap().is_empty(), "{row:#}");
+        let reached = row["reached"].as_f64();
+        // An end that is not known is no number.
+        let ends = ["low", "high"].map(|end| row["interval"][end].as_f64());
+        match row["state"].as_str().unwrap() {
+            "not_measured" => assert_eq!(reached, None, "{row:#}"),
+            "reached" => assert!(is_met(reached.unwrap()), "{row:#}"),
+            "not_reached" => assert!(!is_met(reached.unwrap()), "{row:#}"),
+            "cannot_tell" => {
+                let open = |end: Option<f64>| end.is_none_or(|value| !is_met(value));
+                assert!(row["interval"].is_object(), "{row:#}");
+                assert!(ends.iter().any(|end| open(*end)), "{row:#}");
+            }
+            state => panic!("there is no state {state}"),
+        }
+        assert!(reached.is_some() || !row["missing"].as_array().unwrap().is_empty(), "{row:#}");
     }
 
     // Counts, which no busy machine changes.
@@ -142,6 +156,11 @@ fn every_number_is_held_against_a_truth() {
         assert!(of >= least, "{of} stalls in {key}");
         // A driver that is held up may miss one.
         assert!(found >= 0.9, "{found} of {of} in {key}");
+    }
+    for subject in [THREADS, "tokio/current-thread/epoll"] {
+        if let Some((share, _)) = figure(row(&told, "nested.time"), subject) {
+            assert!(share <= 1.0, "{subject}: stalls take {share} of all loops' time");
+        }
     }
     for key in ["threads.peak", "threads.created"] {
         if let Some((off, _)) = figure(row(&told, key), THREADS) {

@@ -8,6 +8,8 @@ use quadrant_suite::clock::ClockScale;
 use quadrant_suite::injection::Injected;
 use quadrant_suite::outcome::Ping;
 
+use super::cases::Cases;
+
 /// How many stalls there were to be shown, how many of them a ping showed, and how far the
 /// lengths are off that follow from those.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -18,8 +20,8 @@ pub struct Shown {
 }
 
 impl Shown {
-    pub fn share(&self) -> Option<f64> {
-        (self.stalls > 0).then(|| self.shown as f64 / self.stalls as f64)
+    pub fn share(&self) -> Cases {
+        Cases::share(self.shown, self.stalls)
     }
 }
 

@@ -7,6 +7,8 @@ use quadrant_suite::board::Stall;
 use quadrant_suite::clock::ClockScale;
 use quadrant_suite::injection::{Hold, Injected};
 
+use super::cases::Cases;
+
 /// An injection this many times as long as the threshold has to be found. The threshold itself
 /// is no fair test: the poll around it may be a little shorter or longer than it.
 pub const LONG_ENOUGH: f64 = 1.5;
@@ -39,10 +41,10 @@ impl Injections {
         self.pairs.len() as u64
     }
 
-    /// The share that the board has kept.
-    pub fn found(&self) -> Option<f64> {
+    /// Those that the board has kept, of all.
+    pub fn found(&self) -> Cases {
         let found = self.pairs.iter().filter(|(_, stall)| stall.is_some()).count();
-        (!self.pairs.is_empty()).then(|| found as f64 / self.pairs.len() as f64)
+        Cases::share(found as u64, self.count())
     }
 
     /// How many of them had to wait for a CPU, by their own account, for longer than a length may
@@ -122,19 +124,25 @@ mod tests {
         let injected =
             [truth(Hold::Sleep, 100 * MS, 20 * MS), truth(Hold::Sleep, 200 * MS, 20 * MS)];
         let both = [stall(100 * MS, 20 * MS, 0, 0), stall(200 * MS, 20 * MS, 0, 0)];
-        assert_eq!(of(&injected, &both).found(), Some(1.0));
-        assert_eq!(of(&injected, &both[..1]).found(), Some(0.5));
+        assert_eq!(of(&injected, &both).found().value(), Some(1.0));
+        assert_eq!(of(&injected, &both[..1]).found().value(), Some(0.5));
         // Near is not there: it began too late, or ended too early.
-        assert_eq!(of(&injected[..1], &[stall(101 * MS, 20 * MS, 0, 0)]).found(), Some(0.0));
-        assert_eq!(of(&injected[..1], &[stall(100 * MS, 19 * MS, 0, 0)]).found(), Some(0.0));
+        assert_eq!(
+            of(&injected[..1], &[stall(101 * MS, 20 * MS, 0, 0)]).found().value(),
+            Some(0.0)
+        );
+        assert_eq!(
+            of(&injected[..1], &[stall(100 * MS, 19 * MS, 0, 0)]).found().value(),
+            Some(0.0)
+        );
     }
 
     #[test]
     fn short_ones_are_not_asked_for() {
         let injected = [truth(Hold::Spin, 0, 14 * MS), truth(Hold::Spin, 50 * MS, 16 * MS)];
         let injections = of(&injected, &[]);
-        assert_eq!((injections.count(), injections.found()), (1, Some(0.0)));
-        assert_eq!(of(&injected[..1], &[]).found(), None);
+        assert_eq!((injections.count(), injections.found().value()), (1, Some(0.0)));
+        assert_eq!(of(&injected[..1], &[]).found().value(), None);
     }
 
     #[test]

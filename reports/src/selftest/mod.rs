@@ -4,9 +4,11 @@
 //! is reached by having nothing to judge: where there is no figure there is a reason.
 
 pub mod alarms;
+pub mod cases;
 pub mod freeze;
 pub mod impact;
 pub mod injections;
+pub mod position;
 pub mod power;
 pub mod report;
 pub mod row;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::row::{Bound, Missing, Row, State};
 use super::table;
+use crate::interval::Interval;
 use crate::paint::Style;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,6 +56,7 @@ struct RowOut<'a> {
     unit: super::row::Unit,
     state: State,
     reached: Option<f64>,
+    interval: Option<Interval>,
     worst_subject: Option<&'a str>,
     samples: u64,
     figures: &'a [super::row::Figure],
@@ -67,8 +69,9 @@ impl SelfTest {
         self.rows.iter().filter(|row| row.state() == state).count()
     }
 
-    /// 0 all reached, 1 something not reached, 3 something could not be measured, 4 there was
-    /// nothing to measure, 130 interrupted.
+    /// 0 nothing missed, 1 something not reached, 3 something could not be measured, 4 there was
+    /// nothing to measure, 130 interrupted. What cannot be told is no miss: a self-test on a
+    /// machine that measures well would fail by chance otherwise.
     pub fn exit_code(&self) -> u8 {
         let failures = self.rows.iter().flat_map(|row| &row.missing).chain(&self.broken);
         if self.interrupted {
@@ -77,7 +80,7 @@ impl SelfTest {
             1
         } else if failures.into_iter().any(|missing| missing.is_failure) {
             3
-        } else if self.count(State::Reached) == 0 {
+        } else if self.count(State::Reached) + self.count(State::CannotTell) == 0 {
             4
         } else {
             0
@@ -119,6 +122,7 @@ fn row_out(row: &Row) -> RowOut<'_> {
         unit: row.unit,
         state: row.state(),
         reached: row.reached(),
+        interval: row.interval(),
         worst_subject: row.worst().map(|figure| &*figure.subject),
         samples: row.samples(),
         figures: &row.figures,
@@ -171,6 +175,9 @@ pub(super) mod tests {
         assert_eq!(test.exit_code(), 3);
         test.rows.remove(1);
         assert_eq!(test.exit_code(), 0);
+        let figure = &mut test.rows[0].figures[0];
+        figure.interval = Some(Interval { low: 1e7, high: 6e7 });
+        assert_eq!((test.count(State::CannotTell), test.exit_code()), (1, 0));
         test.interrupted = true;
         assert_eq!(test.exit_code(), 130);
         assert_eq!(SelfTest::default().exit_code(), 4);

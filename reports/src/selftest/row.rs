@@ -4,6 +4,9 @@
 
 use serde::Serialize;
 
+use super::cases::Cases;
+use crate::interval::Interval;
+
 /// What a figure is, so that it can be written for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -30,11 +33,21 @@ impl Bound {
         }
     }
 
-    /// Whether `a` is worse than `b`.
-    fn is_worse(self, a: f64, b: f64) -> bool {
+    /// Larger where it is worse.
+    fn badness(self, value: f64) -> f64 {
         match self {
-            Bound::AtLeast(_) => a < b,
-            Bound::AtMost(_) => a > b,
+            Bound::AtLeast(_) => -value,
+            Bound::AtMost(_) => value,
+        }
+    }
+
+    /// Without an interval a value is taken for exact, as counts are.
+    fn judge(self, value: f64, interval: Option<Interval>) -> State {
+        let (low, high) = interval.map_or((value, value), |one| (one.low, one.high));
+        match (self.is_met(low), self.is_met(high)) {
+            (true, true) => State::Reached,
+            (false, false) => State::NotReached,
+            _ => State::CannotTell,
         }
     }
 }
@@ -43,8 +56,19 @@ impl Bound {
 pub struct Figure {
     pub subject: String,
     pub value: f64,
+    /// Where the truth lies, as far as that many cases tell; `None` of what is exact or counted.
+    pub interval: Option<Interval>,
     /// How many single cases it stands on.
     pub of: u64,
+    #[serde(skip)]
+    cases: Option<Cases>,
+}
+
+/// What all subjects come to together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Together {
+    pub value: f64,
+    pub interval: Option<Interval>,
 }
 
 /// A subject without a figure, or all of them.
@@ -61,6 +85,8 @@ pub struct Missing {
 #[serde(rename_all = "snake_case")]
 pub enum State {
     Reached,
+    /// The demand lies inside the figure's interval: more samples would tell.
+    CannotTell,
     NotReached,
     NotMeasured,
 }
@@ -69,6 +95,7 @@ impl State {
     pub fn word(self) -> &'static str {
         match self {
             State::Reached => "reached",
+            State::CannotTell => "cannot tell",
             State::NotReached => "not reached",
             State::NotMeasured => "not measured here",
         }
@@ -84,7 +111,7 @@ pub struct Row {
     pub unit: Unit,
     pub figures: Vec<Figure>,
     /// Where all subjects are judged together, and not each by itself: what they come to.
-    pub together: Option<f64>,
+    pub together: Option<Together>,
     pub missing: Vec<Missing>,
     /// By which means it was measured, and what else has to be known to read it.
     pub notes: Vec<String>,
@@ -104,11 +131,39 @@ impl Row {
         }
     }
 
-    /// A subject's figure; one that stands on nothing is none.
+    /// A subject's figure, counted or exact; one that stands on nothing is none.
     pub fn add(&mut self, subject: &str, value: Option<f64>, of: u64) {
+        self.push(subject, value, None, of, None);
+    }
+
+    /// A figure that is as sure as its interval.
+    pub fn add_within(
+        &mut self,
+        subject: &str,
+        value: Option<f64>,
+        interval: Option<Interval>,
+        of: u64,
+    ) {
+        self.push(subject, value, interval, of, None);
+    }
+
+    /// A share or a quantile, as sure as its cases are many.
+    pub fn add_cases(&mut self, subject: &str, cases: Cases) {
+        self.push(subject, cases.value(), cases.interval(), cases.count(), Some(cases));
+    }
+
+    fn push(
+        &mut self,
+        subject: &str,
+        value: Option<f64>,
+        interval: Option<Interval>,
+        of: u64,
+        cases: Option<Cases>,
+    ) {
         match value {
             Some(value) if of > 0 && value.is_finite() => {
-                self.figures.push(Figure { subject: subject.to_owned(), value, of });
+                let subject = subject.to_owned();
+                self.figures.push(Figure { subject, value, interval, of, cases });
             }
             _ => self.fail(subject, "nothing was seen that could be judged"),
         }
@@ -146,24 +201,50 @@ impl Row {
         }
     }
 
+    /// The figure that decides: one that is not reached before one that cannot be told, and of
+    /// those the worst.
     pub fn worst(&self) -> Option<&Figure> {
-        self.figures.iter().reduce(|worst, next| {
-            if self.bound.is_worse(next.value, worst.value) { next } else { worst }
+        let key = |figure: &Figure| {
+            let state = self.bound.judge(figure.value, figure.interval);
+            (state, self.bound.badness(figure.value))
+        };
+        self.figures.iter().max_by(|a, b| {
+            let (a, b) = (key(a), key(b));
+            a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
         })
     }
 
     /// What is held against the bound.
     pub fn reached(&self) -> Option<f64> {
         let worst = self.worst()?;
-        Some(self.together.unwrap_or(worst.value))
+        Some(self.together.map_or(worst.value, |together| together.value))
+    }
+
+    /// Of what is held against the bound.
+    pub fn interval(&self) -> Option<Interval> {
+        let worst = self.worst()?;
+        self.together.map_or(worst.interval, |together| together.interval)
     }
 
     pub fn state(&self) -> State {
-        match self.reached() {
-            None => State::NotMeasured,
-            Some(value) if self.bound.is_met(value) => State::Reached,
-            Some(_) => State::NotReached,
+        let Some(value) = self.reached() else { return State::NotMeasured };
+        match self.bound.judge(value, self.interval()) {
+            State::CannotTell if self.is_reached_by_all_cases(value) => State::Reached,
+            state => state,
         }
+    }
+
+    /// Whether no subject misses the demand, and the cases of all subjects together are enough to
+    /// be sure of it where those of one are not.
+    fn is_reached_by_all_cases(&self, worst: f64) -> bool {
+        let cases: Option<Vec<&Cases>> =
+            self.figures.iter().map(|figure| figure.cases.as_ref()).collect();
+        let all = cases.and_then(Cases::together);
+        let is_sure = all.is_some_and(|all| {
+            all.value()
+                .is_some_and(|value| self.bound.judge(value, all.interval()) == State::Reached)
+        });
+        self.bound.is_met(worst) && is_sure
     }
 
     pub fn samples(&self) -> u64 {
@@ -202,15 +283,61 @@ mod tests {
     fn together_goes_before_the_worst() {
         let mut row = row(Bound::AtMost(0.2), &[0.0, 0.4]);
         assert_eq!(row.state(), State::NotReached);
-        row.together = Some(0.15);
+        row.together = Some(Together { value: 0.15, interval: None });
         assert_eq!(row.state(), State::Reached);
+        let interval = Some(Interval { low: 0.1, high: 0.3 });
+        row.together = Some(Together { value: 0.15, interval });
+        assert_eq!((row.state(), row.interval()), (State::CannotTell, interval));
+    }
+
+    #[test]
+    fn an_interval_around_the_bound_cannot_be_told() {
+        let mut row = row(Bound::AtLeast(0.97), &[0.99]);
+        let mut judged = |low, high| {
+            row.figures[0].interval = Some(Interval { low, high });
+            row.state()
+        };
+        assert_eq!(judged(0.98, 1.0), State::Reached);
+        assert_eq!(judged(0.96, 1.0), State::CannotTell);
+        assert_eq!(judged(0.95, 0.96), State::NotReached);
+    }
+
+    #[test]
+    fn what_misses_goes_before_what_cannot_be_told() {
+        let mut row = row(Bound::AtMost(0.02), &[0.001]);
+        row.add_within("doubtful", Some(0.03), Some(Interval { low: 0.01, high: 0.05 }), 3);
+        assert_eq!(
+            (row.worst().unwrap().subject.as_str(), row.state()),
+            ("doubtful", State::CannotTell)
+        );
+        row.add_within("missed", Some(0.025), Some(Interval { low: 0.021, high: 0.03 }), 9);
+        assert_eq!(
+            (row.worst().unwrap().subject.as_str(), row.state()),
+            ("missed", State::NotReached)
+        );
+    }
+
+    #[test]
+    fn all_subjects_together_are_sure_where_one_is_not() {
+        let mut row = row(Bound::AtLeast(0.995), &[]);
+        row.add_cases("a", Cases::share(200, 200));
+        assert_eq!(row.state(), State::CannotTell);
+        for _ in 0..5 {
+            row.add_cases("b", Cases::share(200, 200));
+        }
+        assert_eq!(row.state(), State::Reached);
+        // One that misses it is not hidden by the others.
+        row.add_cases("c", Cases::share(198, 200));
+        assert_eq!((row.worst().unwrap().subject.as_str(), row.state()), ("c", State::CannotTell));
+        row.add_cases("d", Cases::share(180, 200));
+        assert_eq!(row.state(), State::NotReached);
     }
 
     #[test]
     fn nothing_is_reached_by_nothing() {
         let mut row = row(Bound::AtMost(0.0), &[]);
         assert_eq!(row.state(), State::NotMeasured);
-        row.together = Some(0.0);
+        row.together = Some(Together { value: 0.0, interval: None });
         assert_eq!(row.state(), State::NotMeasured);
         row.add("x", Some(0.0), 0);
         row.add("y", None, 5);

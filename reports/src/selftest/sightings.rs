@@ -6,6 +6,8 @@
 use quadrant_suite::clock::{ClockScale, Stamp};
 use quadrant_suite::injection::{Hold, Injected};
 
+use super::cases::Cases;
+
 /// One glance at a stalled thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glance {
@@ -27,12 +29,12 @@ fn expected(hold: Hold) -> &'static [&'static str] {
     }
 }
 
-/// The share of the glances that named the right call, of how many, and a wrong one.
+/// The glances that named the right call, of all, and a wrong one.
 pub fn rightly_named(
     injected: &[Injected],
     glances: &[Glance],
     clock: ClockScale,
-) -> (Option<f64>, u64, Option<String>) {
+) -> (Cases, Option<String>) {
     let edge = clock.ticks(EDGE_NS);
     let (mut right, mut all, mut wrong) = (0, 0, None);
     for glance in glances {
@@ -49,18 +51,18 @@ pub fn rightly_named(
             wrong = Some(format!("{} where it was {}", glance.seen, expected(truth.hold)[0]));
         }
     }
-    ((all > 0).then(|| right as f64 / all as f64), all, wrong)
+    (Cases::share(right, all), wrong)
 }
 
-/// The share of the injections at which somebody glanced while they went on, of those that went
-/// on for `visible_ns` after they had become stalls, and how many those were.
+/// The injections that a glance saw while they went on, of those that went on for `visible_ns`
+/// after they had become stalls.
 pub fn seen_in_progress(
     injected: &[Injected],
     glances: &[Glance],
     clock: ClockScale,
     threshold_ns: u64,
     visible_ns: u64,
-) -> (Option<f64>, u64) {
+) -> Cases {
     let long: Vec<&Injected> = injected
         .iter()
         .filter(|truth| clock.ns_between(truth.start, truth.end) >= threshold_ns + visible_ns)
@@ -69,7 +71,7 @@ pub fn seen_in_progress(
         glances.iter().any(|glance| truth.start <= glance.begun && glance.begun <= truth.end)
     };
     let seen = long.iter().filter(is_seen).count();
-    ((!long.is_empty()).then(|| seen as f64 / long.len() as f64), long.len() as u64)
+    Cases::share(seen as u64, long.len() as u64)
 }
 
 #[cfg(test)]
@@ -91,14 +93,14 @@ mod tests {
         let injected = [truth(Hold::Read, 0, 30 * MS), truth(Hold::Spin, 100 * MS, 30 * MS)];
         let named = |glances: &[Glance]| rightly_named(&injected, glances, ClockScale::MONOTONIC);
         let right = [glance(20 * MS, "read"), glance(120 * MS, "running")];
-        assert_eq!(named(&right), (Some(1.0), 2, None));
+        assert_eq!(named(&right), (Cases::share(2, 2), None));
         let wrong = [glance(20 * MS, "futex"), glance(120 * MS, "running")];
         let told = Some("futex where it was read".to_owned());
-        assert_eq!(named(&wrong), (Some(0.5), 2, told));
+        assert_eq!(named(&wrong), (Cases::share(1, 2), told));
         // Neither beside it nor over its edge.
         assert_eq!(
             named(&[glance(60 * MS, "futex"), glance(30 * MS - 5, "futex")]),
-            (None, 0, None)
+            (Cases::share(0, 0), None)
         );
     }
 
@@ -108,9 +110,9 @@ mod tests {
         let seen = |glances: &[Glance]| {
             seen_in_progress(&injected, glances, ClockScale::MONOTONIC, 10 * MS, 15 * MS)
         };
-        assert_eq!(seen(&[glance(20 * MS, "a"), glance(115 * MS, "a")]), (Some(1.0), 2));
-        assert_eq!(seen(&[glance(20 * MS, "a")]), (Some(0.5), 2));
+        assert_eq!(seen(&[glance(20 * MS, "a"), glance(115 * MS, "a")]), Cases::share(2, 2));
+        assert_eq!(seen(&[glance(20 * MS, "a")]), Cases::share(1, 2));
         let short = seen_in_progress(&injected, &[], ClockScale::MONOTONIC, 20 * MS, 15 * MS);
-        assert_eq!(short, (None, 0));
+        assert_eq!(short, Cases::share(0, 0));
     }
 }

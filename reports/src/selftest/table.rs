@@ -5,6 +5,7 @@
 use super::report::SelfTest;
 use super::row::{Bound, Missing, Row, State, Unit};
 use crate::closing::{grid, joined, named};
+use crate::interval::Interval;
 use crate::markdown;
 use crate::number;
 use crate::paint::{Paint, Style};
@@ -112,7 +113,7 @@ fn cells(row: &Row) -> [String; 6] {
             Unit::Nanoseconds => format!("{sign} {}", number::round_duration(bound as u64)),
             unit => format!("{sign} {}", shown(bound, unit)),
         },
-        row.reached().map_or_else(|| number::NONE.to_owned(), |value| shown(value, row.unit)),
+        reached(row),
         match row.samples() {
             0 => number::NONE.to_owned(),
             samples => format!("{} on {}", number::count(samples), row.figures.len()),
@@ -122,12 +123,26 @@ fn cells(row: &Row) -> [String; 6] {
     ]
 }
 
+/// With the interval, where that is why it cannot be told.
+fn reached(row: &Row) -> String {
+    let Some(value) = row.reached() else { return number::NONE.to_owned() };
+    let value = shown(value, row.unit);
+    let end = |value: f64| match value.is_finite() {
+        true => shown(value, row.unit),
+        false => "?".to_owned(),
+    };
+    match row.interval().filter(|_| row.state() == State::CannotTell) {
+        Some(Interval { low, high }) => format!("{value} ({} … {})", end(low), end(high)),
+        None => value,
+    }
+}
+
 fn verdict(row: &Row, paint: &Paint) -> String {
     let word = row.state().word();
     match row.state() {
         State::Reached => paint.good(word),
         State::NotReached => paint.bad(word),
-        State::NotMeasured => paint.doubtful(word),
+        State::CannotTell | State::NotMeasured => paint.doubtful(word),
     }
 }
 
@@ -226,7 +241,7 @@ fn summary(test: &SelfTest) -> String {
         of(State::Reached),
         plural(test.rows.len() as u64, "number", "numbers")
     );
-    for state in [State::NotReached, State::NotMeasured] {
+    for state in [State::NotReached, State::CannotTell, State::NotMeasured] {
         if of(state) > 0 {
             text.push_str(&format!(", {} {}", of(state), state.word()));
         }
@@ -259,6 +274,16 @@ selftest   2 subjects, 42.0 s, seed 7; the host took 0.4 % of the CPUs
 1 of 3 numbers reached, 1 not reached, 1 not measured here
 ";
         assert_eq!(draw(&sample(), Style::PLAIN), expected);
+    }
+
+    #[test]
+    fn what_cannot_be_told_has_its_interval() {
+        let mut test = sample();
+        test.rows[0].figures[1].interval = Some(Interval { low: 0.941, high: f64::INFINITY });
+        let text = draw(&test, Style::PLAIN);
+        assert!(text.contains("97 % (94.1 % … ?)"), "{text}");
+        let end = "1 of 3 numbers reached, 1 cannot tell, 1 not measured here\n";
+        assert!(text.ends_with(end), "{text}");
     }
 
     #[test]

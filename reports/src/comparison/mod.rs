@@ -6,6 +6,7 @@ mod change;
 mod json;
 mod judge;
 mod metric;
+mod order;
 mod outcome;
 mod side;
 mod table;
@@ -15,6 +16,7 @@ use std::io::{self, Write};
 pub use change::{Basis, Change, Verdict};
 pub use judge::Doubt;
 pub use metric::{Better, THROUGHPUT, better, choices};
+pub use order::Pairs;
 pub use outcome::Counts;
 pub use side::{CellKey, Side, State};
 
@@ -58,6 +60,7 @@ pub struct Comparison {
     options: Options,
     /// In the order of the base; what only the new run has, at the end.
     pub(crate) cells: Vec<ComparedCell>,
+    pub(crate) pairs: Pairs,
 }
 
 /// One cell of either run.
@@ -113,7 +116,7 @@ impl Comparison {
                 judge::judge(cell, base, new, &options);
             }
         }
-        Self { options, cells }
+        Self { options, cells, pairs: base.pairs(new) }
     }
 
     pub fn cells(&self) -> &[ComparedCell] {

@@ -77,8 +77,10 @@ pub(crate) struct Measured<'a> {
     pub by: Figure,
 }
 
-/// Fewer page faults per operation than this are of no interest.
-const PAGE_FAULTS_MIN: f64 = 0.05;
+/// About what the kernel needs for a page fault.
+const PAGE_FAULT_NS: f64 = 250.0;
+/// Page faults that cost less than this share of the CPU time of an operation are not shown.
+const PAGE_FAULTS_SHARE_MIN: f64 = 0.02;
 
 /// Every column these figures can fill; `threshold_ns` is that of stalls.
 pub(crate) fn columns(operation: &str, threshold_ns: u64, rows: &[Measured]) -> Vec<Column> {
@@ -151,7 +153,11 @@ pub(crate) fn columns(operation: &str, threshold_ns: u64, rows: &[Measured]) -> 
         CellText::number(row.figures.cpu_ns_per_op.map(number::duration))
     });
     let page_faults = |row: &Measured| row.figures.page_faults_per_op;
-    if rows.iter().filter_map(page_faults).any(|per_op| per_op > PAGE_FAULTS_MIN) {
+    let matters = |row: &Measured| {
+        let cost_ns = page_faults(row).unwrap_or_default() * PAGE_FAULT_NS;
+        cost_ns > PAGE_FAULTS_SHARE_MIN * row.figures.cpu_ns_per_op.unwrap_or_default() as f64
+    };
+    if rows.iter().any(matters) {
         add(Kind::PageFaults, ["page faults", "per op"], &|row| {
             CellText::number(page_faults(row).map(number::mean_count))
         });

@@ -256,7 +256,8 @@ impl Board {
         self.canary_stalls.fetch_add(1, Ordering::Release);
     }
 
-    pub(crate) fn count_canary_ping(&self) {
+    /// For a root: the ping before the trial was answered.
+    pub fn count_canary_ping(&self) {
         self.canary_pings.fetch_add(1, Ordering::Release);
     }
 

@@ -37,6 +37,8 @@ pub(super) fn drive(
     ensure!(order.connections > 0, "a load needs a connection");
     ensure!(order.rate_per_sec != Some(0), "a rate is more than nothing");
 
+    let poll = Poll::new()?;
+    let pings = Pings::take(board, order, &poll)?;
     let opened = connect::open(
         order.port,
         board.token(),
@@ -52,8 +54,6 @@ pub(super) fn drive(
         tally.refused(missing, obstacle);
     }
 
-    let poll = Poll::new()?;
-    let pings = Pings::take(board, order, &poll)?;
     let mut connections = Vec::with_capacity(opened.sockets.len());
     for (index, mut socket) in opened.sockets.into_iter().enumerate() {
         let interest = Interest::READABLE | Interest::WRITABLE;

@@ -1,14 +1,14 @@
 //! The pings of a trial that has a load: the driver sends them, because it is awake anyway.
 //!
 //! They go out while the window is open, on a schedule of their own, and a timer wakes the driver
-//! for them. One more goes out before the trial: the harness waits for its answer, which shows that
-//! pings get through.
+//! for them. One more goes out before the trial, and has to be answered: that shows that pings get
+//! through.
 
-use std::io;
 use std::net::TcpStream;
 use std::os::fd::FromRawFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use anyhow::ensure;
 use mio::{Poll, Token};
 use quadrant_suite::board::Board;
 use quadrant_suite::clock::{ClockScale, Stamp};
@@ -16,6 +16,8 @@ use quadrant_suite::clock::{ClockScale, Stamp};
 use super::order::Order;
 use crate::pacer::{LONGEST_GAP, Pacer, send_ping};
 
+/// While answers are waited for, a trial's overhead is made of these.
+const LOOK_EVERY: Duration = Duration::from_micros(200);
 /// The event of the timer; no connection has it.
 pub(super) const TOKEN: Token = Token(usize::MAX);
 
@@ -33,9 +35,10 @@ pub(super) struct Pings<'a> {
 }
 
 impl<'a> Pings<'a> {
-    /// Takes over the connections that the order names, and tries each of them.
+    /// Takes over the connections that the order names, and tries each of them. To be called before
+    /// the load's connections are opened: a subject may hold its loop until they bring requests.
     #[allow(unsafe_code)]
-    pub(super) fn take(board: &'a Board, order: &Order, poll: &Poll) -> io::Result<Self> {
+    pub(super) fn take(board: &'a Board, order: &Order, poll: &Poll) -> anyhow::Result<Self> {
         let mut controls: Vec<TcpStream> = order
             .ping_fds
             .iter()
@@ -44,6 +47,7 @@ impl<'a> Pings<'a> {
             .map(|fd| unsafe { TcpStream::from_raw_fd(*fd) })
             .collect();
         send_ping(&mut controls);
+        wait_for_answers(board, controls.len(), Duration::from_nanos(order.connect_limit_ns))?;
         Ok(Self {
             board,
             clock: order.clock,
@@ -84,6 +88,20 @@ impl<'a> Pings<'a> {
         self.due = now + self.clock.ticks(left.as_nanos() as u64);
         self.timer.set(left);
     }
+}
+
+/// How long they take is not judged.
+fn wait_for_answers(board: &Board, pings: usize, limit: Duration) -> anyhow::Result<()> {
+    let began = Instant::now();
+    while (board.canary_pings() as usize) < pings {
+        ensure!(
+            began.elapsed() < limit,
+            "a ping sent before the trial was not answered within {} s: no pings could be measured",
+            limit.as_secs()
+        );
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Ok(())
 }
 
 #[cfg(target_os = "linux")]

@@ -97,34 +97,31 @@ impl Processes {
         let ports = self.wait_ready(order.limits.answer)?;
         let connected = self.connect(&ports);
         self.unless_it_has_ended(connected)?;
-        self.send_canary(order);
+        let seen = self.try_instruments(order);
+        self.unless_it_has_ended(seen)?;
         if let Some(shape) = order.load {
             let started = self.start_load(order, shape);
             self.unless_it_has_ended(started)?;
         }
-        let seen = self.see_canary(order);
-        self.unless_it_has_ended(seen)
+        Ok(())
     }
 
     /// Tries the instruments that the trial is going to use, before anything else runs: a stall of
-    /// known length on each root, and a ping to it. Where there is a load, the driver sends that ping.
-    fn send_canary(&mut self, order: &Order) {
+    /// known length on each root, and a ping to it. Where there is a load, the driver tries the ping.
+    /// How long the subject takes is not judged.
+    fn try_instruments(&mut self, order: &Order) -> Result<(), Stop> {
+        let is_pinged = order.is_pinged() && order.load.is_none();
         if order.plan.metered {
             self.tell(Message::Canary);
         }
-        if order.is_pinged() && order.load.is_none() {
+        if is_pinged {
             send_ping(&mut self.controls);
         }
-    }
-
-    /// Waits until the board shows both. How long that takes is not judged.
-    fn see_canary(&mut self, order: &Order) -> Result<(), Stop> {
         let limit = order.limits.answer;
         let roots = self.controls.len() as u32;
         let has_seen_stalls =
             move |board: &Board| !order.plan.metered || board.canary_stalls() >= roots;
-        let has_seen_pings =
-            move |board: &Board| !order.is_pinged() || board.canary_pings() >= roots;
+        let has_seen_pings = move |board: &Board| !is_pinged || board.canary_pings() >= roots;
         let seen = self.wait_for(limit, |trial| {
             (has_seen_stalls(trial.board()) && has_seen_pings(trial.board())).then_some(())
         })?;

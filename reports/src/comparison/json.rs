@@ -31,6 +31,7 @@ pub(super) fn write(
         "metric": comparison.options.metric,
         "threshold": comparison.options.threshold,
         "counts": comparison.counts(),
+        "pairs": comparison.pairs,
         "geometric_means": geometric_means,
         "cells": comparison.cells.iter().map(|one| cell(one, threshold)).collect::<Vec<_>>(),
     });

@@ -67,7 +67,7 @@ pub(super) fn judge(cell: &mut ComparedCell, base: &SideCell, new: &SideCell, op
             name != CPU && noise > 0.0 && change.verdict(options.threshold + noise) != verdict;
         let doubt = match verdict {
             verdict if !verdict.is_change() => None,
-            _ if base.is_reference => Some(Doubt::Reference),
+            _ if cell.is_reference => Some(Doubt::Reference),
             _ => is_noise.then_some(Doubt::Noise),
         };
         let verdict = if doubt.is_some() { Verdict::CannotTell } else { verdict };

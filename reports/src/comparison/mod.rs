@@ -6,6 +6,7 @@ mod change;
 mod json;
 mod judge;
 mod metric;
+mod order;
 mod outcome;
 mod side;
 mod table;
@@ -15,6 +16,7 @@ use std::io::{self, Write};
 pub use change::{Basis, Change, Verdict};
 pub use judge::Doubt;
 pub use metric::{Better, THROUGHPUT, better, choices};
+pub use order::Pairs;
 pub use outcome::Counts;
 pub use side::{CellKey, Side, State};
 
@@ -58,6 +60,7 @@ pub struct Comparison {
     options: Options,
     /// In the order of the base; what only the new run has, at the end.
     pub(crate) cells: Vec<ComparedCell>,
+    pub(crate) pairs: Pairs,
 }
 
 /// One cell of either run.
@@ -75,6 +78,8 @@ pub struct ComparedCell {
     pub decided_by: Option<String>,
     /// Why a change that is there is no verdict.
     pub doubt: Option<Doubt>,
+    /// Whether the others were related to it.
+    pub(crate) is_reference: bool,
     /// Trials that carry warnings, in the base and in the new run.
     pub(crate) warned: (u64, u64),
 }
@@ -111,7 +116,7 @@ impl Comparison {
                 judge::judge(cell, base, new, &options);
             }
         }
-        Self { options, cells }
+        Self { options, cells, pairs: base.pairs(new) }
     }
 
     pub fn cells(&self) -> &[ComparedCell] {
@@ -185,6 +190,7 @@ fn compared(
         verdict,
         decided_by: None,
         doubt: None,
+        is_reference: [base, new].into_iter().flatten().any(|cell| cell.is_reference),
         warned: (base.map_or(0, |cell| cell.warned), new.map_or(0, |cell| cell.warned)),
     }
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::change::Values;
 use super::metric::{CPU, P99, THROUGHPUT};
+use super::order::{Order, Pairs};
 use crate::case_table::operation;
 use crate::expectation::metric_value;
 use crate::figures::{Cell, Outcome, metrics};
@@ -29,6 +30,7 @@ pub struct Side {
     metrics: Vec<String>,
     pub(super) cells: Vec<(CellKey, SideCell)>,
     found: HashMap<CellKey, usize>,
+    orders: HashMap<(String, Vec<AxisValue>), Order>,
 }
 
 #[derive(Debug, Default)]
@@ -62,22 +64,24 @@ pub enum State {
 impl Side {
     /// `metrics` are all that will be asked for.
     pub(super) fn new(metrics: Vec<String>) -> Self {
-        Self { metrics, cells: Vec::new(), found: HashMap::new() }
+        Self { metrics, cells: Vec::new(), found: HashMap::new(), orders: HashMap::new() }
     }
 
     /// All records of one case, of all of its subjects: they are what each other is related to.
     pub fn add(&mut self, case: &[Record]) {
+        let mut axes = case[0].case.clone();
+        axes.sort_by(|a, b| a.axis.cmp(&b.axis));
+        let place = (case[0].scenario.clone(), axes.clone());
+        self.orders.insert(place, Order::of_case(case));
         let bases = Bases::new(case.iter());
         let version = |id: &str| {
             case.iter().find(|record| record.subject.id == id).map(|record| &record.subject.version)
         };
         let reference = bases.reference.and_then(|id| Some((id.to_owned(), version(id)?.clone())));
         for cell in Cell::all_of(case) {
-            let mut axes = case[0].case.clone();
-            axes.sort_by(|a, b| a.axis.cmp(&b.axis));
             let key = CellKey {
                 scenario: case[0].scenario.clone(),
-                case: axes,
+                case: axes.clone(),
                 subject: cell.subject.id.clone(),
             };
             let index = *self.found.entry(key).or_insert_with_key(|key| {
@@ -89,6 +93,17 @@ impl Side {
             side.is_reference = reference.as_ref().is_some_and(|(id, _)| *id == cell.subject.id);
             side.reference.clone_from(&reference);
         }
+    }
+
+    /// How the orders of both runs agree.
+    pub(super) fn pairs(&self, new: &Side) -> Pairs {
+        let mut pairs = Pairs::default();
+        for (case, order) in &self.orders {
+            if let Some(other) = new.orders.get(case) {
+                order.against(other, &mut pairs);
+            }
+        }
+        pairs
     }
 
     pub(super) fn cell(&self, key: &CellKey) -> Option<&SideCell> {

@@ -307,7 +307,9 @@ fn tint(verdict: Verdict) -> Tint {
 /// Which cells what the machine did between the runs did not cancel in.
 fn unrelated(cells: &[&ComparedCell]) -> Vec<Remark> {
     let of = |basis: Basis, text: &str| {
-        let is_such = |cell: &&&ComparedCell| cell.deciding().is_some_and(|c| c.basis == basis);
+        let is_such = |cell: &&&ComparedCell| {
+            !cell.is_reference && cell.deciding().is_some_and(|change| change.basis == basis)
+        };
         let such: Vec<String> =
             cells.iter().filter(is_such).map(|cell| clean(&cell.key.subject)).collect();
         let subjects = if such.len() == cells.len() { "all".to_owned() } else { such.join(", ") };
@@ -374,7 +376,21 @@ fn title(comparison: &Comparison) -> String {
         (counts.only_in_base, "only in BASE"),
         (counts.only_in_new, "only in NEW"),
     ]);
-    if left_out.is_empty() { compared } else { format!("{compared}; {left_out}") }
+    let said = [compared, left_out, order(comparison)];
+    said.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+fn order(comparison: &Comparison) -> String {
+    let pairs = comparison.pairs;
+    if pairs.compared == 0 {
+        return String::new();
+    }
+    format!(
+        "of {} of subjects {} in the same order in both runs and {} in the opposite one",
+        plural(pairs.compared, "pair", "pairs"),
+        number::count(pairs.confirmed),
+        number::count(pairs.contradicted)
+    )
 }
 
 const HEADINGS: [&str; 7] =

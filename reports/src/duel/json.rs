@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::{DuelCase, ratio};
+use super::{DuelCase, conclusion, ratio};
 use crate::turns::{Start, Turn};
 
 pub(super) fn write(cases: &[DuelCase], concern: f64, output: &mut impl Write) -> io::Result<()> {
@@ -34,6 +34,7 @@ fn of(duel: &DuelCase, concern: f64) -> Value {
             json!({
                 "id": id,
                 "throughput": against_first(starts, subject, concern, Turn::ops_per_sec),
+                "conclusion": conclusion(starts, subject, concern).filter(|_| subject > 0),
                 "cpu_per_op": against_first(starts, subject, concern, Turn::cpu_ns_per_op),
             })
         })

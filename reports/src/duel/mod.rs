@@ -13,7 +13,7 @@ use std::ops::Add;
 
 use serde::Serialize;
 
-pub use ratio::{Ratio, Verdict, ratio};
+pub use ratio::{Conclusion, Decisive, Ratio, Verdict, conclusion, ratio};
 
 use crate::paint::Style;
 use crate::record::{AxisValue, Status};

@@ -4,6 +4,8 @@
 
 use serde::Serialize;
 
+use super::turns_of;
+use crate::driver_limit::BUSY_MAX;
 use crate::effect::{Answer, Effect, Rule};
 use crate::interval::{Interval, estimate};
 use crate::turns::{Start, Turn, log_ratio};
@@ -41,6 +43,45 @@ impl Ratio {
             Answer::NotTold => Verdict::CannotTell,
         }
     }
+}
+
+/// How a subject stands to the first one, and by which figure that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Conclusion {
+    Ahead { by: Decisive },
+    Behind { by: Decisive },
+    Same,
+    CannotTell,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decisive {
+    Throughput,
+    CpuPerOp,
+}
+
+/// Throughput decides, unless the load driver was the limit of either; where it cannot tell, CPU
+/// time per operation does.
+pub fn conclusion(starts: &[Start], subject: usize, concern: f64) -> Option<Conclusion> {
+    let throughput = ratio(starts, subject, Turn::ops_per_sec)?.verdict(concern);
+    let cpu = ratio(starts, subject, Turn::cpu_ns_per_op)?.verdict(concern);
+    let is_limited = [0, subject].iter().any(|&it| turns_of(starts, it).driver_busy() >= BUSY_MAX);
+    let by_cpu = match cpu {
+        Verdict::Less => Conclusion::Ahead { by: Decisive::CpuPerOp },
+        Verdict::More => Conclusion::Behind { by: Decisive::CpuPerOp },
+        Verdict::Same => Conclusion::Same,
+        Verdict::CannotTell => Conclusion::CannotTell,
+    };
+    Some(match throughput {
+        _ if is_limited => by_cpu,
+        Verdict::More => Conclusion::Ahead { by: Decisive::Throughput },
+        Verdict::Less => Conclusion::Behind { by: Decisive::Throughput },
+        Verdict::Same if by_cpu == Conclusion::CannotTell => Conclusion::Same,
+        Verdict::CannotTell if by_cpu == Conclusion::Same => Conclusion::CannotTell,
+        Verdict::Same | Verdict::CannotTell => by_cpu,
+    })
 }
 
 /// A subject against the first one, by a figure of theirs. `None` when there are too few starts to

@@ -2,7 +2,9 @@
 //!
 //! Never lays out a table by itself: it makes the tables that runs are shown in.
 
-use super::{DuelCase, NoResult, Ratio, Verdict, Warning, ratio, turns_of};
+use super::{
+    Conclusion, Decisive, DuelCase, NoResult, Ratio, Verdict, Warning, conclusion, ratio, turns_of,
+};
 use crate::case_table::{CaseTable, Ranked, Told};
 use crate::closing::joined;
 use crate::columns::{CellText, Column, Kind, Tint};
@@ -123,7 +125,23 @@ fn columns(duel: &DuelCase, starts: &[Start], concern: f64) -> Vec<Column> {
         let words = [("more", Tint::Bad), ("less", Tint::Good)];
         verdict(side, ratio(starts, side, Turn::cpu_ns_per_op), concern, words)
     });
+    add(Kind::Standing, [String::new(), "altogether".to_owned()], &|side| {
+        concluded(conclusion(starts, side, concern).filter(|_| side > 0))
+    });
     columns
+}
+
+fn concluded(conclusion: Option<Conclusion>) -> CellText {
+    let (rest, tint) = match conclusion {
+        None => return CellText::default(),
+        Some(Conclusion::Same) => ("same", Tint::Good),
+        Some(Conclusion::CannotTell) => ("cannot tell", Tint::Plain),
+        Some(Conclusion::Ahead { by: Decisive::Throughput }) => ("ahead", Tint::Good),
+        Some(Conclusion::Behind { by: Decisive::Throughput }) => ("behind", Tint::Bad),
+        Some(Conclusion::Ahead { by: Decisive::CpuPerOp }) => ("ahead by CPU", Tint::Good),
+        Some(Conclusion::Behind { by: Decisive::CpuPerOp }) => ("behind by CPU", Tint::Bad),
+    };
+    CellText { number: String::new(), rest: rest.to_owned(), tint }
 }
 
 fn with_interval(side: usize, ratio: Option<Ratio>) -> CellText {
@@ -158,7 +176,8 @@ fn explanation(cases: &[DuelCase], concern: f64) -> String {
     format!(
         "ratios are to {first}. faster, slower (more, less CPU): all of the 99 % interval lies to one \
          side of 1. same: it lies within {concern} of 1. cannot tell: anything else; more time would \
-         tell (--time). One subject ran at a time and the others were frozen, in turns; latencies, \
+         tell (--time). altogether: by throughput; by CPU time per operation where throughput cannot \
+         tell, or where the load driver was busy for 90 % of the time. One subject ran at a time and the others were frozen, in turns; latencies, \
          stalls and threads are for `quadrant run`."
     )
 }

@@ -57,6 +57,31 @@ fn one_per_cent_is_found_through_spoilt_turns_and_a_drift() {
 }
 
 #[test]
+fn cpu_time_decides_where_throughput_cannot() {
+    let same_throughput = |cpu: f64, busy: f64| {
+        let mut made = starts(5, 1.0, 0.05);
+        for start in &mut made {
+            for turn in start.iter_mut().flatten() {
+                turn.thawed.cpu_ns = (turn.thawed.operations as f64 * 7_500.0) as u64;
+                turn.thawed.driver_cpu_ns = (turn.thawed.elapsed_ns as f64 * busy) as u64;
+            }
+            for turn in &mut start[1] {
+                turn.thawed.cpu_ns = (turn.thawed.cpu_ns as f64 * cpu) as u64;
+            }
+        }
+        made
+    };
+    let concluded = |starts: &[Start]| conclusion(starts, 1, 0.01).unwrap();
+    let by = Decisive::CpuPerOp;
+    assert_eq!(concluded(&same_throughput(1.05, 0.5)), Conclusion::Behind { by });
+    assert_eq!(concluded(&same_throughput(0.95, 0.5)), Conclusion::Ahead { by });
+    // A driver at its limit makes all alike.
+    assert_eq!(concluded(&same_throughput(1.0, 0.95)), Conclusion::Same);
+    let slower = concluded(&starts(1, 0.9, 0.002));
+    assert_eq!(slower, Conclusion::Behind { by: Decisive::Throughput });
+}
+
+#[test]
 fn a_ratio_is_the_inverse_of_its_reverse() {
     let there = starts(3, 0.9, 0.01);
     let mut back = there.clone();
@@ -67,7 +92,7 @@ fn a_ratio_is_the_inverse_of_its_reverse() {
 }
 
 #[test]
-fn one_bout_is_no_ratio_and_neither_are_turns_without_an_operation() {
+fn one_start_is_no_ratio_and_neither_are_turns_without_an_operation() {
     let starts = starts(1, 1.0, 0.01);
     assert_eq!(ratio(&starts[..1], 1, Turn::ops_per_sec), None);
     let idle = vec![vec![Turn::default(); 2]; 2];

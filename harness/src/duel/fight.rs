@@ -19,7 +19,7 @@ use crate::fixtures::FixtureStore;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::run::{PlannedCase, complaint, noise, worker_warnings};
-use crate::trial::lockstep::{self, Failed, Length, Side, TOO_SLOW};
+use crate::trial::lockstep::{self, Failed, Length, Side};
 use crate::trial::{Attention, Limits, Memory, Order};
 
 /// Starts that are made again because the machine spoilt them.
@@ -124,13 +124,7 @@ impl Fight<'_> {
                     progress.advance(1);
                 }
                 // The machine's doing, not the subject's: a process that did not stop in time.
-                Err((_, failure))
-                    if failure.status == Status::Unmeasured
-                        && !failure.reason.starts_with(TOO_SLOW)
-                        && repeats_left > 0 =>
-                {
-                    repeats_left -= 1;
-                }
+                Err((_, failure)) if failure.may_pass() && repeats_left > 0 => repeats_left -= 1,
                 Err((side, Failed { status, reason })) => {
                     let subject = Some(self.subjects[side].id.clone());
                     return Some(Err(NoResult { subject, status, reason }));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use quadrant_reports::selftest::cases::Cases;
 use quadrant_reports::selftest::row::{Bound, Row, Unit};
+use quadrant_suite::board::Stall;
 use quadrant_suite::plan::{Action, FileChoice, FileSet, Group, How, Pace};
 
 use super::Part;
@@ -72,7 +73,7 @@ fn trial(files: FileSet, window: Duration) -> Trial {
 /// Stalls that would have been one without neighbours, of the reads.
 fn stalled(bench: &Bench, measured: &Measured) -> Cases {
     let reads = measured.findings.groups.first().map_or(0, |group| group.ops);
-    let own_ns = |stall: &quadrant_suite::board::Stall| {
+    let own_ns = |stall: &Stall| {
         bench.told_clock().ns_between(stall.start, stall.end).saturating_sub(stall.run_queue_ns)
     };
     let stalls =

@@ -1,8 +1,9 @@
 //! Comparisons with a known answer: a subject against itself with a little more to do, in
 //! lock-step, under a load like that of a run.
 //!
-//! What more there is to do is a number of hash rounds. What a round costs is measured before,
-//! on the same subject, by leaving them out. Copies, where nothing is more, are another part.
+//! What more there is to do is a step that computes nothing, some more times: a share of a request
+//! that takes some microseconds can be added in no larger portions. What one of them costs is
+//! measured before, on the same subject. Copies, where nothing is more, are another part.
 
 use std::time::Duration;
 
@@ -22,8 +23,8 @@ use crate::duel::STARTS;
 
 pub(super) const PART: Part = Part { name: "comparisons with a known answer", takes, measure };
 
-/// So many that what one costs can be told.
-const CALIBRATING_ROUNDS: u64 = 2_000;
+/// So many times that what one costs can be told.
+const CALIBRATING_TIMES: u64 = 400;
 const CALIBRATING_STARTS: u32 = 4;
 /// What is easy to find needs fewer starts.
 const FEWER: u32 = 2;
@@ -40,7 +41,7 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
         |key: &str, what: &str, least| Row::new(key, what, Bound::AtLeast(least), Unit::Share);
     let mut much = row("compare.power.5", "slower by 5 %: flagged", 0.95);
     let mut little = row("compare.power.1", "slower by 1 %: flagged", 0.8);
-    let Some(subject) = turns::steady_subject(bench, &hashing(bench, 0)) else {
+    let Some(subject) = turns::steady_subject(bench, &stepping(bench, 1)) else {
         let reason = "no subject serves connections and computes for them";
         [&mut much, &mut little].into_iter().for_each(|row| row.cannot(reason));
         return Ok(vec![much, little]);
@@ -84,17 +85,17 @@ fn add(row: &mut Row, subject: &Subject, planted: &Planted) {
 fn planted(bench: &Bench, subject: &Subject) -> Result<[Planted; 2], Unmeasured> {
     let side = |trial| Side { trial, measured: false };
     let time = bench.extent.start;
-    let (base, more) = (hashing(bench, 0), hashing(bench, CALIBRATING_ROUNDS));
+    let (base, more) = (stepping(bench, 1), stepping(bench, CALIBRATING_TIMES));
     let sides = [side(&base), side(&more)];
     let calibration = turns::starts(bench, subject, &sides, CALIBRATING_STARTS, time)?;
     let [base_ns, more_ns] = [0, 1].map(|index| turns_of(&calibration, index).cpu_ns_per_op());
-    let round_ns = (more_ns - base_ns) / CALIBRATING_ROUNDS as f64;
-    if round_ns <= 0.0 {
-        let reason = "what a hash round costs could not be told from nothing";
+    let step_ns = (more_ns - base_ns) / (CALIBRATING_TIMES - 1) as f64;
+    if step_ns <= 0.0 {
+        let reason = "what a step costs could not be told from nothing";
         return Err(Unmeasured::Failed(reason.to_owned()));
     }
-    let rounds = [0.05, 0.01].map(|share| (share * base_ns / round_ns).round());
-    let opponents = rounds.map(|rounds| hashing(bench, rounds as u64));
+    let added = [0.05, 0.01].map(|share| (share * base_ns / step_ns).round().max(1.0));
+    let opponents = added.map(|times| stepping(bench, 1 + times as u64));
     let mut starts = [Vec::new(), Vec::new()];
     // One start of each at a time, so that both meet the same conditions.
     for number in 0..bench.extent.starts {
@@ -106,14 +107,15 @@ fn planted(bench: &Bench, subject: &Subject) -> Result<[Planted; 2], Unmeasured>
         }
     }
     let [much, little] = starts;
-    let slower = rounds.map(|rounds| rounds * round_ns / base_ns);
+    let slower = added.map(|times| times * step_ns / base_ns);
     Ok([Planted { slower: slower[0], starts: much }, Planted { slower: slower[1], starts: little }])
 }
 
-/// Echo that computes a hash for each request.
-fn hashing(bench: &Bench, rounds: u64) -> Trial {
+/// Echo that takes a step which computes nothing so many times for each request.
+fn stepping(bench: &Bench, times: u64) -> Trial {
     let mut trial = turns::saturating(bench);
-    let hash = Action::Hash { rounds, expected: hash::chain(rounds), how: How::Blocking };
-    trial.programs[0].insert(1, step(hash));
+    let nothing = Action::Hash { rounds: 0, expected: hash::chain(0), how: How::Blocking };
+    let steps = [Action::Repeat { times, length: 1 }, nothing].map(step);
+    trial.programs[0].splice(1..1, steps);
     trial
 }

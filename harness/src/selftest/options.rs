@@ -21,7 +21,7 @@ pub struct SelfTestOptions {
     /// Only the parts with this in their name, such as `stalls`, `threads` or `comparisons`
     #[arg(long, value_name = "NAME")]
     pub part: Option<String>,
-    /// Fewer samples, in a quarter of the time: to see that it works, not to rely on
+    /// Fewer samples, in less than a third of the time: to see that it works, not to rely on
     #[arg(long)]
     pub quick: bool,
     /// Seed of all that is drawn by chance

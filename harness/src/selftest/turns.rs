@@ -15,8 +15,11 @@ use crate::chance::Chance;
 use crate::machine::affinity::Division;
 use crate::machine::allocator::Allocator;
 use crate::run::{complaint, fresh_seed};
-use crate::trial::lockstep::{self, Length};
+use crate::trial::lockstep::{self, Failed, Length};
 use crate::trial::{Attention, Limits, Memory, Order};
+
+/// Starts that are made again because the machine spoilt them.
+const REPEATS_MAX: u32 = 3;
 
 /// What a subject does on one side.
 pub struct Side<'a> {
@@ -63,7 +66,8 @@ pub fn starts(
     let divisions: Vec<Division> = sides.iter().map(|side| bench.division(side.trial)).collect();
     let mut chance = Chance::new(fresh_seed(), "starts");
     let mut starts = Vec::new();
-    for _ in 0..count {
+    let mut repeats_left = REPEATS_MAX;
+    while starts.len() < count as usize {
         bench.say(&subject.id);
         let order = |((side, plan), cpus)| -> Order {
             let Side { trial, measured }: &Side = side;
@@ -83,15 +87,18 @@ pub fn starts(
         };
         let in_turns: Vec<Order> = sides.iter().zip(&plans).zip(&divisions).map(order).collect();
         let measured = lockstep::run(&in_turns, Length::Time(time), chance.draw());
-        let mut start = Start::new();
-        for side in measured.ok_or(Unmeasured::Interrupted)?.sides {
-            let side = side.map_err(|failure| Unmeasured::Failed(failure.reason))?;
-            if let Some(reason) = complaint(&side.findings, side.load.as_ref()) {
-                return Err(Unmeasured::Failed(reason));
+        let sides = measured.ok_or(Unmeasured::Interrupted)?.sides;
+        match sides.into_iter().collect::<Result<Vec<_>, Failed>>() {
+            Ok(sides) => {
+                let wrong = |side: &lockstep::Side| complaint(&side.findings, side.load.as_ref());
+                if let Some(reason) = sides.iter().find_map(wrong) {
+                    return Err(Unmeasured::Failed(reason));
+                }
+                starts.push(sides.into_iter().map(|side| side.turns).collect());
             }
-            start.push(side.turns);
+            Err(failure) if failure.may_pass() && repeats_left > 0 => repeats_left -= 1,
+            Err(failure) => return Err(Unmeasured::Failed(failure.reason)),
         }
-        starts.push(start);
     }
     Ok(starts)
 }

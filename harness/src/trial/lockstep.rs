@@ -67,6 +67,14 @@ pub struct Failed {
     pub reason: String,
 }
 
+impl Failed {
+    /// Whether another start may do better: a process that did not stop in time is the machine's
+    /// doing.
+    pub fn may_pass(&self) -> bool {
+        self.status == Status::Unmeasured && !self.reason.starts_with(TOO_SLOW)
+    }
+}
+
 /// Starts the sides, lets them take turns, and ends them. `None` when it was interrupted.
 ///
 /// `seed` decides the order within each round, which is drawn anew: the turn after one's own is

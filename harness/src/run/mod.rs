@@ -8,6 +8,7 @@ pub mod evidence_pass;
 mod likeness;
 mod load_checks;
 mod machine_fault;
+mod measure_case;
 pub mod noise;
 mod options;
 mod record;

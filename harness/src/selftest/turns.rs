@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use quadrant_reports::record::Status;
 use quadrant_reports::turns::Start;
 use quadrant_suite::description::Workers;
 use quadrant_suite::plan::Plan;
@@ -96,7 +97,9 @@ pub fn starts(
                 }
                 starts.push(sides.into_iter().map(|side| side.turns).collect());
             }
-            Err(failure) if failure.may_pass() && repeats_left > 0 => repeats_left -= 1,
+            Err(failure) if failure.status == Status::Unmeasured && repeats_left > 0 => {
+                repeats_left -= 1;
+            }
             Err(failure) => return Err(Unmeasured::Failed(failure.reason)),
         }
     }

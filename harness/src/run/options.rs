@@ -14,7 +14,7 @@ use crate::trial::Limits;
 const QUICK_WARMUP: Duration = Duration::from_millis(50);
 const QUICK_MEASURE: Duration = Duration::from_millis(200);
 /// By themselves; where a case cannot take turns, these decide as well.
-const TRIALS: u32 = 2;
+const TRIALS: u32 = 1;
 const TRIALS_WITHOUT_TURNS: u32 = 5;
 const STARTS: u32 = 10;
 /// With `--until`, in multiples of what is usual.
@@ -23,8 +23,8 @@ const UNTIL_MAX: u32 = 10;
 /// What decides about single cells, whatever they belong to.
 #[derive(Debug, Clone, Default, Args)]
 pub struct CellOptions {
-    /// Trials of each cell by itself [default: 2, with --quick 1; 5 where subjects cannot take
-    /// turns: rates, schedules, sleeping, a fixed amount of work]
+    /// Trials of each cell by itself [default: 1; 5 where subjects cannot take turns: rates,
+    /// schedules, sleeping, a fixed amount of work, cold files; with --quick always 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub trials: Option<u32>,
     /// How often the subjects of a case are started anew to take turns [default: 10, with --quick

@@ -19,7 +19,7 @@ use crate::trial::lockstep::{self, Failed, Length, Side, TOO_SLOW};
 use crate::trial::{Attention, Limits, Memory, Order};
 
 /// Turns of each subject in one start. More starts say more than more turns.
-const ROUNDS: u32 = 6;
+const ROUNDS: u32 = 7;
 /// What a start takes for each subject, its turns included.
 pub const TIME_OF_A_START: Duration = Duration::from_millis(150);
 /// Subjects alive at once …

@@ -32,7 +32,7 @@ const OPERATIONS_PER_TURN_MIN: u64 = 20;
 const TURN_MIN: Duration = Duration::from_millis(10);
 const TURN_MAX: Duration = Duration::from_millis(500);
 /// There are many starts, and the first round, which is left out, warms up as well.
-const WARMUP_MAX: Duration = Duration::from_millis(20);
+const WARMUP_MAX: Duration = Duration::from_millis(5);
 
 /// What is said of a subject whose turns would have to be longer than they may be.
 pub const TOO_SLOW: &str = "too slow for turns";
@@ -80,7 +80,7 @@ impl Failed {
 /// `seed` decides the order within each round, which is drawn anew: the turn after one's own is
 /// cheaper, so that in any fixed order some sides would be at an advantage.
 pub fn run(sides: &[Order], length: Length, seed: u64) -> Option<Measured> {
-    let mut lockstep = Lockstep { sides: Vec::new(), turn: TURN_MIN, seed };
+    let mut lockstep = Lockstep { sides: Vec::new(), seed };
     let measured = lockstep.conduct(sides, length);
     drop(lockstep);
     crate::machine::orphans::end_all();
@@ -89,7 +89,6 @@ pub fn run(sides: &[Order], length: Length, seed: u64) -> Option<Measured> {
 
 struct Lockstep<'a> {
     sides: Vec<Result<Running<'a>, Failed>>,
-    turn: Duration,
     seed: u64,
 }
 
@@ -97,6 +96,8 @@ struct Lockstep<'a> {
 struct Running<'a> {
     order: &'a Order<'a>,
     processes: Processes,
+    /// As long as it needs for a rate; those that need less have shorter turns.
+    turn: Duration,
     watch: Option<Watch>,
     /// Since when it stands still.
     frozen: Instant,
@@ -145,8 +146,7 @@ impl Account {
 impl<'a> Lockstep<'a> {
     fn conduct(&mut self, orders: &'a [Order<'a>], length: Length) -> Option<Measured> {
         for order in orders {
-            let begun = self.begin(order);
-            self.sides.push(failure(begun)?);
+            self.sides.push(failure(Self::begin(order))?);
         }
         let noise = self.watch_noise();
         let mut chance = Chance::new(self.seed, "turns");
@@ -180,7 +180,7 @@ impl<'a> Lockstep<'a> {
     }
 
     /// Starts a side, warms it up by itself and freezes it.
-    fn begin(&mut self, order: &'a Order<'a>) -> Result<Running<'a>, Stop> {
+    fn begin(order: &'a Order<'a>) -> Result<Running<'a>, Stop> {
         let mut side = Processes::start(order)?;
         side.board().enter(Phase::Warmup, stamp());
         side.tell(Message::Go);
@@ -207,7 +207,7 @@ impl<'a> Lockstep<'a> {
             ));
         }
         let needed = began.elapsed() * OPERATIONS_PER_TURN_MIN as u32 / operations.max(1) as u32;
-        self.turn = self.turn.max(needed.min(TURN_MAX));
+        let turn = needed.clamp(TURN_MIN, TURN_MAX);
         side.board().enter(Phase::Measuring, stamp());
         let watch = (order.attention == Attention::Usual)
             .then(|| Watch::new(order, Observation::begin(side.pid(), None, false), &side));
@@ -216,7 +216,7 @@ impl<'a> Lockstep<'a> {
         let queue = RunQueue::of(&processes);
         side.freeze()?;
         let (frozen, turns) = (Instant::now(), Vec::new());
-        Ok(Running { order, processes: side, watch, frozen, queue, turns })
+        Ok(Running { order, processes: side, turn, watch, frozen, queue, turns })
     }
 
     /// All sides together: none of them is a neighbour of another.
@@ -231,7 +231,7 @@ impl<'a> Lockstep<'a> {
     /// One turn of a side, unless it has failed; it is kept with `counts`.
     fn turn_of(&mut self, index: usize, counts: bool) -> Option<()> {
         let Ok(side) = &mut self.sides[index] else { return Some(()) };
-        let made = side.turn(self.turn);
+        let made = side.turn();
         match failure(made)? {
             Ok(turn) if counts => side.turns.push(turn),
             Ok(_) => {}
@@ -242,7 +242,7 @@ impl<'a> Lockstep<'a> {
 }
 
 impl Running<'_> {
-    fn turn(&mut self, length: Duration) -> Result<Turn, Stop> {
+    fn turn(&mut self) -> Result<Turn, Stop> {
         let order = self.order;
         let watch = &mut self.watch;
         if let Some(watch) = watch {
@@ -258,7 +258,7 @@ impl Running<'_> {
         side.thaw()?;
         side.wait(SETTLE, &mut look)?;
         let begin = Mark::now(side, order, &self.queue);
-        side.wait(length, &mut look)?;
+        side.wait(self.turn, &mut look)?;
         let end = Mark::now(side, order, &self.queue);
         side.freeze()?;
         self.frozen = Instant::now();

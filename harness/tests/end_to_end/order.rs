@@ -27,7 +27,7 @@ fn a_seed_brings_its_order_back_and_subjects_take_turns() {
     assert_eq!(order(&stage, "5"), first);
     assert_ne!(order(&stage, "6"), first);
 
-    let subjects = 6;
+    let subjects = 7;
     assert_eq!(first.len(), 2 * 4 * subjects);
     // Case after case, and within a case every subject once before any comes again.
     let mut orders = Vec::new();

@@ -202,7 +202,7 @@ impl Stage {
 }
 
 /// What a machine that stood still has left of a trial.
-fn saw_no_operation(record: &Record) -> bool {
+pub fn saw_no_operation(record: &Record) -> bool {
     let reason = record.reason.as_deref().unwrap_or_default();
     let is_told = |beginning: &&str| reason.starts_with(*beginning);
     let beginnings = ["no operation came to its end", "the load driver sent 1 % of the requests"];

@@ -12,6 +12,7 @@ use quadrant_reports::comparison::{self, Comparison, Names, Options, Side, bette
 
 use crate::color::Color;
 use crate::failure::Failure;
+use crate::percent::percent;
 use crate::run::{differences, each_record, read_run};
 use crate::standard_error::say;
 use crate::standard_output;
@@ -51,13 +52,6 @@ pub enum CompareFormat {
     Table,
     Json,
     Markdown,
-}
-
-pub fn percent(text: &str) -> Result<f64, String> {
-    match text.trim_end_matches('%').trim_end().parse::<f64>() {
-        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
-        _ => Err("a number of per cent between 0 and 100 is possible, such as 2 or 0.5".to_owned()),
-    }
 }
 
 fn metric(name: &str) -> Result<String, String> {

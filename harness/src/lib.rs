@@ -25,6 +25,7 @@ pub mod list;
 pub mod machine;
 pub mod observe;
 pub mod pacer;
+pub mod percent;
 pub mod progress;
 pub mod report;
 pub mod run;

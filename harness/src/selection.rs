@@ -142,7 +142,7 @@ impl AdapterOptions {
         self.discover(false, filters, limits, progress)
     }
 
-    /// The same; the references are among those passed over, where nobody wants them.
+    /// The same; references that no filter selects are among those passed over.
     pub fn subjects_and_references(
         &self,
         filters: &[Filter],

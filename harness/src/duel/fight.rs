@@ -189,11 +189,11 @@ impl Fight<'_> {
         if let Some(fought) = fought {
             let turns = (0..self.subjects.len()).map(|side| turns_of(&fought.starts, side));
             let all = turns.fold(Turn::default(), |a, b| a + b);
-            let weather = fought.weather(&all);
-            let weather = weather
+            let noise = fought.noise(&all);
+            let warned = noise
                 .map(|noise| noise::warnings(&noise, all.thawed.cpu_ns + all.thawed.driver_cpu_ns));
-            let weather = weather.into_iter().flatten();
-            warnings.extend(weather.map(|text| Warning { subject: None, text }));
+            let warned = warned.into_iter().flatten();
+            warnings.extend(warned.map(|text| Warning { subject: None, text }));
             warnings.extend(self.subjects.iter().enumerate().filter_map(|(side, subject)| {
                 let text = busy_driver(turns_of(&fought.starts, side))?;
                 Some(Warning { subject: Some(subject.id.clone()), text })
@@ -223,8 +223,8 @@ struct Fought {
 }
 
 impl Fought {
-    /// The weather of all starts together.
-    fn weather(&self, turns: &Turn) -> Option<Noise> {
+    /// The noise of all starts together.
+    fn noise(&self, turns: &Turn) -> Option<Noise> {
         self.noise.iter().cloned().reduce(|all, noise| Noise {
             capacity_ns: all.capacity_ns + noise.capacity_ns,
             steal_ns: all.steal_ns + noise.steal_ns,

@@ -46,7 +46,7 @@ pub struct DuelOptions {
     #[arg(long, value_name = "N", default_value_t = STARTS, value_parser = clap::value_parser!(u32).range(2..=100))]
     pub starts: u32,
     /// Differences of up to so many per cent are nobody's concern
-    #[arg(long, value_name = "PERCENT", default_value_t = CONCERN, value_parser = crate::compare::percent)]
+    #[arg(long, value_name = "PERCENT", default_value_t = CONCERN, value_parser = crate::percent::percent)]
     pub threshold: f64,
     /// Worker threads of executors that can have several, whatever a scenario says
     /// [default: the scenario's `workers`, else the subject's CPUs, at least 2]

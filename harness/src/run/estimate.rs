@@ -18,7 +18,7 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// Adds a case that `cells` subjects can run: each so many times by itself, in so many starts
+    /// Adds a case that `cells` subjects can run: each `trials` times by itself, in `starts` starts
     /// in turns and, where evidence is gathered, once more for that.
     pub fn add(
         &mut self,

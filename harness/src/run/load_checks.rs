@@ -13,7 +13,7 @@ use crate::driver::order::Load;
 /// Of the mean time between two requests.
 const LAG_WARNED: f64 = 0.1;
 const LAG_MAX: f64 = 0.5;
-/// So many requests have to be late.
+/// At least this many requests have to be late.
 const LATE_MIN: f64 = 10.0;
 /// How far two figures that have to be equal may be apart.
 const LITTLE_MAX: f64 = 0.05;

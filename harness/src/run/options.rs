@@ -31,9 +31,9 @@ pub struct CellOptions {
     /// 0, which is no turns at all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1000))]
     pub starts: Option<u32>,
-    /// Measure each case until every difference is known to so many per cent, or ten times as long
+    /// Measure each case until every difference is known to this many per cent, or ten times as long
     /// as usual
-    #[arg(long, value_name = "PERCENT", value_parser = crate::compare::percent)]
+    #[arg(long, value_name = "PERCENT", value_parser = crate::percent::percent)]
     pub until: Option<f64>,
     /// Whether memory that a subject has freed stays with its process, or goes back to the system
     /// as its allocator decides [default: the scenario's `allocator`, else untrimmed]
@@ -129,7 +129,7 @@ impl CellOptions {
         self.until.map(|percent| percent / 100.0)
     }
 
-    /// How many trials or starts are made at the most, where so many are usual.
+    /// The most trials or starts that are made, where `usual` are made without `--until`.
     pub fn at_most(&self, usual: u32) -> u32 {
         if self.until.is_some() { usual * UNTIL_MAX } else { usual }
     }

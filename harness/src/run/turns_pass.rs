@@ -1,7 +1,7 @@
 //! The pass in turns: all subjects of a case alive at once, one of them running at a time, started
 //! anew again and again.
 //!
-//! Decides who takes part and with whom. Never judges a figure.
+//! Decides which subjects take part, and in which groups. Never judges a figure.
 
 use std::path::Path;
 use std::time::Duration;

@@ -149,10 +149,8 @@ impl Conductor {
                 break;
             }
             for group in turns_pass::groups(case, &left, reference) {
-                let is_done = |subject: &&Subject| {
-                    let is_extra = subjects.iter().all(|it| it.id != subject.id);
-                    is_extra || is_done(records, subject, Pass::Turns, start)
-                };
+                // Half a start is none: what is left of it has lost its counterparts.
+                let is_done = |member: &&Subject| is_done(records, member, Pass::Turns, start);
                 if group.members.iter().all(is_done) {
                     continue;
                 }
@@ -333,6 +331,7 @@ impl Conductor {
 
     fn keep(&mut self, record: Record, records: &mut Vec<Record>) -> Result<(), Failure> {
         self.results.append(&record)?;
+        records.retain(|known| !known.is_same_trial(&record));
         records.push(record);
         Ok(())
     }

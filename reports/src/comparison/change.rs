@@ -109,11 +109,7 @@ impl Change {
         let halves: Option<Vec<f64>> = logs.iter().map(|log| log.half_width).collect();
         let values: Vec<f64> = logs.iter().map(|log| log.value).collect();
         let machine = median(&values).zip(halves.as_deref().and_then(median));
-        let (Some(own), Some((machine, half)), true) =
-            (self.log(), machine, self.basis == Basis::Absolute)
-        else {
-            return self;
-        };
+        let (Some(own), Some((machine, half))) = (self.log(), machine) else { return self };
         // A median of normal values is a quarter less sure than their mean.
         let half = 1.25 * half / (values.len() as f64).sqrt();
         let log = Estimate {

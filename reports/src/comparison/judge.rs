@@ -20,6 +20,8 @@ pub enum Doubt {
     Noise,
     /// It is the reference: it may be the machine that changed.
     Reference,
+    /// The other subjects of the case changed alike: it may be the reference that did.
+    Others,
 }
 
 type Pair<'a> = (&'a CellKey, Option<&'a SideCell>, Option<&'a SideCell>);
@@ -27,33 +29,39 @@ type Pair<'a> = (&'a CellKey, Option<&'a SideCell>, Option<&'a SideCell>);
 /// Where no reference took turns, what changed in the other subjects of the case stands for what
 /// changed in the machine.
 pub(super) fn relate_to_others(cells: &mut [ComparedCell], pairs: &[Pair]) {
-    let absolute = cells.to_vec();
-    for (index, cell) in cells.iter_mut().enumerate() {
-        let (_, Some(base), Some(new)) = pairs[index] else { continue };
+    let all = cells.to_vec();
+    for (cell, (_, base, new)) in cells.iter_mut().zip(pairs) {
+        let (Some(base), Some(new)) = (base, new) else { continue };
         for name in base.candidates(new) {
-            let is_other = |(other, compared): &(usize, &ComparedCell)| {
-                *other != index
-                    && compared.key.scenario == cell.key.scenario
-                    && compared.key.case == cell.key.case
-            };
-            let others: Vec<Change> = absolute
-                .iter()
-                .enumerate()
-                .filter(is_other)
-                .filter_map(|(_, other)| other.change(name).copied())
-                .filter(|change| change.basis == Basis::Absolute)
-                .collect();
-            if others.len() < OTHERS_MIN {
-                continue;
-            }
+            let others = others(&all, cell, name, Basis::Absolute);
             for (_, change) in cell.changes.iter_mut().filter(|(of, _)| of == name) {
-                *change = change.beside(&others);
+                if change.basis == Basis::Absolute && others.len() >= OTHERS_MIN {
+                    *change = change.beside(&others);
+                }
             }
         }
     }
 }
 
-pub(super) fn judge(cell: &mut ComparedCell, base: &SideCell, new: &SideCell, options: &Options) {
+/// The changes of the same figure in the other subjects of a cell's case.
+fn others(all: &[ComparedCell], cell: &ComparedCell, name: &str, basis: Basis) -> Vec<Change> {
+    let is_other = |other: &&ComparedCell| {
+        other.key.scenario == cell.key.scenario
+            && other.key.case == cell.key.case
+            && other.key.subject != cell.key.subject
+    };
+    let changes = all.iter().filter(is_other).filter_map(|other| other.change(name).copied());
+    changes.filter(|change| change.basis == basis).collect()
+}
+
+/// `all` are the cells of both runs.
+pub(super) fn judge(
+    all: &[ComparedCell],
+    cell: &mut ComparedCell,
+    base: &SideCell,
+    new: &SideCell,
+    options: &Options,
+) {
     let candidates = match &options.metric {
         Some(metric) => vec![metric.as_str()],
         None => base.candidates(new),
@@ -65,9 +73,15 @@ pub(super) fn judge(cell: &mut ComparedCell, base: &SideCell, new: &SideCell, op
         // A difference far beyond the noise is still one.
         let is_noise =
             name != CPU && noise > 0.0 && change.verdict(options.threshold + noise) != verdict;
+        // One reference that changed makes all others look changed.
+        let others = others(all, cell, name, Basis::Reference);
+        let is_shared = change.basis == Basis::Reference
+            && others.len() >= OTHERS_MIN
+            && change.beside(&others).verdict(options.threshold) != verdict;
         let doubt = match verdict {
             verdict if !verdict.is_change() => None,
             _ if cell.is_reference => Some(Doubt::Reference),
+            _ if is_shared => Some(Doubt::Others),
             _ => is_noise.then_some(Doubt::Noise),
         };
         let verdict = if doubt.is_some() { Verdict::CannotTell } else { verdict };

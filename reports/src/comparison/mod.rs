@@ -111,9 +111,10 @@ impl Comparison {
         if options.metric.is_none() {
             judge::relate_to_others(&mut cells, &pairs);
         }
+        let all = cells.clone();
         for (cell, (_, base, new)) in cells.iter_mut().zip(&pairs) {
             if let (Some(base), Some(new)) = (base, new) {
-                judge::judge(cell, base, new, &options);
+                judge::judge(&all, cell, base, new, &options);
             }
         }
         Self { options, cells, pairs: base.pairs(new) }

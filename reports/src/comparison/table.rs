@@ -277,6 +277,7 @@ fn verdict(cell: &ComparedCell, threshold: f64) -> CellText {
         (Verdict::Same, Some(below), _) => format!("same (< {})", number::percent_above(below)),
         (_, _, Some(Doubt::Noise)) => "cannot tell: noise".to_owned(),
         (_, _, Some(Doubt::Reference)) => "cannot tell: the reference".to_owned(),
+        (_, _, Some(Doubt::Others)) => "cannot tell: as the others".to_owned(),
         _ => verdict.word().to_owned(),
     };
     CellText { number: String::new(), rest, tint: tint(verdict) }

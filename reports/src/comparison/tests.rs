@@ -270,6 +270,22 @@ fn the_reference_itself_is_never_flagged() {
 }
 
 #[test]
+fn a_reference_that_changed_makes_no_other_look_changed() {
+    let mut new = run(2, 1.0, 0.0);
+    for record in new.iter_mut().filter(|record| record.subject.id == R) {
+        for turn in record.turns.iter_mut().flat_map(|turns| &mut turns.rounds) {
+            turn.thawed.cpu_ns = turn.thawed.cpu_ns * 3 / 2;
+            turn.operations = turn.operations * 2 / 3;
+        }
+    }
+    let comparison = comparison(&run(1, 1.0, 0.0), &new);
+    for cell in comparison.cells() {
+        assert!(!cell.verdict.is_some_and(Verdict::is_change), "{cell:?}");
+    }
+    assert!(comparison.cells().iter().any(|cell| cell.doubt == Some(Doubt::Others)));
+}
+
+#[test]
 fn another_version_of_the_reference_is_told_and_not_gone_by() {
     let mut new = run(2, 1.0, 0.0);
     for record in new.iter_mut().filter(|record| record.subject.id == R) {

@@ -129,17 +129,18 @@ impl Stage {
         let out = self.named(&folder);
         let call = |words: &[&str]| {
             let call = self.call().args(["run", "--no-build", "--format", "json"]);
-            let ended = call.args(words).args(how).limit(limit).run();
+            let ended = call.args(words).limit(limit).run();
             // Asked before anything else happens: nothing may be left when it has ended.
             self.assert_empty();
             let records = ended.records();
             (ended, records)
         };
-        let mut measured = call(&[what, &["--starts", "0", "--out", &out]].concat());
+        let mut measured = call(&[what, how, &["--starts", "0", "--out", &out]].concat());
         for _ in 0..ATTEMPTS {
             if !measured.1.iter().any(saw_no_operation) {
                 break;
             }
+            // It has the options that it had.
             measured = call(&["--resume", &out]);
         }
         let written = self.records(&folder);

@@ -40,7 +40,7 @@ pub const TOO_SLOW: &str = "too slow for turns";
 /// How long the subjects of one start take turns.
 #[derive(Debug, Clone, Copy)]
 pub enum Length {
-    /// So many turns of each.
+    /// This many turns of each.
     Rounds(u32),
     /// All turns together.
     Time(Duration),

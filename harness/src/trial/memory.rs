@@ -23,7 +23,7 @@ pub struct Memory {
     pub allocator: Allocator,
 }
 
-/// The same, as the child process is told it. The environment it already has.
+/// The same, as arguments of the child process, whose environment is set already.
 #[derive(Debug, Args)]
 pub struct MemoryArguments {
     #[arg(long, default_value_t = 0)]

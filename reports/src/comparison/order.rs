@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::effect::Answer;
-use crate::figures::{Cell, metrics};
+use crate::figures::Cell;
 use crate::ranking::deciding_figure;
 use crate::record::Record;
-use crate::series::{Bases, Figure, Series, turns};
+use crate::series::{Bases, Figure, Series};
 
 /// Pairs of subjects that both runs have, over all cases.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -37,14 +37,9 @@ impl Order {
     pub(super) fn of_case(case: &[Record]) -> Self {
         let by = deciding_figure(case);
         let bases = Bases::new(case.iter());
-        let has_figures = |cell: &&Cell| {
-            let mut records = cell.trials.iter();
-            cell.figures().is_some()
-                && records.any(|record| turns(record).is_some() || metrics(record).is_some())
-        };
         let (subjects, series): (Vec<String>, Vec<Series>) = Cell::all_of(case)
             .iter()
-            .filter(has_figures)
+            .filter(|cell| cell.figures().is_some())
             .map(|cell| {
                 let series = Series::new(cell.trials.iter().copied(), &bases, by);
                 (cell.subject.id.clone(), series)

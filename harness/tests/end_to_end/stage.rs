@@ -137,7 +137,7 @@ impl Stage {
         };
         let mut measured = call(&[what, how, &["--starts", "0", "--out", &out]].concat());
         for _ in 0..ATTEMPTS {
-            if !measured.1.iter().any(saw_no_operation) {
+            if !measured.1.iter().any(was_starved) {
                 break;
             }
             // It has the options that it had.
@@ -152,7 +152,7 @@ impl Stage {
     /// a window may see no operation.
     #[track_caller]
     pub fn assert_completed(&self, ended: &Ended, out: &str) {
-        let standstill = |record: &Record| record.status == Status::Ok || saw_no_operation(record);
+        let standstill = |record: &Record| record.status == Status::Ok || was_starved(record);
         let is_well = match ended.code {
             Some(0) => true,
             Some(3) => self.records(out).iter().all(standstill),
@@ -202,12 +202,15 @@ impl Stage {
     }
 }
 
-/// What a machine that stood still has left of a trial.
-pub fn saw_no_operation(record: &Record) -> bool {
+/// Whether a machine that stood still, or that others kept busy, has left nothing of a trial.
+pub fn was_starved(record: &Record) -> bool {
     let reason = record.reason.as_deref().unwrap_or_default();
-    let is_told = |beginning: &&str| reason.starts_with(*beginning);
-    let beginnings = ["no operation came to its end", "the load driver sent 1 % of the requests"];
-    record.status == Status::Unmeasured && beginnings.iter().any(is_told)
+    let told = [
+        "no operation came to its end",
+        "the load driver sent 1 % of the requests",
+        "stop what else runs here",
+    ];
+    record.status == Status::Unmeasured && told.iter().any(|words| reason.contains(words))
 }
 
 impl Drop for Stage {

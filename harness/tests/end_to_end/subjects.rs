@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use quadrant_reports::record::{Latency, Metrics, Record, Status};
 
-use crate::stage::{Stage, Subject, ordinary_subjects, saw_no_operation};
+use crate::stage::{Stage, Subject, ordinary_subjects, was_starved};
 
 /// All subjects, one after the other, through all scenarios.
 const LIMIT: Duration = Duration::from_secs(900);
@@ -114,7 +114,7 @@ fn a_subject_runs_what_it_claims_and_says_why_it_does_not_run_the_rest() {
                 lacks.is_some() && reason.starts_with("this executor has no ") || holds_fewer
             }
             // Made again several times, and still the machine stood still.
-            _ => saw_no_operation(record),
+            _ => was_starved(record),
         };
         if !well {
             complaints.push(format!(

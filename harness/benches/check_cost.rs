@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use quadrant::fixtures::Fixtures;
-use quadrant::machine::clock;
+use quadrant::system::clock;
 use quadrant_suite::clock::stamp;
 use quadrant_suite::file_check::{check_whole, check_windows};
 

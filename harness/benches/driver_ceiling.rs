@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use quadrant::board_memory::BoardMemory;
 use quadrant::driver::ceiling::{NullServer, hear};
 use quadrant::driver::order::{Load, Order, Report};
 use quadrant::driver::process::Driver;
-use quadrant::machine::affinity::{self, Division};
-use quadrant::machine::clock;
+use quadrant::system::affinity::{self, Division};
+use quadrant::system::board_memory::BoardMemory;
+use quadrant::system::clock;
 use quadrant_suite::board::Phase;
 use quadrant_suite::clock::stamp;
 

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use quadrant::command_line::CommandLine;
+use quadrant::commands::CommandLine;
 
 fn main() -> ExitCode {
     match CommandLine::parse().carry_out() {

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use quadrant::board_memory::BoardMemory;
 use quadrant::driver::order::{Order, Report};
 use quadrant::driver::process::{Driver, DriverError, SUBCOMMAND};
 use quadrant::fixtures::{FixtureStore, Fixtures, caretaker};
+use quadrant::system::board_memory::BoardMemory;
 use quadrant_suite::board::Phase;
 use quadrant_suite::clock::{ClockScale, stamp};
 use rustix::process::Signal;

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::environment::{Environment, cargo};
 use super::found::{Build, Recipe, library_file};
 use super::stamp::{self, Unfinished};
-use crate::interrupt;
-use crate::progress::Progress;
+use crate::system::interrupt;
+use crate::terminal::progress::Progress;
 
 /// Lines of the compiler's words that go into a reason.
 const WORDS_MAX: usize = 400;

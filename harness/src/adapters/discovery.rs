@@ -14,8 +14,8 @@ use super::build::{self, Workshop};
 use super::filter::Filter;
 use super::found::{self, Build, Declared, Recipe, Role};
 use super::subject::{self, Machine, Subject};
-use crate::interrupt;
-use crate::progress::Progress;
+use crate::system::interrupt;
+use crate::terminal::progress::Progress;
 use crate::trial::{self, Limits};
 
 /// Libraries asked at a time: each is a process that waits for the disk, then for a CPU.

@@ -5,7 +5,6 @@ pub mod discovery;
 pub mod environment;
 pub mod filter;
 pub mod found;
-pub mod library;
 mod manifest;
 mod stamp;
 pub mod subject;

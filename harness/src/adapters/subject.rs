@@ -9,7 +9,7 @@ use quadrant_suite::plan::Plan;
 use serde::Serialize;
 
 use super::found::Build;
-use crate::machine::{io_uring, limits, threads_allowed};
+use crate::system::{io_uring, limits, threads_allowed};
 
 /// What a subject and the driver open beside their connections.
 const FILES_BESIDE_CONNECTIONS: u64 = 64;

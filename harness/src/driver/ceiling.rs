@@ -25,10 +25,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::null_server;
 use super::order::{Load, Order, Report};
 use super::process::Driver;
-use crate::board_memory::BoardMemory;
-use crate::interrupt;
-use crate::machine::affinity::{self, Division};
-use crate::machine::lifeline;
+use crate::system::affinity::{self, Division};
+use crate::system::board_memory::BoardMemory;
+use crate::system::interrupt;
+use crate::system::lifeline;
 
 /// The subcommand under which the `quadrant` executable is a server that only echoes.
 pub const SUBCOMMAND: &str = "__null-server";

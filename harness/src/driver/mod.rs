@@ -10,6 +10,7 @@ mod drive;
 mod in_flight;
 pub mod null_server;
 pub mod order;
+pub mod pacer;
 mod pings;
 pub mod process;
 mod schedule;
@@ -22,8 +23,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 
-use crate::board_memory::BoardMemory;
-use crate::machine::affinity;
+use crate::system::affinity;
+use crate::system::board_memory::BoardMemory;
 use order::{Order, Report};
 
 /// An order is a few hundred bytes.

@@ -14,7 +14,7 @@ use quadrant_suite::board::Board;
 use quadrant_suite::clock::{ClockScale, Stamp};
 
 use super::order::Order;
-use crate::pacer::{LONGEST_GAP, Pacer, send_ping};
+use crate::driver::pacer::{LONGEST_GAP, Pacer, send_ping};
 
 /// While answers are waited for, a trial's overhead is made of these.
 const LOOK_EVERY: Duration = Duration::from_micros(200);

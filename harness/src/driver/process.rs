@@ -10,8 +10,8 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 use super::order::{Order, Report};
-use crate::board_memory::BoardMemory;
-use crate::machine::passed_on::PassedOn;
+use crate::system::board_memory::BoardMemory;
+use crate::system::passed_on::PassedOn;
 
 /// The subcommand under which the `quadrant` executable is a driver.
 pub const SUBCOMMAND: &str = "__driver";

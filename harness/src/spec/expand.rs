@@ -16,8 +16,8 @@ use super::quantity::Kind;
 use super::scenario::{Case, Files, Load, Work};
 use super::summary;
 use super::values::{Values, one_of};
-use crate::counted::grouped;
-use crate::machine::allocator::Allocator;
+use crate::system::allocator::Allocator;
+use crate::terminal::counted::grouped;
 
 pub(super) struct Expanded {
     pub(super) case: Case,

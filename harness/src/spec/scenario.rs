@@ -17,8 +17,8 @@ use super::expand::expand;
 use super::expect;
 use super::limits;
 use super::yaml;
-use crate::counted::grouped;
-use crate::machine::allocator::Allocator;
+use crate::system::allocator::Allocator;
+use crate::terminal::counted::grouped;
 
 /// A scenario of which every case has been checked.
 #[derive(Debug)]

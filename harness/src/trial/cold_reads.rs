@@ -7,7 +7,7 @@ use quadrant_suite::plan::Plan;
 
 use super::processes::Processes;
 use crate::fixtures;
-use crate::machine::process;
+use crate::system::process;
 
 /// What had been read when the window opened.
 pub struct ColdReads {

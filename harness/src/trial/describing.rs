@@ -16,8 +16,8 @@ use super::order::Limits;
 use super::processes::within;
 use super::signals;
 use super::talk::{Keep, Stream};
-use crate::interrupt;
-use crate::machine::passed_on::PassedOn;
+use crate::system::interrupt;
+use crate::system::passed_on::PassedOn;
 
 /// How often it is looked at.
 const WATCH_EVERY: std::time::Duration = std::time::Duration::from_micros(200);

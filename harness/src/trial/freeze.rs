@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use quadrant_suite::clock::{Stamp, stamp};
 
-use crate::machine::freezing;
+use crate::system::freezing;
 
 /// When, after the window has opened, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,10 +16,10 @@ use quadrant_suite::outcome::Outcome;
 use quadrant_suite::plan::Plan;
 
 use super::memory::MemoryArguments;
-use crate::adapters::library::AdapterLibrary;
-use crate::board_memory::BoardMemory;
-use crate::machine::forbid::{self, Forbidden};
-use crate::machine::{affinity, io_uring, lifeline, limits};
+use crate::system::board_memory::BoardMemory;
+use crate::system::forbid::{self, Forbidden};
+use crate::system::{affinity, io_uring, lifeline, limits};
+use crate::trial::library::AdapterLibrary;
 
 /// Before the reason on the pipe when there was nothing to run.
 pub const NOT_LOADED: &str = "not loaded: ";

@@ -17,12 +17,12 @@ use quadrant_suite::outcome::Findings;
 use super::order::{Attention, Order};
 use super::processes::{Look, Processes, Stop, because};
 use super::watch::Watch;
-use crate::chance::Chance;
 use crate::driver::order::Load;
-use crate::machine::noise::NoiseWatch;
-use crate::machine::process;
-use crate::machine::run_queue::RunQueue;
-use crate::observe::Observation;
+use crate::system::chance::Chance;
+use crate::system::noise::NoiseWatch;
+use crate::system::process;
+use crate::system::run_queue::RunQueue;
+use crate::trial::observe::Observation;
 
 /// A thawed subject finds cold caches and what has piled up; it is not looked at before this is
 /// over.
@@ -83,7 +83,7 @@ pub fn run(sides: &[Order], length: Length, seed: u64) -> Option<Measured> {
     let mut lockstep = Lockstep { sides: Vec::new(), seed };
     let measured = lockstep.conduct(sides, length);
     drop(lockstep);
-    crate::machine::orphans::end_all();
+    crate::system::orphans::end_all();
     measured
 }
 

@@ -8,8 +8,8 @@ use std::process::Command;
 use clap::Args;
 use quadrant_reports::record::Layout;
 
-use crate::chance::Chance;
-use crate::machine::allocator::{self, Allocator};
+use crate::system::allocator::{self, Allocator};
+use crate::system::chance::Chance;
 
 /// Makes the environment longer. What it holds is of no use.
 const PADDING: &str = "QUADRANT_PADDING";

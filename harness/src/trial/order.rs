@@ -7,8 +7,8 @@ use quadrant_suite::plan::{Group, Plan};
 
 use super::freeze::Freeze;
 use super::memory::Memory;
-use crate::machine::affinity::Division;
-use crate::machine::forbid::Forbidden;
+use crate::system::affinity::Division;
+use crate::system::forbid::Forbidden;
 
 /// What one trial may cost, and what is kept from it.
 #[derive(Debug, Clone, Copy)]

@@ -23,15 +23,15 @@ use super::inside::NOT_LOADED;
 use super::order::{Limits, LoadShape, Order};
 use super::signals;
 use super::talk::{Keep, Stream};
-use crate::board_memory::BoardMemory;
 use crate::driver::order::{Load, Order as LoadOrder, Report};
+use crate::driver::pacer::send_ping;
 use crate::driver::process::Driver;
 use crate::fixtures::Evictor;
-use crate::interrupt;
-use crate::machine::passed_on::PassedOn;
-use crate::machine::starvation::Stretch;
-use crate::machine::{affinity, freezing, process};
-use crate::pacer::send_ping;
+use crate::system::board_memory::BoardMemory;
+use crate::system::interrupt;
+use crate::system::passed_on::PassedOn;
+use crate::system::starvation::Stretch;
+use crate::system::{affinity, freezing, process};
 
 /// An outcome has one histogram for each row; more than this is no outcome.
 const ANSWER_BYTES_MAX: usize = 16 << 20;

@@ -10,7 +10,7 @@ use quadrant_suite::board::{Board, LoopSlot, Stall};
 use quadrant_suite::clock::{ClockScale, Stamp, stamp};
 use quadrant_suite::plan::Plan;
 
-use crate::machine::process;
+use crate::system::process;
 
 const MS: u64 = 1_000_000;
 

@@ -15,10 +15,10 @@ use super::processes::{Look, Processes, Stop, because};
 use super::stalls::{self, Sighting};
 use super::watch::{LOOK_EVERY, Seen, Watch};
 use crate::driver::order::Load;
-use crate::machine::noise::NoiseWatch;
-use crate::machine::pids_cgroup::PidsCgroup;
-use crate::machine::process;
-use crate::observe::Observation;
+use crate::system::noise::NoiseWatch;
+use crate::system::pids_cgroup::PidsCgroup;
+use crate::system::process;
+use crate::trial::observe::Observation;
 
 /// How a trial ended.
 pub enum Ended {
@@ -58,7 +58,7 @@ pub fn run(order: &Order) -> Ended {
     let cgroup = PidsCgroup::create();
     let ended =
         Processes::start(order).and_then(|mut trial| conduct(&mut trial, order, cgroup.as_ref()));
-    crate::machine::orphans::end_all();
+    crate::system::orphans::end_all();
     // Only now it is empty.
     drop(cgroup);
     match ended {

@@ -11,8 +11,8 @@ use super::headway::Headway;
 use super::order::Order;
 use super::processes::Processes;
 use super::stalls::Glances;
-use crate::observe::Observation;
-use crate::pacer::Pacer;
+use crate::driver::pacer::Pacer;
+use crate::trial::observe::Observation;
 
 /// How often the subject is looked at, at the least.
 pub const LOOK_EVERY: Duration = Duration::from_millis(10);

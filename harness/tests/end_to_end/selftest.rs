@@ -4,7 +4,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use quadrant::machine::affinity;
+use quadrant::system::affinity;
 use quadrant_suite::clock::{ClockScale, monotonic_ns};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;

@@ -17,7 +17,7 @@ use quadrant_suite::clock::{ClockScale, stamp};
 
 use super::drive::drive;
 use super::order::{Load, Order, Report};
-use crate::board_memory::BoardMemory;
+use crate::system::board_memory::BoardMemory;
 
 const TOKEN: u64 = 0x0123_4567_89ab_cdef;
 /// No test waits longer for anything.

@@ -1,0 +1,107 @@
+//! What `quadrant duel` can be told.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use quadrant_reports::duel::Format;
+
+use crate::commands::selection::AdapterOptions;
+
+/// In lock-step, all starts together.
+const TIME: Duration = Duration::from_secs(20);
+pub const STARTS: u32 = 20;
+/// In per cent.
+const CONCERN: f64 = 1.0;
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+While one subject runs, the others are frozen, together with what loads them: each has turns of
+10 ms, so that all of them meet the same weather. Ratios are of throughput and of CPU time; for
+latencies, stalls and threads use `quadrant run`.
+
+Exit codes: 0 all cases were fought out, 2 the command line or a scenario is wrong, 3 a case could
+not be measured, 4 no case can be fought, 130 interrupted")]
+pub struct DuelOptions {
+    /// A subject, as runtime/executor/backend or as a glob that means one; the others are compared
+    /// with it
+    #[arg(value_name = "A")]
+    pub first: String,
+    /// The subject to compare with it
+    #[arg(value_name = "B")]
+    pub second: String,
+    /// Scenario files, folders of them, or names below specs/ such as `echo/connections`
+    #[arg(value_name = "SPEC", required = true)]
+    pub specs: Vec<String>,
+    /// One more subject that takes its turns; may be given again
+    #[arg(long, value_name = "C")]
+    pub also: Vec<String>,
+    /// Only cases with these values, of scenarios that have this axis; others stay whole
+    #[arg(long = "axis", value_name = "NAME=VALUE,…")]
+    pub axis: Vec<String>,
+    /// Seconds in lock-step for each case, all subjects and starts together
+    #[arg(long, value_name = "SECONDS", default_value_t = TIME.as_secs_f64(), value_parser = seconds)]
+    pub time: f64,
+    /// How often all processes are started anew: where a process's memory lies by chance makes a
+    /// difference, too
+    #[arg(long, value_name = "N", default_value_t = STARTS, value_parser = clap::value_parser!(u32).range(2..=100))]
+    pub starts: u32,
+    /// Differences of up to so many per cent are nobody's concern
+    #[arg(long, value_name = "PERCENT", default_value_t = CONCERN, value_parser = crate::commands::percent::percent)]
+    pub threshold: f64,
+    /// Worker threads of executors that can have several, whatever a scenario says
+    /// [default: the scenario's `workers`, else the subject's CPUs, at least 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub workers: Option<u32>,
+    /// Seed of all that is drawn by chance
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Run A without poll wrapper, pings and looks, and the others with all of it: what measuring
+    /// costs
+    #[arg(long, hide = true)]
+    pub bare_first: bool,
+    #[command(flatten)]
+    pub source: AdapterOptions,
+    #[arg(long, value_enum, default_value_t)]
+    pub format: DuelFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum DuelFormat {
+    #[default]
+    Table,
+    Json,
+    Markdown,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.5..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("between 0.5 and 3600 seconds are possible".to_owned()),
+    }
+}
+
+impl DuelOptions {
+    pub fn time(&self) -> Duration {
+        Duration::from_secs_f64(self.time)
+    }
+
+    /// As a share
+    pub fn threshold(&self) -> f64 {
+        self.threshold / 100.0
+    }
+
+    /// As they are named on the command line.
+    pub fn subjects(&self) -> Vec<String> {
+        let mut names = vec![self.first.clone(), self.second.clone()];
+        names.extend(self.also.iter().cloned());
+        names
+    }
+
+    pub fn format(&self) -> Format {
+        match self.format {
+            DuelFormat::Table => Format::Table,
+            DuelFormat::Json => Format::Json,
+            DuelFormat::Markdown => Format::Markdown,
+        }
+    }
+}

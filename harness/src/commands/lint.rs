@@ -1,0 +1,69 @@
+//! `quadrant lint`: checks scenarios and runs nothing.
+
+use std::path::Path;
+
+use clap::Args;
+
+use crate::adapters::discovery::Discovered;
+use crate::adapters::filter::Filter;
+use crate::commands::failure::Failure;
+use crate::commands::selection::{AdapterOptions, ScenarioOptions};
+use crate::commands::unmatched;
+use crate::spec;
+use crate::terminal::counted::counted;
+use crate::terminal::progress::Progress;
+use crate::terminal::standard_error::say;
+use crate::terminal::standard_output;
+use crate::trial::Limits;
+
+#[derive(Debug, Clone, Args)]
+pub struct LintOptions {
+    /// Scenario files, folders of them, or names below specs/
+    #[arg(value_name = "SPEC", required = true)]
+    pub specs: Vec<String>,
+}
+
+/// Tells every mistake of every file, not only the first file's.
+pub fn lint(options: &LintOptions) -> Result<u8, Failure> {
+    let files = ScenarioOptions { specs: options.specs.clone(), axis: Vec::new() }.files()?;
+    let mut wrong = 0;
+    let mut subjects = None;
+    for file in &files {
+        match spec::load(file) {
+            Ok(scenario) => {
+                let cases = counted(scenario.case_count() as u64, "case");
+                standard_output::write(&format!("{}: {cases}\n", shown(file)))?;
+                if unmatched::names_subjects(&scenario) {
+                    let all = subjects.get_or_insert_with(all_subjects);
+                    for warning in unmatched::warnings(&shown(file), &scenario, all) {
+                        say!("warning: {warning}");
+                    }
+                }
+            }
+            Err(error) => {
+                wrong += 1;
+                say!("{error}\n");
+            }
+        }
+    }
+    if wrong > 0 {
+        say!("{wrong} of {} with mistakes", counted(files.len() as u64, "file"));
+        return Ok(2);
+    }
+    Ok(0)
+}
+
+/// As far as adapters were built before; without any, every pattern could be right.
+fn all_subjects() -> Discovered {
+    let source =
+        AdapterOptions { no_build: true, with_test_adapters: true, ..AdapterOptions::default() };
+    let progress = Progress::new();
+    let all = source.subjects(&[Filter::everything()], Limits::USUAL, &progress);
+    progress.end();
+    all.unwrap_or_default()
+}
+
+fn shown(file: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    file.strip_prefix(here).unwrap_or(file).display().to_string()
+}

@@ -1,0 +1,117 @@
+//! The command line: what can be asked, and who answers it.
+
+mod compare;
+pub mod doctor;
+pub mod duel;
+pub mod failure;
+mod lint;
+mod list;
+pub mod percent;
+mod report;
+pub mod run;
+pub mod selection;
+pub mod selftest;
+pub mod unmatched;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::driver::ceiling::{self, NullServerArguments};
+use crate::terminal::color::Color;
+use crate::trial::inside::{self, InsideArguments};
+use crate::{driver, fixtures};
+use compare::CompareOptions;
+use doctor::DoctorOptions;
+use duel::DuelOptions;
+use failure::Failure;
+use lint::LintOptions;
+use list::ListOptions;
+use report::ReportOptions;
+use run::RunOptions;
+use selftest::SelfTestOptions;
+use selftest::hog::{self, HogArguments};
+use selftest::watcher::{self, WatcherArguments};
+
+/// Which async runtime, which executor, which OS backend, and does it behave?
+///
+/// Runs a workload, described in YAML, unchanged on every runtime, and shows how many things
+/// really ran at once, how many threads it took, and how long the loop stood still.
+#[derive(Debug, Parser)]
+#[command(name = "quadrant", version, after_help = EXIT_CODES)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+    #[arg(long, global = true, value_enum, default_value_t)]
+    color: Color,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  all well
+  1  an expectation of a scenario was not met, `compare` found a regression, or `selftest` a
+     number that is not reached
+  2  the command line or a scenario is wrong, or two runs are too unlike to compare;
+     nothing was run
+  3  something could not be measured: it failed, crashed, timed out or did not load
+  4  nothing was run or compared: nothing matched, or all of it is unsupported here
+  130  interrupted; what was measured is kept";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run scenarios on subjects and print tables; without SPEC: the tour
+    Run(Box<RunOptions>),
+    /// Compare two runs cell by cell: regressed, improved, same, or cannot tell
+    Compare(CompareOptions),
+    /// Let two subjects take turns in lock-step, the sharpest comparison
+    Duel(DuelOptions),
+    /// Print the tables of a run again, from its records
+    Report(ReportOptions),
+    /// Show what there is: specs, subjects, or the cells that would run
+    List(ListOptions),
+    /// Tell what on this machine spoils measuring, and what to do about it
+    Doctor(DoctorOptions),
+    /// Tell how truly this machine measures: every instrument against a known truth
+    Selftest(SelfTestOptions),
+    /// Check scenarios
+    Lint(LintOptions),
+    #[command(name = "__trial", hide = true)]
+    Trial(InsideArguments),
+    #[command(name = "__describe", hide = true)]
+    Describe(InsideArguments),
+    #[command(name = "__driver", hide = true)]
+    Driver,
+    #[command(name = ceiling::SUBCOMMAND, hide = true)]
+    NullServer(NullServerArguments),
+    #[command(name = "__caretaker", hide = true)]
+    Caretaker { folder: PathBuf },
+    #[command(name = hog::SUBCOMMAND, hide = true)]
+    Hog(HogArguments),
+    #[command(name = watcher::SUBCOMMAND, hide = true)]
+    Watcher(WatcherArguments),
+}
+
+impl CommandLine {
+    /// Does what was asked and answers with the exit code.
+    pub fn carry_out(self) -> Result<ExitCode, Failure> {
+        let code = match self.command {
+            Command::Run(options) => run::run(*options, self.color)?,
+            Command::Compare(options) => compare::compare(&options, self.color)?,
+            Command::Duel(options) => duel::duel(&options, self.color)?,
+            Command::Report(options) => report::report(&options, self.color)?,
+            Command::List(options) => list::list(&options)?,
+            Command::Doctor(options) => doctor::doctor(&options, self.color)?,
+            Command::Selftest(options) => selftest::selftest(&options, self.color)?,
+            Command::Lint(options) => lint::lint(&options)?,
+            Command::Trial(arguments) => inside::run(&arguments).map(|()| 0)?,
+            Command::Describe(arguments) => inside::describe(&arguments).map(|()| 0)?,
+            Command::Hog(arguments) => hog::run(&arguments).map(|()| 0)?,
+            Command::Watcher(arguments) => watcher::run(&arguments).map(|()| 0)?,
+            Command::Driver => return Ok(driver::run_from_stdin()),
+            Command::NullServer(arguments) => ceiling::serve(&arguments).map(|()| 0)?,
+            Command::Caretaker { folder } => return Ok(fixtures::caretaker::run(&folder)),
+        };
+        Ok(ExitCode::from(code))
+    }
+}

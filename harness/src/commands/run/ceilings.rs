@@ -1,0 +1,88 @@
+//! A forecast of what the load driver can send, so that a rate far above it is refused before any
+//! trial. Measured once for each shape of load that has a rate, before the trials of the first
+//! case that has it.
+//!
+//! Never judges a trial: how busy the driver was in it tells that better.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use quadrant_reports::number;
+use quadrant_suite::clock::ClockScale;
+
+use crate::driver::ceiling::{self, Shape};
+use crate::system::affinity::Division;
+use crate::trial::LoadShape;
+
+/// Three or four seconds in the worst case, of a run that takes minutes.
+const SHAPES_MAX: usize = 16;
+/// The forecast was seen between 20 % below and 17 % above what a driver could do. What is asked
+/// for is refused only where the lowest forecast of enough would have been higher.
+const ERROR_MAX: f64 = 0.2;
+
+#[derive(Default)]
+pub struct Ceilings(BTreeMap<Shape, Option<u64>>);
+
+impl Ceilings {
+    /// Requests a second that the driver can about carry in this shape; `None` where that is not
+    /// known: no rate is asked for, the driver shares the only CPU with the subject, measuring
+    /// failed, or one shape too many.
+    pub fn of(
+        &mut self,
+        load: LoadShape,
+        executable: &Path,
+        clock: ClockScale,
+        cpus: &Division,
+    ) -> Option<u64> {
+        load.rate_per_sec?;
+        let shape = Shape { connections: load.connections, message_bytes: load.message_bytes };
+        if let Some(known) = self.0.get(&shape) {
+            return *known;
+        }
+        if cpus.subject == cpus.driver || self.0.len() >= SHAPES_MAX {
+            return None;
+        }
+        // A machine on which this fails tells why in the trials that follow.
+        let measured = ceiling::measure(executable, shape, clock, cpus).ok();
+        self.0.insert(shape, measured);
+        measured
+    }
+}
+
+/// Why no trial of this load is made.
+pub fn refusal(load: LoadShape, ceiling_per_sec: Option<u64>) -> Option<String> {
+    let (asked, ceiling) = (load.rate_per_sec? as f64, ceiling_per_sec? as f64);
+    (asked * (1.0 - ERROR_MAX) > ceiling).then(|| {
+        format!(
+            "{} requests/s are asked for, and the load driver can send about {} on this machine: \
+             give the scenario a lower `load.rate`",
+            number::rate(asked),
+            number::rate(ceiling)
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(rate_per_sec: Option<u64>, ceiling: Option<u64>, expected: Option<&str>) {
+        let load = LoadShape { connections: 64, message_bytes: 64, rate_per_sec };
+        assert_eq!(refusal(load, ceiling).as_deref(), expected);
+    }
+
+    #[test]
+    fn a_rate_clearly_above_the_forecast_is_refused() {
+        let refused = "400 k requests/s are asked for, and the load driver can send about 290 k \
+                       on this machine: give the scenario a lower `load.rate`";
+        check(Some(400_000), Some(290_000), Some(refused));
+    }
+
+    #[test]
+    fn what_the_forecast_may_be_wrong_about_is_tried() {
+        check(Some(362_000), Some(290_000), None);
+        check(Some(400_000), None, None);
+        check(None, Some(290_000), None);
+    }
+}

@@ -1,0 +1,9 @@
+//! What the user sees: colours, numbers with nouns, progress, standard output and standard error.
+//!
+//! Never decides what is shown.
+
+pub mod color;
+pub mod counted;
+pub mod progress;
+pub mod standard_error;
+pub mod standard_output;

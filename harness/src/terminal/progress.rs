@@ -1,0 +1,108 @@
+//! What is going on, on standard error: a bar on a terminal, a line now and then elsewhere.
+//!
+//! Standard output is never touched.
+
+use std::borrow::Cow;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::terminal::standard_error::say;
+
+pub struct Progress {
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    pub fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+            bar.set_style(style("{spinner} {msg}"));
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        Self { bar }
+    }
+
+    /// What is being done right now.
+    pub fn say(&self, text: impl Into<Cow<'static, str>>) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(text);
+        }
+    }
+
+    /// A long step out of several; told on a terminal and elsewhere.
+    pub fn part(&self, index: usize, count: usize, text: String) {
+        match &self.bar {
+            Some(bar) => {
+                bar.set_style(style("[{pos}/{len}] {wide_bar:.cyan/blue} {elapsed} {msg}"));
+                bar.set_length(count as u64);
+                bar.set_position(index as u64);
+                bar.set_message(text);
+            }
+            None => say!("[{}/{count}] {text}", index + 1),
+        }
+    }
+
+    /// From now on the bar counts trials.
+    pub fn trials(&self, count: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_style(style("{pos}/{len} trials {wide_bar:.cyan/blue} {eta} left  {msg}"));
+            bar.set_length(count);
+            bar.set_position(0);
+            bar.reset_eta();
+        }
+    }
+
+    /// From now on the bar shows how much of an expected time is over.
+    pub fn milliseconds(&self, count: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_style(style("{wide_bar:.cyan/blue} {eta} left  {msg}"));
+            bar.set_length(count);
+            bar.set_position(0);
+        }
+    }
+
+    /// So many milliseconds are over. It never gets to its end before the end.
+    pub fn reach(&self, position: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(position.min(bar.length().unwrap_or(0)));
+        }
+    }
+
+    pub fn advance(&self, count: u64) {
+        if let Some(bar) = &self.bar {
+            bar.inc(count);
+        }
+    }
+
+    /// Something that stays on the screen.
+    pub fn warn(&self, text: impl AsRef<str>) {
+        self.aside(|| say!("{}", text.as_ref()));
+    }
+
+    /// Lets something be printed where the bar is.
+    pub fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
+    pub fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the template is one of this file's own")
+}

@@ -1,8 +1,8 @@
 //! The board: a page of shared memory between the subject, its parent and the driver.
 //!
-//! The parent sets the phase; the subject's loops leave their marks; nobody ever waits on it
-//! inside the subject. Every field is an atomic, all zeros is its valid beginning, and its
-//! layout is part of the ABI version.
+//! The parent sets the phase of the trial, the subject's loops write their counters. The subject
+//! never waits on it. Every field is an atomic that is valid when zero, and the layout is part of
+//! the ABI version.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -10,23 +10,23 @@ use crate::clock::Stamp;
 
 /// The most roots (workers of a per-core executor) a subject may have.
 pub const ROOTS_MAX: usize = 64;
-/// The most tasks that an executor with a thread for each task may declare as its `tasks_max`.
+/// The highest `tasks_max` of an executor that runs each task on its own thread.
 pub const THREADED_TASKS_MAX: u64 = 4_096;
-/// Loops that can be metered, each in a slot of its own: a thread for each task, and the threads
-/// that accept connections and hear the parent. Further loops run unmetered, and are counted.
-/// Only slots that are used cost memory.
+/// Loops that can be measured, each in its own slot: one thread per task, plus the threads that
+/// accept connections and read the parent's messages. Further loops are only counted. Unused slots
+/// cost no memory.
 pub const LOOPS_MAX: usize = THREADED_TASKS_MAX as usize + 2 * ROOTS_MAX;
 
-/// Length of the proof that a connection is the driver's.
+/// Length of the secret that the driver sends first on every connection.
 pub const TOKEN_BYTES: usize = 8;
 
-/// Stalls of a window that are kept one by one; more are only counted.
+/// Stalls of a window that are recorded individually; further ones are only counted.
 pub const STALLS_MAX: usize = 4_096;
 
-/// Reads of cold files that are kept until the harness has seen them; older ones are lost.
+/// Capacity of the log of cold-file reads; when it is full the oldest entries are overwritten.
 const FILE_READS_KEPT: usize = 4_096;
 
-/// Where a trial stands. Only the parent moves it, and only forwards.
+/// The phase of a trial. Only the parent changes it, and only forwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u32)]
 pub enum Phase {
@@ -41,29 +41,29 @@ pub struct Board {
     phase: AtomicU32,
     /// Roots that have published their control port.
     roots_ready: AtomicU32,
-    /// How many roots there are going to be; 0 until the first one knows.
+    /// The final number of roots; 0 until the first root has published it.
     roots: AtomicU32,
     server_port: AtomicU32,
     control_ports: [AtomicU32; ROOTS_MAX],
-    /// The parent's ends of its connections to those.
+    /// The local ports of the parent's control connections.
     parent_ports: [AtomicU32; ROOTS_MAX],
-    /// What a connection of the driver begins with.
+    /// See [`Board::token`].
     token: AtomicU64,
-    /// Set when every group with a fixed number of operations has done them.
+    /// Set when every group with a fixed number of operations has completed them.
     finished: AtomicU32,
     window_start: AtomicU64,
     window_end: AtomicU64,
-    /// Threads alive that have polled tasks, and the most there were.
+    /// Threads alive that have polled tasks, and their peak.
     loops: AtomicU64,
     loops_peak: AtomicU64,
-    /// Threads that found no slot, and the operations they ended.
+    /// Threads that found no free slot, and the operations that they completed.
     loops_unmetered: AtomicU64,
     operations_without_slot: AtomicU64,
     /// Slots that were ever taken.
     slots_used: AtomicU64,
-    /// The search for a free slot begins here.
+    /// Index at which the search for a free slot begins.
     slots_free_from: AtomicU64,
-    /// Stalls made on purpose and pings, both before the trial, that the instruments saw.
+    /// Injected stalls and pings before the window that the instruments detected.
     canary_stalls: AtomicU32,
     canary_pings: AtomicU32,
     /// Stalls of the window so far; may exceed `STALLS_MAX`.
@@ -73,16 +73,16 @@ pub struct Board {
     stall_log: [StallEntry; STALLS_MAX],
     /// Reads of cold files since the trial's beginning.
     file_reads: AtomicU64,
-    /// Which files those were, in a ring: the file's number and one; 0 is taken or not yet told.
+    /// Ring of the files read: index + 1; 0 means already taken, or not written yet.
     file_read_log: [AtomicU32; FILE_READS_KEPT],
 }
 
-/// Right answers that have reached the driver since its beginning. On a line of its own: the
-/// driver writes it all the time, and the subject looks at what is beside it all the time.
+/// Correct answers that the driver has received. On its own cache line, because the driver writes
+/// it all the time and the subject reads its neighbours all the time.
 #[repr(C, align(128))]
 struct Answered(AtomicU64);
 
-/// One stall, for those who want to know when it was and what it was made of.
+/// One recorded stall, as it lies in shared memory.
 #[repr(C)]
 pub struct StallEntry {
     slot: AtomicU64,
@@ -93,10 +93,10 @@ pub struct StallEntry {
     run_queue_ns: AtomicU64,
 }
 
-/// The same, read.
+/// One recorded stall: when, and what the thread's time was spent on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stall {
-    /// Which loop stood still, as an index of the slots.
+    /// Index of the slot of the loop that stalled.
     pub slot: usize,
     pub start: Stamp,
     pub end: Stamp,
@@ -104,29 +104,29 @@ pub struct Stall {
     pub run_queue_ns: u64,
 }
 
-/// What one loop leaves on the board. Stall figures cover the measuring window only.
+/// The counters of one loop. Stall figures cover the measuring window only.
 #[repr(C, align(128))]
 pub struct LoopSlot {
     taken: AtomicU32,
     /// Start of the poll in progress; 0 between polls.
     pub poll_started: AtomicU64,
     pub polls: AtomicU64,
-    /// Operations of the plan's first group ended by this loop since the trial's beginning.
+    /// Operations of the plan's first group that this loop has completed since the trial began.
     pub operations: AtomicU64,
     /// Polls of at least 1 ms, of at least the plan's threshold, of at least 100 ms.
     pub stalls: [AtomicU64; 3],
     pub longest_ns: AtomicU64,
-    /// Of the polls at or above the threshold: all of their time, and what of it the thread was
-    /// running and was waiting for a CPU.
+    /// Of the polls at or above the threshold: their total time, and the parts of it in which the
+    /// thread was running and was waiting for a CPU.
     pub stalled_ns: AtomicU64,
     pub stalled_cpu_ns: AtomicU64,
     pub stalled_run_queue_ns: AtomicU64,
-    /// The thread that owns the slot, as the system numbers it; 0 where it does not.
+    /// The system's id of the thread that owns the slot; 0 on systems without thread ids.
     pub thread_id: AtomicU32,
 }
 
 impl Board {
-    /// A board of this process alone.
+    /// A board in the memory of this process only.
     #[cfg(test)]
     #[allow(unsafe_code)]
     pub(crate) fn blank() -> Box<Board> {
@@ -162,7 +162,7 @@ impl Board {
         self.phase.load(Ordering::Relaxed) >= Phase::Over as u32
     }
 
-    /// For the parent: the trial's phase, with the stamp at which it began.
+    /// For the parent: begins a phase of the trial.
     pub fn enter(&self, phase: Phase, now: Stamp) {
         match phase {
             Phase::Measuring => self.window_start.store(now, Ordering::Relaxed),
@@ -180,14 +180,14 @@ impl Board {
         self.window_end.load(Ordering::Acquire)
     }
 
-    /// For a root: where the parent can reach it, out of how many there will be.
+    /// For a root: publishes its control port and the final number of roots.
     pub fn publish_root(&self, index: usize, control_port: u16, roots: usize) {
         self.control_ports[index].store(u32::from(control_port), Ordering::Relaxed);
         self.roots.store(roots as u32, Ordering::Release);
         self.roots_ready.fetch_add(1, Ordering::Release);
     }
 
-    /// For the parent: the control ports, once every root is ready.
+    /// For the parent: the control ports, when every root is ready.
     pub fn control_ports(&self) -> Option<Vec<u16>> {
         let ready = self.roots_ready.load(Ordering::Acquire);
         let roots = self.roots.load(Ordering::Acquire);
@@ -198,7 +198,7 @@ impl Board {
         Some(ports.iter().map(|port| port.load(Ordering::Relaxed) as u16).collect())
     }
 
-    /// For the parent, before it connects to this root: the port it comes from.
+    /// For the parent, before it connects to this root: the local port of that connection.
     pub fn publish_parent(&self, root: usize, port: u16) {
         self.parent_ports[root].store(u32::from(port), Ordering::Release);
     }
@@ -207,13 +207,13 @@ impl Board {
         self.parent_ports[root].load(Ordering::Acquire) as u16
     }
 
-    /// For the parent, before the subject starts: the secret of this trial.
+    /// For the parent, before the subject starts: sets the trial's secret.
     pub fn set_token(&self, token: u64) {
         self.token.store(token, Ordering::Release);
     }
 
-    /// The first bytes on every connection of the driver. Any local process can reach the
-    /// subject's port; only those that share this board know these bytes.
+    /// The first bytes on every connection of the driver. Any local process can connect to the
+    /// subject's port, but only processes that share this board have this secret.
     pub fn token(&self) -> [u8; TOKEN_BYTES] {
         self.token.load(Ordering::Acquire).to_le_bytes()
     }
@@ -226,14 +226,14 @@ impl Board {
         self.server_port.load(Ordering::Acquire) as u16
     }
 
-    /// For the driver, its only writer: one more request was answered.
+    /// For the driver, which is the only writer: counts one answered request.
     #[inline]
     pub fn count_answer(&self) {
         self.answered.0.store(self.answered.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
-    /// What a trial's throughput is made of, since its beginning: requests that the driver has
-    /// seen answered where there is a load, otherwise operations of the first group.
+    /// Operations completed since the trial began, from which throughput is computed: answered
+    /// requests if there is a load, otherwise operations of the plan's first group.
     pub fn done(&self, has_load: bool) -> u64 {
         if has_load { self.answered() } else { self.operations() }
     }
@@ -256,17 +256,17 @@ impl Board {
         self.canary_stalls.fetch_add(1, Ordering::Release);
     }
 
-    /// For a root: the ping before the trial was answered.
+    /// For a root: it has read the ping that comes before the trial.
     pub fn count_canary_ping(&self) {
         self.canary_pings.fetch_add(1, Ordering::Release);
     }
 
-    /// Roots whose stall on purpose the poll wrapper saw.
+    /// Roots whose injected stall the poll wrapper has detected.
     pub fn canary_stalls(&self) -> u32 {
         self.canary_stalls.load(Ordering::Acquire)
     }
 
-    /// Roots that answered the ping before the trial.
+    /// Roots that have read the ping that comes before the trial.
     pub fn canary_pings(&self) -> u32 {
         self.canary_pings.load(Ordering::Acquire)
     }
@@ -289,7 +289,7 @@ impl Board {
         self.loops_peak.load(Ordering::Relaxed)
     }
 
-    /// Threads that polled tasks and were not metered, because all slots were taken.
+    /// Threads that polled tasks but were not measured, because all slots were taken.
     pub fn loops_unmetered(&self) -> u64 {
         self.loops_unmetered.load(Ordering::Relaxed)
     }
@@ -299,12 +299,12 @@ impl Board {
         &self.slots[..(self.slots_used.load(Ordering::Acquire) as usize).min(LOOPS_MAX)]
     }
 
-    /// A slot's index, for one of this board's own slots.
+    /// The index of one of this board's own slots.
     fn index_of(&self, slot: &LoopSlot) -> usize {
         (std::ptr::from_ref(slot).addr() - self.slots.as_ptr().addr()) / size_of::<LoopSlot>()
     }
 
-    /// Keeps a stall of the loop that has `slot`, as long as there is room.
+    /// Records a stall of the loop that owns `slot`, unless the log is full.
     pub(crate) fn log_stall(&self, slot: &LoopSlot, stall: Stall) {
         let index = self.stalls.fetch_add(1, Ordering::Relaxed) as usize;
         if let Some(entry) = self.stall_log.get(index) {
@@ -316,7 +316,7 @@ impl Board {
         }
     }
 
-    /// The stalls that were kept, and whether those are all.
+    /// The recorded stalls, and whether none is missing.
     pub fn stalls(&self) -> (Vec<Stall>, bool) {
         let count = self.stalls.load(Ordering::Acquire) as usize;
         let kept = self.stall_log[..count.min(STALLS_MAX)]
@@ -333,8 +333,8 @@ impl Board {
         (kept, count <= STALLS_MAX)
     }
 
-    /// For the subject: a cold file was read, so it is not cold any more.
-    pub fn tell_file_read(&self, file: u32) {
+    /// For the subject: it has read a cold file, which is now in the page cache.
+    pub fn log_file_read(&self, file: u32) {
         let at = self.file_reads.fetch_add(1, Ordering::Relaxed) as usize;
         self.file_read_log[at % FILE_READS_KEPT].store(file + 1, Ordering::Release);
     }
@@ -344,8 +344,8 @@ impl Board {
         self.file_reads.load(Ordering::Relaxed)
     }
 
-    /// For the one who makes files cold: those that were read since it last asked. `seen` is its
-    /// place in the log, 0 at first. Where it comes too late, the oldest are left out.
+    /// For the harness: the files read since the last call. `seen` is the caller's position in the
+    /// log, 0 at first. Entries that have been overwritten since are left out.
     pub fn take_file_reads(&self, seen: &mut u64) -> Vec<u32> {
         let count = self.file_reads();
         *seen = (*seen).max(count.saturating_sub(FILE_READS_KEPT as u64));
@@ -353,7 +353,7 @@ impl Board {
         while *seen < count {
             let entry = &self.file_read_log[*seen as usize % FILE_READS_KEPT];
             match entry.swap(0, Ordering::Acquire) {
-                // It is counted already and told in a moment.
+                // Counted already; its index will be written in a moment.
                 0 => break,
                 file => files.push(file - 1),
             }
@@ -362,13 +362,13 @@ impl Board {
         files
     }
 
-    /// A slot for a thread that is about to poll its first task; none if all are taken. Its figures
-    /// go on from what an earlier owner left.
+    /// A slot for a thread that is about to poll its first task; `None` if all are taken. Counters
+    /// of an earlier owner are continued.
     pub(crate) fn take_slot(&self) -> Option<&LoopSlot> {
         let alive = self.loops.fetch_add(1, Ordering::Relaxed) + 1;
         self.loops_peak.fetch_max(alive, Ordering::Relaxed);
-        // Threads that come and go at the same time may leave a free slot below this one: so
-        // the search goes all the way round.
+        // A thread that ended meanwhile may have freed a slot below this index, so the search
+        // wraps around.
         let first = self.slots_free_from.load(Ordering::Relaxed);
         let found = (first as usize..LOOPS_MAX).chain(0..first as usize).find(|&index| {
             let taken = &self.slots[index].taken;
@@ -467,12 +467,12 @@ mod tests {
         let board = Board::blank();
         let mut seen = 0;
         assert!(board.take_file_reads(&mut seen).is_empty());
-        board.tell_file_read(7);
-        board.tell_file_read(0);
+        board.log_file_read(7);
+        board.log_file_read(0);
         assert_eq!(board.take_file_reads(&mut seen), [7, 0]);
         assert!(board.take_file_reads(&mut seen).is_empty());
         for file in 0..FILE_READS_KEPT as u32 + 10 {
-            board.tell_file_read(file);
+            board.log_file_read(file);
         }
         let taken = board.take_file_reads(&mut seen);
         assert_eq!((taken.len(), taken.first()), (FILE_READS_KEPT, Some(&10)));

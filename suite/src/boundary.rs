@@ -1,8 +1,8 @@
 //! The C boundary between the harness and an adapter library.
 //!
-//! One exported symbol, a table that begins with magic, version and its own size. Texts cross
-//! as pointer and length, results through a callback of the host, and nobody frees memory of
-//! the other side. No panic crosses.
+//! One exported symbol: a table that begins with magic, version and its own size. Texts are passed
+//! as pointer and length, results through a callback of the host. Neither side ever frees memory of
+//! the other, and no panic crosses.
 
 #![allow(unsafe_code)]
 
@@ -12,15 +12,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::board::Board;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Refusal};
 use crate::plan::Plan;
 use crate::poll_wrapper::panic_text;
-use crate::runtime::{Adapter, Refusal};
+use crate::runtime::Adapter;
 use crate::scene::Scene;
 
-/// "QUADRANT", so that a file that is something else is told at once.
+/// "QUADRANT", to recognise a library that is something else.
 pub const MAGIC: u64 = u64::from_be_bytes(*b"QUADRANT");
-/// Raised whenever the table, the board or a text that crosses changes its meaning.
+/// Increased whenever the table, the board or a text that crosses changes its meaning.
 pub const ABI_VERSION: u32 = 5;
 /// The name of the exported symbol.
 pub const SYMBOL: &str = "QUADRANT_ADAPTER";
@@ -31,14 +31,14 @@ pub struct Table {
     pub magic: u64,
     pub abi_version: u32,
     pub size: u32,
-    /// Hands in the description.
+    /// Passes the description to the sink.
     pub describe: extern "C" fn(sink: Sink),
-    /// Runs the plan (`plan_length` bytes of JSON); hands in the outcome, then may take its
-    /// time to return.
+    /// Runs the plan (`plan_length` bytes of JSON) and passes the outcome to the sink. It may return
+    /// much later.
     pub run: extern "C" fn(plan: *const u8, plan_length: usize, board: *const Board, sink: Sink),
 }
 
-/// Where the host takes a text; it copies it before it returns. May be called on any thread.
+/// The host's callback for a text, which it copies before it returns. Callable on any thread.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Sink {
@@ -57,8 +57,8 @@ impl Sink {
         (self.take)(self.context, text.as_ptr(), text.len());
     }
 
-    pub(crate) fn hand_in(&self, outcome: &Outcome) {
-        // A trial has one outcome: whatever comes after the first would spoil its line.
+    fn hand_in(&self, outcome: &Outcome) {
+        // A trial has one outcome; a second one would corrupt the first.
         static HANDED_IN: AtomicBool = AtomicBool::new(false);
         if HANDED_IN.swap(true, Ordering::AcqRel) {
             return;
@@ -91,7 +91,7 @@ extern "C" fn describe<A: Adapter>(sink: Sink) {
     }
 }
 
-/// On standard error, if there is one: where it is closed, `eprintln!` would panic.
+/// Prints to standard error. Unlike `eprintln!` it does not panic where that is closed.
 fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
@@ -102,7 +102,7 @@ extern "C" fn run<A: Adapter>(
     board: *const Board,
     sink: Sink,
 ) {
-    // SAFETY: the host passes a text that stays as it is during this call, and a board that is
+    // SAFETY: the host passes a text that does not change during this call, and a board that stays
     // mapped, whole and aligned, until the process ends.
     let (plan, board) = unsafe { (std::slice::from_raw_parts(plan, plan_length), &*board) };
     let plan: Plan = match serde_json::from_slice(plan) {
@@ -112,9 +112,10 @@ extern "C" fn run<A: Adapter>(
             return sink.hand_in(&Outcome::Failed { reason });
         }
     };
-    let scene: &'static Scene = Box::leak(Box::new(Scene::new(plan, board, sink)));
+    let scene: &'static Scene =
+        Box::leak(Box::new(Scene::new(plan, board, move |outcome| sink.hand_in(outcome))));
     match catch_unwind(AssertUnwindSafe(|| A::run(scene))) {
-        // Without an effect when the outcome was handed in, as it should have been.
+        // No effect if the outcome was passed on before, as it should have been.
         Ok(Ok(())) => scene
             .refuse(Refusal::Failed("the runtime came back before the trial was over".to_owned())),
         Ok(Err(refusal)) => scene.refuse(refusal),
@@ -124,8 +125,8 @@ extern "C" fn run<A: Adapter>(
     }
 }
 
-/// The version of `package` in the text of a `Cargo.lock`. Where it is there in several versions,
-/// because others depend on it too, the one that `adapter` depends on.
+/// The version of `package` in the text of a `Cargo.lock`. If there are several, the one that
+/// `adapter` depends on.
 pub fn locked_version(lock: &str, adapter: &str, package: &str) -> String {
     let entry = |name: &str| {
         let name = format!("name = \"{name}\"");
@@ -144,8 +145,8 @@ pub fn locked_version(lock: &str, adapter: &str, package: &str) -> String {
     version.unwrap_or_else(|| "unknown".to_owned())
 }
 
-/// The version that the lock file gives a package: this workspace's own, or the one at a path
-/// from the adapter's manifest.
+/// The version of a package in the lock file of this workspace, or in the one at a path relative
+/// to the adapter's manifest.
 #[macro_export]
 macro_rules! locked_version {
     ($package:literal) => {
@@ -165,7 +166,7 @@ macro_rules! locked_version {
 macro_rules! export {
     ($adapter:ty) => {
         #[allow(unsafe_code)]
-        // SAFETY: the name is this project's own, and a library exports one adapter.
+        // SAFETY: the symbol's name is used by this project only, and a library exports one adapter.
         #[unsafe(no_mangle)]
         pub static QUADRANT_ADAPTER: $crate::boundary::Table =
             $crate::boundary::Table::new::<$adapter>();

@@ -1,7 +1,7 @@
 //! The clock of all measurements: a stamp costs some 10 ns where the CPU's counter may be used.
 //!
-//! Stamps are comparable between processes of one machine. Which counter they come from is
-//! decided once by the harness and travels in the plan; nothing here decides by itself.
+//! Stamps can be compared between processes of one machine. The harness chooses the counter once
+//! and the plan carries the choice; nothing here chooses.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -34,19 +34,19 @@ impl ClockScale {
         saturated((u128::from(ns) << 32) / u128::from(self.ns_per_tick_shifted.max(1)))
     }
 
-    /// The time between two stamps. A clock that stepped back, or two CPUs whose counters are a
-    /// little apart, give zero, and not the age of the world.
+    /// The time between two stamps. Zero if the clock stepped back, or if the counters of two CPUs
+    /// are slightly apart.
     pub fn ns_between(self, earlier: Stamp, later: Stamp) -> u64 {
         self.ns(later.saturating_sub(earlier))
     }
 
-    /// Makes this process take its stamps from the clock that this scale belongs to.
+    /// Makes this process take its stamps from this clock.
     pub fn install(self) {
         CPU_COUNTER.store(self.cpu_counter, Relaxed);
     }
 }
 
-/// The high half is cut off where it holds something: too long is the longest there is.
+/// Saturates instead of cutting off the high half.
 fn saturated(value: u128) -> u64 {
     u64::try_from(value).unwrap_or(u64::MAX)
 }

@@ -1,21 +1,23 @@
-//! What the parent says to a root, and the driver in its place, over a loopback connection that the
-//! root reads through the runtime's own I/O: the subject gets no helper thread for it.
+//! Messages from the parent (or from the driver in its place) to a root.
+//!
+//! They travel over a loopback connection that the root reads through the runtime's own I/O, so the
+//! subject never needs a helper thread for them.
 
 use crate::clock::Stamp;
 
 /// Every message has this size.
 pub const MESSAGE_BYTES: usize = 16;
 
-/// One word.
+/// One message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Message {
     /// Begin the groups' tasks.
     Go,
     /// Hand in the outcome.
     Stop,
-    /// Hold the loop for a known time: the poll wrapper has to see it.
+    /// Hold the loop for a known time, which the poll wrapper has to detect.
     Canary,
-    /// Sent at this moment: how late it is read is what the loop's stalls do to others.
+    /// Sent at this moment; the delay until it is read is the impact of the loop's stalls.
     Ping(Stamp),
 }
 

@@ -1,6 +1,6 @@
-//! What an adapter says about itself before anything runs.
+//! What an adapter declares about itself before anything runs.
 //!
-//! It is the adapter's word: the harness plans by it and never takes it for evidence.
+//! The harness plans trials by it and never uses it as evidence.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,7 +14,7 @@ pub struct Description {
     pub runtime: String,
     /// Version of the runtime's crate.
     pub version: String,
-    /// Something a reader of its figures should know, such as "discontinued".
+    /// Printed beside its figures, such as "discontinued".
     pub note: Option<String>,
     pub executors: Vec<Executor>,
 }
@@ -26,22 +26,22 @@ pub struct Executor {
     pub executor: String,
     pub backend: String,
     pub topology: Topology,
-    /// Whether it follows the plan's `workers`; otherwise it has one, or one for each task.
+    /// Whether the plan's `workers` sets its number of threads.
     pub workers: Workers,
     pub capabilities: BTreeSet<Capability>,
-    /// The most tasks it promises to hold at once; no value means "as memory allows".
+    /// The most tasks it can hold at once; `None` means that only memory limits them.
     pub tasks_max: Option<u64>,
-    /// Locked memory it cannot start without.
+    /// Locked memory that it needs to start.
     pub memlock_bytes_min: u64,
 }
 
-/// Who deals out the work.
+/// How tasks reach the workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Topology {
-    /// One root deals tasks to all workers.
+    /// One root spawns tasks for all workers.
     Shared,
-    /// One root on each worker; each listens for itself and takes its share of the tasks.
+    /// One root on each worker, which has its own listener and its share of the tasks.
     PerCore,
 }
 
@@ -70,8 +70,8 @@ pub enum Capability {
     Files,
     /// Run blocking work beside the loop and await it.
     Offload,
-    /// Be what others are compared with across runs: it is made by hand, in Quadrant itself, and
-    /// changes with no runtime's version.
+    /// Be the reference of every comparison across runs: hand-written in Quadrant itself, so no
+    /// new version of a runtime changes it.
     Reference,
 }
 
@@ -86,7 +86,7 @@ impl Capability {
         Capability::Reference,
     ];
 
-    /// What is missing, said so that it completes "this executor has no …".
+    /// Completes the sentence "this executor has no …".
     pub fn lacking(self) -> &'static str {
         match self {
             Capability::Echo => "way to serve connections",

@@ -1,19 +1,19 @@
-//! Whether what was read of a file is what the harness has written there.
+//! Checks what was read from a file against what the harness has written to it.
 //!
-//! Within the measured time a few bytes of each read are compared and nothing more: comparing all
-//! of a big file would hold up the loop for longer than anything the runtime does. Every byte is
-//! compared once the window is over. Never reads a file itself.
+//! During the measured time only a few bytes of each read are compared: comparing a whole big file
+//! would hold the loop for longer than anything that the runtime does. After the window some files
+//! are compared completely. Never reads a file itself.
 
 use std::ops::Range;
 
 use crate::pattern;
 use crate::plan::FileSet;
 
-/// What is compared of every read: so many bytes at the end, and as many anywhere.
+/// Bytes compared at the end of every read, and as many at a random place.
 const WINDOW_BYTES: usize = 64;
 
-/// The check within the measured time: a wrong length, a wrong file, a wrong place and a buffer
-/// that was not filled all show here, a single wrong byte seldom.
+/// The check during the measured time. It finds a wrong length, file or offset and a buffer that
+/// was not filled, but seldom a single wrong byte.
 pub fn check_windows(
     files: &FileSet,
     index: u32,
@@ -27,7 +27,7 @@ pub fn check_windows(
     check_range(index, contents, any..contents.len().min(any + WINDOW_BYTES))
 }
 
-/// The check outside of it: every byte.
+/// The check after the window: compares every byte.
 pub fn check_whole(files: &FileSet, index: u32, contents: &[u8]) -> Result<(), String> {
     check_length(files, index, contents)?;
     check_range(index, contents, 0..contents.len())

@@ -1,7 +1,7 @@
-//! The hash that the step `hash` computes: CPU work whose answer can be checked.
+//! The hash of the step `hash`: CPU work with a result that can be checked.
 //!
-//! Not for secrets. Each round depends on the one before it, so no compiler and no CPU can
-//! skip or overlap rounds.
+//! Never to be used for secrets. Each round depends on the one before, so neither the compiler nor
+//! the CPU can skip or overlap rounds.
 
 /// Words mixed in one round; a round costs some 100 ns.
 const WORDS_PER_ROUND: u64 = 32;

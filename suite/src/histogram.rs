@@ -1,7 +1,7 @@
-//! Latency histograms with a fixed number of buckets, whatever the number of values.
+//! Latency histograms with a fixed number of buckets.
 //!
-//! Values below 128 ns have a bucket each; above, every power of two is cut into 64 buckets,
-//! so a bucket is at most 1.6 % wide. Never allocates after it was made.
+//! Values below 128 ns have a bucket each; above, every power of two is divided into 64 buckets, so
+//! a bucket is at most 1.6 % wide. Never allocates after its creation.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 const EXACT: u64 = 128;
 const CUTS: u64 = 64;
-/// Values above 2^42 ns (73 minutes) count as that.
+/// Larger values than 2^42 ns (73 minutes) are counted as this one.
 const LARGEST: u64 = 1 << 42;
 const BUCKETS: usize = bucket(LARGEST) + 1;
 
@@ -21,7 +21,7 @@ const fn bucket(value: u64) -> usize {
     (EXACT + (shift - 1) * CUTS + ((value >> shift) - CUTS)) as usize
 }
 
-/// The middle of what a bucket holds.
+/// The middle of a bucket's range.
 fn bucket_value(index: usize) -> u64 {
     let index = index as u64;
     if index < EXACT {
@@ -32,7 +32,7 @@ fn bucket_value(index: usize) -> u64 {
     low + (1 << (shift - 1))
 }
 
-/// A histogram of nanoseconds. Serialised as its filled buckets only.
+/// A histogram of nanoseconds. Serialised without its empty buckets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Histogram {
     counts: Vec<u64>,
@@ -67,7 +67,7 @@ impl Histogram {
         self.max = self.max.max(other.max);
     }
 
-    /// Takes over those of `other` that are longer than `floor_ns`, as far as buckets tell.
+    /// Adds the values of `other` that exceed `floor_ns`, at the precision of its buckets.
     pub fn merge_longer(&mut self, other: &Histogram, floor_ns: u64) {
         for (index, &count) in other.counts.iter().enumerate() {
             let value = bucket_value(index).min(other.max);
@@ -105,7 +105,7 @@ impl Histogram {
         self.sum.checked_div(self.count).unwrap_or(0)
     }
 
-    /// The smallest value that at least the share `quantile` of all values does not exceed.
+    /// The smallest value that at least this share of all values does not exceed.
     pub fn quantile(&self, quantile: f64) -> u64 {
         if self.is_empty() {
             return 0;
@@ -169,7 +169,7 @@ impl<'de> Deserialize<'de> for Histogram {
     }
 }
 
-/// A histogram that many threads may fill at once.
+/// A histogram that several threads may record into.
 pub(crate) struct SharedHistogram {
     counts: Vec<AtomicU64>,
     sum: AtomicU64,
@@ -192,7 +192,7 @@ impl SharedHistogram {
     pub(crate) fn record(&self, value_ns: u64) {
         self.counts[bucket(value_ns.min(LARGEST))].fetch_add(1, Relaxed);
         self.sum.fetch_add(value_ns, Relaxed);
-        // Both bounds settle early; a plain look first keeps the common case free of writes.
+        // Both bounds are reached early, so a load first avoids most writes.
         if value_ns < self.min.load(Relaxed) {
             self.min.fetch_min(value_ns, Relaxed);
         }

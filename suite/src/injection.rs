@@ -1,64 +1,24 @@
-//! Stalls on purpose: a task that holds its thread, and notes exactly for how long and why.
+//! Injected stalls: a task that holds its thread and measures exactly for how long and why.
 //!
-//! It is the ground truth that the poll wrapper and the pings are held against, so it shares
-//! nothing with them: it reads the thread's clocks right around each hold, and takes lengths by
-//! the system's own clock. Only the self-test asks for it; no scenario can.
+//! This is the ground truth for the poll wrapper and the pings, so it never shares an instrument
+//! with them: it reads the thread's clocks around each hold and measures lengths with the system's
+//! clock. Only the self-test uses it.
 
 use std::io;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+pub use crate::outcome::Injected;
+pub use crate::plan::{Hold, Injection};
 
-use crate::clock::{Stamp, monotonic_ns, stamp};
+use crate::clock::{monotonic_ns, stamp};
 use crate::plain_calls;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, waiting};
 use crate::scene::Scene;
-use crate::task::waiting;
 use crate::thread_times;
 
-/// Injections of a trial that are kept; a plan that asks for more is no use to anybody.
-pub const INJECTIONS_MAX: usize = 4_096;
-
-/// In which way a thread is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Hold {
-    /// It computes, until its own clock has gone on by the length.
-    Spin,
-    /// It sleeps in a plain call.
-    Sleep,
-    /// It waits in a plain read, of a timer's descriptor.
-    Read,
-}
-
-/// One stall to be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Injection {
-    /// How long the task waits before it, in the runtime's own way.
-    pub after_ns: u64,
-    pub hold: Hold,
-    pub ns: u64,
-}
-
-/// One stall that was made, as it really was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Injected {
-    pub hold: Hold,
-    /// By the clock of the plan: where on the board's axis it lies.
-    pub start: Stamp,
-    pub end: Stamp,
-    /// By the system's monotonic clock, whatever the plan's clock says.
-    pub wall_ns: u64,
-    pub cpu_ns: u64,
-    pub run_queue_ns: u64,
-}
-
-/// Makes one after the other, until all are made or the trial is over.
+/// Injects one stall after the other until all are done or the trial is over.
 ///
-/// They never count as waiting, not even where calls wait by design: whoever holds a thread in
-/// the middle of a step has stalled it.
+/// They never count as waiting, not even in executors whose calls block by design.
 pub(crate) async fn series<R: Runtime>(
     scene: &'static Scene,
     runtime: &R,
@@ -78,7 +38,7 @@ pub(crate) async fn series<R: Runtime>(
 
 fn inject(injection: &Injection, timer: &Timer) -> io::Result<Injected> {
     let time = Duration::from_nanos(injection.ns);
-    // The lengths take in what it costs to know them: it holds the thread as well.
+    // The clock readings hold the thread as well, so they are part of the length.
     let (start, started_ns) = (stamp(), monotonic_ns());
     let before = thread_times::read();
     if injection.hold == Hold::Read {
@@ -101,7 +61,7 @@ fn inject(injection: &Injection, timer: &Timer) -> io::Result<Injected> {
     })
 }
 
-/// Something to read that comes by itself, so that no helper thread has to write it.
+/// A descriptor that becomes readable by itself, without a helper thread that writes to it.
 #[cfg(target_os = "linux")]
 struct Timer(std::os::fd::OwnedFd);
 
@@ -116,7 +76,7 @@ impl Timer {
         use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
         let it_value = Timespec {
             tv_sec: time.as_secs() as i64,
-            // Zero would switch it off, and the read would wait for ever.
+            // Zero would disarm the timer, and the read would never return.
             tv_nsec: i64::from(time.subsec_nanos().max(1)),
         };
         let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
@@ -135,7 +95,7 @@ impl Timer {
     }
 }
 
-/// Elsewhere a sleep stands in its place.
+/// A sleep replaces it on other systems.
 #[cfg(not(target_os = "linux"))]
 struct Timer;
 

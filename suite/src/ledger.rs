@@ -1,7 +1,7 @@
-//! The ledger: what the subject counts about itself while the window is open.
+//! Latency rows and error counters of a trial.
 //!
-//! Its size depends on the rows of the plan, never on the number of tasks. Threads write to
-//! shards, so that two loops seldom touch the same cache line.
+//! Threads write to shards, so that two loops seldom touch the same cache line. The size depends on
+//! the rows of the plan, never on the number of tasks.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -27,7 +27,7 @@ fn shard() -> usize {
     }
 }
 
-/// One latency row, made when it is first written.
+/// One latency row. A shard is allocated when it is first written.
 #[derive(Default)]
 pub(crate) struct Row {
     shards: [OnceLock<Box<SharedHistogram>>; SHARDS],
@@ -47,49 +47,28 @@ impl Row {
     }
 }
 
-/// A counter that many threads add to.
-#[derive(Default)]
-pub(crate) struct Counter {
-    shards: [Padded; SHARDS],
-}
-
-#[derive(Default)]
-#[repr(align(128))]
-struct Padded(AtomicU64);
-
-impl Counter {
-    #[inline]
-    pub(crate) fn add(&self, count: u64) {
-        self.shards[shard()].0.fetch_add(count, Relaxed);
-    }
-
-    pub(crate) fn total(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.0.load(Relaxed)).sum()
-    }
-}
-
-/// Errors of the whole trial, with the words of the first.
+/// Errors of the whole trial, with the text of the first.
 #[derive(Default)]
 pub(crate) struct Faults {
-    pub(crate) errors: Counter,
-    pub(crate) wrong_answers: Counter,
-    pub(crate) panics: Counter,
+    pub(crate) errors: AtomicU64,
+    pub(crate) wrong_answers: AtomicU64,
+    pub(crate) panics: AtomicU64,
     first: Mutex<Option<String>>,
 }
 
 impl Faults {
     pub(crate) fn error(&self, text: String) {
-        self.errors.add(1);
+        self.errors.fetch_add(1, Relaxed);
         self.keep_first(text);
     }
 
     pub(crate) fn wrong_answer(&self, text: String) {
-        self.wrong_answers.add(1);
+        self.wrong_answers.fetch_add(1, Relaxed);
         self.error(text);
     }
 
     pub(crate) fn panic(&self, text: &str) {
-        self.panics.add(1);
+        self.panics.fetch_add(1, Relaxed);
         self.error(format!("a task panicked: {text}"));
     }
 

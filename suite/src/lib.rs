@@ -4,7 +4,7 @@
 //! [`runtime::Adapter`]) and ends with [`export!`]. The engine below is compiled into each
 //! adapter, so a plan runs natively: nothing crosses the C boundary while it is measured.
 //!
-//! This crate knows no runtime, no YAML, no file layout and no terminal.
+//! This crate never depends on a runtime, on YAML, on the layout of files or on a terminal.
 
 pub mod board;
 pub mod boundary;
@@ -12,12 +12,12 @@ pub mod clock;
 pub mod control;
 pub mod description;
 pub mod file_check;
-mod gauge;
 pub mod hash;
 pub mod histogram;
+mod in_flight;
 pub mod injection;
+mod injection_log;
 mod ledger;
-mod one_by_one;
 pub mod outcome;
 pub mod pattern;
 pub mod peak;
@@ -29,6 +29,5 @@ pub mod poll_wrapper;
 mod root;
 pub mod runtime;
 pub mod scene;
-pub mod task;
+mod task;
 mod thread_times;
-pub mod yielding;

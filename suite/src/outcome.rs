@@ -1,20 +1,23 @@
-//! The outcome: what a subject itself knows at the end of its trial.
+//! The outcome: what a subject itself has counted at the end of its trial.
 //!
-//! It crosses back to the harness as one JSON text. It holds only what cannot be seen from
-//! outside; threads, CPU time and memory are never taken from here.
+//! It returns to the harness as one JSON text and holds only what cannot be observed from outside.
+//! Threads, CPU time and memory are never taken from here.
+
+use std::fmt;
+use std::io;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Stamp;
 use crate::histogram::Histogram;
-use crate::injection::Injected;
+use crate::plan::Hold;
 
-/// How the trial ended, from the inside.
+/// How the trial ended, as seen by the subject.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Outcome {
     Finished(Findings),
-    /// The runtime cannot do this here; the reason names the remedy where there is one.
+    /// The runtime cannot run this here; the reason includes a remedy if there is one.
     Unsupported {
         reason: String,
     },
@@ -39,22 +42,22 @@ pub struct Findings {
     pub wrong_answers: u64,
     /// Tasks that panicked, during the whole trial.
     pub panics: u64,
-    /// What the first error said.
+    /// The text of the first error.
     pub first_error: Option<String>,
-    /// Connections of other processes than the parent and the driver. None was served.
+    /// Connections of processes other than the parent and the driver. None was served.
     #[serde(default)]
     pub strangers: u64,
-    /// Window of the groups that have a fixed number of operations, when they ended by themselves.
+    /// When groups with a fixed number of operations had completed them.
     pub finished_after_ns: Option<u64>,
-    /// The stalls that the plan has asked for; ordinary plans ask for none.
+    /// The injected stalls, if the plan injects any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub injected: Vec<Injected>,
-    /// The pings one by one, beside such stalls.
+    /// Every ping, if the plan injects stalls.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pings: Vec<Ping>,
 }
 
-/// One ping of the parent's.
+/// One ping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ping {
@@ -69,10 +72,10 @@ pub struct GroupFindings {
     pub name: String,
     pub ops: u64,
     pub latency: Histogram,
-    /// How long those operations had taken when the window closed that were not over then.
+    /// Age, at the end of the window, of the operations that had not ended.
     pub unended: Histogram,
     pub in_flight_peak: u64,
-    /// Thousandths, so that the outcome holds integers only.
+    /// In thousandths, so that the outcome holds integers only.
     pub in_flight_mean_milli: u64,
 }
 
@@ -82,4 +85,40 @@ pub struct GroupFindings {
 pub struct RowFindings {
     pub name: String,
     pub latency: Histogram,
+}
+
+/// One injected stall, as it was measured by the task that made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Injected {
+    pub hold: Hold,
+    /// By the clock of the plan, to be compared with the board.
+    pub start: Stamp,
+    pub end: Stamp,
+    /// By the system's monotonic clock, independent of the plan's clock.
+    pub wall_ns: u64,
+    pub cpu_ns: u64,
+    pub run_queue_ns: u64,
+}
+
+/// Why an adapter does not run a plan.
+#[derive(Debug)]
+pub enum Refusal {
+    /// It cannot be done here; the text includes a remedy if there is one.
+    Unsupported(String),
+    Failed(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Unsupported(reason) | Refusal::Failed(reason) => formatter.write_str(reason),
+        }
+    }
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Refusal::Failed(format!("the runtime could not be started: {error}"))
+    }
 }

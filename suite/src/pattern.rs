@@ -1,13 +1,13 @@
-//! Contents that can be checked: what files and requests are filled with.
+//! Contents of files and requests that can be checked.
 //!
-//! Every position of every file or request has its byte, so a wrong file, a wrong offset and a
-//! stale answer are all seen, at the price of one memory comparison. Never touches the system.
+//! Every position of every file or request has a known byte, so one memory comparison finds a wrong
+//! file, a wrong offset and an outdated answer. Never calls the system.
 
 use std::sync::OnceLock;
 
 /// A prime, so that an offset wrong by a power of two still shows.
 const POOL_BYTES: usize = 262_147;
-/// How far the contents of two neighbouring identities lie apart in the pool.
+/// Distance in the pool between the contents of two consecutive identities.
 const STRIDE: u64 = 7_919;
 
 fn pool() -> &'static [u8] {
@@ -27,7 +27,7 @@ fn pool() -> &'static [u8] {
     })
 }
 
-/// Makes the pool, which otherwise the first comparison does.
+/// Fills the pool before it is first used, so that no measured operation has to.
 pub(crate) fn prepare() {
     pool();
 }

@@ -1,11 +1,22 @@
-//! How many tasks a program and its children can have alive at once, as if none ended before a
-//! `Join`.
+//! How many tasks a program and its children can have alive at once, if none ends before a `Join`.
 //!
-//! Never overflows: what is beyond counting is simply too many.
+//! Never overflows: counts saturate.
 
-use crate::plan::{Action, Program};
+use crate::plan::{Action, Plan, Program};
 
-/// All tasks below one that runs `program`, itself included.
+impl Plan {
+    /// The most tasks that can be alive at once, to be compared with a subject's limit.
+    pub fn tasks_peak(&self) -> u64 {
+        let server = self.server.iter().map(|server| (server.connections, server.program));
+        let groups = self.groups.iter().map(|group| (group.count, group.program));
+        server.chain(groups).fold(0, |sum, (count, program)| {
+            let below = tasks(&self.programs, program);
+            sum.saturating_add(below.saturating_mul(count.into()))
+        })
+    }
+}
+
+/// A task that runs `program`, and all tasks below it.
 pub fn tasks(programs: &[Program], program: usize) -> u64 {
     peak(programs, program, |_| 1, 1)
 }
@@ -19,7 +30,7 @@ pub fn readers(programs: &[Program], program: usize) -> u64 {
     peak(programs, program, reads, 0)
 }
 
-/// Every program has one place in the tree of programs, so this visits each once.
+/// Every program occurs once in the tree of programs, so this visits each once.
 fn peak(
     programs: &[Program],
     program: usize,

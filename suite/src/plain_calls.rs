@@ -1,26 +1,26 @@
-//! System calls made around the runtime, on its own sockets: what `how: blocking` and
-//! `how: polling` mean. Also listening and CPU time.
+//! Direct system calls on a runtime's own sockets, for `how: blocking` and `how: polling`. Also
+//! listening and CPU time.
 //!
-//! Never changes a descriptor's mode: the runtime goes on using it afterwards.
+//! Never changes a descriptor's mode, because the runtime continues to use it.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-/// A socket, as the system names it.
+/// The system's handle of a socket.
 #[cfg(unix)]
 pub type Descriptor = std::os::fd::RawFd;
 #[cfg(windows)]
 pub type Descriptor = std::os::windows::io::RawSocket;
 
-/// Which way a socket has to be ready.
+/// What a socket has to be ready for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     Receive,
     Send,
 }
 
-/// One try; "would block" is an error of that kind.
+/// One attempt; returns `WouldBlock` if it would have to wait.
 #[cfg(unix)]
 pub fn try_receive(socket: Descriptor, buffer: &mut [u8]) -> io::Result<usize> {
     use rustix::net::{RecvFlags, recv};
@@ -28,14 +28,14 @@ pub fn try_receive(socket: Descriptor, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(received)
 }
 
-/// One try; "would block" is an error of that kind.
+/// One attempt; returns `WouldBlock` if it would have to wait.
 #[cfg(unix)]
 pub fn try_send(socket: Descriptor, buffer: &[u8]) -> io::Result<usize> {
     use rustix::net::{SendFlags, send};
     Ok(send(borrow(socket), buffer, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
 }
 
-/// The port at the other end; none where that is gone already.
+/// The port of the peer; `None` if it has disconnected already.
 #[cfg(unix)]
 pub fn peer_port(socket: Descriptor) -> Option<u16> {
     let address = rustix::net::getpeername(borrow(socket)).ok().flatten()?;
@@ -63,8 +63,8 @@ pub fn wait_ready(socket: Descriptor, direction: Direction) -> io::Result<()> {
 #[cfg(unix)]
 #[allow(unsafe_code)]
 fn borrow(socket: Descriptor) -> std::os::fd::BorrowedFd<'static> {
-    // SAFETY: the descriptor was asked of a stream that the calling task owns and keeps until
-    // the call is over, and the borrow does not leave this module.
+    // SAFETY: the descriptor belongs to a stream that the calling task owns and keeps until the
+    // call is over, and the borrow does not leave this module.
     unsafe { std::os::fd::BorrowedFd::borrow_raw(socket) }
 }
 
@@ -98,12 +98,12 @@ mod elsewhere {
 #[cfg(not(unix))]
 pub use elsewhere::{peer_port, try_receive, try_send, wait_ready};
 
-/// Connections that a listener holds until they are accepted.
+/// Backlog: connections that a listener holds until they are accepted.
 #[cfg(unix)]
 const BACKLOG: i32 = 1024;
 
-/// A listener for runtimes that build on the standard one. That asks for 128 places, and of a
-/// burst of connections every one beyond them would be tried again after a second only.
+/// A listener for runtimes that use the standard library's. Its backlog is 128, and in a burst of
+/// connections every further one would be retried only after a second.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
     #[cfg(unix)]
@@ -111,7 +111,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// CPU time this thread has used.
+/// CPU time used by this thread.
 fn thread_cpu_time() -> Duration {
     #[cfg(unix)]
     {
@@ -124,10 +124,10 @@ fn thread_cpu_time() -> Duration {
     }
 }
 
-/// Uses up CPU time of the calling thread, however long that takes by the clock on the wall.
+/// Uses this much CPU time of the calling thread, however long that takes in wall-clock time.
 pub fn use_cpu(time: Duration) {
     let end = thread_cpu_time() + time;
-    // Some 20 µs between two looks: the look is a system call of half a microsecond.
+    // About 20 µs between two checks, because a check is a system call of half a microsecond.
     while thread_cpu_time() < end {
         std::hint::black_box(crate::hash::chain(200));
     }

@@ -1,8 +1,7 @@
-//! The plan: everything one trial has to do, with nothing left to decide.
+//! The plan: everything that one trial has to do.
 //!
-//! The harness makes it from a scenario, and it crosses into the adapter as one JSON text.
-//! Times are nanoseconds and sizes are bytes. A plan never mentions an axis, a unit or a file
-//! of the workspace.
+//! The harness makes it from a scenario and passes it to the adapter as one JSON text. Times are in
+//! nanoseconds, sizes in bytes. A plan never contains an axis, a unit or a choice.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::ClockScale;
 use crate::description::Capability;
-use crate::injection::Injection;
-use crate::peak;
 
 /// One trial's work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,21 +20,21 @@ pub struct Plan {
     pub backend: String,
     /// Worker threads, for executors that can have several.
     pub workers: u32,
-    /// Seed of everything that is drawn by chance.
+    /// Seed of all random choices.
     pub seed: u64,
-    /// Whether polls are timed. Only to know what that costs, it is left out.
+    /// Whether polls are timed; off only to measure what timing costs.
     pub metered: bool,
     /// A poll at least this long is a stall.
     pub stall_threshold_ns: u64,
-    /// How the stamps of this machine's clock become nanoseconds.
+    /// The clock of all stamps, and its scale.
     pub clock: ClockScale,
-    /// Latency rows of the steps that were given a name; `Step::row` and `Action::Open` index it.
+    /// Latency rows of the named steps; `Step::row` and `Action::Open` are indexes into it.
     pub rows: Vec<String>,
     /// The step lists, flattened; servers, groups and spawning steps refer to them by index.
     pub programs: Vec<Program>,
     /// Present when the subject listens.
     pub server: Option<Server>,
-    /// The tasks the subject runs by itself.
+    /// Tasks that run without a load.
     pub groups: Vec<Group>,
     /// Present when steps read files.
     pub files: Option<FileSet>,
@@ -68,7 +65,7 @@ pub struct Group {
 }
 
 impl Group {
-    /// Whether its work is done at some time, instead of going on until the trial is over.
+    /// Whether it ends by itself instead of running until the trial is over.
     pub fn is_of_fixed_work(&self) -> bool {
         matches!(self.pace, Pace::Repeat { .. })
     }
@@ -78,7 +75,7 @@ impl Group {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Pace {
-    /// As soon as the one before it has ended, until the trial's time is over.
+    /// As soon as the previous one has ended, until the trial is over.
     BackToBack,
     /// On a fixed schedule (open loop); latency counts from the scheduled moment.
     Every { ns: u64 },
@@ -94,8 +91,8 @@ pub struct FileSet {
     pub directory: String,
     pub count: u32,
     pub bytes: u64,
-    /// Each read is told on the board, so that the harness can drop the file from the page cache
-    /// and the next read of it is cold too.
+    /// Each read is logged on the board, so that the harness can drop the file from the page cache
+    /// before the next read.
     pub cold: bool,
 }
 
@@ -140,17 +137,39 @@ pub enum Action {
     Open { row: usize },
     /// … and ends here.
     Close { row: usize },
-    /// Stall the thread on purpose, again and again. For the self-test: no scenario has it.
+    /// Stall the thread repeatedly. For the self-test only: no scenario can contain it.
     Inject { injections: Vec<Injection> },
+}
+
+/// How an injected stall holds its thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hold {
+    /// It computes until it has used that much CPU time.
+    Spin,
+    /// It sleeps in a blocking call.
+    Sleep,
+    /// It waits in a blocking read of a timer's descriptor.
+    Read,
+}
+
+/// One stall to be injected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Injection {
+    /// How long the task sleeps before it, with the runtime's own timer.
+    pub after_ns: u64,
+    pub hold: Hold,
+    pub ns: u64,
 }
 
 /// Which file a step reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum FileChoice {
-    /// The tasks of a group share the files out among themselves and go round in them.
+    /// Each task of a group starts at its own share of the files and goes through all of them.
     Next,
-    /// Any file, drawn by the plan's seed.
+    /// A random file, by the plan's seed.
     Random,
     /// Always this one.
     Index(u32),
@@ -160,33 +179,30 @@ pub enum FileChoice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
-    /// The runtime's own way.
+    /// The runtime's own asynchronous operation.
     Await,
-    /// The plain call, made right there on the thread that runs the task.
+    /// The blocking call, on the thread that runs the task.
     Blocking,
-    /// Try, be told "would block", try again in order until it is done.
+    /// Non-blocking attempts, with a yield after each that would block.
     Polling,
-    /// An asynchronous operation, but the task's thread waits for it on the spot.
-    Forced,
     /// The blocking call on the runtime's blocking pool, awaited.
     Offload,
 }
 
 impl How {
-    /// The word that stands for it in scenarios and tables.
+    /// Its name in scenarios and tables.
     pub fn word(self) -> &'static str {
         match self {
             How::Await => "await",
             How::Blocking => "blocking",
             How::Polling => "polling",
-            How::Forced => "forced",
             How::Offload => "offload",
         }
     }
 }
 
 impl Plan {
-    /// What a subject must be able to do to run this plan.
+    /// The capabilities that a subject needs to run this plan.
     pub fn needs(&self) -> BTreeSet<Capability> {
         let mut needs = BTreeSet::new();
         if self.server.is_some() {
@@ -205,13 +221,13 @@ impl Plan {
         needs
     }
 
-    /// Whether it makes stalls on purpose, so that what happened has to be kept one by one.
+    /// Whether it injects stalls, so that stalls and pings are recorded individually.
     pub(crate) fn injects(&self) -> bool {
         let steps = self.programs.iter().flatten();
         steps.into_iter().any(|step| matches!(step.action, Action::Inject { .. }))
     }
 
-    /// Whether connections do nothing but receive and send back, the runtime's own way.
+    /// Whether connections do nothing but receive and send back, with `how: await`.
     pub(crate) fn serves_plain_echo(&self) -> bool {
         self.server.as_ref().is_some_and(|server| {
             matches!(
@@ -229,16 +245,6 @@ impl Plan {
         [How::Await, How::Blocking, How::Offload].into_iter().filter(|wanted| {
             let mut steps = self.programs.iter().flatten();
             steps.any(|step| matches!(&step.action, Action::ReadFile { how, .. } if how == wanted))
-        })
-    }
-
-    /// The most tasks that can be alive at once, so that a subject with a limit can decline.
-    pub fn tasks_peak(&self) -> u64 {
-        let server = self.server.iter().map(|server| (server.connections, server.program));
-        let groups = self.groups.iter().map(|group| (group.count, group.program));
-        server.chain(groups).fold(0, |sum, (count, program)| {
-            let below = peak::tasks(&self.programs, program);
-            sum.saturating_add(below.saturating_mul(count.into()))
         })
     }
 }

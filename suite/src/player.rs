@@ -1,27 +1,24 @@
-//! The player: performs the steps of a program, one task's worth of state.
+//! The player: runs the steps of a program and holds the state of one task.
 //!
-//! Programs are flat, so that playing one is a loop and not a recursion: a future that holds
-//! itself would have to be boxed, and a boxed one would have to decide whether it is `Send`.
+//! Programs are flat, so the player is a loop and never recursive: a recursive future would have to
+//! be boxed, and the box would have to fix whether it is `Send`.
 
 mod connection;
-mod echo;
+pub(crate) mod echo;
 mod files;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use echo::echo;
-
 use crate::clock::{Stamp, stamp};
 use crate::hash;
 use crate::injection;
-use crate::ping_pong::{Side, Table};
+use crate::ping_pong::{Exchange, Side};
 use crate::plain_calls;
 use crate::plan::{Action, How};
-use crate::runtime::Runtime;
+use crate::runtime::{Place, Runtime, Task, Work, waiting};
 use crate::scene::Scene;
-use crate::task::{Task, Work, waiting};
 
 /// Why a program did not run to its end.
 #[derive(Debug)]
@@ -33,7 +30,7 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
-    pub(crate) fn tell(self, scene: &Scene) {
+    pub(crate) fn count(self, scene: &Scene) {
         match self {
             Ending::Closed => {}
             Ending::Error(text) => scene.faults.error(text),
@@ -46,22 +43,7 @@ impl Ending {
     }
 }
 
-/// Where a task stands among its likes; decides which files are its own.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Place {
-    index: u32,
-    of: u32,
-}
-
-impl Place {
-    pub(crate) const CONNECTION: Place = Place { index: 0, of: 1 };
-
-    pub(crate) fn member(index: u32, of: u32) -> Self {
-        Self { index, of }
-    }
-}
-
-/// A `repeat` in progress: the stretch of the program, and how often it is still to be run.
+/// A `repeat` in progress: its range of steps, and how many passes are left.
 struct Round {
     first: usize,
     end: usize,
@@ -75,8 +57,8 @@ pub(crate) struct Player<R: Runtime> {
     runtime: R,
     place: Place,
     stream: Option<R::Stream>,
-    /// What was received last, and a byte of spare room: a read that leaves room tells
-    /// runtimes that the socket is empty, and saves them the call that would find that out.
+    /// The last request, plus one spare byte: a read that does not fill the buffer tells a runtime
+    /// that the socket is empty, which saves it another call.
     message: Vec<u8>,
     message_bytes: usize,
     spawned: Vec<R::Join>,
@@ -99,7 +81,7 @@ impl<R: Runtime> Player<R> {
             (Some(_), Some(server)) => server.message_bytes,
             _ => 0,
         };
-        // A task without a connection allocates nothing: many of them are spawned per operation.
+        // Tasks without a connection allocate nothing: an operation may spawn many of them.
         let spare_bytes = if stream.is_some() { SPARE_BYTES } else { 0 };
         Self {
             scene,
@@ -116,15 +98,15 @@ impl<R: Runtime> Player<R> {
         }
     }
 
-    /// Plays a program for its own sake and reports what went wrong.
+    /// Runs a program once and counts its error, if any.
     pub(crate) async fn play_once(mut self, program: usize) {
         if let Err(ending) = self.play(program, false).await {
-            ending.tell(self.scene);
+            ending.count(self.scene);
         }
     }
 
-    /// Plays a program from its first step to its last, and with `forever` again and again until
-    /// one of them fails.
+    /// Runs a program from its first step to its last; with `forever` again and again until a step
+    /// fails.
     pub(crate) async fn play(&mut self, program: usize, forever: bool) -> Result<(), Ending> {
         let steps = &self.scene.plan().programs[program];
         let mut at = 0;
@@ -153,9 +135,9 @@ impl<R: Runtime> Player<R> {
                 Action::Close { row } => self.close(*row),
                 action => {
                     let started = step.row.map(|row| (row, stamp()));
-                    // What a server does for every request is kept in the task's own future.
-                    // The rest is many times larger, and every task would have to carry it,
-                    // and move it at every step: it is put aside while it runs.
+                    // The steps of every request are part of the task's own future. The futures
+                    // of the others are many times larger, so they are boxed: otherwise every
+                    // task would contain them, and move them at every step.
                     let performed = match action {
                         Action::Recv { how } => self.receive(*how).await,
                         Action::Send { how } => self.send(*how).await,
@@ -218,7 +200,7 @@ impl<R: Runtime> Player<R> {
             }
             Action::PingPong { rounds } => self.ping_pong(*rounds).await,
             Action::Inject { injections } => {
-                // Put aside, so that the other steps carry nothing of it.
+                // Boxed, so that the futures of the other steps stay small.
                 Box::pin(injection::series(self.scene, &self.runtime, injections))
                     .await
                     .map_err(|error| Ending::error("inject", &error))
@@ -247,13 +229,13 @@ impl<R: Runtime> Player<R> {
     }
 
     async fn ping_pong(&mut self, rounds: u32) -> Result<(), Ending> {
-        let table = Table::new();
-        let partner = Work::Partner { table: Arc::clone(&table), rounds };
+        let exchange = Exchange::new();
+        let partner = Work::Partner { exchange: Arc::clone(&exchange), rounds };
         let partner = self.runtime.spawn(Task::new(self.scene, &self.runtime, partner));
-        let rallied = table.rally(Side::Opener, rounds).await;
+        let exchanged = exchange.run(Side::Opener, rounds).await;
         waiting!(R, self.scene, R::join(partner))
             .map_err(|error| Ending::error("ping_pong", &error))?;
-        rallied.map_err(Ending::WrongAnswer)
+        exchanged.map_err(Ending::WrongAnswer)
     }
 
     async fn sleep(&mut self, time: Duration, how: How) -> Result<(), Ending> {
@@ -284,7 +266,7 @@ impl<R: Runtime> Player<R> {
         Ok(())
     }
 
-    /// A plain call that waits for the system. Where every operation is one, it is no stall.
+    /// A blocking call that waits. It is no stall for a runtime whose calls all block.
     async fn wait_here_or_offloaded<T: Send + 'static>(
         &mut self,
         step: &'static str,
@@ -300,7 +282,7 @@ impl<R: Runtime> Player<R> {
         self.here_or_offloaded(step, how, job).await
     }
 
-    /// Blocking work, on the spot or on the runtime's pool.
+    /// Blocking work, on this thread or on the runtime's pool.
     async fn here_or_offloaded<T: Send + 'static>(
         &mut self,
         step: &'static str,

@@ -1,11 +1,10 @@
-//! The poll wrapper: how long one uninterrupted stretch of polling held a thread.
+//! The poll wrapper: measures how long one uninterrupted poll holds its thread.
 //!
-//! A poll costs two readings of the clock and a few stores; never a lock, and at most once a
-//! millisecond a system call. It sees the tasks of the suite and nothing else: what a runtime does
-//! between polls is not measured.
+//! A poll costs two clock readings and a few stores; at most one system call per millisecond, and
+//! never a lock. It measures polls of the suite's tasks only, not what a runtime does between them.
 //!
-//! Polls may be nested: a runtime may poll a new task inside the poll of its parent. The outermost
-//! poll is the stretch; the inner ones are counted and nothing else, because their time is its time.
+//! Polls may be nested, because a runtime may poll a new task inside the poll of its parent. Only the
+//! outermost poll is timed; inner ones are just counted, since their time is part of its time.
 
 mod interval;
 
@@ -23,49 +22,49 @@ use crate::thread_times::{self, ThreadTimes};
 use interval::Interval;
 
 const MS: u64 = 1_000_000;
-/// The times of a thread (CPU, run queue) are read at the beginning of a poll when the last reading
-/// is older than this, and at the end of a stall. Reading them around every poll would cost a third
-/// of an echo's throughput.
+/// The thread's times (CPU, run queue) are read at the beginning of a poll if the last reading is
+/// older than this, and at the end of a stall. Reading them around every poll would cost a third of
+/// an echo's throughput.
 const READING_AGE_MAX_NS: u64 = MS;
-/// With many loops on few CPUs each polls seldom, and would read at every poll. So from this many
-/// on the age grows with their number: all of them together make ten readings a millisecond, which
-/// take a hundredth of one CPU.
+/// Where many loops share few CPUs, each polls seldom and would read at every poll. Above this
+/// number of loops the maximum age grows with it, so that all loops together make ten readings per
+/// millisecond, about 1 % of a CPU.
 const LOOPS_PER_AGE: u64 = 10;
-/// Length of the stall that is made before each trial, to see that the instruments work …
+/// Length of the stall that is injected before each trial to test the instruments …
 const CANARY: Duration = Duration::from_millis(2);
-/// … and how long it has to be on the board. Less, because the scale of the clock may be a few per
-/// cent off, which other checks find.
+/// … and the length from which it counts as detected. Shorter, because the clock's scale may be a
+/// few per cent off, which other checks find.
 const CANARY_SEEN_NS: u64 = 1_800_000;
 
-/// Where polls are accounted for.
+/// Measures polls and records them on the board.
 pub struct Meter {
     board: &'static Board,
     scale: ClockScale,
-    /// Polls below this length are only counted.
+    /// Shorter polls are only counted.
     ticks_long: u64,
     reading_age_max: u64,
     threshold_ns: u64,
-    /// Off in a plan that asks what metering costs.
+    /// Off only to measure what the wrapper costs.
     on: bool,
 }
 
-/// What a thread remembers between its polls. Nothing in it has to be dropped, so reaching it
-/// costs no check.
+/// The state of a thread between its polls. Nothing in it needs a drop, so access is cheap.
 struct Here {
     slot: Cell<Option<&'static LoopSlot>>,
-    /// When the times below were read, and when they are too old.
+    /// When `times` was read, and when it has to be read again.
     read_at: Cell<Stamp>,
     reading_due: Cell<Stamp>,
     times: Cell<ThreadTimes>,
-    /// The share of the time between polls that the thread ran, before the last reading; in 1,024ths.
+    /// The share of the time between polls in which the thread ran, before the last reading, in
+    /// 1,024ths.
     running_between: Cell<u64>,
     /// Ticks spent in polls since the last reading.
     polled: Cell<u64>,
-    /// When the canary's stall began; 0 without one.
+    /// When the canary stall began; 0 if there is none.
     canary: Cell<Stamp>,
 }
 
-/// This thread's slot, given back when the thread ends. None if the board has no more.
+/// This thread's slot, released when the thread ends. `None` if the board has no free slot.
 struct Seat {
     board: &'static Board,
     slot: Option<&'static LoopSlot>,
@@ -112,7 +111,7 @@ impl Meter {
     /// Runs `poll` as one poll of a task on this thread.
     #[inline(always)]
     pub fn poll<T>(&self, poll: impl FnOnce() -> T) -> T {
-        // Looked up once: in a library that is loaded at run time this is a call.
+        // Looked up once: in a dynamically loaded library each access is a call.
         HERE.with(|here| {
             let slot = if self.on { self.slot(here) } else { None };
             let outermost = slot.filter(|slot| slot.poll_started.load(Relaxed) == 0);
@@ -133,19 +132,18 @@ impl Meter {
     #[inline]
     pub(crate) fn count_operation(&self) {
         HERE.with(|here| match self.slot(here) {
-            // One thread writes a slot: an atomic addition would wait for every store before it.
+            // Only one thread writes a slot, so the slower atomic addition is not needed.
             Some(slot) => slot.operations.store(slot.operations.load(Relaxed) + 1, Relaxed),
             None => self.board.count_operation_without_slot(),
         });
     }
 
-    /// An operation begins that waits inside its call: its time is not the poll's …
+    /// A call begins that blocks by design: the poll is interrupted …
     pub(crate) fn pause(&self) {
         HERE.with(|here| self.slot(here).map(|slot| self.end(here, slot)));
     }
 
-    /// … and ends: from here on it is again. If polls are nested, this stretch ends with the
-    /// outermost one, as they all hold the same thread.
+    /// … and continues when the call has returned.
     pub(crate) fn resume(&self) {
         if !self.on {
             return;
@@ -154,7 +152,7 @@ impl Meter {
     }
 
     /// Holds this thread, inside a poll, for a known time. The board counts it if the wrapper
-    /// sees a stall of that length.
+    /// detects the stall.
     pub(crate) fn stall_as_canary(&self) {
         HERE.with(|here| here.canary.set(stamp()));
         let began = Instant::now();
@@ -163,7 +161,7 @@ impl Meter {
         }
     }
 
-    /// This thread's slot; none when the thread is already ending, or when all slots are taken.
+    /// This thread's slot; `None` if the thread is ending, or if all slots are taken.
     #[inline]
     fn slot(&self, here: &Here) -> Option<&'static LoopSlot> {
         here.slot.get().or_else(|| self.take_seat(here))
@@ -193,7 +191,7 @@ impl Meter {
     #[inline(always)]
     fn end(&self, here: &Here, slot: &LoopSlot) {
         let started = slot.poll_started.load(Relaxed);
-        // An operation that waits may end a poll: then there is nothing to end.
+        // Zero if the poll was interrupted and has not continued.
         if started == 0 {
             return;
         }
@@ -204,7 +202,7 @@ impl Meter {
         if ticks >= self.ticks_long {
             self.note_long_poll(here, slot, started, now);
         }
-        // Last: until a stall is kept, the parent sees it as one that is still going on.
+        // Last: until the stall is recorded, the parent counts it as one in progress.
         slot.poll_started.store(0, Release);
     }
 
@@ -216,7 +214,7 @@ impl Meter {
         let ran_between_ns = times.since(here.times.get()).cpu_ns.saturating_sub(polled_ns);
         let between_ns = wall_ns.saturating_sub(polled_ns).max(1);
         here.running_between.set(ran_between_ns.min(between_ns) * 1_024 / between_ns);
-        // A thread that lost its CPU in here has waited before its poll, and not in it.
+        // If the thread lost its CPU during the reading, it waited before its poll and not in it.
         let now = stamp();
         self.keep_times(here, now, times);
         now
@@ -237,7 +235,7 @@ impl Meter {
         if canary >= start && ns >= CANARY_SEEN_NS {
             self.board.count_canary_stall();
         }
-        // One that ends after the window but began before its end has stood in it.
+        // Includes a poll that began in the window and ends after it.
         if !self.board.has_seen(start) {
             return;
         }
@@ -265,9 +263,8 @@ impl Meter {
         self.board.log_stall(slot, Stall { slot: 0, start, end, cpu_ns, run_queue_ns });
     }
 
-    /// Runs a task's future, metered; a panic inside it ends it and is answered as its text.
-    /// It comes pinned, because a function that took it by value would keep room for it twice,
-    /// and every task of every trial would be that much larger.
+    /// Runs a task's future with its polls measured; a panic ends it and is returned as its text.
+    /// The future is passed pinned: passed by value it would be stored twice in every task.
     pub(crate) fn metered(
         &self,
         mut future: Pin<&mut impl Future<Output = ()>>,
@@ -284,13 +281,13 @@ impl Meter {
     }
 }
 
-/// One thread writes a slot, so no atomic addition is needed.
+/// Only one thread writes a slot, so no atomic addition is needed.
 #[inline(always)]
 fn count_poll(slot: &LoopSlot) {
     slot.polls.store(slot.polls.load(Relaxed) + 1, Relaxed);
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
@@ -362,7 +359,7 @@ mod tests {
     fn a_metered_future_is_kept_once() {
         async fn large() {
             let room = [1_u8; 1_000];
-            crate::yielding::yield_once().await;
+            crate::runtime::yield_once().await;
             std::hint::black_box(room);
         }
         let meter = meter();

@@ -1,21 +1,20 @@
-//! The root of a trial: what an adapter runs on the executor it has made.
+//! The root of a trial: the future that an adapter runs on its executor.
 //!
-//! It listens, publishes where the parent can reach it, and waits for its control task. It is
-//! not metered itself: the loops are the threads that run the tasks.
+//! It listens, publishes its control port, and waits for its control task. Its own polls are never
+//! measured: loops are the threads that run tasks.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use crate::runtime::{Refusal, Runtime};
+use crate::runtime::{Refusal, Runtime, Task, Work, launch};
 use crate::scene::Scene;
-use crate::task::{Task, Work, launch};
 
 impl Scene {
-    /// The only root, of an executor that deals its tasks to its workers itself.
+    /// The only root, of an executor that distributes tasks to its workers.
     pub async fn root<R: Runtime>(&'static self, runtime: R) {
         self.root_of(runtime, 0, 1).await;
     }
 
-    /// One root of several, on its own worker, where it stays.
+    /// One of several roots, each on its own worker.
     pub async fn root_of<R: Runtime>(&'static self, runtime: R, root: usize, roots: usize) {
         match self.open(&runtime, root, roots).await {
             Ok(listener) => {
@@ -43,7 +42,7 @@ impl Scene {
         Ok(control)
     }
 
-    /// The first root is given a port by the system and the others join it there.
+    /// The system chooses the port of the first root, and the others share it.
     async fn listen_for_load<R: Runtime>(
         &'static self,
         runtime: &R,

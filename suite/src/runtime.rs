@@ -1,54 +1,55 @@
-//! What an adapter teaches the suite about one runtime.
+//! The traits that an adapter implements for one runtime, and the tasks that it spawns.
 //!
-//! I/O lends a whole buffer: readiness-based runtimes use it where it lies, completion-based ones
-//! take it out, hand it to the system and put it back. Nobody gives up an operation half-way, so
-//! it always comes back. Nothing here asks a future to be `Send`: `Runtime::spawn`
-//! is written where the runtime's types are known, so the compiler checks it there.
+//! I/O passes a whole buffer: readiness-based runtimes use it in place, completion-based ones move
+//! it to the system and back. Operations are never cancelled, so the buffer always returns. Nothing
+//! here requires a future to be `Send`: the compiler checks that in `Runtime::spawn`, where the
+//! runtime's types are known.
 
-use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::ops::{Deref, Range};
-use std::path::Path;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+pub use crate::outcome::Refusal;
+pub use crate::scene::FilePath;
+
 use crate::description::Description;
+use crate::ping_pong::Exchange;
 use crate::plain_calls::Descriptor;
 use crate::scene::Scene;
-use crate::task::Task;
 
-/// A library that can run trials; what `export!` publishes.
+/// A library that can run trials, published by `export!`.
 pub trait Adapter {
     fn describe() -> Description;
 
-    /// Runs the scene's plan on the executor that the plan names, until it is over.
+    /// Runs the scene's plan on the executor that it names, until the trial is over.
     fn run(scene: &'static Scene) -> Result<(), Refusal>;
 }
 
-/// One runtime, as a handle that every task carries a copy of.
+/// One runtime, as a handle of which every task has a copy.
 ///
-/// A method whose capability is not claimed is never called. A default that is called all the
-/// same says what the adapter lacks.
+/// A method whose capability is not claimed is never called.
 pub trait Runtime: Clone + 'static {
     type Listener: 'static;
     type Stream: 'static;
     /// A spawned task. Dropping one may cancel it: the suite always joins or detaches.
     type Join: 'static;
-    /// A file's contents, in whatever the runtime reads them into.
+    /// The contents of a file, in the type that the runtime reads into.
     type Contents: Deref<Target = [u8]>;
 
-    /// Whether operations wait inside the call and hold the thread. Then the stretch between
-    /// two of them is what counts as one poll.
+    /// Whether operations block the thread. Then the time between two of them counts as one poll.
     const CALLS_BLOCK: bool = false;
 
     /// Starts `task.run()` on the runtime.
     fn spawn(&self, task: Task<Self>) -> Self::Join;
 
-    /// Waits for a task; an error means that it could not run to its end.
+    /// Waits for a task; returns an error if it did not complete.
     fn join(join: Self::Join) -> impl Future<Output = io::Result<()>>;
 
-    /// Lets a task run on by itself.
+    /// Lets a task continue without being joined.
     fn detach(join: Self::Join) -> io::Result<()>;
 
     /// Listens on a loopback address; with `reuse_port` several roots share one port.
@@ -60,10 +61,10 @@ pub trait Runtime: Clone + 'static {
 
     fn local_port(listener: &Self::Listener) -> io::Result<u16>;
 
-    /// The next connection, with Nagle's delay switched off.
+    /// Accepts the next connection and sets `TCP_NODELAY`.
     fn accept(listener: &mut Self::Listener) -> impl Future<Output = io::Result<Self::Stream>>;
 
-    /// Reads some bytes into `buffer[range]`; 0 means that the peer has ended.
+    /// Reads some bytes into `buffer[range]`; 0 means that the peer has closed.
     fn read(
         stream: &mut Self::Stream,
         buffer: &mut Vec<u8>,
@@ -77,25 +78,25 @@ pub trait Runtime: Clone + 'static {
         range: Range<usize>,
     ) -> impl Future<Output = io::Result<usize>>;
 
-    /// The stream's socket, for the steps that bypass the runtime.
+    /// The stream's socket, for steps that bypass the runtime.
     fn descriptor(stream: &Self::Stream) -> Descriptor;
 
-    /// Lets others run, as the runtime's users do it.
+    /// Yields, as users of the runtime do.
     fn yield_now(&self) -> impl Future<Output = ()> {
         Self::step_aside()
     }
 
-    /// Lets every other task that is ready run first: how the suite itself waits by polling.
-    /// To be written anew only where a task that wakes itself gets its next turn at once.
+    /// Lets every other ready task run first, for `how: polling`. To be overridden only where a task
+    /// that wakes itself is polled again at once.
     fn step_aside() -> impl Future<Output = ()> {
-        crate::yielding::yield_once()
+        yield_once()
     }
 
     fn sleep(&self, _time: Duration) -> impl Future<Output = ()> {
         async { panic!("{}", claimed_without("timers", "sleep")) }
     }
 
-    /// Reads a whole file, whose size it has to find out, the way the runtime's users would.
+    /// Reads a whole file of unknown size, as users of the runtime do.
     fn read_file(&self, _path: FilePath) -> impl Future<Output = io::Result<Self::Contents>> {
         async { Err(io::Error::other(claimed_without("files", "read_file"))) }
     }
@@ -115,35 +116,83 @@ fn claimed_without(capability: &str, method: &str) -> String {
     )
 }
 
-/// A file of the trial, as runtimes take paths. A type of its own because the compiler proves
-/// `Send` for a future that holds it, which it fails to do for one that holds a bare reference.
-#[derive(Debug, Clone, Copy)]
-pub struct FilePath(pub(crate) &'static Path);
-
-impl AsRef<Path> for FilePath {
-    fn as_ref(&self) -> &Path {
-        self.0
-    }
-}
-
-/// Why an adapter does not run a plan.
-#[derive(Debug)]
-pub enum Refusal {
-    /// It cannot be done here; the text names the remedy where there is one.
-    Unsupported(String),
-    Failed(String),
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::Unsupported(reason) | Refusal::Failed(reason) => formatter.write_str(reason),
+/// Yields once: the task wakes itself and returns `Pending`.
+pub fn yield_once() -> impl Future<Output = ()> + Send {
+    let mut yielded = false;
+    poll_fn(move |context| {
+        if yielded {
+            return Poll::Ready(());
         }
+        yielded = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+}
+
+/// Work that an adapter spawns as `task.run()`.
+///
+/// It owns everything it needs, so only the runtime's types decide whether its future is `Send`.
+pub struct Task<R: Runtime> {
+    pub(crate) scene: &'static Scene,
+    pub(crate) runtime: R,
+    pub(crate) work: Work<R>,
+}
+
+pub(crate) enum Work<R: Runtime> {
+    /// Reads the parent's messages to one root.
+    Control { listener: R::Listener, root: usize, roots: usize },
+    /// Accepts connections and spawns a task for each.
+    Accept { listener: R::Listener },
+    /// Serves one connection.
+    Serve { stream: R::Stream },
+    /// One task of a group.
+    Member { group: usize, index: u32 },
+    /// A task spawned by a step.
+    Child { program: usize, place: Place },
+    /// The second task of a ping-pong.
+    Partner { exchange: Arc<Exchange>, rounds: u32 },
+}
+
+impl<R: Runtime> Task<R> {
+    pub(crate) fn new(scene: &'static Scene, runtime: &R, work: Work<R>) -> Self {
+        Self { scene, runtime: runtime.clone(), work }
     }
 }
 
-impl From<io::Error> for Refusal {
-    fn from(error: io::Error) -> Self {
-        Refusal::Failed(format!("the runtime could not be started: {error}"))
+/// The index of a task in its group, and the group's size: they select its files.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) index: u32,
+    pub(crate) of: u32,
+}
+
+impl Place {
+    pub(crate) const CONNECTION: Place = Place { index: 0, of: 1 };
+
+    pub(crate) fn member(index: u32, of: u32) -> Self {
+        Self { index, of }
     }
 }
+
+/// Spawns a task that is not joined.
+pub(crate) fn launch<R: Runtime>(scene: &'static Scene, runtime: &R, work: Work<R>) {
+    if let Err(error) = R::detach(runtime.spawn(Task::new(scene, runtime, work))) {
+        scene.count_error(format!("a task could not be started: {error}"));
+    }
+}
+
+/// Waits for an operation of the runtime. If its calls block, the wait is excluded from the poll.
+/// A macro, because a function would store the operation twice.
+macro_rules! waiting {
+    ($runtime:ty, $scene:expr, $operation:expr $(,)?) => {{
+        if <$runtime as Runtime>::CALLS_BLOCK {
+            $scene.meter().pause();
+        }
+        let result = $operation.await;
+        if <$runtime as Runtime>::CALLS_BLOCK {
+            $scene.meter().resume();
+        }
+        result
+    }};
+}
+pub(crate) use waiting;

@@ -1,7 +1,7 @@
-//! The scene of one trial: its plan, the board and the ledger, shared by everything that runs.
+//! The scene: the shared state of one trial: plan, board, latencies and counters.
 //!
-//! There is one in a process and it lives until the process ends, so tasks carry a plain
-//! reference to it. It never touches a runtime.
+//! A process has one, which lives until the process ends, so tasks hold a plain reference to it. It
+//! never calls a runtime.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -9,37 +9,34 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::board::{Board, Phase};
-use crate::boundary::Sink;
 use crate::clock::{Stamp, stamp};
-use crate::gauge::{Flight, Gauge};
-use crate::injection::Injected;
+use crate::in_flight::{Flight, InFlight};
+use crate::injection_log::InjectionLog;
 use crate::ledger::{Faults, Row};
-use crate::one_by_one::OneByOne;
-use crate::outcome::{Findings, GroupFindings, Outcome, Ping, RowFindings};
+use crate::outcome::{Findings, GroupFindings, Injected, Outcome, Ping, Refusal, RowFindings};
 use crate::pattern;
 use crate::plan::Plan;
 use crate::poll_wrapper::Meter;
-use crate::runtime::{FilePath, Refusal};
 
 pub struct Scene {
     plan: Plan,
     board: &'static Board,
     meter: Meter,
-    sink: Sink,
+    hand_in: Box<dyn Fn(&Outcome) + Send + Sync>,
     began: Stamp,
     groups: Vec<GroupLedger>,
     rows: Vec<Row>,
     impact: Row,
-    /// Only beside stalls that are made on purpose.
-    one_by_one: Option<OneByOne>,
+    /// Only if the plan injects stalls.
+    injection_log: Option<InjectionLog>,
     pub(crate) faults: Faults,
     file_paths: Vec<PathBuf>,
-    /// Tasks with a fixed number of operations that are not done yet.
+    /// Tasks with a fixed number of operations that have not completed them yet.
     repeating: AtomicU64,
     finished_at: AtomicU64,
-    /// Roots that have not been told to stop.
+    /// Roots that have not received `Stop`.
     roots_left: AtomicU32,
-    /// Connections to the server's port, and connections that proved to be somebody else's.
+    /// Connections accepted on the server's port, and connections of other processes.
     accepted: AtomicU64,
     refused: AtomicU64,
     agreed_port: Mutex<Option<Result<u16, String>>>,
@@ -50,11 +47,15 @@ pub struct Scene {
 struct GroupLedger {
     latency: Row,
     unended: Row,
-    gauge: Gauge,
+    in_flight: InFlight,
 }
 
 impl Scene {
-    pub(crate) fn new(plan: Plan, board: &'static Board, sink: Sink) -> Self {
+    pub(crate) fn new(
+        plan: Plan,
+        board: &'static Board,
+        hand_in: impl Fn(&Outcome) + Send + Sync + 'static,
+    ) -> Self {
         plan.clock.install();
         let repeating = plan
             .groups
@@ -72,10 +73,10 @@ impl Scene {
             meter: Meter::new(board, plan.clock, plan.stall_threshold_ns).only_if(plan.metered),
             groups: plan.groups.iter().map(|_| GroupLedger::default()).collect(),
             rows: plan.rows.iter().map(|_| Row::default()).collect(),
-            one_by_one: plan.injects().then(OneByOne::default),
+            injection_log: plan.injects().then(InjectionLog::default),
             plan,
             board,
-            sink,
+            hand_in: Box::new(hand_in),
             began: stamp(),
             impact: Row::default(),
             faults: Faults::default(),
@@ -102,7 +103,7 @@ impl Scene {
         &self.meter
     }
 
-    /// For an adapter that meets a plan it has no executor for.
+    /// The refusal of an adapter that does not have the plan's executor.
     pub fn unknown_executor(&self) -> Refusal {
         Refusal::Unsupported(format!(
             "this adapter has no executor `{}` on backend `{}`",
@@ -110,12 +111,12 @@ impl Scene {
         ))
     }
 
-    /// The canary of the poll wrapper. To be called in a poll, where the parent asks for it.
+    /// Injects the canary stall. To be called inside a poll, when the parent asks for it.
     pub fn stall_as_canary(&self) {
         self.meter.stall_as_canary();
     }
 
-    /// An operation did not succeed.
+    /// Counts an operation that failed.
     pub fn count_error(&self, text: String) {
         self.faults.error(text);
     }
@@ -124,16 +125,16 @@ impl Scene {
         FilePath(&self.file_paths[index as usize])
     }
 
-    /// Nanoseconds since the scene was set.
+    /// Nanoseconds from the creation of the scene to this moment.
     fn since_began(&self, moment: Stamp) -> u64 {
         self.plan.clock.ns_between(self.began, moment)
     }
 
     pub(crate) fn begin_operation(&self, group: usize) -> Flight {
-        self.groups[group].gauge.begin(self.since_began(stamp()), self.board.is_measuring())
+        self.groups[group].in_flight.begin(self.since_began(stamp()), self.board.is_measuring())
     }
 
-    /// `due` is the moment from which its latency counts.
+    /// `due` is the moment from which its latency is measured.
     pub(crate) fn end_operation(&self, group: usize, flight: Flight, due: Stamp, succeeded: bool) {
         let now = stamp();
         if group == 0 && succeeded {
@@ -143,20 +144,20 @@ impl Scene {
         let (clock, window_start) = (self.plan.clock, self.board.window_start());
         match self.board.phase() {
             Phase::Starting | Phase::Warmup => {
-                ledger.gauge.end(flight, self.since_began(now), None);
+                ledger.in_flight.end(flight, self.since_began(now), None);
             }
             Phase::Measuring => {
                 let window = Some(self.since_began(window_start));
-                ledger.gauge.end(flight, self.since_began(now), window);
+                ledger.in_flight.end(flight, self.since_began(now), window);
                 if succeeded {
                     ledger.latency.record(clock.ns_between(due, now));
                 }
             }
-            // It was still in flight when the window closed, and counts up to there.
+            // It was in flight when the window closed, and is counted up to that moment.
             Phase::Over => {
                 let closed = self.board.window_end();
                 let window = Some(self.since_began(window_start));
-                ledger.gauge.end(flight, self.since_began(closed), window);
+                ledger.in_flight.end(flight, self.since_began(closed), window);
                 ledger.unended.record(clock.ns_between(due, closed));
             }
         }
@@ -168,8 +169,8 @@ impl Scene {
         }
     }
 
-    /// A ping was read. All but the canary's are sent within the window, so one that is read
-    /// after its end belongs to it all the same: that is how late it was.
+    /// A ping was read. All pings but the first are sent within the window, so one that is read
+    /// after its end still belongs to it.
     pub fn answer_ping(&self, sent: Stamp) {
         let read = stamp();
         let opened = self.board.window_start();
@@ -177,19 +178,19 @@ impl Scene {
             return self.board.count_canary_ping();
         }
         self.impact.record(self.plan.clock.ns_between(sent, read));
-        if let Some(one_by_one) = &self.one_by_one {
-            one_by_one.keep_ping(Ping { sent, read });
+        if let Some(injection_log) = &self.injection_log {
+            injection_log.keep_ping(Ping { sent, read });
         }
     }
 
-    /// A stall was made on purpose.
+    /// A stall was injected.
     pub(crate) fn keep_injected(&self, injected: Injected) {
-        if let Some(one_by_one) = &self.one_by_one {
-            one_by_one.keep_injected(injected);
+        if let Some(injection_log) = &self.injection_log {
+            injection_log.keep_injected(injected);
         }
     }
 
-    /// A task with a fixed number of operations has done them.
+    /// A task with a fixed number of operations has completed them.
     pub(crate) fn count_finished_task(&self) {
         if self.repeating.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.finished_at.store(stamp(), Ordering::Relaxed);
@@ -197,14 +198,14 @@ impl Scene {
         }
     }
 
-    /// A root is ready to hear from the parent.
+    /// A root is ready for the parent's messages.
     pub fn open_root(&self, root: usize, control_port: u16, roots: usize) {
         self.roots_left.fetch_add(1, Ordering::AcqRel);
         self.board.publish_root(root, control_port, roots);
     }
 
-    /// Whether a connection to this root's control port comes from the parent's own port. Any
-    /// other is a stranger's and has to be closed.
+    /// Whether a connection to this root's control port comes from the parent. Any other has to be
+    /// closed.
     pub fn is_parent(&self, root: usize, peer_port: Option<u16>) -> bool {
         let is_parent = peer_port == Some(self.board.parent_port(root));
         if !is_parent {
@@ -218,8 +219,7 @@ impl Scene {
         self.accepted.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether a connection that began with these bytes is the driver's. Any other is a
-    /// stranger's and has to be closed. Fewer bytes than [`TOKEN_BYTES`] are no proof.
+    /// Whether a connection that began with these bytes is the driver's. Any other has to be closed.
     pub fn is_driver(&self, first_bytes: &[u8]) -> bool {
         let is_driver = first_bytes == self.board.token();
         if !is_driver {
@@ -228,16 +228,16 @@ impl Scene {
         is_driver
     }
 
-    /// A connection was refused. Once the trial is over that may be the driver's own, which it
-    /// left before it was served.
+    /// A connection was refused. After the end of the trial it may be one that the driver closed
+    /// before it was served, so it is not counted.
     pub fn count_stranger(&self) {
         if !self.board.is_over() {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Those that were refused, and those that have sent nothing: they are known only by their
-    /// number beside the driver's connections.
+    /// Refused connections, or connections in excess of the driver's: one that has sent nothing is
+    /// known only by the excess.
     fn strangers(&self) -> u64 {
         let refused = self.refused.load(Ordering::Relaxed);
         let expected = self.plan.server.as_ref().map_or(0, |server| u64::from(server.connections));
@@ -245,28 +245,28 @@ impl Scene {
         refused.max(accepted.saturating_sub(expected))
     }
 
-    /// A root was told to stop; the last one hands in the outcome.
+    /// A root has received `Stop`; the last one passes on the outcome.
     pub fn close_root(&self) {
         if self.roots_left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.sink.hand_in(&Outcome::Finished(self.findings()));
+            (self.hand_in)(&Outcome::Finished(self.findings()));
         }
     }
 
-    /// Nothing can be measured; the reason goes into the record.
+    /// Nothing can be measured; passes on the reason.
     pub fn refuse(&self, refusal: Refusal) {
-        self.sink.hand_in(&match refusal {
+        (self.hand_in)(&match refusal {
             Refusal::Unsupported(reason) => Outcome::Unsupported { reason },
             Refusal::Failed(reason) => Outcome::Failed { reason },
         });
     }
 
-    /// For roots that share one port: the first one tells the others which.
+    /// For the first of several roots that share one port.
     pub(crate) fn announce_port(&self, port: Result<u16, String>) {
         *self.agreed_port.lock().unwrap_or_else(PoisonError::into_inner) = Some(port);
         self.port_agreed.notify_all();
     }
 
-    /// Waits, before anything runs on this root, for what the first one announces.
+    /// Waits for the port of the first root. Nothing else runs on this root yet.
     pub(crate) fn agreed_port(&self) -> Result<u16, String> {
         const PATIENCE: Duration = Duration::from_secs(10);
         let guard = self.agreed_port.lock().unwrap_or_else(PoisonError::into_inner);
@@ -287,8 +287,8 @@ impl Scene {
         let finished_at = self.finished_at.load(Ordering::Relaxed);
         let groups = self.plan.groups.iter().zip(&self.groups).map(|(group, ledger)| {
             let latency = ledger.latency.total();
-            let (in_flight_peak, in_flight_mean_milli) = ledger.gauge.read(window_ns, end_ns);
-            let (unended, age_ns) = ledger.gauge.unended(end_ns);
+            let (in_flight_peak, in_flight_mean_milli) = ledger.in_flight.read(window_ns, end_ns);
+            let (unended, age_ns) = ledger.in_flight.unended(end_ns);
             for _ in 0..unended {
                 ledger.unended.record(age_ns);
             }
@@ -308,14 +308,15 @@ impl Scene {
             .iter()
             .zip(&self.rows)
             .map(|(name, row)| RowFindings { name: name.clone(), latency: row.total() });
-        let (injected, pings) = self.one_by_one.as_ref().map(OneByOne::taken).unwrap_or_default();
+        let (injected, pings) =
+            self.injection_log.as_ref().map(InjectionLog::taken).unwrap_or_default();
         Findings {
             groups: groups.collect(),
             rows: rows.collect(),
             impact: self.impact.total(),
-            errors: self.faults.errors.total(),
-            wrong_answers: self.faults.wrong_answers.total(),
-            panics: self.faults.panics.total(),
+            errors: self.faults.errors.load(Ordering::Relaxed),
+            wrong_answers: self.faults.wrong_answers.load(Ordering::Relaxed),
+            panics: self.faults.panics.load(Ordering::Relaxed),
             first_error: self.faults.first(),
             strangers: self.strangers(),
             finished_after_ns: (finished_at != 0)
@@ -323,5 +324,16 @@ impl Scene {
             injected,
             pings,
         }
+    }
+}
+
+/// The path of a file of the trial. A type of its own, because the compiler can prove a future
+/// `Send` that holds it, but not one that holds a bare `&Path`.
+#[derive(Debug, Clone, Copy)]
+pub struct FilePath(&'static Path);
+
+impl AsRef<Path> for FilePath {
+    fn as_ref(&self) -> &Path {
+        self.0
     }
 }

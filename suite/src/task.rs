@@ -1,49 +1,23 @@
-//! A task: a description of work that an adapter spawns by `task.run()`.
+//! What each kind of task does.
 //!
-//! It holds everything it needs, so that whether its future is `Send` depends on nothing but
-//! the runtime's own types. A panic never leaves it.
+//! A panic never leaves a task.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::Arc;
 
 use crate::board::TOKEN_BYTES;
 use crate::clock::{Stamp, stamp};
 use crate::control::Message;
-use crate::ping_pong::{Side, Table};
+use crate::ping_pong::Side;
 use crate::plain_calls;
 use crate::plan::Pace;
-use crate::player::{Place, Player, echo};
-use crate::runtime::Runtime;
+use crate::player::Player;
+use crate::player::echo::echo;
+use crate::runtime::{Place, Runtime, Task, Work, launch, waiting};
 use crate::scene::Scene;
 
-pub struct Task<R: Runtime> {
-    scene: &'static Scene,
-    runtime: R,
-    work: Work<R>,
-}
-
-pub(crate) enum Work<R: Runtime> {
-    /// Hears the parent, on behalf of one root.
-    Control { listener: R::Listener, root: usize, roots: usize },
-    /// Takes connections and spawns a task for each.
-    Accept { listener: R::Listener },
-    /// One connection.
-    Serve { stream: R::Stream },
-    /// One task of a group.
-    Member { group: usize, index: u32 },
-    /// What a step has spawned.
-    Child { program: usize, place: Place },
-    /// The other side of a ping-pong.
-    Partner { table: Arc<Table>, rounds: u32 },
-}
-
 impl<R: Runtime> Task<R> {
-    pub(crate) fn new(scene: &'static Scene, runtime: &R, work: Work<R>) -> Self {
-        Self { scene, runtime: runtime.clone(), work }
-    }
-
-    /// The task's future: what an adapter hands to its runtime.
+    /// The future that an adapter passes to its runtime.
     pub async fn run(self) {
         let Task { scene, runtime, work } = self;
         let work = pin!(perform(scene, runtime, work));
@@ -66,7 +40,7 @@ async fn perform<R: Runtime>(scene: &'static Scene, runtime: R, work: Work<R>) {
             }
             if scene.plan().serves_plain_echo() {
                 if let Err(ending) = echo::<R>(scene, stream, server.message_bytes).await {
-                    ending.tell(scene);
+                    ending.count(scene);
                 }
             } else {
                 serve(scene, runtime, stream, server.program).await;
@@ -76,34 +50,11 @@ async fn perform<R: Runtime>(scene: &'static Scene, runtime: R, work: Work<R>) {
         Work::Child { program, place } => {
             Player::new(scene, runtime, place, None).play_once(program).await;
         }
-        Work::Partner { table, rounds } => {
-            if let Err(wrong) = table.rally(Side::Partner, rounds).await {
+        Work::Partner { exchange, rounds } => {
+            if let Err(wrong) = exchange.run(Side::Partner, rounds).await {
                 scene.faults.wrong_answer(wrong);
             }
         }
-    }
-}
-
-/// Waits for an operation of the runtime; where that holds the thread, the wait is no stall.
-/// A macro, because a function would keep the operation twice, once as its argument.
-macro_rules! waiting {
-    ($runtime:ty, $scene:expr, $operation:expr $(,)?) => {{
-        if <$runtime as Runtime>::CALLS_BLOCK {
-            $scene.meter().pause();
-        }
-        let result = $operation.await;
-        if <$runtime as Runtime>::CALLS_BLOCK {
-            $scene.meter().resume();
-        }
-        result
-    }};
-}
-pub(crate) use waiting;
-
-/// Spawns a task that nobody will join.
-pub(crate) fn launch<R: Runtime>(scene: &'static Scene, runtime: &R, work: Work<R>) {
-    if let Err(error) = R::detach(runtime.spawn(Task::new(scene, runtime, work))) {
-        scene.count_error(format!("a task could not be started: {error}"));
     }
 }
 
@@ -129,8 +80,8 @@ async fn control<R: Runtime>(
         }
     };
     let mut parent = Player::of_control(scene, runtime.clone(), stream);
-    // Once the parent is gone, nobody wants the outcome.
-    while let Some(message) = parent.hear().await {
+    // If the parent disconnects, the outcome is not needed.
+    while let Some(message) = parent.next_message().await {
         match Message::decode(&message) {
             Some(Message::Go) => start_groups(scene, &runtime, root, roots),
             Some(Message::Stop) => {
@@ -162,14 +113,14 @@ async fn accept<R: Runtime>(scene: &'static Scene, runtime: R, mut listener: R::
             }
             Err(error) => {
                 scene.count_error(format!("accepting a connection failed: {error}"));
-                // Out of descriptors, for example: trying again at once would only spin.
+                // Probably out of descriptors: retrying at once would only spin.
                 return;
             }
         }
     }
 }
 
-/// Reads what the driver says first, and not a byte of the requests behind it.
+/// Reads the driver's token, and no byte of the requests that follow it.
 async fn is_driver<R: Runtime>(scene: &'static Scene, stream: &mut R::Stream) -> bool {
     let mut token = vec![0; TOKEN_BYTES];
     let mut filled = 0;
@@ -185,7 +136,7 @@ async fn is_driver<R: Runtime>(scene: &'static Scene, stream: &mut R::Stream) ->
 async fn serve<R: Runtime>(scene: &'static Scene, runtime: R, stream: R::Stream, program: usize) {
     let mut player = Player::new(scene, runtime, Place::CONNECTION, Some(stream));
     if let Err(ending) = player.play(program, true).await {
-        ending.tell(scene);
+        ending.count(scene);
     }
 }
 
@@ -215,18 +166,17 @@ async fn member<R: Runtime>(scene: &'static Scene, runtime: R, group: usize, ind
         };
         scene.end_operation(group, flight, due, ended.is_ok());
         if let Err(ending) = ended {
-            ending.tell(scene);
+            ending.count(scene);
         }
         done += 1;
-        // An operation that never waited has kept its thread for itself. Another follows at
-        // once, so it is up to the task to let the others have their turn in between.
+        // An operation that never waited has not yielded, and the next one follows at once.
         if !waited && !R::CALLS_BLOCK {
             R::step_aside().await;
         }
     }
 }
 
-/// Sleeps until the next operation of an open loop is due, unless it is late already.
+/// Sleeps until the next operation of an open loop is due, unless that has passed.
 async fn next_due<R: Runtime>(
     scene: &'static Scene,
     runtime: &R,

@@ -1,7 +1,7 @@
-//! What the calling thread has spent its time on, as the system counts it: running, and waiting
-//! in the run queue for a CPU. What is left of the wall's time it was blocked.
+//! CPU time and run-queue time of the calling thread, as the system counts them. In the rest of the
+//! wall-clock time the thread was blocked.
 //!
-//! A reading costs about a microsecond; the poll wrapper takes care to make few.
+//! A reading costs about a microsecond, so it is never taken at every poll.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -23,20 +23,20 @@ impl ThreadTimes {
 }
 
 thread_local! {
-    /// Opened once a thread: opening costs ten times as much as reading.
+    /// Opened once per thread, because opening costs ten times as much as reading.
     static SCHEDSTAT: RefCell<Option<File>> = const { RefCell::new(None) };
 }
 
-/// Time off the CPU that is not worth asking where it was spent.
+/// Less time off the CPU than this is not attributed.
 const OFF_NS: u64 = 10_000;
 
-/// Reads them. Where the system does not tell of the run queue, it is zero.
+/// Reads both. The run-queue time is zero on systems that do not count it.
 pub(crate) fn read() -> ThreadTimes {
     ThreadTimes { cpu_ns: cpu_ns(), run_queue_ns: run_queue_ns().unwrap_or(0) }
 }
 
-/// Reads them `wall_ns` after `last` was read. A thread that has been on its CPU ever since has
-/// not waited for one, and is spared the greater part of a reading.
+/// Reads both, `wall_ns` after `last`. If the thread was running all that time it has not waited for
+/// a CPU, which saves the more expensive half of the reading.
 pub(crate) fn read_after(last: ThreadTimes, wall_ns: u64) -> ThreadTimes {
     let cpu_ns = cpu_ns();
     let off_ns = wall_ns.saturating_sub(cpu_ns.saturating_sub(last.cpu_ns));

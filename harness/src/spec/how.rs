@@ -14,7 +14,7 @@ pub(super) const SLEEP: &[How] = &[How::Await, How::Blocking, How::Polling, How:
 pub(super) const COMPUTE: &[How] = &[How::Blocking, How::Offload];
 pub(super) const READ: &[How] = &[How::Await, How::Blocking, How::Offload];
 
-const ALL: &[How] = &[How::Await, How::Blocking, How::Polling, How::Forced, How::Offload];
+const ALL: &[How] = &[How::Await, How::Blocking, How::Polling, How::Offload];
 
 /// `step` is the word of the step that is to be done so.
 pub(super) fn read(text: &str, step: &str, possible: &[How]) -> Result<How, Complaint> {

@@ -15,9 +15,9 @@ use async_std::net::{TcpListener, TcpStream};
 use async_std::task::{self, JoinHandle};
 use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
 use quadrant_suite::plain_calls::{self, Descriptor};
+use quadrant_suite::runtime::Task;
 use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
 use quadrant_suite::scene::Scene;
-use quadrant_suite::task::Task;
 
 quadrant_suite::export!(AsyncStd);
 

@@ -18,9 +18,9 @@ use compio::net::{TcpListener, TcpSocket, TcpStream};
 use compio::runtime::{JoinHandle, RuntimeBuilder};
 use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
 use quadrant_suite::plain_calls::Descriptor;
+use quadrant_suite::runtime::Task;
 use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
 use quadrant_suite::scene::Scene;
-use quadrant_suite::task::Task;
 
 quadrant_suite::export!(Compio);
 

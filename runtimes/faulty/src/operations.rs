@@ -11,9 +11,9 @@ use std::time::Duration;
 use quadrant_suite::clock::stamp;
 use quadrant_suite::control::{MESSAGE_BYTES, Message};
 use quadrant_suite::plain_calls::Descriptor;
+use quadrant_suite::runtime::Task;
 use quadrant_suite::runtime::{FilePath, Runtime};
 use quadrant_suite::scene::Scene;
-use quadrant_suite::task::Task;
 
 use crate::block_on;
 use crate::fault::Fault;

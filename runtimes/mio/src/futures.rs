@@ -19,9 +19,9 @@ use std::time::Duration;
 use mio::Interest;
 use mio::net::{TcpListener, TcpStream};
 use quadrant_suite::plain_calls::Descriptor;
+use quadrant_suite::runtime::Task;
 use quadrant_suite::runtime::{Refusal, Runtime};
 use quadrant_suite::scene::Scene;
-use quadrant_suite::task::Task;
 
 use executor::{Completion, Executor};
 use reactor::{Direction, Registered};

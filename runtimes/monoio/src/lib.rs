@@ -20,9 +20,9 @@ use monoio::time::TimeDriver;
 use monoio::{Buildable, Driver, IoUringDriver, LegacyDriver, RuntimeBuilder};
 use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
 use quadrant_suite::plain_calls::Descriptor;
+use quadrant_suite::runtime::Task;
 use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
 use quadrant_suite::scene::Scene;
-use quadrant_suite::task::Task;
 
 quadrant_suite::export!(Monoio);
 

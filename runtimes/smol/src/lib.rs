@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
 use quadrant_suite::plain_calls::{self, Descriptor};
+use quadrant_suite::runtime::Task;
 use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
 use quadrant_suite::scene::Scene;
-use quadrant_suite::task::Task;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::{TcpListener, TcpStream};
 

@@ -1,25 +1,26 @@
-//! What a task does on its connection: receive a request, send it back.
+//! The steps of a connection: receive a request, send it back.
+//!
+//! Never compares contents: the driver does.
 
 use std::io;
 
-use super::{Ending, Place, Player};
+use super::{Ending, Player};
 use crate::control::MESSAGE_BYTES;
 use crate::plain_calls::{self, Direction};
 use crate::plan::How;
-use crate::runtime::Runtime;
+use crate::runtime::{Place, Runtime, waiting};
 use crate::scene::Scene;
-use crate::task::waiting;
 
 impl<R: Runtime> Player<R> {
-    /// For the connection on which the parent speaks.
+    /// For the parent's control connection.
     pub(crate) fn of_control(scene: &'static Scene, runtime: R, stream: R::Stream) -> Self {
         let player = Self::new(scene, runtime, Place::CONNECTION, Some(stream));
-        // No room to spare: a second message may follow the first at once.
+        // No spare byte, because the next message may have arrived already.
         Self { message: vec![0; MESSAGE_BYTES], message_bytes: MESSAGE_BYTES, ..player }
     }
 
-    /// What the parent says next; nothing when it is gone.
-    pub(crate) async fn hear(&mut self) -> Option<[u8; MESSAGE_BYTES]> {
+    /// The parent's next message; `None` when it has disconnected.
+    pub(crate) async fn next_message(&mut self) -> Option<[u8; MESSAGE_BYTES]> {
         self.receive(How::Await).await.ok()?;
         self.message.as_slice().try_into().ok()
     }
@@ -83,8 +84,8 @@ impl<R: Runtime> Player<R> {
     }
 }
 
-/// What to do when a try found nothing: hold the thread until there is something (`blocking`),
-/// or let the others have their try first (`polling`). `None` means: try again.
+/// Handles an attempt that would block: waits on this thread (`blocking`) or yields (`polling`).
+/// `None` means that the caller has to try again.
 async fn would_block<R: Runtime>(
     scene: &'static Scene,
     tried: io::Result<usize>,
@@ -111,7 +112,7 @@ fn no_connection(step: &str) -> Ending {
     Ending::Error(format!("{step}: this task has no connection"))
 }
 
-/// A connection that breaks when the trial is over is the driver leaving, not an error.
+/// An error, unless the trial is over: then the driver has closed its connections.
 pub(super) fn cut_short(scene: &Scene, text: &str) -> Result<(), Ending> {
     Err(if scene.board().is_over() { Ending::Closed } else { Ending::Error(text.to_owned()) })
 }

@@ -1,13 +1,12 @@
-//! A connection that does nothing but `recv, send`.
+//! A connection whose program is `recv, send` and nothing else.
 //!
-//! The same as playing that program for ever, without what finding the next step costs, and
-//! without the rest of a player: each poll of a task fetches what it touches of it from memory.
+//! The same as a player that runs this program for ever, but without the cost of finding the next
+//! step and with a smaller future. Never used for any other program.
 
 use super::connection::cut_short;
 use super::{Ending, SPARE_BYTES};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, waiting};
 use crate::scene::Scene;
-use crate::task::waiting;
 
 /// Serves requests of `whole` bytes until the peer closes.
 pub(crate) async fn echo<R: Runtime>(

@@ -1,13 +1,14 @@
-//! What a task does with files: reads whole ones, and has what came checked.
+//! The step `read_file`: reads a whole file and checks what was read.
+//!
+//! Never compares whole contents during the measured time.
 
 use super::{Ending, Player};
 use crate::file_check;
 use crate::plan::{FileChoice, How};
-use crate::runtime::Runtime;
-use crate::task::waiting;
+use crate::runtime::{Runtime, waiting};
 
-/// What is read once more after the window, in each way of reading: as many files as fit into
-/// this, one for each root at the least. It keeps a trial's overhead at some 50 ms.
+/// Limits of the complete check after the window, for each `how`; at least one file per root. They
+/// keep the overhead of a trial at about 50 ms.
 const WHOLE_BYTES: u64 = 64 << 20;
 const WHOLE_FILES: u64 = 64;
 
@@ -25,27 +26,27 @@ impl<R: Runtime> Player<R> {
         .await?;
         self.files_read += 1;
         if files.cold {
-            scene.board().tell_file_read(index);
+            scene.board().log_file_read(index);
         }
         Ok(())
     }
 
-    /// Reads some files once more, for this root, and compares every byte. To be called when the
-    /// window is over: it may hold the loop for as long as it takes.
+    /// Reads this root's share of some files once more and compares every byte. To be called after
+    /// the window, because it holds the loop.
     pub(crate) async fn check_whole_files(&mut self, root: usize, roots: usize) {
         let scene = self.scene;
         let Some(files) = &scene.plan().files else { return };
         let fitting = (WHOLE_BYTES / files.bytes).clamp(1, WHOLE_FILES.min(files.count.into()));
         for how in scene.plan().file_reads() {
             for turn in (root as u64..fitting.max(roots as u64)).step_by(roots) {
-                // Spread over all files, from a place that the seed decides.
+                // Spread over all files, starting at a random one.
                 let spread = turn * u64::from(files.count) / fitting;
                 let index =
                     (scene.plan().seed.wrapping_add(spread) % u64::from(files.count)) as u32;
                 let check = |contents: &[u8]| file_check::check_whole(files, index, contents);
-                // Put aside, so that a control task carries nothing of it.
+                // Boxed, so that the future of the control task stays small.
                 if let Err(ending) = Box::pin(self.read(index, how, check)).await {
-                    ending.tell(scene);
+                    ending.count(scene);
                 }
             }
         }
@@ -75,7 +76,7 @@ impl<R: Runtime> Player<R> {
     fn choose(&mut self, choice: FileChoice, count: u32) -> u32 {
         match choice {
             FileChoice::Index(index) => index,
-            // Each task begins in its own part of the files and goes round from there.
+            // Each task starts at its own share of the files.
             FileChoice::Next => {
                 let begin = u64::from(self.place.index) * u64::from(count)
                     / u64::from(self.place.of.max(1));

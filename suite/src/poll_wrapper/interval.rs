@@ -1,4 +1,7 @@
-//! What of a thread's times fell to a stall, where they were last read some time before it.
+//! Which part of a thread's CPU and run-queue time belongs to a stall, if the last reading was
+//! taken some time before it.
+//!
+//! Never reads a clock.
 
 use crate::thread_times::ThreadTimes;
 
@@ -8,22 +11,22 @@ pub(super) struct Interval {
     pub(super) spent: ThreadTimes,
     /// In polls before the stall.
     pub(super) polled_ns: u64,
-    /// Share of the time between polls that the thread ran, before this interval: the loop is taken
-    /// to have gone on like that. In 1,024ths.
+    /// The share of the time between polls in which the thread ran before this interval, in 1,024ths.
+    /// It is assumed to have stayed the same.
     pub(super) running_between: u64,
 }
 
 impl Interval {
-    /// What of it fell to the stall, its last `ns`.
+    /// The part that belongs to the stall, which is the last `ns` of the interval.
     pub(super) fn share_of_last(&self, ns: u64) -> ThreadTimes {
         let ThreadTimes { cpu_ns: cpu_all_ns, run_queue_ns: queue_all_ns } = self.spent;
         let between_ns = self.wall_ns.saturating_sub(self.polled_ns).saturating_sub(ns);
-        // The polls before it ran, for all that is known.
+        // Earlier polls are assumed to have computed all the time.
         let before_ns = self.polled_ns + between_ns * self.running_between / 1_024;
         let cpu_ns = cpu_all_ns.saturating_sub(before_ns).min(ns);
         let run_queue_ns = queue_all_ns.min(ns - cpu_ns);
-        // Yet no more can have been blocked than was blocked altogether: what is too much was
-        // computing after all, and those polls waited for a CPU.
+        // The stall cannot have been blocked for longer than the thread was blocked in the whole
+        // interval. The excess was CPU time of the stall, and the earlier polls waited for a CPU.
         let blocked_max_ns = self.wall_ns.saturating_sub(cpu_all_ns).saturating_sub(queue_all_ns);
         let excess_ns = (ns - cpu_ns - run_queue_ns).saturating_sub(blocked_max_ns);
         ThreadTimes { cpu_ns: (cpu_ns + excess_ns).min(cpu_all_ns).max(cpu_ns), run_queue_ns }

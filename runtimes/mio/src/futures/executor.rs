@@ -193,7 +193,7 @@ mod tests {
     }
 
     async fn yield_once() {
-        quadrant_suite::yielding::yield_once().await;
+        quadrant_suite::runtime::yield_once().await;
     }
 
     #[test]

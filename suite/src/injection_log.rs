@@ -1,28 +1,29 @@
-//! What is kept one by one beside stalls that are made on purpose: the stalls, and the pings.
+//! Injected stalls and pings recorded individually, for trials that inject stalls.
 //!
-//! Ordinary trials have none of it. It never grows while the trial runs: room is made at the
-//! beginning, and what finds none is not kept.
+//! The lists never grow during a trial: their memory is reserved at the beginning, and entries
+//! beyond it are dropped.
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::injection::{INJECTIONS_MAX, Injected};
-use crate::outcome::Ping;
+use crate::outcome::{Injected, Ping};
 
+/// Injections recorded per trial.
+const INJECTIONS_MAX: usize = 4_096;
 /// A minute of pings to one root.
 const PINGS_MAX: usize = 16_384;
 
-pub(crate) struct OneByOne {
+pub(crate) struct InjectionLog {
     injected: Bounded<Injected>,
     pings: Bounded<Ping>,
 }
 
-impl Default for OneByOne {
+impl Default for InjectionLog {
     fn default() -> Self {
         Self { injected: Bounded::new(INJECTIONS_MAX), pings: Bounded::new(PINGS_MAX) }
     }
 }
 
-impl OneByOne {
+impl InjectionLog {
     pub(crate) fn keep_injected(&self, injected: Injected) {
         self.injected.keep(injected);
     }
@@ -36,7 +37,7 @@ impl OneByOne {
     }
 }
 
-/// A list that takes so many and no more.
+/// A list with a fixed capacity.
 struct Bounded<T>(Mutex<Vec<T>>);
 
 impl<T> Bounded<T> {

@@ -24,8 +24,7 @@ fn sum(case: &Value, side: usize, figure: &str) -> u64 {
     turns.map(|turn| turn["thawed"][figure].as_u64().unwrap()).sum()
 }
 
-#[test]
-fn three_subjects_take_turns_with_and_without_a_load() {
+pub fn three_subjects_take_turns_with_and_without_a_load() {
     let stage = Stage::new();
     let rest = [
         "echo/connections",
@@ -64,8 +63,7 @@ fn three_subjects_take_turns_with_and_without_a_load() {
     }
 }
 
-#[test]
-fn tables_name_everyone_and_say_what_the_ratios_are_to() {
+pub fn tables_name_everyone_and_say_what_the_ratios_are_to() {
     let stage = Stage::new();
     let rest = ["echo/connections", "--axis", "connections=1", "--time", "0.6", "--starts", "2"];
     let ended = stage.quadrant(&words(TOKIO, TOKIO, &rest)).expect_code(0);
@@ -75,8 +73,7 @@ fn tables_name_everyone_and_say_what_the_ratios_are_to() {
     assert!(table.contains("rounds in 2 starts"), "{table}");
 }
 
-#[test]
-fn who_cannot_be_told_and_what_cannot_be_fought_is_said_in_a_sentence() {
+pub fn who_cannot_be_told_and_what_cannot_be_fought_is_said_in_a_sentence() {
     let stage = Stage::new();
     let ended = stage.quadrant(&words("tokio", TOKIO, &["echo/connections"])).expect_code(2);
     ended.expect_words(&["`tokio` may be any of", "tokio/multi-thread/epoll"]);
@@ -86,8 +83,7 @@ fn who_cannot_be_told_and_what_cannot_be_fought_is_said_in_a_sentence() {
     assert!(ended.stdout.contains("a fixed rate"), "{}", ended.stdout);
 }
 
-#[test]
-fn a_wrong_answer_or_a_crash_leaves_no_ratio() {
+pub fn a_wrong_answer_or_a_crash_leaves_no_ratio() {
     let stage = Stage::new();
     for (fault, told) in [("faulty/answers-wrongly", "wrong answer"), ("faulty/aborts", "SIGABRT")]
     {
@@ -112,8 +108,7 @@ fn a_wrong_answer_or_a_crash_leaves_no_ratio() {
     }
 }
 
-#[test]
-fn an_interrupted_duel_leaves_nobody_frozen_behind() {
+pub fn an_interrupted_duel_leaves_nobody_frozen_behind() {
     let stage = Stage::new();
     let rest = ["echo/connections", "--axis", "connections=64", "--time", "60"];
     let mut running = stage.call().args(words(TOKIO, "threads", &rest)).start();
@@ -127,8 +122,7 @@ fn an_interrupted_duel_leaves_nobody_frozen_behind() {
     ended.expect_code(130);
 }
 
-#[test]
-fn a_killed_duel_takes_the_frozen_along() {
+pub fn a_killed_duel_takes_the_frozen_along() {
     let stage = Stage::new();
     let rest = ["echo/connections", "--axis", "connections=64", "--time", "60"];
     let mut running = stage.call().args(words(TOKIO, "threads", &rest)).start();

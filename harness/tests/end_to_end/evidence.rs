@@ -6,7 +6,8 @@ use std::time::Duration;
 use quadrant_reports::evidence::waits_by;
 use quadrant_reports::record::{BackendSeen, Evidence, FilesSeen, Record, Status};
 
-use crate::stage::{Stage, ordinary_subjects, skip};
+use crate::skip::{Need, skip};
+use crate::stage::{Stage, ordinary_subjects};
 
 const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/evidence/echo.yaml");
 const FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/evidence/files.yaml");
@@ -20,7 +21,7 @@ fn gather(arguments: &[&str]) -> Option<Vec<Record>> {
     assert!(!records.is_empty());
     let warnings = || records.iter().flat_map(|record| &record.warnings);
     if let Some(reason) = warnings().find(|text| text.contains("let us count system calls")) {
-        skip(reason);
+        skip(Need::Bpf, reason);
         return None;
     }
     Some(records)
@@ -29,18 +30,17 @@ fn gather(arguments: &[&str]) -> Option<Vec<Record>> {
 /// The evidence of a record, where it stands on more than a handful of operations.
 fn enough(record: &Record) -> Option<&Evidence> {
     if record.status == Status::Unsupported {
-        skip(record.reason.as_deref().unwrap_or_default());
+        skip(Need::IoUring, record.reason.as_deref().unwrap_or_default());
         return None;
     }
     let evidence = record.evidence.as_ref().filter(|evidence| evidence.ops >= 20);
     if evidence.is_none() {
-        skip("this machine stood still");
+        skip(Need::Other, "this machine stood still");
     }
     evidence
 }
 
-#[test]
-fn every_subject_uses_the_backend_that_it_names() {
+pub fn every_subject_uses_the_backend_that_it_names() {
     let Some(records) = gather(&[SPEC, "-r", "**"]) else { return };
     for record in records.iter().filter(|record| record.status == Status::Ok) {
         let id = &record.subject.id;
@@ -62,8 +62,7 @@ fn every_subject_uses_the_backend_that_it_names() {
 }
 
 /// The filter is each subject's own: this machine keeps its io_uring all the time.
-#[test]
-fn without_io_uring_nobody_panics_and_a_silent_fallback_is_told() {
+pub fn without_io_uring_nobody_panics_and_a_silent_fallback_is_told() {
     let stage = Stage::new();
     let (_, records) = stage.measure(&[SPEC, "--trials", "1", "--forbid", "io_uring"], &[], LIMIT);
     let mut refused = 0;
@@ -74,7 +73,7 @@ fn without_io_uring_nobody_panics_and_a_silent_fallback_is_told() {
             assert_eq!(record.status, Status::Unsupported, "{id}: {reason}");
             // Only where it works otherwise is this the filter's doing.
             if !ordinary_subjects().iter().any(|subject| subject.id == *id && subject.available) {
-                skip(reason);
+                skip(Need::IoUring, reason);
                 continue;
             }
             let advice = "run outside of it or allow io_uring_setup and io_uring_enter (";
@@ -91,8 +90,7 @@ fn without_io_uring_nobody_panics_and_a_silent_fallback_is_told() {
     assert!(refused == 0 || refused >= 3, "{refused}");
 }
 
-#[test]
-fn whoever_names_a_ring_beside_its_backend_reads_files_through_it() {
+pub fn whoever_names_a_ring_beside_its_backend_reads_files_through_it() {
     let Some(records) = gather(&[FILES]) else { return };
     assert!(records.len() > 2, "{records:?}");
     for record in records.iter().filter(|record| record.status == Status::Ok) {
@@ -106,8 +104,7 @@ fn whoever_names_a_ring_beside_its_backend_reads_files_through_it() {
 }
 
 /// tokio goes on without a ring and says nothing of it.
-#[test]
-fn files_that_a_pool_reads_in_the_place_of_a_ring_are_told() {
+pub fn files_that_a_pool_reads_in_the_place_of_a_ring_are_told() {
     let Some(records) = gather(&[FILES, "-r", "**/epoll+ring", "--forbid", "io_uring"]) else {
         return;
     };
@@ -120,8 +117,7 @@ fn files_that_a_pool_reads_in_the_place_of_a_ring_are_told() {
     }
 }
 
-#[test]
-fn a_subject_that_lies_about_its_backend_is_found_out() {
+pub fn a_subject_that_lies_about_its_backend_is_found_out() {
     let arguments =
         [SPEC, "--with-test-adapters", "-r", "faulty/claims-io_uring", "-r", "faulty/behaves"];
     let Some(records) = gather(&arguments) else { return };

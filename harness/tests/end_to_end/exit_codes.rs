@@ -6,8 +6,7 @@ const YIELD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/yi
 const UNMET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/unmet.yaml");
 const TOO_MANY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/too-many.yaml");
 
-#[test]
-fn zero_is_all_well() {
+pub fn zero_is_all_well() {
     let stage = Stage::new();
     let out = stage.named("results");
     let ended = stage.run(&[YIELD, "-r", "threads", "--trials", "1", "--out", &out]).run();
@@ -22,8 +21,7 @@ fn zero_is_all_well() {
     stage.quadrant(&["--version"]).expect_code(0);
 }
 
-#[test]
-fn one_is_an_expectation_that_was_not_met() {
+pub fn one_is_an_expectation_that_was_not_met() {
     let stage = Stage::new();
     let out = stage.named("results");
     let ended = stage.run(&[UNMET, "-r", "threads", "--trials", "1", "--out", &out]).run();
@@ -35,8 +33,7 @@ fn one_is_an_expectation_that_was_not_met() {
     assert_eq!((checked.met, checked.seen), (false, Some(50.0)));
 }
 
-#[test]
-fn two_is_a_mistake_on_the_command_line_or_in_a_scenario() {
+pub fn two_is_a_mistake_on_the_command_line_or_in_a_scenario() {
     let stage = Stage::new();
     let unfinished = stage.write("wrong.yaml", "name: wrong\nquestion: Why?\ntasks: 3\n");
     fn words<'a>(words: &[&'a str]) -> Vec<&'a str> {
@@ -71,8 +68,7 @@ fn two_is_a_mistake_on_the_command_line_or_in_a_scenario() {
     stage.assert_empty();
 }
 
-#[test]
-fn scenarios_of_one_name_are_not_mixed_and_links_lead_nowhere() {
+pub fn scenarios_of_one_name_are_not_mixed_and_links_lead_nowhere() {
     let stage = Stage::new();
     let spec = "name: twin\nquestion: q?\ntasks: [{ name: t, steps: [yield] }]\n";
     std::fs::create_dir(stage.path("folder")).unwrap();
@@ -87,8 +83,7 @@ fn scenarios_of_one_name_are_not_mixed_and_links_lead_nowhere() {
     ended.expect_code(2).expect_words(&["a.yaml", "b.yaml", "both called `twin`"]);
 }
 
-#[test]
-fn an_expectation_of_nobody_is_told_and_is_no_mistake() {
+pub fn an_expectation_of_nobody_is_told_and_is_no_mistake() {
     let stage = Stage::new();
     let text = "name: nobody\nquestion: Of whom?\ntasks:\n  - { name: a, repeat: 5, steps: [yield] }\n\
                 expect:\n  - { subjects: \"thraeds/**\", ops: 1 }\n  - { subjects: threads, ops: 5 }\n";
@@ -104,8 +99,7 @@ fn an_expectation_of_nobody_is_told_and_is_no_mistake() {
     assert!(!chosen.expect_code(0).stderr.contains("means no subject"));
 }
 
-#[test]
-fn four_is_that_nothing_was_run() {
+pub fn four_is_that_nothing_was_run() {
     let stage = Stage::new();
     let words = [YIELD, "-r", "no-such-runtime", "--format", "json"];
     let no_subject = stage.run(&words).run().expect_code(4);
@@ -126,8 +120,7 @@ fn four_is_that_nothing_was_run() {
     stage.assert_empty();
 }
 
-#[test]
-fn results_are_never_written_over_others() {
+pub fn results_are_never_written_over_others() {
     let stage = Stage::new();
     let out = stage.named("results");
     let words = [YIELD, "-r", "threads", "--trials", "1", "--out", &out];
@@ -138,8 +131,7 @@ fn results_are_never_written_over_others() {
     assert_eq!(stage.records("results"), before);
 }
 
-#[test]
-fn a_results_folder_that_cannot_be_is_told() {
+pub fn a_results_folder_that_cannot_be_is_told() {
     let stage = Stage::new();
     // Not even root makes a folder there.
     for out in ["/proc/results", "/dev/null/results"] {

@@ -63,8 +63,7 @@ fn run(fault: &str, code: i32) -> Vec<Record> {
     records
 }
 
-#[test]
-fn every_fault_is_a_record_with_a_reason_and_harms_nobody_else() {
+pub fn every_fault_is_a_record_with_a_reason_and_harms_nobody_else() {
     let mut reasons = String::new();
     for (fault, status, code) in FAULTS {
         let is_it = |subject: &&Subject| subject.runtime == "faulty" && subject.executor == *fault;
@@ -98,8 +97,7 @@ fn every_fault_is_a_record_with_a_reason_and_harms_nobody_else() {
     insta::assert_snapshot!(reasons);
 }
 
-#[test]
-fn every_fault_there_is_has_its_test() {
+pub fn every_fault_there_is_has_its_test() {
     let listed = subjects().iter().filter(|subject| subject.runtime == "faulty");
     let mut listed: Vec<&str> = listed.map(|subject| &*subject.executor).collect();
     let mut tested: Vec<&str> = FAULTS.iter().map(|(fault, _, _)| *fault).collect();
@@ -108,8 +106,7 @@ fn every_fault_there_is_has_its_test() {
     assert_eq!(listed, tested);
 }
 
-#[test]
-fn stalls_are_seen_where_they_are_and_nowhere_else() {
+pub fn stalls_are_seen_where_they_are_and_nowhere_else() {
     for record in run("stalls", 0) {
         let stalls = &record.metrics.as_ref().unwrap().stalls;
         if record.subject.runtime == "faulty" {
@@ -119,8 +116,7 @@ fn stalls_are_seen_where_they_are_and_nowhere_else() {
     }
 }
 
-#[test]
-fn a_trial_that_slows_down_half_way_is_told_and_one_that_does_not_is_not() {
+pub fn a_trial_that_slows_down_half_way_is_told_and_one_that_does_not_is_not() {
     let is_told = |record: &Record| {
         let warning = "the trial was not steady: its second half ran at 0.";
         record.warnings.iter().any(|text| text.starts_with(warning))
@@ -143,8 +139,7 @@ fn a_trial_that_slows_down_half_way_is_told_and_one_that_does_not_is_not() {
     }
 }
 
-#[test]
-fn a_table_tells_the_reason_in_the_place_of_figures() {
+pub fn a_table_tells_the_reason_in_the_place_of_figures() {
     let stage = Stage::new();
     let out = stage.named("results");
     let ended = stage

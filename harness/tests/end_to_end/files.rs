@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use quadrant_reports::record::{Metrics, Record, Status};
 
-use crate::stage::{Stage, skip};
+use crate::skip::{Need, skip};
+use crate::stage::Stage;
 
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -46,8 +47,7 @@ fn seldom_stalls(record: &Record) -> bool {
     stalls.count * 10 <= reads || own_ns < stalls.count * stalls.threshold_ns
 }
 
-#[test]
-fn a_big_file_read_on_a_pool_seldom_stalls_the_loop() {
+pub fn a_big_file_read_on_a_pool_seldom_stalls_the_loop() {
     let stage = Stage::new();
     let spec = stage.write("big.yaml", BIG);
     for subject in ["tokio/current-thread/epoll", "smol/single-thread/epoll"] {
@@ -58,11 +58,10 @@ fn a_big_file_read_on_a_pool_seldom_stalls_the_loop() {
     }
 }
 
-#[test]
-fn cold_reads_are_cold_and_the_others_are_told() {
+pub fn cold_reads_are_cold_and_the_others_are_told() {
     let stage = Stage::new();
     if quadrant::fixtures::is_memory_backed(&stage.temporary()) {
-        return skip("the files would live in memory, where nothing is cold");
+        return skip(Need::Other, "the files would live in memory, where nothing is cold");
     }
     let [many, one] = [4_096, 1].map(|files| stage.write(&format!("{files}.yaml"), &cold(files)));
     let subjects = ["tokio/current-thread/epoll", "threads/thread-per-task/blocking"];

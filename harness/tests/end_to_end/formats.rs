@@ -2,7 +2,8 @@
 
 use quadrant_reports::record::Record;
 
-use crate::stage::{Stage, skip};
+use crate::skip::{Need, skip};
+use crate::stage::Stage;
 
 const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/yield.yaml");
 
@@ -15,8 +16,7 @@ fn report(stage: &Stage, format: &str) -> (String, Vec<Record>) {
     (ended.stdout, stage.records(&folder))
 }
 
-#[test]
-fn json_and_its_lines_are_the_records() {
+pub fn json_and_its_lines_are_the_records() {
     let stage = Stage::new();
     let (text, records) = report(&stage, "json");
     assert_eq!(serde_json::from_str::<Vec<Record>>(&text).unwrap(), records);
@@ -28,8 +28,7 @@ fn json_and_its_lines_are_the_records() {
     assert_eq!(lines, records);
 }
 
-#[test]
-fn csv_has_a_heading_and_as_many_fields_in_every_row() {
+pub fn csv_has_a_heading_and_as_many_fields_in_every_row() {
     let stage = Stage::new();
     let (text, records) = report(&stage, "csv");
     let lines: Vec<&str> = text.lines().collect();
@@ -44,8 +43,7 @@ fn csv_has_a_heading_and_as_many_fields_in_every_row() {
     assert!(lines[1..].iter().all(|line| line.contains("threads/thread-per-task/blocking")));
 }
 
-#[test]
-fn markdown_has_a_table_for_each_case() {
+pub fn markdown_has_a_table_for_each_case() {
     let stage = Stage::new();
     let (text, _) = report(&stage, "markdown");
     let rules = text.lines().filter(|line| line.starts_with('|') && line.contains("--")).count();
@@ -57,8 +55,7 @@ fn markdown_has_a_table_for_each_case() {
     assert!(table.iter().all(|line| bars(line) == bars(table[0])), "{text}");
 }
 
-#[test]
-fn colours_are_for_terminals_and_for_who_asks() {
+pub fn colours_are_for_terminals_and_for_who_asks() {
     let stage = Stage::new();
     let words = |folder: &str, color: &str| {
         let out = stage.named(folder);
@@ -90,7 +87,7 @@ fn colours_are_for_terminals_and_for_who_asks() {
         text.contains("give way").then(|| text.contains('\x1b'))
     };
     match on_terminal("terminal", "") {
-        None => skip("`script`, which gives a command a terminal, is not here"),
+        None => skip(Need::Other, "`script`, which gives a command a terminal, is not here"),
         Some(colored) => {
             assert!(colored);
             assert_eq!(on_terminal("no-color", "1"), Some(false));
@@ -98,8 +95,7 @@ fn colours_are_for_terminals_and_for_who_asks() {
     }
 }
 
-#[test]
-fn who_reads_only_the_beginning_gets_no_panic() {
+pub fn who_reads_only_the_beginning_gets_no_panic() {
     let stage = Stage::new();
     let out = stage.named("results");
     let calls: [&[&str]; 4] = [
@@ -122,8 +118,7 @@ fn who_reads_only_the_beginning_gets_no_panic() {
     stage.assert_empty();
 }
 
-#[test]
-fn along_an_axis_of_numbers_backends_are_told_apart_in_words() {
+pub fn along_an_axis_of_numbers_backends_are_told_apart_in_words() {
     let stage = Stage::new();
     let out = stage.named("results");
     let words = [SPEC, "-r", "threads", "-r", "tokio/current-thread/epoll", "--trials", "2"];

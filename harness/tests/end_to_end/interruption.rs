@@ -59,8 +59,7 @@ fn assert_complete(records: &[Record]) {
     assert_eq!(measured.len(), measured.iter().collect::<BTreeSet<_>>().len());
 }
 
-#[test]
-fn an_interrupted_run_keeps_its_records_and_goes_on_where_it_was() {
+pub fn an_interrupted_run_keeps_its_records_and_goes_on_where_it_was() {
     let stage = Stage::new();
     let mut running = start(&stage, SPEC);
     in_the_middle(&stage, &mut running, 3);
@@ -101,8 +100,7 @@ fn an_interrupted_run_keeps_its_records_and_goes_on_where_it_was() {
     stage.assert_empty();
 }
 
-#[test]
-fn a_second_interruption_while_resuming_keeps_all_the_same() {
+pub fn a_second_interruption_while_resuming_keeps_all_the_same() {
     let stage = Stage::new();
     let mut running = start(&stage, SPEC);
     in_the_middle(&stage, &mut running, 2);
@@ -128,8 +126,7 @@ fn a_second_interruption_while_resuming_keeps_all_the_same() {
     assert_complete(&stage.records("results"));
 }
 
-#[test]
-fn a_run_whose_scenario_has_changed_is_not_gone_on_with() {
+pub fn a_run_whose_scenario_has_changed_is_not_gone_on_with() {
     let stage = Stage::new();
     let spec = stage.write("reading.yaml", &read(SPEC.as_ref()));
     interrupted(&stage, &spec, 1);
@@ -142,8 +139,7 @@ fn a_run_whose_scenario_has_changed_is_not_gone_on_with() {
     assert_eq!(read(&stage.path("results/records.jsonl")), before);
 }
 
-#[test]
-fn a_run_that_is_still_going_on_is_nobody_elses() {
+pub fn a_run_that_is_still_going_on_is_nobody_elses() {
     let stage = Stage::new();
     let mut running = start(&stage, SPEC);
     in_the_middle(&stage, &mut running, 1);
@@ -157,8 +153,7 @@ fn a_run_that_is_still_going_on_is_nobody_elses() {
     stage.assert_empty();
 }
 
-#[test]
-fn nothing_is_added_to_damaged_records() {
+pub fn nothing_is_added_to_damaged_records() {
     let stage = Stage::new();
     interrupted(&stage, SPEC, 2);
     let path = stage.path("results/records.jsonl");
@@ -170,8 +165,7 @@ fn nothing_is_added_to_damaged_records() {
     assert_eq!(read(&path), damaged);
 }
 
-#[test]
-fn interrupted_before_the_first_record_it_is_still_a_json_array() {
+pub fn interrupted_before_the_first_record_it_is_still_a_json_array() {
     let stage = Stage::new();
     let long = read(SPEC.as_ref()).replace("measure: 250ms", "measure: 600s");
     let spec = stage.write("reading.yaml", &long);
@@ -183,8 +177,7 @@ fn interrupted_before_the_first_record_it_is_still_a_json_array() {
     assert_eq!(ended.records(), []);
 }
 
-#[test]
-fn a_harness_that_is_killed_takes_all_with_it_and_leaves_no_file() {
+pub fn a_harness_that_is_killed_takes_all_with_it_and_leaves_no_file() {
     let stage = Stage::new();
     let long = read(SPEC.as_ref()).replace("measure: 250ms", "measure: 600s");
     let spec = stage.write("reading.yaml", &long);
@@ -204,8 +197,7 @@ fn a_harness_that_is_killed_takes_all_with_it_and_leaves_no_file() {
     stage.assert_empty();
 }
 
-#[test]
-fn a_file_that_was_changed_is_no_wrong_answer_of_the_subject() {
+pub fn a_file_that_was_changed_is_no_wrong_answer_of_the_subject() {
     let stage = Stage::new();
     let long = read(SPEC.as_ref()).replace("measure: 250ms", "measure: 5s");
     let spec = stage.write("reading.yaml", &long.replace("[1, 2]", "[1]"));

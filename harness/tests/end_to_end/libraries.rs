@@ -61,8 +61,7 @@ fn fill_with_broken_libraries(folder: &Path) {
     fs::write(folder.join("notes.txt"), "Not named like a library, so nobody asks it.").unwrap();
 }
 
-#[test]
-fn a_library_that_is_no_adapter_is_told_and_leaves_the_others_alone() {
+pub fn a_library_that_is_no_adapter_is_told_and_leaves_the_others_alone() {
     let stage = Stage::new();
     let folder = stage.path("adapters");
     fill_with_broken_libraries(&folder);
@@ -91,8 +90,7 @@ fn a_library_that_is_no_adapter_is_told_and_leaves_the_others_alone() {
     insta::assert_snapshot!(reasons);
 }
 
-#[test]
-fn an_adapter_that_hangs_when_asked_can_be_interrupted() {
+pub fn an_adapter_that_hangs_when_asked_can_be_interrupted() {
     let stage = Stage::new();
     let folder = stage.path("adapters");
     fs::create_dir(&folder).unwrap();
@@ -112,8 +110,7 @@ fn an_adapter_that_hangs_when_asked_can_be_interrupted() {
     assert_eq!(ended.records(), []);
 }
 
-#[test]
-fn an_adapter_that_does_not_build_is_left_out_in_the_compilers_words() {
+pub fn an_adapter_that_does_not_build_is_left_out_in_the_compilers_words() {
     let stage = Stage::new();
     let folder = stage.workspace(&[
         ("broken", CDYLIB, "pub fn f() -> u32 {\n    nothing\n}\n"),
@@ -139,8 +136,7 @@ fn an_adapter_that_does_not_build_is_left_out_in_the_compilers_words() {
     insta::assert_snapshot!(reasons);
 }
 
-#[test]
-fn a_folder_without_adapters_is_told() {
+pub fn a_folder_without_adapters_is_told() {
     let stage = Stage::new();
     fs::create_dir(stage.path("adapters")).unwrap();
     let ended = stage.quadrant(&["list", "subjects", "--adapters", "adapters"]);
@@ -152,4 +148,24 @@ fn a_folder_without_adapters_is_told() {
     let ended = stage.quadrant(&["list", "subjects", "--adapters", "nowhere"]);
     let ended = ended.expect_words(&["nowhere cannot be read"]);
     assert_ne!(ended.code, Some(0));
+}
+
+/// `cargo test` runs the tests of the default members only.
+pub fn packages_with_tests_are_default_members() {
+    let manifest = fs::read_to_string(workspace().join("Cargo.toml")).unwrap();
+    let line = manifest.lines().find(|line| line.starts_with("default-members")).unwrap();
+    for package in fs::read_dir(workspace().join("runtimes")).unwrap().flatten() {
+        let name = format!("runtimes/{}", package.file_name().to_string_lossy());
+        if has_tests(&package.path().join("src")) {
+            assert!(line.contains(&format!("\"{name}\"")), "{name} is missing in: {line}");
+        }
+    }
+}
+
+fn has_tests(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.into_iter().any(|path| match path.is_dir() {
+        true => has_tests(&path),
+        false => fs::read_to_string(&path).is_ok_and(|text| text.contains("#[test]")),
+    })
 }

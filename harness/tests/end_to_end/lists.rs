@@ -14,8 +14,7 @@ fn text<'a>(item: &'a Value, key: &str) -> &'a str {
     item[key].as_str().unwrap_or_else(|| panic!("{key} is no text in {item}"))
 }
 
-#[test]
-fn subjects_are_listed_with_what_they_can_and_why_they_cannot() {
+pub fn subjects_are_listed_with_what_they_can_and_why_they_cannot() {
     let stage = Stage::new();
     let listed = list(&stage, &["subjects", "--no-build"]);
     assert!(listed.len() > 3);
@@ -39,8 +38,7 @@ fn subjects_are_listed_with_what_they_can_and_why_they_cannot() {
     assert_eq!(without.len(), listed.len() - 1);
 }
 
-#[test]
-fn a_pattern_that_means_nobody_is_told_beside_those_that_mean_somebody() {
+pub fn a_pattern_that_means_nobody_is_told_beside_those_that_mean_somebody() {
     let stage = Stage::new();
     let words = ["list", "cells", "tasks/sleeping", "--no-build"];
     let patterns = ["-r", "threads", "-r", "thraeds", "-x", "tokio", "-x", "tokoi/**"];
@@ -51,8 +49,7 @@ fn a_pattern_that_means_nobody_is_told_beside_those_that_mean_somebody() {
     assert_eq!(ended.stderr.matches("means no subject").count(), 2, "{}", ended.stderr);
 }
 
-#[test]
-fn an_axis_is_named_once_and_its_values_in_their_order() {
+pub fn an_axis_is_named_once_and_its_values_in_their_order() {
     let stage = Stage::new();
     let words = ["list", "cells", "echo/connections", "--no-build"];
     let twice = ["--axis", "connections=1", "--axis", "connections=64"];
@@ -62,8 +59,7 @@ fn an_axis_is_named_once_and_its_values_in_their_order() {
     assert!(ended.stderr.contains("it has 1, 64, 1024"), "{}", ended.stderr);
 }
 
-#[test]
-fn specs_are_listed_with_their_questions() {
+pub fn specs_are_listed_with_their_questions() {
     let stage = Stage::new();
     let listed = list(&stage, &["specs"]);
     assert!(listed.iter().any(|spec| text(spec, "name") == "echo/connections"));
@@ -77,8 +73,7 @@ fn specs_are_listed_with_their_questions() {
     assert_eq!(one_by_one, listed);
 }
 
-#[test]
-fn cells_tell_what_runs_and_why_the_rest_does_not() {
+pub fn cells_tell_what_runs_and_why_the_rest_does_not() {
     let stage = Stage::new();
     let words = ["echo/connections", "tasks", "--no-build", "--axis", "tasks=1,2", "-r", "**"];
     let listed = list(&stage, &[&["cells"], &words[..]].concat());
@@ -93,8 +88,7 @@ fn cells_tell_what_runs_and_why_the_rest_does_not() {
     assert!(listed.iter().any(|cell| text(cell, "scenario") == "tasks/timers"));
 }
 
-#[test]
-fn a_list_is_a_table_for_people() {
+pub fn a_list_is_a_table_for_people() {
     let stage = Stage::new();
     let ended = stage.quadrant(&["list", "subjects", "--no-build", "-r", "threads"]).expect_code(0);
     let mut lines = ended.stdout.lines();
@@ -103,8 +97,7 @@ fn a_list_is_a_table_for_people() {
     assert_eq!(lines.next(), None);
 }
 
-#[test]
-fn ten_thousand_cells_are_listed() {
+pub fn ten_thousand_cells_are_listed() {
     let stage = Stage::new();
     let spec = stage.write("many.yaml", &crate::machine::many_cases(100, 100));
     let listed = list(&stage, &["cells", &spec, "--no-build", "-r", "threads", "-r", "tokio/**"]);

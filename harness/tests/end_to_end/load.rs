@@ -6,7 +6,8 @@ use std::time::Duration;
 use quadrant_reports::record::{LoadMetrics, Record, Status};
 
 use crate::command::read;
-use crate::stage::{Stage, skip};
+use crate::skip::{Need, skip};
+use crate::stage::Stage;
 
 const SIZES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/sizes.yaml");
 const TOO_FAST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/too-fast.yaml");
@@ -18,10 +19,9 @@ fn records(spec: &str) -> Vec<Record> {
     records.into_iter().filter(|record| record.status == Status::Ok).collect()
 }
 
-#[test]
-fn a_ceiling_is_measured_only_for_a_rate() {
+pub fn a_ceiling_is_measured_only_for_a_rate() {
     if std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() < 2) {
-        return skip("driver and subject share the only CPU");
+        return skip(Need::Cpus, "driver and subject share the only CPU");
     }
     let loads = |spec: &str| -> Vec<LoadMetrics> {
         let metrics = records(spec).into_iter().filter_map(|record| record.metrics);
@@ -29,7 +29,7 @@ fn a_ceiling_is_measured_only_for_a_rate() {
     };
     let (closed, open) = (loads(SIZES), loads(TOO_FAST));
     if closed.is_empty() || open.is_empty() {
-        return skip("this machine stood still");
+        return skip(Need::Other, "this machine stood still");
     }
     assert!(closed.iter().chain(&open).all(|load| load.busy_ns > 0));
     assert!(closed.iter().all(|load| load.ceiling_per_sec.is_none()));
@@ -39,10 +39,9 @@ fn a_ceiling_is_measured_only_for_a_rate() {
     assert!(open.iter().all(|load| load.send_lag_ns.is_some()));
 }
 
-#[test]
-fn a_rate_that_no_driver_can_send_is_refused() {
+pub fn a_rate_that_no_driver_can_send_is_refused() {
     if std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() < 2) {
-        return skip("driver and subject share the only CPU");
+        return skip(Need::Cpus, "driver and subject share the only CPU");
     }
     let stage = Stage::new();
     let spec = read(TOO_FAST.as_ref()).replace("5000/s", "1000000/s");
@@ -51,7 +50,7 @@ fn a_rate_that_no_driver_can_send_is_refused() {
     let ended = stage.run(&words).run();
     let records = ended.records();
     if records.iter().any(|record| record.metrics.is_some()) {
-        return skip("the ceiling could not be measured");
+        return skip(Need::Other, "the ceiling could not be measured");
     }
     for record in &ended.expect_code(3).records() {
         assert_eq!(record.status, Status::Unmeasured);
@@ -61,8 +60,7 @@ fn a_rate_that_no_driver_can_send_is_refused() {
     }
 }
 
-#[test]
-fn a_rate_that_is_not_kept_is_told_with_both_figures() {
+pub fn a_rate_that_is_not_kept_is_told_with_both_figures() {
     let records = records(TOO_FAST);
     assert!(!records.is_empty());
     for record in &records {

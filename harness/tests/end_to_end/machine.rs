@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 
 use quadrant_reports::record::{Pass, Record, Status};
 
-use crate::stage::{Stage, adapters_folder, skip, workspace};
+use crate::skip::{Need, skip};
+use crate::stage::{Stage, adapters_folder, workspace};
 
 const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/yield.yaml");
 
@@ -38,8 +39,7 @@ fn works(program: &str, words: &[&str]) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-#[test]
-fn memory_does_not_grow_with_the_number_of_cells() {
+pub fn memory_does_not_grow_with_the_number_of_cells() {
     let stage = Stage::new();
     let peak = |cases: usize, folder: &str| {
         let spec = stage.write("many.yaml", &many_cases(cases / 100, 100));
@@ -54,10 +54,9 @@ fn memory_does_not_grow_with_the_number_of_cells() {
     assert!(many as f64 <= few as f64 * 1.25, "{few} KiB with few, {many} KiB with many cells");
 }
 
-#[test]
-fn a_full_disk_keeps_what_was_written_and_tells_how_to_go_on() {
+pub fn a_full_disk_keeps_what_was_written_and_tells_how_to_go_on() {
     if !works("unshare", &["--mount"]) {
-        return skip("a disk of one's own can be mounted by root only");
+        return skip(Need::Root, "a disk of one's own can be mounted by root only");
     }
     let stage = Stage::new();
     let spec = stage.write("many.yaml", &many_cases(10, 100));
@@ -75,7 +74,7 @@ fn a_full_disk_keeps_what_was_written_and_tells_how_to_go_on() {
         .args(["run", "--no-build", &spec, "-r", "threads"])
         .run();
     if ended.code == Some(99) {
-        return skip("a file system in memory cannot be mounted here");
+        return skip(Need::Root, "a file system in memory cannot be mounted here");
     }
     let lines = |name: &str| crate::command::read(&stage.path(name)).lines().count();
     let text = |name: &str| crate::command::read(&stage.path(name)).trim().to_owned();
@@ -111,18 +110,17 @@ fn as_nobody(limits: &[&str]) -> Option<(Stage, Vec<String>)> {
     let quadrant = env!("CARGO_BIN_EXE_quadrant");
     let try_it = |program: &[&str]| works(words[0], &[&words[1..], program].concat());
     if !try_it(&["env"]) {
-        skip("only root can become another user");
+        skip(Need::Root, "only root can become another user");
         return None;
     }
     if !try_it(&["test", "-x", quadrant, "-a", "-r", &library, "-a"]) {
-        skip("another user cannot read this workspace");
+        skip(Need::Other, "another user cannot read this workspace");
         return None;
     }
     Some((stage, words.into_iter().map(str::to_owned).collect()))
 }
 
-#[test]
-fn a_user_without_rights_can_run_it() {
+pub fn a_user_without_rights_can_run_it() {
     let Some((stage, words)) = as_nobody(&[]) else { return };
     let words: Vec<&str> = words.iter().map(|word| &**word).collect();
     let adapters = adapters_folder().display().to_string();
@@ -141,8 +139,7 @@ fn a_user_without_rights_can_run_it() {
 }
 
 /// The whole tour and the doctor, with the poorer methods named where the better ones are denied.
-#[test]
-fn without_any_right_all_runs_and_names_how_it_was_measured() {
+pub fn without_any_right_all_runs_and_names_how_it_was_measured() {
     let Some((stage, words)) = as_nobody(&[]) else { return };
     let words: Vec<&str> = words.iter().map(|word| &**word).collect();
     let adapters = adapters_folder().display().to_string();
@@ -192,10 +189,9 @@ fn without_any_right_all_runs_and_names_how_it_was_measured() {
 }
 
 /// The control groups are there, and nobody may write to them.
-#[test]
-fn control_groups_that_are_read_only_leave_sampling() {
+pub fn control_groups_that_are_read_only_leave_sampling() {
     if !works("unshare", &["--mount"]) {
-        return skip("mounts of one's own can be changed by root only");
+        return skip(Need::Root, "mounts of one's own can be changed by root only");
     }
     let stage = Stage::new();
     let out = stage.named("results");
@@ -210,7 +206,7 @@ fn control_groups_that_are_read_only_leave_sampling() {
         .args(["--format", "json", "--out", &out])
         .run();
     if ended.code == Some(99) {
-        return skip("the control groups cannot be made read-only here");
+        return skip(Need::Other, "the control groups cannot be made read-only here");
     }
     for record in ended.expect_code(0).records() {
         assert_eq!(record.metrics.unwrap().threads.method, "sampled every 10 ms");
@@ -219,8 +215,7 @@ fn control_groups_that_are_read_only_leave_sampling() {
 }
 
 /// A group of processes is allowed 300 at once, and 4,096 threads are asked for.
-#[test]
-fn too_few_threads_are_a_reason_with_its_remedy() {
+pub fn too_few_threads_are_a_reason_with_its_remedy() {
     let stage = Stage::new();
     let script = "
         group=/sys/fs/cgroup/pids
@@ -238,7 +233,7 @@ fn too_few_threads_are_a_reason_with_its_remedy() {
         .args(["--format", "json", "--out", &out])
         .run();
     if ended.code == Some(99) {
-        return skip("no pids cgroup can be made here");
+        return skip(Need::Cgroups, "no pids cgroup can be made here");
     }
     let many = |record: &&Record| record.scenario == "echo-many";
     let records = ended.expect_code(0).records();
@@ -251,8 +246,7 @@ fn too_few_threads_are_a_reason_with_its_remedy() {
     stage.assert_empty();
 }
 
-#[test]
-fn too_few_open_files_are_a_reason_with_its_remedy() {
+pub fn too_few_open_files_are_a_reason_with_its_remedy() {
     let Some((stage, words)) = as_nobody(&["--nofile=256:256"]) else { return };
     let words: Vec<&str> = words.iter().map(|word| &**word).collect();
     let adapters = adapters_folder().display().to_string();
@@ -271,8 +265,7 @@ fn too_few_open_files_are_a_reason_with_its_remedy() {
     stage.assert_empty();
 }
 
-#[test]
-fn a_folder_for_temporary_files_that_is_of_no_use_is_told() {
+pub fn a_folder_for_temporary_files_that_is_of_no_use_is_told() {
     let stage = Stage::new();
     let out = stage.named("results");
     let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/reading.yaml");
@@ -283,8 +276,7 @@ fn a_folder_for_temporary_files_that_is_of_no_use_is_told() {
     ended.expect_words(&["/proc", "TMPDIR"]);
 }
 
-#[test]
-fn too_little_locked_memory_is_a_reason_with_its_remedy() {
+pub fn too_little_locked_memory_is_a_reason_with_its_remedy() {
     let Some((stage, words)) = as_nobody(&["--memlock=65536:65536"]) else { return };
     let words: Vec<&str> = words.iter().map(|word| &**word).collect();
     let adapters = adapters_folder().display().to_string();
@@ -304,8 +296,7 @@ fn too_little_locked_memory_is_a_reason_with_its_remedy() {
     stage.assert_empty();
 }
 
-#[test]
-fn forbidden_cpus_are_the_machines_fault() {
+pub fn forbidden_cpus_are_the_machines_fault() {
     let stage = Stage::new();
     let out = stage.named("results");
     let words = [SPEC, "-r", "threads", "--trials", "1", "--forbid", "affinity", "--out", &out];
@@ -319,10 +310,9 @@ fn forbidden_cpus_are_the_machines_fault() {
     }
 }
 
-#[test]
-fn a_missing_loopback_interface_is_the_machines_fault() {
+pub fn a_missing_loopback_interface_is_the_machines_fault() {
     if !works("unshare", &["--net"]) {
-        return skip("a network of one's own can be made by root only");
+        return skip(Need::Root, "a network of one's own can be made by root only");
     }
     let stage = Stage::new();
     let out = stage.named("results");

@@ -98,8 +98,7 @@ fn value<'a>(record: &'a Record, axis: &str) -> &'a str {
     record.case.iter().find(|value| value.axis == axis).map_or("", |value| &value.value)
 }
 
-#[test]
-fn the_adapter_of_the_six_steps_is_built_and_runs() {
+pub fn the_adapter_of_the_six_steps_is_built_and_runs() {
     let stage = Stage::new();
     let lesson = Lesson::read();
     lesson.build(&stage);
@@ -139,8 +138,7 @@ fn the_adapter_of_the_six_steps_is_built_and_runs() {
     assert_eq!((cases("echo/connections"), cases("tasks/sleeping"), records.len()), (3, 4, 7));
 }
 
-#[test]
-fn typical_mistakes_are_told_in_a_sentence() {
+pub fn typical_mistakes_are_told_in_a_sentence() {
     let stage = Stage::new();
     Lesson::mistaken("no-cdylib", "\"cdylib\"", "\"rlib\"").build(&stage);
     let nothing = stage.quadrant(&["list", "subjects", "--adapters", LIBRARIES]).expect_code(3);

@@ -103,8 +103,7 @@ fn figure(row: &Value, subject: &str) -> Option<(f64, u64)> {
     }
 }
 
-#[test]
-fn every_number_is_held_against_a_truth() {
+pub fn every_number_is_held_against_a_truth() {
     let stage = Stage::new();
     let words = ["-r", "threads", "-r", "tokio/current-thread/epoll", "--seed", "5"];
     let (ended, told) = selftest(&stage, &words);
@@ -172,8 +171,7 @@ fn every_number_is_held_against_a_truth() {
     assert_ne!(figure(row(&told, "impact.found"), "tokio/current-thread/epoll"), None);
 }
 
-#[test]
-fn a_wrong_clock_and_a_lie_are_found_out() {
+pub fn a_wrong_clock_and_a_lie_are_found_out() {
     let stage = Stage::new();
     let is_liar = |subject: &&crate::stage::Subject| subject.id == LIAR;
     let liar_runs = subjects().iter().find(is_liar).is_some_and(|subject| subject.available);
@@ -204,8 +202,7 @@ fn a_wrong_clock_and_a_lie_are_found_out() {
     }
 }
 
-#[test]
-fn an_interruption_leaves_nothing_behind() {
+pub fn an_interruption_leaves_nothing_behind() {
     let stage = Stage::new();
     let words = ["selftest", "--quick", "--no-build", "--format", "json", "-r", "threads"];
     let mut running = stage.call().args(words).limit(LIMIT).start();
@@ -228,8 +225,7 @@ fn an_interruption_leaves_nothing_behind() {
 }
 
 /// What tells a standstill of the machine from a fault of the instruments.
-#[test]
-fn a_watcher_notes_that_it_stood_still() {
+pub fn a_watcher_notes_that_it_stood_still() {
     let clock = serde_json::to_string(&ClockScale::MONOTONIC).unwrap();
     let cpu = affinity::allowed()[0].to_string();
     let mut watcher = Command::new(env!("CARGO_BIN_EXE_quadrant"))
@@ -258,8 +254,7 @@ fn a_watcher_notes_that_it_stood_still() {
     assert!(covers, "{stopped}..{went_on} is not in {seen}");
 }
 
-#[test]
-fn what_cannot_be_tested_is_said() {
+pub fn what_cannot_be_tested_is_said() {
     let stage = Stage::new();
     stage.quadrant(&["selftest", "--no-build", "-r", "xyzzy"]).expect_code(4);
     let ended = stage.quadrant(&["selftest", "--format", "csv"]).expect_code(2);

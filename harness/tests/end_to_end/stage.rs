@@ -269,8 +269,3 @@ pub fn library_name(adapter: &str) -> String {
 pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
-
-/// A test that cannot be made here, and why: said where `cargo test -- --nocapture` shows it.
-pub fn skip(reason: &str) {
-    eprintln!("skipped: {reason}");
-}

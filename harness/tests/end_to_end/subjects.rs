@@ -78,8 +78,7 @@ fn offers(subject: &Subject, need: &str) -> bool {
     subject.capabilities.contains(need) || need == "echo" && subject.capabilities.contains("tcp")
 }
 
-#[test]
-fn every_subject_has_a_record_of_every_case() {
+pub fn every_subject_has_a_record_of_every_case() {
     let ids: BTreeSet<&str> = ordinary_subjects().iter().map(|subject| &*subject.id).collect();
     let mut cases: Vec<(String, BTreeSet<&str>)> = Vec::new();
     for record in records() {
@@ -95,8 +94,7 @@ fn every_subject_has_a_record_of_every_case() {
     }
 }
 
-#[test]
-fn a_subject_runs_what_it_claims_and_says_why_it_does_not_run_the_rest() {
+pub fn a_subject_runs_what_it_claims_and_says_why_it_does_not_run_the_rest() {
     let mut complaints = Vec::new();
     for record in records() {
         let Some(subject) =
@@ -128,8 +126,7 @@ fn a_subject_runs_what_it_claims_and_says_why_it_does_not_run_the_rest() {
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
-#[test]
-fn work_of_a_fixed_amount_is_done_exactly() {
+pub fn work_of_a_fixed_amount_is_done_exactly() {
     check_each(|record, metrics| {
         let count = |name: &str| metrics.steps.get(name).map_or(0, |row| row.histogram.count());
         let (ops, rows): (u64, &[(&str, u64)]) = match &*record.scenario {
@@ -154,8 +151,7 @@ fn work_of_a_fixed_amount_is_done_exactly() {
     });
 }
 
-#[test]
-fn figures_are_sound() {
+pub fn figures_are_sound() {
     check_each(|_, metrics| {
         holds("no operation", metrics.ops > 0)?;
         same("errors", metrics.errors, 0)?;
@@ -175,8 +171,7 @@ fn figures_are_sound() {
     });
 }
 
-#[test]
-fn as_much_is_in_flight_as_was_asked_for() {
+pub fn as_much_is_in_flight_as_was_asked_for() {
     check_each(|record, metrics| {
         let expected = match &*record.scenario {
             "echo" => value(record, "connections").parse().unwrap(),
@@ -194,8 +189,7 @@ fn as_much_is_in_flight_as_was_asked_for() {
     });
 }
 
-#[test]
-fn tasks_wait_no_shorter_than_told_and_tick_no_more_often() {
+pub fn tasks_wait_no_shorter_than_told_and_tick_no_more_often() {
     check_each(|record, metrics| match &*record.scenario {
         "waiting" => {
             // A bucket of the histogram is at most 1.6 % wide.
@@ -212,8 +206,7 @@ fn tasks_wait_no_shorter_than_told_and_tick_no_more_often() {
     });
 }
 
-#[test]
-fn what_runs_beside_the_requests_is_counted_as_well() {
+pub fn what_runs_beside_the_requests_is_counted_as_well() {
     check_each(|record, metrics| {
         if record.scenario != "beside" {
             return Ok(());
@@ -227,8 +220,7 @@ fn what_runs_beside_the_requests_is_counted_as_well() {
 }
 
 /// A runtime may poll a child inside its parent's poll: the time of the thread is counted once.
-#[test]
-fn loops_stand_still_no_longer_than_there_is_time() {
+pub fn loops_stand_still_no_longer_than_there_is_time() {
     check_each(|record, metrics| {
         let stalls = &metrics.stalls;
         let most = metrics.elapsed_ns * metrics.threads.loops;
@@ -246,16 +238,14 @@ fn loops_stand_still_no_longer_than_there_is_time() {
     });
 }
 
-#[test]
-fn every_loop_is_metered() {
+pub fn every_loop_is_metered() {
     check_each(|record, _| {
         let warned = record.warnings.iter().find(|warning| warning.contains("not metered"));
         warned.map_or(Ok(()), |warning| Err(warning.clone()))
     });
 }
 
-#[test]
-fn threads_and_loops_are_what_the_executor_has() {
+pub fn threads_and_loops_are_what_the_executor_has() {
     check_each(|record, metrics| {
         let threads = &metrics.threads;
         holds("nobody ran the tasks", threads.loops >= 1)?;

@@ -14,8 +14,7 @@ const TRIALS: usize = 40;
 /// A trial takes some 120 ms, so that some escape.
 const LIFE_MS_MAX: u64 = 130;
 
-#[test]
-fn a_subject_that_is_killed_at_any_moment_is_a_crash_and_leaves_nothing() {
+pub fn a_subject_that_is_killed_at_any_moment_is_a_crash_and_leaves_nothing() {
     let stage = Stage::new();
     let out = stage.named("results");
     let trials = TRIALS.to_string();

@@ -9,8 +9,7 @@ const SUBJECTS: [&str; 2] = ["threads/thread-per-task/blocking", "tokio/current-
 /// A machine that stands still for a whole window leaves a row without figures.
 const ATTEMPTS: usize = 5;
 
-#[test]
-fn the_tours_tables() {
+pub fn the_tours_tables() {
     let stage = Stage::new();
     for attempt in 1..=ATTEMPTS {
         let folder = format!("results-{attempt}");

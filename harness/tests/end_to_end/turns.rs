@@ -28,8 +28,7 @@ fn turns(record: &Record) -> &[Turn] {
     record.turns.as_ref().map_or(&[], |turns| &turns.rounds)
 }
 
-#[test]
-fn every_start_has_all_subjects_and_the_reference_and_a_layout_of_its_own() {
+pub fn every_start_has_all_subjects_and_the_reference_and_a_layout_of_its_own() {
     let stage = Stage::new();
     let words = [ECHO, "--axis", "send=64B", "-r", TOKIO, "-r", SMOL, "--trials", "1"];
     let (alone, in_turns) = run(&stage, &[&words[..], &["--starts", "3"]].concat());
@@ -55,8 +54,7 @@ fn every_start_has_all_subjects_and_the_reference_and_a_layout_of_its_own() {
     assert_eq!(layouts.len(), 9, "{layouts:?}");
 }
 
-#[test]
-fn what_goes_on_while_a_subject_is_frozen_is_measured_by_more_trials() {
+pub fn what_goes_on_while_a_subject_is_frozen_is_measured_by_more_trials() {
     let stage = Stage::new();
     let (alone, in_turns) = run(&stage, &[WAITING, "-r", TOKIO]);
     assert_eq!((alone.len(), in_turns.len()), (5, 0));
@@ -64,8 +62,7 @@ fn what_goes_on_while_a_subject_is_frozen_is_measured_by_more_trials() {
 
 /// Without trimming, a process that has its memory keeps it, wherever that lies. Where it is given
 /// back, three files of 16 pages each are touched anew by each operation.
-#[test]
-fn reading_files_touches_no_new_pages_whatever_the_layout() {
+pub fn reading_files_touches_no_new_pages_whatever_the_layout() {
     let stage = Stage::new();
     let words = [FILES, "-r", TOKIO, "-r", SMOL, "-r", "monoio/**/io_uring", "--trials", "1"];
     let (_, in_turns) = run(&stage, &[&words[..], &["--starts", "4"]].concat());
@@ -88,8 +85,7 @@ fn reading_files_touches_no_new_pages_whatever_the_layout() {
     assert!(!of("system").is_empty());
 }
 
-#[test]
-fn an_interrupted_pass_goes_on_where_it_was() {
+pub fn an_interrupted_pass_goes_on_where_it_was() {
     let stage = Stage::new();
     let out = stage.named("results");
     let words = [ECHO, "--axis", "send=64B", "-r", TOKIO, "--trials", "1", "--starts", "4"];

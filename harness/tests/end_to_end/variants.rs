@@ -26,8 +26,7 @@ fn ids(is_meant: impl Fn(&Subject) -> bool) -> BTreeSet<String> {
     meant.map(|subject| subject.id.clone()).collect()
 }
 
-#[test]
-fn a_variant_is_for_those_who_ask_for_it() {
+pub fn a_variant_is_for_those_who_ask_for_it() {
     let stage = Stage::new();
     let variants = ids(|subject| subject.variant);
     assert!(variants.len() > 5, "{variants:?}");
@@ -50,8 +49,7 @@ fn a_variant_is_for_those_who_ask_for_it() {
     }
 }
 
-#[test]
-fn a_scenario_may_ask_for_variants_and_the_command_line_narrows_it() {
+pub fn a_scenario_may_ask_for_variants_and_the_command_line_narrows_it() {
     let stage = Stage::new();
     let spec = |name: &str, subjects: &str| {
         let text = format!(
@@ -80,8 +78,7 @@ fn a_scenario_may_ask_for_variants_and_the_command_line_narrows_it() {
     assert_eq!(of("all"), ids(|subject| !subject.variant));
 }
 
-#[test]
-fn a_run_asks_whom_its_scenario_is_about() {
+pub fn a_run_asks_whom_its_scenario_is_about() {
     let stage = Stage::new();
     let text = "name: x\nquestion: Who?\nsubjects: [threads, \"mio/callbacks/poll\"]\n\
                 server: { steps: [echo] }\nload: { connections: 1, send: 1B }\n\
@@ -95,8 +92,7 @@ fn a_run_asks_whom_its_scenario_is_about() {
     assert!(ended.stderr.contains("no subject matches"), "{}", ended.stderr);
 }
 
-#[test]
-fn prebuilt_variants_are_told_by_their_files_names() {
+pub fn prebuilt_variants_are_told_by_their_files_names() {
     let stage = Stage::new();
     let folder = stage.path("adapters");
     fs::create_dir(&folder).unwrap();
@@ -155,8 +151,7 @@ fn list_in(stage: &Stage, folder: &Path, words: &[&str], rustflags: Option<&str>
 
 const NO_ADAPTER: &str = "is no Quadrant adapter";
 
-#[test]
-fn a_variant_is_built_with_its_flags_and_the_users() {
+pub fn a_variant_is_built_with_its_flags_and_the_users() {
     let stage = Stage::new();
     let manifest = format!(
         "{CDYLIB}[features]\nextra = []\n[package.metadata.quadrant]\nbackends = [\"epoll\"]\n\
@@ -180,8 +175,7 @@ fn a_variant_is_built_with_its_flags_and_the_users() {
     }
 }
 
-#[test]
-fn a_broken_variant_leaves_the_others_alone_and_only_what_may_be_wanted_is_built() {
+pub fn a_broken_variant_leaves_the_others_alone_and_only_what_may_be_wanted_is_built() {
     let stage = Stage::new();
     let variants = "[package.metadata.quadrant]\nbackends = [\"epoll\"]\n\
                     [package.metadata.quadrant.variants.poll]\ncfg = [\"breaks\"]\n\

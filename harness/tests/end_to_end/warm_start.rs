@@ -88,8 +88,7 @@ impl House {
     }
 }
 
-#[test]
-fn cargo_is_asked_only_when_something_has_changed_and_then_always() {
+pub fn cargo_is_asked_only_when_something_has_changed_and_then_always() {
     let house = House::new();
     house.notices("runtimes/x/src/lib.rs", |text| text + BROKEN);
     house.notices("beside/src/inner.rs", |text| text + BROKEN);

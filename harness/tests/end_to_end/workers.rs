@@ -29,8 +29,7 @@ fn workers(records: &[Record], loops: &str) -> Vec<(Option<u32>, u32)> {
     workers.into_iter().map(|(_, asked, had)| (asked, had)).collect()
 }
 
-#[test]
-fn every_case_has_the_workers_that_it_asks_for_as_far_as_an_executor_can() {
+pub fn every_case_has_the_workers_that_it_asks_for_as_far_as_an_executor_can() {
     let stage = Stage::new();
     let (said, records) = run(&stage, &[]);
     assert_eq!(workers(&records, "1"), [(Some(1), 0), (Some(1), 1), (Some(1), 1)]);
@@ -45,8 +44,7 @@ fn every_case_has_the_workers_that_it_asks_for_as_far_as_an_executor_can() {
     }
 }
 
-#[test]
-fn the_command_line_goes_first_and_says_so() {
+pub fn the_command_line_goes_first_and_says_so() {
     let stage = Stage::new();
     let (said, records) = run(&stage, &["--workers", "2", "--axis", "loops=3"]);
     assert_eq!(workers(&records, "3"), [(Some(2), 0), (Some(2), 1), (Some(2), 2)]);

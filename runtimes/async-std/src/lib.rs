@@ -21,10 +21,10 @@ use quadrant_suite::scene::Scene;
 
 quadrant_suite::export!(AsyncStd);
 
-/// Decided when it is built, for all of the process.
+/// Chosen at build time, for the whole process.
 const BACKEND: &str = if cfg!(polling_test_poll_backend) { "poll" } else { "epoll" };
 
-/// There is one executor in a process, so a handle needs nothing.
+/// There is one executor per process, so the handle is empty.
 #[derive(Clone)]
 struct AsyncStd;
 
@@ -60,8 +60,8 @@ impl Adapter for AsyncStd {
         if scene.plan().executor != "multi-thread" {
             return Err(scene.unknown_executor());
         }
-        // async-std itself takes its number of threads from the environment alone. The executor
-        // beneath it keeps to the first configuration it is given, and this one comes first.
+        // async-std reads its number of threads from the environment only. The executor below it
+        // keeps the first configuration that it is given, which is this one.
         async_global_executor::init_with_config(
             GlobalExecutorConfig::default()
                 .with_min_threads(scene.plan().workers as usize)

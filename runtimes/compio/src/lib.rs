@@ -24,7 +24,7 @@ use quadrant_suite::scene::Scene;
 
 quadrant_suite::export!(Compio);
 
-/// compio finds its executor in a thread-local, so a handle needs nothing.
+/// compio finds its executor in a thread-local, so the handle is empty.
 #[derive(Clone)]
 struct Compio;
 
@@ -75,10 +75,10 @@ impl Adapter for Compio {
     }
 }
 
-/// One worker with its root. A refusal is told at once: the other workers would wait for this one.
+/// One worker with its root. It refuses at once, because the other workers would wait for it.
 fn work(scene: &'static Scene, root: usize, workers: usize, driver: DriverType) {
     let mut proactor = ProactorBuilder::new();
-    // io_uring is its own choice, which its users leave to it.
+    // compio's default is io_uring.
     if driver == DriverType::Poll {
         proactor.driver_type(driver);
     }
@@ -86,7 +86,7 @@ fn work(scene: &'static Scene, root: usize, workers: usize, driver: DriverType) 
         Ok(runtime) if runtime.driver_type() == driver => {
             runtime.block_on(scene.root_of(Compio, root, workers));
         }
-        // That would be another subject.
+        // A silent fallback to epoll would be another subject.
         Ok(runtime) => scene.refuse(Refusal::Unsupported(format!(
             "compio fell back in silence, from its driver {driver:?} to {:?}",
             runtime.driver_type()

@@ -1,5 +1,5 @@
-//! The faults by name, and what each of them is. What they do stands with what they spoil:
-//! the run (`lib`), the process, the operations, or the table.
+//! The list of faults. They are implemented where they occur: the run (`lib`), the process, the
+//! operations, or the table.
 
 macro_rules! faults {
     ($($(#[$meaning:meta])* $fault:ident = $name:literal,)*) => {
@@ -23,42 +23,42 @@ macro_rules! faults {
 }
 
 faults! {
-    /// None at all: the control of every test.
+    /// No fault: the control of every test.
     Behaves = "behaves",
 
-    /// Says that it works by io_uring, and blocks its threads like all the others here.
+    /// Claims to use io_uring, but uses blocking calls like all the others here.
     ClaimsIoUring = "claims-io_uring",
 
     // Before anything runs.
-    /// Says that it does not support the plan.
+    /// Refuses the plan as unsupported.
     Refuses = "refuses",
-    /// Says that it could not be started.
+    /// Refuses the plan as failed.
     Fails = "fails",
     /// Never becomes ready, and uses no CPU time for it.
     Deadlocks = "deadlocks",
-    /// Says that it is ready, where nobody listens any more, and aborts a moment later: what is
-    /// seen of a subject that dies right then.
+    /// Publishes a port on which it does not listen, and aborts a moment later: a subject that dies
+    /// just after it has become ready.
     DiesWhenReady = "dies-when-ready",
-    /// The run comes back at once.
+    /// The run returns at once.
     ReturnsEarly = "returns-early",
 
-    // Before the trial, where the instruments are tried.
-    /// Does not hear that it has to make a stall.
+    // Before the window, when the instruments are tested.
+    /// Ignores the request to inject a stall.
     HidesStall = "hides-stall",
-    /// Hears no ping.
+    /// Ignores pings.
     IgnoresPings = "ignores-pings",
 
     // To the whole process, some 20 ms after the window has opened.
     /// The run panics while its tasks go on.
     PanicsInRun = "panics-in-run",
     Aborts = "aborts",
-    /// Leaves with code 7.
+    /// Exits with code 7.
     Exits = "exits",
-    /// Touches memory it does not have.
+    /// Accesses unmapped memory.
     Segfaults = "segfaults",
-    /// To standard output and standard error, as fast as they take it.
+    /// To standard output and standard error, as fast as possible.
     PrintsWithoutEnd = "prints-without-end",
-    /// And touches what it gets, up to 1.6 GiB a second.
+    /// And writes to that memory, up to 1.6 GiB a second.
     AllocatesWithoutEnd = "allocates-without-end",
     /// Starts `sleep 1000`, which inherits the standard streams and outlives the trial.
     LeaksChild = "leaks-child",
@@ -74,19 +74,19 @@ faults! {
     ClosesConnections = "closes-connections",
     /// Holds a poll for 50 ms, as often.
     Stalls = "stalls",
-    /// Takes a millisecond more for each request, from half a second after the window has opened.
+    /// Delays each request by a millisecond, from half a second after the start of the window.
     SlowsDown = "slows-down",
-    /// Hears that it has to stop, and spins instead.
+    /// Spins when it has to stop.
     Hangs = "hangs",
 
     // At the end of an orderly trial.
-    /// Hands in a text that is no outcome.
+    /// Returns a text that is not an outcome.
     ReturnsGarbage = "returns-garbage",
-    /// Hands in bytes that are no text.
+    /// Returns bytes that are not text.
     ReturnsNoText = "returns-no-text",
-    /// Hands in its outcome twice.
+    /// Returns its outcome twice.
     ReturnsTwice = "returns-twice",
-    /// Hands in nothing and comes back.
+    /// Returns without an outcome.
     ReturnsNothing = "returns-nothing",
 }
 

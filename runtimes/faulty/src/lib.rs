@@ -1,11 +1,9 @@
-//! An adapter that misbehaves on demand: every fault is an executor of its own, so a test
-//! selects it like any subject, as `faulty/<fault>/none`; only the one that lies about its
-//! backend has another word there. Faults of the table itself are cargo
-//! features.
+//! An adapter that misbehaves on demand. Every fault is an executor, so a test selects it like any
+//! subject: `faulty/<fault>/none` (the fault that claims a wrong backend has that backend's name).
+//! Faults of the exported table are cargo features.
 //!
-//! Without its fault it is an ordinary adapter, and whatever a fault does not concern goes on
-//! as usual: faults come in the middle of a trial wherever that makes sense. Never part of a
-//! normal run.
+//! Except for its fault it works like any adapter, and faults occur in the middle of a trial where
+//! that makes sense. It is never part of a normal run.
 
 mod fault;
 mod operations;
@@ -90,7 +88,7 @@ fn sleep_for_ever() -> ! {
     }
 }
 
-/// Waits until the trial is well under way.
+/// Waits until the trial has been running for a while.
 fn await_measuring(scene: &Scene) {
     while scene.board().phase() < Phase::Measuring {
         thread::sleep(Duration::from_millis(1));

@@ -1,4 +1,4 @@
-//! One thread for each task and plain blocking calls, some of which go wrong.
+//! One thread per task and blocking calls, some of which go wrong.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -24,11 +24,11 @@ pub(crate) struct Faulty {
     pub(crate) fault: Fault,
 }
 
-/// When `slows-down` begins to, after the window has opened.
+/// Time after the start of the window at which `slows-down` begins.
 const SLOW_AFTER_NS: u64 = 500_000_000;
 
 impl Faulty {
-    /// Comes before every request of the load.
+    /// Called before every request of the load.
     fn before_request(self) {
         let (board, clock) = (self.scene.board(), self.scene.plan().clock);
         if self.fault == Fault::SlowsDown
@@ -39,8 +39,8 @@ impl Faulty {
         }
     }
 
-    /// Comes before every request and every wait of a task. Strikes at the tenth in the window,
-    /// and then at every hundredth.
+    /// Called before every request and every wait of a task. The fault occurs at the tenth call in
+    /// the window, and then at every hundredth.
     fn before_operation(self) {
         static OPERATIONS: AtomicU64 = AtomicU64::new(0);
         if !self.scene.board().is_measuring() || OPERATIONS.fetch_add(1, Relaxed) % 100 != 9 {
@@ -69,14 +69,14 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Comes before each request of the load.
+    /// Called before each request of the load.
     fn before_request(&mut self) {
         self.faulty.before_operation();
         self.faulty.before_request();
         self.requests += u64::from(self.faulty.scene.board().is_measuring());
     }
 
-    /// Spoils an answer that is about to be sent.
+    /// Corrupts an answer that is about to be sent.
     fn before_answer(&self, answer: &mut [u8]) {
         let is_tenth = self.requests > 0 && self.requests.is_multiple_of(10);
         if self.faulty.fault == Fault::AnswersWrongly && is_tenth {
@@ -88,7 +88,7 @@ impl Stream {
         self.faulty.fault == Fault::ClosesConnections && self.requests > 10
     }
 
-    /// Whether what the parent has said goes lost.
+    /// Whether the parent's message is dropped.
     fn is_not_heard(&self, message: &[u8; MESSAGE_BYTES]) -> bool {
         match Message::decode(message) {
             Some(Message::Canary) => self.faulty.fault == Fault::HidesStall,
@@ -97,7 +97,7 @@ impl Stream {
         }
     }
 
-    /// Looks at what the parent has said.
+    /// Inspects the parent's message.
     fn after_message(&self, message: &[u8; MESSAGE_BYTES]) {
         if self.faulty.fault == Fault::Hangs && Message::decode(message) == Some(Message::Stop) {
             loop {

@@ -1,5 +1,4 @@
-//! Faults of the whole process. They strike from the thread that was given the run, whatever
-//! its tasks are doing.
+//! Faults of the whole process. They occur on the thread of the run, whatever its tasks are doing.
 
 use std::hint::black_box;
 use std::io::Write;
@@ -12,7 +11,7 @@ use quadrant_suite::scene::Scene;
 
 use crate::fault::Fault;
 
-/// What the fault does to the process in mid-trial, if it does.
+/// Performs the fault on the process during the trial, if it is one of these.
 pub(crate) fn strike_of(fault: Fault) -> Option<fn()> {
     Some(match fault {
         Fault::PanicsInRun => || panic!("this fault panics in mid-run"),
@@ -42,7 +41,7 @@ fn segfault() {
     unsafe { nowhere.write_volatile(1) };
 }
 
-/// Goes on when nobody reads any more.
+/// Continues when its output is closed.
 fn print_without_end() {
     let line = "this fault prints without end\n".repeat(1_000);
     loop {
@@ -51,7 +50,7 @@ fn print_without_end() {
     }
 }
 
-/// Slow enough to be stopped before the machine suffers, and first in line should it suffer.
+/// Slowly enough to be stopped in time, and the first process to be killed if memory runs out.
 fn allocate_without_end() {
     drop(std::fs::write("/proc/self/oom_score_adj", "1000"));
     let mut hoard = Vec::new();
@@ -61,7 +60,7 @@ fn allocate_without_end() {
     }
 }
 
-/// Nobody waits for it.
+/// It is never waited for.
 fn leak_child() {
     if let Err(error) = Command::new("sleep").arg("1000").spawn() {
         panic!("`sleep` could not be started: {error}");

@@ -1,5 +1,5 @@
-//! The library's table: sound, broken by a cargo feature, or with something between the engine
-//! and the host that spoils what is handed in.
+//! The library's exported table: correct, broken by a cargo feature, or with a sink that corrupts what
+//! is passed to the host.
 
 #![allow(unsafe_code)]
 
@@ -40,7 +40,7 @@ extern "C" fn describe_garbage(sink: Sink) {
     send(&sink, b"{\"runtime\": \"faulty\", \"executors\": 3}");
 }
 
-/// Runs the plan by the engine, with a sink in between for the faults of handing in.
+/// Runs the plan with a sink in between, for the faults of passing on the outcome.
 extern "C" fn run(plan: *const u8, plan_length: usize, board: *const Board, sink: Sink) {
     // SAFETY: the host passes a text that stays as it is during this call.
     let text = unsafe { std::slice::from_raw_parts(plan, plan_length) };

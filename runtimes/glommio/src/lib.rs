@@ -21,7 +21,7 @@ use quadrant_suite::scene::Scene;
 
 quadrant_suite::export!(Glommio);
 
-/// glommio finds its executor in a thread-local, so a handle needs nothing.
+/// glommio finds its executor in a thread-local, so the handle is empty.
 #[derive(Clone)]
 struct Glommio;
 
@@ -46,7 +46,7 @@ impl Adapter for Glommio {
                 ]
                 .into(),
                 tasks_max: None,
-                // Checked by glommio against the process's limit, whatever the number of workers.
+                // glommio checks this against the limit of the process, for any number of workers.
                 memlock_bytes_min: 512 * 1024,
             }],
         }
@@ -70,12 +70,12 @@ impl Adapter for Glommio {
     }
 }
 
-/// The roots that have begun; the number of the next one.
+/// Number of roots that have started, which is the index of the next one.
 static ROOTS: AtomicUsize = AtomicUsize::new(0);
 
 fn refusal(error: GlommioError<()>) -> Refusal {
     match error {
-        // What its panic says then is no help to anyone.
+        // Its panic message would not help.
         GlommioError::BuilderError(BuilderErrorKind::ThreadPanic(_))
             if ROOTS.load(Ordering::Relaxed) == 0 =>
         {
@@ -143,7 +143,7 @@ impl Runtime for Glommio {
     }
 
     async fn yield_now(&self) {
-        // `yield_if_needed` would go on at once unless the time slice is used up.
+        // `yield_if_needed` returns at once unless the time slice is used up.
         glommio::executor().yield_now().await;
     }
 
@@ -151,8 +151,8 @@ impl Runtime for Glommio {
         glommio::timer::sleep(time)
     }
 
-    /// Through the page cache: direct I/O would pass by it and needs a file system that has it.
-    /// Boxed, because every task is as large as the largest future it may come to hold.
+    /// Through the page cache: direct I/O would bypass it, and not every file system supports it.
+    /// Boxed, because every task is as large as the largest future that it may hold.
     fn read_file(&self, path: FilePath) -> impl Future<Output = io::Result<ReadResult>> {
         Box::pin(async move {
             let file = BufferedFile::open(path).await?;

@@ -1,8 +1,7 @@
 //! The plain selector loop: no futures and no tasks, a state machine for each connection.
 //!
-//! It serves echo alone, as fast as one thread can. Once a connection is open it never
-//! allocates, and it makes no system call whose answer it knows already: one wait for many
-//! events, then one receive and one send for each request.
+//! It serves echo only, as fast as one thread can: one wait for many events, then one receive and one
+//! send for each request. It never allocates for an open connection.
 
 mod connection;
 
@@ -74,8 +73,8 @@ struct Echo {
     message_bytes: usize,
     listener: TcpListener,
     connections: Slab<Connection>,
-    /// Connections whose turn was over before they were done. An entry may outlive its
-    /// connection; all that costs is a look at the next one with its key.
+    /// Connections whose turn ended before their work. An entry may outlive its connection, which
+    /// only causes a useless turn of the next one with the same key.
     unfinished: VecDeque<usize>,
 }
 
@@ -92,7 +91,7 @@ impl Echo {
         })
     }
 
-    /// Takes every connection that waits: the listener tells of new ones only, once each.
+    /// Accepts all waiting connections, because there is only one event for each.
     fn accept(&mut self, registry: &Registry) {
         loop {
             let accepted = match self.listener.accept() {
@@ -118,16 +117,16 @@ impl Echo {
         stream.set_nodelay(true)?;
         let entry = self.connections.vacant_entry();
         let token = Token(entry.key());
-        // Both at once and for good: being writable is told again only after a send that the
-        // socket had no room for, so the second interest costs nothing while it is not needed.
+        // Both interests permanently: there is another writable event only after a send that would
+        // block, so the second interest is free while it is not needed.
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         entry.insert(Connection::new(stream, self.message_bytes, self.scene.board().token()));
         Ok(())
     }
 
     fn handle(&mut self, key: usize, event: &Event) {
-        // An event can only come before the close that frees its key: the system forgets a
-        // descriptor when it is closed, and tells of each one once in a batch.
+        // Events cannot refer to a freed key: the system forgets a descriptor when it is closed, and
+        // reports each descriptor once per batch.
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
@@ -165,10 +164,10 @@ impl Echo {
             }
             Err(error) => Some(format!("a connection broke: {error}")),
         };
-        // Closing takes the descriptor out of the selector too.
+        // Closing also removes the descriptor from the selector.
         self.connections.remove(key);
         if let Some(text) = ended {
-            // When the trial is over, it is the driver leaving and no error.
+            // After the end of the trial the driver closes its connections.
             if !self.scene.board().is_over() {
                 self.scene.count_error(text);
             }
@@ -176,14 +175,14 @@ impl Echo {
     }
 }
 
-/// What the parent says.
+/// The parent's messages.
 struct Control {
     scene: &'static Scene,
     listener: TcpListener,
     stream: Option<TcpStream>,
     message: [u8; MESSAGE_BYTES],
     filled: usize,
-    /// Until the parent said stop, or is gone.
+    /// Until the parent sends `Stop`, or disconnects.
     is_heard: bool,
 }
 
@@ -201,7 +200,7 @@ impl Control {
         })
     }
 
-    /// Takes the parent's connection, and closes all others.
+    /// Accepts the parent's connection and closes all others.
     fn accept(&mut self, registry: &Registry) {
         loop {
             let accepted = match self.listener.accept() {
@@ -234,7 +233,7 @@ impl Control {
         };
         while self.is_heard {
             match stream.read(&mut self.message[self.filled..]) {
-                // The parent is gone: nobody wants the outcome.
+                // The parent has disconnected, so the outcome is not needed.
                 Ok(0) => self.is_heard = false,
                 Ok(received) => self.filled += received,
                 Err(error) => match error.kind() {

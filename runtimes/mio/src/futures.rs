@@ -1,7 +1,7 @@
-//! The small executor on mio: one thread, any future, nothing but what a runtime needs at
-//! least. Timers fire in steps of 1 ms, as everything does that waits in `epoll_wait`.
+//! A minimal executor on mio, with one thread. Timers fire in steps of 1 ms, the resolution of
+//! `epoll_wait`.
 //!
-//! It never touches files: mio has nothing for them.
+//! It never touches files: mio has no support for them.
 
 mod executor;
 mod pool;

@@ -1,6 +1,6 @@
-//! mio: no runtime but the readiness loop beneath several of them. Two ways of using it by
-//! hand: `callbacks`, a loop with a state machine for each connection, shows what the system
-//! itself can do; `futures`, a small executor on the same loop, shows what `async` adds to it.
+//! mio: not a runtime, but the readiness loop below several of them, used in two ways. `callbacks`, a
+//! loop with a state machine per connection, shows what the system itself can do; `futures`, a small
+//! executor on the same loop, shows what `async` adds to it.
 
 mod callbacks;
 mod futures;
@@ -16,12 +16,11 @@ use socket2::{Domain, Socket, Type};
 
 quadrant_suite::export!(Mio);
 
-/// Decided when it is built, for all of the process.
+/// Chosen at build time, for the whole process.
 const BACKEND: &str = if HAS_EDGES { "epoll" } else { "poll" };
 
-/// Whether the system tells of a socket that fills or empties by itself. With poll(2) mio only
-/// imitates such edges: it tells again after a call that would have blocked, and not after one
-/// that moved fewer bytes than it could have.
+/// Whether events are edge-triggered by the system. With poll(2) mio emulates edges: there is another
+/// event after a call that would block, but not after a partial one.
 const HAS_EDGES: bool = !cfg!(mio_unsupported_force_poll_poll);
 
 /// Events taken from the system at a time.
@@ -70,7 +69,7 @@ impl Adapter for Mio {
     }
 }
 
-/// Listens with room for 1,024 connections that wait to be accepted; mio's own way asks for 128.
+/// Listens with a backlog of 1,024; mio's own listener has 128.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_nonblocking(true)?;

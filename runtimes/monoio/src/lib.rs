@@ -26,7 +26,7 @@ use quadrant_suite::scene::Scene;
 
 quadrant_suite::export!(Monoio);
 
-/// monoio finds its executor in a thread-local, so a handle needs nothing.
+/// monoio finds its executor in a thread-local, so the handle is empty.
 #[derive(Clone)]
 struct Monoio;
 
@@ -65,7 +65,7 @@ impl Adapter for Monoio {
             _ => return Err(scene.unknown_executor()),
         };
         let workers = plan.workers as usize;
-        // monoio leaves the size to its user; the crate beneath would take one for each CPU.
+        // monoio leaves the size to its user; the crate below uses one thread per CPU.
         let pool = DefaultThreadPool::new(thread::available_parallelism()?.get());
         let start = |root| {
             let pool = pool.clone();
@@ -87,7 +87,7 @@ where
     let builder = RuntimeBuilder::<TimeDriver<D>>::new().attach_thread_pool(Box::new(pool));
     match Buildable::build(builder) {
         Ok(mut runtime) => runtime.block_on(scene.root_of(Monoio, root, workers)),
-        // Told at once: the other workers would wait for this one.
+        // Refused at once, because the other workers would wait for this one.
         Err(error) if scene.plan().backend == "io_uring" => {
             let reason = format!("monoio could not set up its rings: {error}");
             scene.refuse(Refusal::Unsupported(reason));
@@ -116,7 +116,7 @@ impl Runtime for Monoio {
         Ok(())
     }
 
-    /// monoio's listener has room for 1,024 waiting connections by itself.
+    /// monoio's own listener has a backlog of 1,024.
     async fn listen(&self, address: SocketAddr, reuse_port: bool) -> io::Result<Self::Listener> {
         TcpListener::bind_with_config(address, &ListenerOpts::new().reuse_port(reuse_port))
     }
@@ -131,8 +131,8 @@ impl Runtime for Monoio {
         Ok(stream)
     }
 
-    /// As a boxed slice: monoio cuts a `Vec` off where the bytes end that it has read, and to make
-    /// it whole again costs zeros for all that a large request still lacks, read by read.
+    /// As a boxed slice: monoio truncates a `Vec` to the bytes that it has read, and extending it
+    /// again would fill the rest of a large request with zeros at every read.
     async fn read(
         stream: &mut Self::Stream,
         buffer: &mut Vec<u8>,
@@ -158,8 +158,8 @@ impl Runtime for Monoio {
         stream.as_raw_fd()
     }
 
-    /// monoio 0.2 puts a task that wakes itself at the front of its queue, where it would keep
-    /// everybody else out. Whom another task wakes goes to the end.
+    /// monoio 0.2 puts a task that wakes itself at the front of its queue, so no other task would
+    /// run. A task that another one wakes goes to the end.
     fn step_aside() -> impl Future<Output = ()> {
         monoio::spawn(async {})
     }

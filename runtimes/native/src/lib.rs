@@ -1,7 +1,7 @@
-//! Echo servers as users of each runtime would write them, without the suite's engine, poll
-//! wrapper or counters. Only their beginning and end go through the scene. What the suite costs
-//! is measured against them, so each has the same executor, the same number of workers, the same
-//! sockets and buffers of the same size as the adapter of its runtime.
+//! Hand-written echo servers, as users of each runtime would write them: without the suite's player,
+//! poll wrapper and counters. They are the baseline for what the suite costs, so each has the same
+//! executor, number of workers, sockets and buffer sizes as the adapter of its runtime. Only their
+//! start and end use the scene.
 
 mod on_async_std;
 mod on_compio;
@@ -73,8 +73,8 @@ impl Adapter for Native {
     }
 }
 
-/// What a connection reads into: a request and a byte more. A read that leaves room tells the
-/// runtime that the socket is empty, so it need not be asked again.
+/// A connection's buffer: a request and one spare byte. A read that does not fill it tells the
+/// runtime that the socket is empty, which saves another call.
 fn buffer_bytes(scene: &Scene) -> usize {
     scene.plan().server.as_ref().map_or(0, |server| server.message_bytes) + 1
 }
@@ -86,7 +86,7 @@ const fn local(port: u16) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
-/// Listens on the port that all workers share: the first one is given it by the system.
+/// Listens on the port that all workers share; the system chooses it for the first one.
 fn listen_together<L>(
     bind: impl FnOnce(SocketAddr) -> io::Result<L>,
     port_of: impl FnOnce(&L) -> io::Result<u16>,
@@ -98,11 +98,11 @@ fn listen_together<L>(
     Ok((listener, *port))
 }
 
-/// Does what the parent says.
+/// Handles a message of the parent.
 fn hear(scene: &Scene, message: &[u8; MESSAGE_BYTES]) {
     match Message::decode(message) {
         Some(Message::Ping(sent)) => scene.answer_ping(sent),
-        // Tasks are not metered here, so this tries the wrapper and nothing of the server.
+        // Tasks are not measured here, so this tests only the poll wrapper itself.
         Some(Message::Canary) => scene.meter().poll(|| scene.stall_as_canary()),
         Some(Message::Stop) => scene.close_root(),
         // There are no groups to start.

@@ -13,19 +13,19 @@ use quadrant_suite::runtime::Refusal;
 use quadrant_suite::scene::Scene;
 
 pub(crate) fn run(scene: &'static Scene, workers: usize) -> Result<(), Refusal> {
-    // The first configuration decides; async-std itself would ask the environment.
+    // The first configuration wins; async-std itself would read the environment.
     async_global_executor::init_with_config(
         GlobalExecutorConfig::default()
             .with_min_threads(workers)
             .with_thread_name_fn(|| "async-std/runtime".to_owned()),
     );
-    // The workers do all of it, the parent's words included.
+    // The workers do everything, including the parent's messages.
     task::block_on(task::spawn(serve(scene)))?;
     Ok(())
 }
 
 async fn serve(scene: &'static Scene) -> io::Result<()> {
-    // `bind` has room for 128 waiting connections, which a burst overruns.
+    // The backlog of `bind` is 128, which is too small for a burst.
     let listener: TcpListener = plain_calls::listen(crate::ANY)?.into();
     let control = TcpListener::bind(crate::ANY).await?;
     scene.board().publish_server(listener.local_addr()?.port());

@@ -1,4 +1,4 @@
-//! Echo on compio, by io_uring: a runtime for each worker, buffers that the ring owns meanwhile.
+//! Echo on compio, by io_uring: a runtime per worker, with buffers that the ring owns during I/O.
 
 use std::net::SocketAddr;
 use std::{io, thread};
@@ -23,7 +23,7 @@ pub(crate) fn run(scene: &'static Scene, workers: usize) -> Result<(), Refusal> 
                 }
                 runtime.block_on(serve(scene, root, workers))
             };
-            // Refused at once: the other workers would wait for this one.
+            // Refused at once, because the other workers would wait for this one.
             if let Err(error) = work() {
                 scene.refuse(error.into());
             }
@@ -69,7 +69,7 @@ async fn serve(scene: &'static Scene, root: usize, workers: usize) -> io::Result
     }
 }
 
-/// compio's own way to share a port waits for each step; this is done while the others wait.
+/// compio's own way to share a port is asynchronous; here the other workers wait for it.
 fn bind(address: SocketAddr, is_shared: bool) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_reuse_port(is_shared)?;

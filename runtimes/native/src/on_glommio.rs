@@ -17,7 +17,7 @@ pub(crate) fn run(scene: &'static Scene, workers: usize) -> Result<(), Refusal> 
         .name("glommio")
         .on_all_shards(move || async move {
             let root = ROOTS.fetch_add(1, Ordering::Relaxed);
-            // Told at once: the other workers would wait for this one.
+            // Refused at once, because the other workers would wait for this one.
             if let Err(error) = serve(scene, root, workers).await {
                 scene.refuse(error.into());
             }

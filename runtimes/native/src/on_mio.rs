@@ -1,4 +1,4 @@
-//! Echo on mio: a selector loop with edges, one receive and one send for each request.
+//! Echo on mio: an edge-triggered selector loop, one receive and one send per request.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::ops::Range;
@@ -24,7 +24,7 @@ pub(crate) fn run(scene: &'static Scene) -> Result<(), Refusal> {
     let control = std::net::TcpListener::bind(crate::ANY)?;
     scene.board().publish_server(listener.local_addr()?.port());
     scene.open_root(0, control.local_addr()?.port(), 1);
-    // The parent comes at once, and before any connection.
+    // The parent connects at once, before any other connection.
     let parent = loop {
         let (stream, from) = control.accept()?;
         if scene.is_parent(0, Some(from.port())) {
@@ -61,7 +61,7 @@ pub(crate) fn run(scene: &'static Scene) -> Result<(), Refusal> {
 }
 
 fn listen() -> io::Result<TcpListener> {
-    // `bind` has room for 128 waiting connections, which a burst overruns.
+    // The backlog of `bind` is 128, which is too small for a burst.
     let listener = plain_calls::listen(crate::ANY)?;
     listener.set_nonblocking(true)?;
     Ok(TcpListener::from_std(listener))
@@ -71,7 +71,7 @@ fn would_block(error: &io::Error) -> bool {
     error.kind() == ErrorKind::WouldBlock
 }
 
-/// Takes every connection that waits: the listener tells of new ones only.
+/// Accepts all waiting connections, because there is only one event for each.
 fn accept(
     listener: &TcpListener,
     connections: &mut Slab<Connection>,
@@ -94,15 +94,15 @@ fn accept(
 
 struct Connection {
     stream: TcpStream,
-    /// What has come of the driver's token.
+    /// The part of the driver's token received so far.
     token: Vec<u8>,
     buffer: Vec<u8>,
-    /// What was received and not sent back yet.
+    /// Received and not yet sent back.
     unsent: Range<usize>,
 }
 
 impl Connection {
-    /// Sends back what comes until there is nothing left to do. `false`: the peer has ended.
+    /// Echoes until it would block. Returns `false` if the peer has closed.
     fn serve(&mut self, scene: &Scene, has_ended: bool) -> io::Result<bool> {
         while self.token.len() < TOKEN_BYTES {
             let mut rest = [0; TOKEN_BYTES];
@@ -123,7 +123,7 @@ impl Connection {
                     sent => self.unsent.start += sent?,
                 }
             }
-            // What comes later is a new edge. An end that has come already is none.
+            // Later data is a new edge, but an end that has arrived already is not.
             if is_drained && !has_ended {
                 return Ok(true);
             }
@@ -137,14 +137,14 @@ impl Connection {
     }
 }
 
-/// What the parent sends, in parts if need be.
+/// The parent's messages, which may arrive in parts.
 struct Message {
     bytes: [u8; MESSAGE_BYTES],
     filled: usize,
 }
 
 impl Message {
-    /// `false`: the parent is gone.
+    /// Returns `false` if the parent has disconnected.
     fn receive(&mut self, scene: &Scene, parent: &mut TcpStream) -> bool {
         loop {
             match parent.read(&mut self.bytes[self.filled..]) {

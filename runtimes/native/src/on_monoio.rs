@@ -17,7 +17,7 @@ pub(crate) fn run(scene: &'static Scene, workers: usize) -> Result<(), Refusal> 
                 let builder = RuntimeBuilder::<IoUringDriver>::new().enable_timer();
                 builder.build()?.block_on(serve(scene, root, workers))
             };
-            // Told at once: the other workers would wait for this one.
+            // Refused at once, because the other workers would wait for this one.
             if let Err(error) = work() {
                 scene.refuse(error.into());
             }

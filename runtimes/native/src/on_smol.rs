@@ -12,7 +12,7 @@ use smol::net::{TcpListener, TcpStream};
 
 static EXECUTOR: smol::Executor<'static> = smol::Executor::new();
 
-/// On so many workers, or on the current thread.
+/// On this number of workers, or on the current thread.
 pub(crate) fn run(scene: &'static Scene, workers: Option<usize>) -> Result<(), Refusal> {
     let Some(workers) = workers else {
         smol::block_on(EXECUTOR.run(serve(scene)))?;
@@ -23,13 +23,13 @@ pub(crate) fn run(scene: &'static Scene, workers: Option<usize>) -> Result<(), R
             .name("smol-worker".to_owned())
             .spawn(|| smol::block_on(EXECUTOR.run(smol::future::pending::<()>())))?;
     }
-    // The workers do all of it, the parent's words included.
+    // The workers do everything, including the parent's messages.
     smol::block_on(EXECUTOR.spawn(serve(scene)))?;
     Ok(())
 }
 
 async fn serve(scene: &'static Scene) -> io::Result<()> {
-    // `bind` has room for 128 waiting connections, which a burst overruns.
+    // The backlog of `bind` is 128, which is too small for a burst.
     let listener: TcpListener = plain_calls::listen(crate::ANY)?.try_into()?;
     let control = TcpListener::bind(crate::ANY).await?;
     scene.board().publish_server(listener.local_addr()?.port());

@@ -1,4 +1,4 @@
-//! Echo without a runtime: a thread for each connection, and plain calls that wait.
+//! Echo without a runtime: a thread per connection, and blocking calls.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use quadrant_suite::runtime::Refusal;
 use quadrant_suite::scene::Scene;
 
 pub(crate) fn run(scene: &'static Scene) -> Result<(), Refusal> {
-    // `bind` has room for 128 waiting connections, which a burst overruns.
+    // The backlog of `bind` is 128, which is too small for a burst.
     let listener = plain_calls::listen(crate::ANY)?;
     let control = TcpListener::bind(crate::ANY)?;
     scene.board().publish_server(listener.local_addr()?.port());

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 
-/// On so many workers, or on the current thread.
+/// On this number of workers, or on the current thread.
 pub(crate) fn run(scene: &'static Scene, workers: Option<usize>) -> Result<(), Refusal> {
     let mut builder = match workers {
         Some(workers) => {

@@ -1,6 +1,6 @@
-//! smol: an executor that several threads run, or only the current one; whichever of them has
-//! nothing to do waits in the reactor for all. Sockets by epoll, or in another build of it by
-//! poll(2), timers in the reactor, files on the pool for blocking work.
+//! smol: an executor that several threads run, or only the current one. An idle thread waits in the
+//! reactor for all. Sockets by epoll (by poll(2) in a variant), timers in the reactor, files on the
+//! pool for blocking work.
 
 use std::future::Future;
 use std::io;
@@ -20,10 +20,10 @@ use smol::net::{TcpListener, TcpStream};
 
 quadrant_suite::export!(Smol);
 
-/// Decided when it is built, for all of the process.
+/// Chosen at build time, for the whole process.
 const BACKEND: &str = if cfg!(polling_test_poll_backend) { "poll" } else { "epoll" };
 
-/// The executor is a static, as smol's own is, so a handle needs nothing.
+/// The executor is a static, like smol's own, so the handle is empty.
 #[derive(Clone)]
 struct Smol;
 
@@ -67,8 +67,8 @@ impl Adapter for Smol {
                         .name("smol-worker".to_owned())
                         .spawn(|| smol::block_on(EXECUTOR.run(smol::future::pending::<()>())))?;
                 }
-                // As smol's users write it. This thread may wait in the reactor too, until it finds
-                // that it does so for the workers alone; then it only waits for the end.
+                // As smol's users write it. This thread may wait in the reactor too; if that brings
+                // events for the workers only, it stops and just waits for the end.
                 smol::block_on(scene.root(Smol));
             }
             "single-thread" => smol::block_on(EXECUTOR.run(scene.root(Smol))),

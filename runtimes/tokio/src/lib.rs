@@ -1,7 +1,7 @@
-//! tokio: a work-stealing scheduler on several threads, or everything on the current one, where
-//! tasks may also stay by themselves (`local`), or a runtime of one thread for each worker
-//! (`per-core`); sockets by epoll, files on the pool for blocking work. Other builds of it wait by
-//! poll(2), or read files through a ring.
+//! tokio: a work-stealing scheduler on several threads (`multi-thread`), everything on the current
+//! thread (`current-thread`, or `local` for tasks in a `LocalSet`), or a current-thread runtime for
+//! each worker (`per-core`). Sockets by epoll, files on the pool for blocking work. Variants wait by
+//! poll(2), or read files through io_uring.
 
 use std::future::Future;
 use std::io;
@@ -23,7 +23,7 @@ use tokio::task::{JoinHandle, LocalSet};
 
 quadrant_suite::export!(Tokio);
 
-/// Decided when it is built, for all of the process.
+/// Chosen at build time, for the whole process.
 const BACKEND: &str = if cfg!(mio_unsupported_force_poll_poll) {
     "poll"
 } else if cfg!(all(tokio_unstable, feature = "io-uring")) {
@@ -34,8 +34,7 @@ const BACKEND: &str = if cfg!(mio_unsupported_force_poll_poll) {
 
 struct Tokio;
 
-/// tokio finds its runtime in a thread-local, so a handle needs nothing but to know where tasks
-/// go.
+/// tokio finds its runtime in a thread-local, so the handle only holds where tasks are spawned.
 #[derive(Clone)]
 struct Handle {
     /// Tasks belong to a `LocalSet`.
@@ -104,7 +103,7 @@ fn run_per_core(scene: &'static Scene, workers: usize) -> Result<(), Refusal> {
             Ok(runtime) => {
                 runtime.block_on(scene.root_of(Handle { local: false }, root, workers));
             }
-            // Refused at once: the other workers would wait for this one.
+            // Refused at once, because the other workers would wait for this one.
             Err(error) => scene.refuse(error.into()),
         };
         thread::Builder::new().name("tokio-per-core".to_owned()).spawn(work)

@@ -1,7 +1,6 @@
-//! One connection of the echo: receive a request whole, send it back, again and again.
+//! One echo connection as a state machine: receives a whole request and sends it back, repeatedly.
 //!
-//! It is told of events and says what it waits for; it never waits itself, and it makes no
-//! system call whose answer it knows already.
+//! It processes events and never waits itself. It avoids system calls whose result is known.
 
 use std::io::{self, Read, Write};
 
@@ -11,7 +10,7 @@ use quadrant_suite::board::TOKEN_BYTES;
 
 use crate::HAS_EDGES;
 
-/// System calls a connection may make before the others have their turn.
+/// System calls per turn of a connection.
 const CALLS_PER_TURN: usize = 16;
 
 pub(super) struct Connection {
@@ -24,19 +23,19 @@ pub(super) struct Connection {
     /// How much of the buffer was received.
     filled: usize,
     stage: Stage,
-    /// Whether there may be something to receive, or room to send. Set by events, and taken
-    /// back only when a call has shown that the next event is sure to come.
+    /// Whether it may be possible to receive, or to send. Set by events, and reset only when a call
+    /// has shown that another event will come.
     is_readable: bool,
     is_writable: bool,
     /// Whether the peer has ended its side: what is left to receive includes that end.
     has_peer_ended: bool,
-    /// Whether its next turn is arranged for.
+    /// Whether its next turn is queued.
     pub(super) is_queued: bool,
 }
 
 #[derive(Clone, Copy)]
 enum Stage {
-    /// So many bytes of the token have come.
+    /// Bytes of the token received so far.
     Proving {
         proven: usize,
     },
@@ -72,7 +71,7 @@ impl Connection {
             filled: 0,
             stage: Stage::Proving { proven: 0 },
             is_readable: false,
-            // A new connection has room; should it not, the first send says so.
+            // A new connection can usually send; otherwise the first send would block.
             is_writable: true,
             has_peer_ended: false,
             is_queued: false,
@@ -85,7 +84,7 @@ impl Connection {
         self.is_writable |= event.is_writable() || event.is_write_closed() || event.is_error();
     }
 
-    /// Receives and answers until something has to be waited for, or others want their turn.
+    /// Receives and answers until it has to wait, or its turn is over.
     pub(super) fn advance(&mut self) -> io::Result<Turn> {
         for _ in 0..CALLS_PER_TURN {
             let waiting_or_closed = match self.stage {
@@ -100,7 +99,7 @@ impl Connection {
         Ok(Turn::Unfinished)
     }
 
-    /// Takes the rest of the token, and nothing of the request behind it.
+    /// Receives the rest of the token, and nothing of the request that follows.
     fn prove(&mut self, proven: usize) -> io::Result<Option<Turn>> {
         if !self.is_readable {
             return Ok(Some(Turn::Waiting));
@@ -126,11 +125,10 @@ impl Connection {
         Ok(None)
     }
 
-    /// Always asks for more than is left of the message. So a whole message, too, arrives as
-    /// fewer bytes than were asked for, which proves without a further call that the socket is
-    /// empty: whatever comes later is a new edge. The exception is a peer that ended before
-    /// the event was told, whose edge was the same one: then the end itself is awaited. Without
-    /// edges it takes the further call.
+    /// Always requests more bytes than the rest of the message, so a whole message is a short read.
+    /// It proves without another call that the socket is empty and that new data will be a new edge.
+    /// Exception: if the peer had closed before the event, its end belongs to the same edge, so it
+    /// continues to read. Where edges are emulated, another call is needed.
     fn receive(&mut self) -> io::Result<Option<Turn>> {
         if !self.is_readable {
             return Ok(Some(Turn::Waiting));
@@ -156,8 +154,7 @@ impl Connection {
         Ok(None)
     }
 
-    /// A send that took less than it was given has filled the socket: that there is room again
-    /// will be a new edge, where there are edges.
+    /// A partial send has filled the socket; when it becomes writable again, that is a new edge.
     fn answer(&mut self, sent: usize, end: usize) -> io::Result<Option<Turn>> {
         if !self.is_writable {
             return Ok(Some(Turn::Waiting));
@@ -169,7 +166,7 @@ impl Connection {
                 self.stage = Stage::Answering { sent: sent + count, end };
             }
             Ok(_) => {
-                // What a hasty peer has sent of its next request moves to the front.
+                // The beginning of the next request, if any, moves to the front.
                 self.buffer.copy_within(end..self.filled, 0);
                 self.filled -= end;
                 self.stage = Stage::Receiving;

@@ -1,7 +1,7 @@
 //! The executor: the tasks, and the loop that polls those that are ready.
 //!
-//! One thread polls; any thread may wake. It never sleeps while a task is ready, and never
-//! spins while none is.
+//! One thread polls, any thread may wake. It never sleeps while a task is ready, and never spins
+//! while none is.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -19,7 +19,7 @@ use super::reactor::Reactor;
 use super::timers::Timers;
 use super::wakes::{Handle, Inbox, is_any_ready, next_ready};
 
-/// Tasks polled before the sockets and the clock are looked at again.
+/// Tasks polled before sockets and timers are checked again.
 const BATCH: usize = 64;
 
 pub(super) struct Executor {
@@ -102,7 +102,7 @@ impl Executor {
         }
     }
 
-    /// Polls some of the tasks that are ready; answers whether these were all.
+    /// Polls some of the ready tasks; returns whether these were all.
     fn poll_batch(&self) -> bool {
         for _ in 0..BATCH {
             let Some(handle) = next_ready() else {
@@ -125,13 +125,13 @@ impl Executor {
             self.tasks.borrow_mut()[key].future = Some(future);
         } else {
             let entry = self.tasks.borrow_mut().remove(key);
-            // What the task held is gone before anybody hears that it has ended.
+            // Drop the task's state before joiners are notified.
             drop(future);
             entry.completion.finish();
         }
     }
 
-    /// Takes out the future of a task, unless the task has ended: then its key may be another's.
+    /// Takes the future of a task, unless the task has ended and its key belongs to another.
     fn take_future(&self, handle: &Arc<Handle>) -> Option<Pin<Box<dyn Future<Output = ()>>>> {
         let mut tasks = self.tasks.borrow_mut();
         let entry = tasks.get_mut(handle.key())?;
@@ -139,7 +139,7 @@ impl Executor {
     }
 }
 
-/// Whether a task has ended, and who waits for that.
+/// Whether a task has ended, and the wakers that wait for it.
 #[derive(Default)]
 pub(super) struct Completion {
     is_done: Cell<bool>,

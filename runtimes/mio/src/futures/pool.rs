@@ -1,5 +1,5 @@
-//! The pool for blocking work: threads that are started when work waits and end when none
-//! comes. Knows nothing of the executor but that a waker wakes.
+//! The pool for blocking work: threads start when jobs wait and end when idle. It uses nothing of
+//! the executor but wakers.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 const THREADS_MAX: usize = 64;
-/// How long a thread stays without work.
+/// Idle time after which a thread ends.
 const IDLE_MAX: Duration = Duration::from_secs(10);
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -27,7 +27,7 @@ pub(super) struct Pool {
 struct State {
     jobs: VecDeque<Job>,
     threads: usize,
-    /// Threads that wait, including those that a job has been announced to.
+    /// Waiting threads, including those that have been notified of a job.
     idle: usize,
 }
 
@@ -55,7 +55,7 @@ impl Pool {
             let pool = Arc::clone(self);
             match thread::Builder::new().name("offloaded".to_owned()).spawn(move || pool.serve()) {
                 Ok(_) => state.threads += 1,
-                // Without any thread the job would lie there for ever.
+                // Without any thread the job would never run.
                 Err(error) if state.threads == 0 => {
                     state.jobs.pop_back();
                     return Err(error);
@@ -66,7 +66,7 @@ impl Pool {
         Ok(())
     }
 
-    /// A thread's life.
+    /// The loop of a thread.
     fn serve(&self) {
         let mut state = lock(&self.state);
         loop {
@@ -126,7 +126,7 @@ impl<T> Errand<T> {
     }
 }
 
-/// No job runs under a lock, so a poisoned one holds nothing that is half done.
+/// No job runs under a lock, so the data behind a poisoned one is complete.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

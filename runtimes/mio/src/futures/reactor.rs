@@ -1,7 +1,7 @@
 //! The reactor: which sockets are ready, and which tasks wait for that.
 //!
-//! Events are edges, so readiness is remembered until a call has shown that it is used up. The
-//! reactor makes no calls on the sockets itself and runs no task.
+//! Events are edge-triggered, so readiness is stored until a call would block. The reactor itself
+//! never calls a socket and never runs a task.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -16,11 +16,11 @@ use slab::Slab;
 
 use crate::{EVENTS_MAX, HAS_EDGES};
 
-/// The executor's doorbell; every other token is the key of a socket.
+/// The executor's own waker; every other token is the key of a socket.
 const DOORBELL: Token = Token(usize::MAX);
 
-/// I/O operations a task may do in one poll. Sockets that are always ready would otherwise
-/// never let it come to an end.
+/// I/O operations per poll of a task. Without a limit, sockets that are always ready would keep it
+/// from yielding.
 const OPERATIONS_PER_POLL: u32 = 128;
 
 pub(super) struct Reactor {
@@ -45,7 +45,7 @@ struct Readiness {
 #[derive(Default)]
 struct Side {
     is_ready: Cell<bool>,
-    /// Nothing will ever come after what is there: then readiness is for good.
+    /// The peer has closed: readiness is permanent.
     is_last: Cell<bool>,
     waiting: Cell<Option<Waker>>,
 }
@@ -60,7 +60,7 @@ impl Reactor {
         })
     }
 
-    /// What ends a wait from another thread.
+    /// Ends a wait from another thread.
     pub(super) fn doorbell(&self) -> io::Result<mio::Waker> {
         mio::Waker::new(self.poll.borrow().registry(), DOORBELL)
     }
@@ -75,13 +75,13 @@ impl Reactor {
         let key = entry.key();
         self.poll.borrow().registry().register(&mut source, Token(key), interest)?;
         let readiness = Rc::<Readiness>::default();
-        // A new socket has room to send; should it not, the first try says so.
+        // A new socket can usually send; otherwise the first attempt would block.
         readiness.write.is_ready.set(true);
         entry.insert(Rc::clone(&readiness));
         Ok(Registered { source, key, readiness, reactor: Rc::clone(self) })
     }
 
-    /// Waits for events, at most this long, and wakes whom they concern.
+    /// Waits for events, at most this long, and wakes the tasks that wait for them.
     pub(super) fn wait(&self, patience: Option<Duration>) -> io::Result<()> {
         let mut events = self.events.borrow_mut();
         match self.poll.borrow_mut().poll(&mut events, patience) {
@@ -90,7 +90,7 @@ impl Reactor {
         }
         let sockets = self.sockets.borrow();
         for event in &*events {
-            // The doorbell has done its work by ending the wait.
+            // Ending the wait was its only purpose.
             let Some(readiness) = sockets.get(event.token().0) else {
                 continue;
             };
@@ -177,9 +177,8 @@ impl<S> Registered<S> {
         })
     }
 
-    /// An operation moved fewer bytes than it could have: the socket is empty, or full, and
-    /// the next event tells when it no longer is. That saves the try that would be told so, which
-    /// cannot be saved where there are no edges.
+    /// An operation transferred fewer bytes than it could have, so the socket is empty or full until
+    /// the next event. This saves the attempt that would block, except where mio emulates edges.
     pub(super) fn exhausted(&self, direction: Direction) {
         let side = self.side(direction);
         side.is_ready.set(side.is_last.get() || !HAS_EDGES);
@@ -187,7 +186,7 @@ impl<S> Registered<S> {
 }
 
 impl<S> Drop for Registered<S> {
-    /// Closing the descriptor, which follows, takes it out of the selector too.
+    /// Closing the descriptor, which follows, also removes it from the selector.
     fn drop(&mut self) {
         self.reactor.sockets.borrow_mut().remove(self.key);
     }

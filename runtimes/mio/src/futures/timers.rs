@@ -1,4 +1,4 @@
-//! Timers, ordered by their deadline. Never reads the clock while nobody sleeps.
+//! Timers, ordered by deadline. Never reads the clock while no task sleeps.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// What stands in for a deadline beyond the clock's range.
+/// Replaces a deadline beyond the clock's range.
 const EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 
 #[derive(Default)]
@@ -17,7 +17,7 @@ pub(super) struct Timers {
     set: Cell<u64>,
 }
 
-/// A deadline, and a number that tells apart those that have the same.
+/// A deadline, and a number that makes equal deadlines distinct.
 type Alarm = (Instant, u64);
 
 impl Timers {
@@ -27,14 +27,14 @@ impl Timers {
         Sleep { timers: Rc::clone(self), deadline, alarm: None }
     }
 
-    /// How long the executor may wait for something else.
+    /// How long the executor may wait for events.
     pub(super) fn patience(&self) -> Option<Duration> {
         let sleeping = self.sleeping.borrow();
         let (&(deadline, _), _) = sleeping.first_key_value()?;
         Some(deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Wakes whose time has come, in the order of their deadlines.
+    /// Wakes expired timers in the order of their deadlines.
     pub(super) fn wake_due(&self) {
         if !self.sleeping.borrow().is_empty() {
             self.wake_until(Instant::now());
@@ -49,7 +49,7 @@ impl Timers {
     }
 }
 
-/// A future that ends at its deadline. Dropped before, it leaves nothing behind.
+/// A future that ends at its deadline. Dropping it removes the timer.
 pub(super) struct Sleep {
     timers: Rc<Timers>,
     deadline: Instant,
@@ -66,7 +66,7 @@ impl Future for Sleep {
                     waker.clone_from(context.waker());
                     Poll::Pending
                 }
-                // It rang.
+                // The timer has expired.
                 None => Poll::Ready(()),
             };
         }

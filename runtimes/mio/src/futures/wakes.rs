@@ -1,8 +1,8 @@
-//! Wakes: how a task becomes ready, whichever thread says so.
+//! Wakers and queues: how a task becomes ready.
 //!
-//! A wake on the executor's own thread takes no lock. One from elsewhere goes through the inbox
-//! and rings the doorbell only when the executor sleeps. A task that is queued already is not
-//! queued again. Nothing here polls a task.
+//! A wake on the executor's own thread takes no lock. A wake from another thread goes through the
+//! inbox, and calls the waker only if the executor sleeps. A task is never queued twice, and nothing
+//! here polls a task.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Wake;
 
-/// What wakers refer to: a task, which may have ended since.
+/// The task that a waker refers to; it may have ended.
 pub(super) struct Handle {
     key: usize,
-    /// Whether it is in a queue, so that further wakes need not put it there.
+    /// Whether it is queued already.
     is_queued: AtomicBool,
     inbox: Arc<Inbox>,
 }
@@ -55,9 +55,9 @@ impl Handle {
         self.key
     }
 
-    /// Has to be called before each poll: from here on a wake asks for another one. Those that
-    /// came before were coalesced into this one, which therefore has to see what their threads
-    /// had written; a mere store would not do.
+    /// To be called before each poll: later wakes request another poll. Earlier wakes are coalesced
+    /// into this poll, which must see what their threads had written; a plain store would not
+    /// synchronise with them.
     pub(super) fn begin_poll(&self) {
         self.is_queued.swap(false, Ordering::AcqRel);
     }
@@ -87,8 +87,8 @@ impl Wake for Handle {
 }
 
 impl Inbox {
-    /// The inbox of the executor of this thread, which has no other. The doorbell has to end
-    /// the sleep that `let_executor_sleep` allows.
+    /// The inbox of this thread's only executor. `doorbell` has to end the sleep that
+    /// `let_executor_sleep` allows.
     pub(super) fn open(doorbell: mio::Waker) -> Arc<Self> {
         let inbox = Arc::new(Self { state: Mutex::default(), doorbell });
         READY.with(|ready| {
@@ -120,15 +120,15 @@ impl Inbox {
         }
     }
 
-    /// Whether nothing lies here. If so, whoever pushes next rings: both are decided under one
-    /// lock, so no push can fall between them unheard.
+    /// Whether the inbox is empty. If so, the next push calls the waker: both are decided under one
+    /// lock, so no push is missed.
     pub(super) fn let_executor_sleep(&self) -> bool {
         let mut state = self.state();
         state.is_executor_asleep = state.woken.is_empty();
         state.is_executor_asleep
     }
 
-    /// The executor is awake: what lies here becomes ready.
+    /// The executor is awake: moves the inbox to the ready queue.
     pub(super) fn empty(&self) {
         let mut state = self.state();
         state.is_executor_asleep = false;

@@ -1,8 +1,8 @@
-//! The pacer: sends pings to a subject's roots at a steady pace, whatever becomes of them.
+//! The pacer: sends pings to a subject's roots at a steady pace, and never waits for an answer.
 //!
-//! Each carries the moment it was sent, so a late sender makes no late ping. They go out on a
-//! fixed schedule with a dither, lest they fall into step with what they are to find. The schedule
-//! is kept by `Instant`, which the standard library never lets run backwards.
+//! Each ping carries the moment it was sent, so a late sender does not make its latency longer. The
+//! schedule is fixed, with a dither, so that pings do not synchronise with periodic stalls. It is
+//! kept by `Instant`, which never runs backwards.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -10,20 +10,20 @@ use std::time::{Duration, Instant};
 use quadrant_suite::clock::stamp;
 use quadrant_suite::control::Message;
 
-/// No whole number of milliseconds, which others like.
+/// Not a whole number of milliseconds, as the periods of other tasks often are.
 const PERIOD: Duration = Duration::from_micros(4_100);
-/// Each ping comes up to so much later than its period.
+/// Each ping is due up to this much later than its period, drawn at random.
 const DITHER: Duration = Duration::from_micros(500);
-/// And it may be sent so much later, because a process wakes up late or is busy with an answer.
+/// And it may be sent this much later, because a process wakes up late or is busy with an answer.
 const LATENESS: Duration = Duration::from_micros(400);
-/// No two pings are further apart, as long as this process gets a CPU: of a loop's stall of this
-/// length and more, one tells.
+/// No two pings are further apart, as long as this process gets a CPU: at least one meets any stall
+/// of this length.
 pub const LONGEST_GAP: Duration = PERIOD.saturating_add(DITHER).saturating_add(LATENESS);
 
 /// Sends one ping to every root.
 pub fn send_ping(controls: &mut [impl Write]) {
     for control in controls {
-        // One that finds no room would tell nothing that those before it do not.
+        // When there is no room, the unread pings before this one already show the stall.
         let _ = control.write(&Message::Ping(stamp()).encode());
     }
 }
@@ -42,7 +42,7 @@ impl Pacer {
         Self { began, periods: 0, chance: seed | 1, due: began }
     }
 
-    /// Pings every root if it is time, and says how long it is until the next time.
+    /// Pings every root if it is time, and returns the time until the next ping.
     pub fn ping(&mut self, controls: &mut [impl Write]) -> Duration {
         let now = Instant::now();
         if now >= self.due {
@@ -52,17 +52,17 @@ impl Pacer {
         self.due.saturating_duration_since(Instant::now())
     }
 
-    /// Moves the whole schedule to later.
+    /// Delays the whole schedule.
     pub fn let_pass(&mut self, away: Duration) {
         self.began += away;
         self.due += away;
     }
 
-    /// The next ping after `now`. After a pause of this process the schedule goes on from now:
-    /// pings sent in a heap would count one stall many times.
+    /// Plans the next ping after `now`. After a pause of this process the schedule continues from
+    /// now: a burst of pings would count one stall many times.
     fn plan_next(&mut self, now: Instant) {
         let over = ((now - self.began).as_nanos() / PERIOD.as_nanos()) as u32;
-        // The one that was just sent belongs to a period that may be over only by its dither.
+        // The period of the ping just sent may have ended by its dither alone.
         self.periods = (self.periods + 1).max(over);
         self.due = self.began + PERIOD * self.periods + self.dither();
         if self.due <= now {

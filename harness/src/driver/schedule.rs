@@ -1,7 +1,7 @@
 //! When the requests of an open loop are due.
 //!
-//! The schedule is fixed by its start and its rate. It never yields to a slow subject: a request
-//! that could not be sent in time is still due at its old moment. It never reads a clock.
+//! The schedule is fixed by its start and its rate. A slow subject never changes it: a request that
+//! could not be sent in time keeps its due time (no coordinated omission). It never reads a clock.
 
 use quadrant_suite::clock::{ClockScale, Stamp};
 
@@ -10,8 +10,8 @@ pub(super) struct Schedule {
     start: Stamp,
     rate_per_sec: u64,
     clock: ClockScale,
-    /// The position that `take` hands out next; all requests that wait are a stretch of positions
-    /// beginning here, so a backlog of any length takes no memory.
+    /// The position that `take` returns next. The backlog is the positions from here on that are
+    /// due, so it takes no memory, however long it is.
     next: u64,
     next_due: Stamp,
 }
@@ -21,12 +21,12 @@ impl Schedule {
         Self { start, rate_per_sec: rate_per_sec.max(1), clock, next: 0, next_due: start }
     }
 
-    /// When the first request that was not taken yet is or was due.
+    /// When the next request is or was due.
     pub(super) fn next_due(&self) -> Stamp {
         self.next_due
     }
 
-    /// Takes the next request if it is due, and says since when.
+    /// Takes the next request if it is due, and returns since when.
     pub(super) fn take(&mut self, now: Stamp) -> Option<Stamp> {
         if now < self.next_due {
             return None;
@@ -44,11 +44,11 @@ impl Schedule {
         }
         let elapsed_ns = u128::from(self.clock.ns_between(self.start, now));
         let due = elapsed_ns * u128::from(self.rate_per_sec) / 1_000_000_000 + 1;
-        // Ticks and nanoseconds are rounded apart; the next one is due, so at least that one is.
+        // Rounding between ticks and nanoseconds may lose the next one, which is due.
         u64::try_from(due).unwrap_or(u64::MAX).saturating_sub(self.next).max(1)
     }
 
-    /// Every moment is computed from the start, so that no rounding adds up.
+    /// Computed from the start, so that rounding errors do not add up.
     fn due(&self, position: u64) -> Stamp {
         let ns = u128::from(position) * 1_000_000_000 / u128::from(self.rate_per_sec);
         self.start.saturating_add(self.clock.ticks(u64::try_from(ns).unwrap_or(u64::MAX)))

@@ -1,7 +1,7 @@
-//! What a trial's load says against its own figures: a driver that was too busy, a rate that was
-//! not kept, requests that were sent late, figures that contradict each other.
+//! Checks of a trial's load: a driver that was too busy, a rate that was not kept, requests that
+//! were sent late, figures that contradict each other.
 //!
-//! Reads one load and nothing else; it never asks the machine.
+//! Reads the measurements of one load; never reads the machine.
 
 use std::time::Duration;
 
@@ -10,17 +10,18 @@ use quadrant_reports::number;
 
 use crate::driver::order::Load;
 
-/// Of the mean time between two requests.
+/// As shares of the mean time between two requests: from here on there is a warning …
 const LAG_WARNED: f64 = 0.1;
+/// … and from here on no result.
 const LAG_MAX: f64 = 0.5;
-/// At least this many requests have to be late.
+/// The least number of late requests.
 const LATE_MIN: f64 = 10.0;
-/// How far two figures that have to be equal may be apart.
+/// The relative difference allowed between two figures that have to be equal.
 const LITTLE_MAX: f64 = 0.05;
-/// Below this share of the rate asked for it was not kept.
+/// Below this share of the rate asked for, the rate was not kept.
 const ACHIEVED_MIN: f64 = 0.98;
 
-/// Why nothing can be said of the subject, if that is the driver's doing.
+/// Why the trial has no result, if the driver is the cause.
 pub fn why_unmeasured(load: &Load) -> Option<String> {
     let (lag, interval) = lag(load, LAG_MAX)?;
     Some(format!(
@@ -55,9 +56,9 @@ pub fn warnings(load: &Load) -> Vec<String> {
     warnings
 }
 
-/// How late 1 % of the requests were sent at least, and the mean time between two requests, where
-/// that is more than `share` of it. In a short window that is said of more than 1 %: a single pause
-/// of the driver must not decide.
+/// The lag that 1 % of the requests reached, and the mean time between two requests, where the lag
+/// is more than `share` of that. In a short window it is the lag of more than 1 %: a single pause of
+/// the driver must not decide.
 fn lag(load: &Load, share: f64) -> Option<(Duration, Duration)> {
     let sent = load.send_lag.as_ref()?;
     let point = (1.0 - LATE_MIN / sent.count().max(1) as f64).clamp(0.0, 0.99);
@@ -78,9 +79,9 @@ fn late(lag: Duration, interval: Duration) -> String {
 
 /// Little's law: in a closed loop the mean number in flight is throughput times mean latency.
 ///
-/// A request that was sent before the window or answered after it belongs to one side of the
-/// equation only with a part of its time. There are at most as many of those at each edge as were
-/// in flight at once, and none takes longer than the longest: so much more is allowed.
+/// Of a request that was sent before the window or answered after it, only a part of the time counts
+/// on one side of the equation. At each edge there are at most as many of those as were in flight at
+/// once, and none takes longer than the longest: that much is allowed in addition.
 fn little(load: &Load) -> Option<String> {
     if load.asked_per_sec.is_some() || load.window_ns == 0 {
         return None;

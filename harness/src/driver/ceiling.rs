@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ceiling_is_a_second_by_what_a_request_costs() {
+    fn the_ceiling_is_one_second_by_the_cost() {
         let load = |requests, busy_ns| Load {
             requests,
             busy_ns,

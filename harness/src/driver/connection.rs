@@ -34,8 +34,6 @@ pub(super) struct Connection {
     /// When the last answer was complete, so that the next request could be sent.
     pub(super) free_at: Stamp,
     pub(super) answers: u64,
-    /// Whether its request is counted as in flight; see [`super::tally::Tally`].
-    pub(super) in_flight: bool,
     pub(super) served_in_window: bool,
 }
 
@@ -62,7 +60,6 @@ impl Connection {
             due_at: 0,
             free_at: 0,
             answers: 0,
-            in_flight: false,
             served_in_window: false,
         }
     }

@@ -209,9 +209,8 @@ impl Drive<'_> {
     }
 
     fn lose(&mut self, index: usize, error: &io::Error) {
-        if let Some(mut connection) = self.connections[index].take() {
-            let error = loss(error, connection.answers);
-            self.tally.lost(&mut connection, error);
+        if let Some(connection) = self.connections[index].take() {
+            self.tally.lost(&connection, loss(error, connection.answers));
         }
     }
 

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_average_is_that_of_time_not_of_changes() {
+    fn the_average_is_weighted_by_time() {
         let mut in_flight = InFlight::default();
         in_flight.add(10);
         in_flight.add(20);
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happened_outside_of_the_window_does_not_count() {
+    fn changes_outside_of_the_window_do_not_count() {
         let mut in_flight = InFlight::default();
         for at in 0..50 {
             in_flight.add(at);

@@ -34,12 +34,12 @@ impl NullServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0).into())?;
         let port = listener.local_addr()?.port();
         let ends = Arc::new(AtomicBool::new(false));
-        let (cpus, told) = (cpus.to_vec(), Arc::clone(&ends));
+        let (cpus, flag) = (cpus.to_vec(), Arc::clone(&ends));
         let serve = move || {
             if !cpus.is_empty() {
                 affinity::stay_on(&cpus)?;
             }
-            serve(listener, &told)
+            serve(listener, &flag)
         };
         let thread = std::thread::Builder::new().spawn(serve)?;
         Ok(Self { port, ends, thread: Some(thread) })
@@ -102,34 +102,23 @@ fn accept(listener: &TcpListener, poll: &Poll, peers: &mut Vec<Option<Peer>>) ->
 }
 
 impl Peer {
+    /// Reads and writes until the socket would block.
     fn echo(&mut self, chunk: &mut [u8]) -> io::Result<()> {
-        while !self.unsent.is_empty() {
-            match unless_blocked(self.socket.write(&self.unsent))? {
-                Some(sent) => drop(self.unsent.drain(..sent)),
-                None => return Ok(()),
+        loop {
+            while !self.unsent.is_empty() {
+                match unless_blocked(self.socket.write(&self.unsent))? {
+                    Some(sent) => drop(self.unsent.drain(..sent)),
+                    None => return Ok(()),
+                }
             }
-        }
-        while let Some(length) = unless_blocked(self.socket.read(chunk))? {
+            let Some(length) = unless_blocked(self.socket.read(chunk))? else { return Ok(()) };
             if length == 0 {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
-            let mut sent = self.token_left.min(length);
-            self.token_left -= sent;
-            while sent < length {
-                match unless_blocked(self.socket.write(&chunk[sent..length]))? {
-                    Some(more) => sent += more,
-                    None => {
-                        self.unsent.extend_from_slice(&chunk[sent..length]);
-                        return Ok(());
-                    }
-                }
-            }
-            // A short read emptied the socket; what comes later raises an edge of its own.
-            if length < chunk.len() {
-                break;
-            }
+            let skipped = self.token_left.min(length);
+            self.token_left -= skipped;
+            self.unsent.extend_from_slice(&chunk[skipped..length]);
         }
-        Ok(())
     }
 }
 

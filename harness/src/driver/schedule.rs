@@ -64,7 +64,7 @@ mod tests {
     const SEC: u64 = 1_000 * MS;
 
     #[test]
-    fn moments_do_not_drift() {
+    fn due_times_do_not_drift() {
         let mut schedule = Schedule::new(500, 3, ClockScale::MONOTONIC);
         let mut last = 0;
         for _ in 0..=3_000 {
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_due_before_its_moment_and_all_that_waits_is_counted() {
+    fn requests_are_due_on_time_and_the_backlog_counted() {
         let mut schedule = Schedule::new(1_000, 1_000, ClockScale::MONOTONIC);
         assert_eq!(schedule.take(999), None);
         assert_eq!(schedule.take(1_000), Some(1_000));
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_steps_back_makes_nothing_due_twice() {
+    fn a_clock_that_steps_back_repeats_nothing() {
         let mut schedule = Schedule::new(1_000, 1_000, ClockScale::MONOTONIC);
         assert_eq!(schedule.take(1_000 + MS), Some(1_000));
         assert_eq!(schedule.take(500), None);
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_of_other_ticks_gives_the_same_moments() {
+    fn other_clocks_give_the_same_due_times() {
         let clock = ClockScale { cpu_counter: true, ns_per_tick_shifted: (1_u64 << 32) * 10 / 27 };
         let mut schedule = Schedule::new(0, 10_000, clock);
         for position in 0..1_000_u64 {
@@ -110,7 +110,7 @@ mod tests {
     /// The textbook: a subject that answers within 1 ms for 100 s and then stands still for 100 s
     /// answers half of the requests within 1 ms, whatever its own clock says.
     #[test]
-    fn a_pause_is_felt_by_all_who_would_have_come() {
+    fn a_pause_delays_all_requests_due_in_it() {
         let mut schedule = Schedule::new(0, 100, ClockScale::MONOTONIC);
         let (mut corrected, mut uncorrected) = (Histogram::default(), Histogram::default());
         let mut free_at = 0;

@@ -102,9 +102,11 @@ impl<'a> Tally<'a> {
                 self.count_answer(connection, at);
             }
         }
-        // An answer that is followed by the next request at once leaves the number as it was.
-        if connection.in_flight != next.is_some() {
-            self.change_in_flight(connection, next.is_some(), at);
+        // The first request of a connection is not in flight: it may wait in the accept queue.
+        match (connection.answers > 1, next.is_some()) {
+            (true, false) => self.in_flight.remove(at),
+            (false, true) => self.in_flight.add(at),
+            _ => {}
         }
         connection.free_at = at;
         if let Some(due) = next {
@@ -141,15 +143,15 @@ impl<'a> Tally<'a> {
         self.observe();
         self.begin(connection, due, at);
         if connection.answers > 0 {
-            self.change_in_flight(connection, true, at);
+            self.in_flight.add(at);
         }
     }
 
     /// A connection has ended. After the window the subject may close it.
-    pub(super) fn lost(&mut self, connection: &mut Connection, error: String) {
+    pub(super) fn lost(&mut self, connection: &Connection, error: String) {
         self.observe();
-        if connection.in_flight {
-            self.change_in_flight(connection, false, stamp());
+        if connection.busy && connection.answers > 0 {
+            self.in_flight.remove(stamp());
         }
         if !self.over {
             self.load.errors += 1;
@@ -199,15 +201,6 @@ impl<'a> Tally<'a> {
         self.load.in_flight_mean_milli = self.in_flight.mean_milli();
         self.load.connections = connections;
         self.load
-    }
-
-    fn change_in_flight(&mut self, connection: &mut Connection, to: bool, at: Stamp) {
-        connection.in_flight = to;
-        if to {
-            self.in_flight.add(at);
-        } else {
-            self.in_flight.remove(at);
-        }
     }
 
     #[cold]

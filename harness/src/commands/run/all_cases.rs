@@ -143,9 +143,7 @@ impl Run {
     /// The end of a run whose report cannot be written.
     fn without_report(&self, error: io::Error) -> Result<u8, Failure> {
         match error.kind() {
-            ErrorKind::BrokenPipe => {
-                Ok(self.stop_early("Nobody reads the report any more: stopped"))
-            }
+            ErrorKind::BrokenPipe => Ok(self.stop_early("The output was closed: stopped")),
             _ => Err(unwritable_report(error)),
         }
     }
@@ -167,7 +165,7 @@ impl Run {
             self.circumstances.seed
         );
         if tally.ok == 0 && tally.exit_code() == 4 {
-            say!("nothing was run: no subject can run any of the cases; the reasons stand above");
+            say!("nothing was run: no subject can run any of the cases; the reasons are above");
         }
         Ok(tally.exit_code())
     }

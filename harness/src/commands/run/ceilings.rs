@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_forecast_may_be_wrong_about_is_tried() {
+    fn a_rate_within_the_forecast_error_is_tried() {
         check(Some(362_000), Some(290_000), None);
         check(Some(400_000), None, None);
         check(None, Some(290_000), None);

@@ -25,8 +25,8 @@ const ACHIEVED_MIN: f64 = 0.98;
 pub fn why_unmeasured(load: &Load) -> Option<String> {
     let (lag, interval) = lag(load, LAG_MAX)?;
     Some(format!(
-        "{}: that was no such load. Run again when the machine is quieter, or with a lower \
-         `load.rate`",
+        "{}: this was not the load asked for. Run again when the machine is quieter, or with \
+         a lower `load.rate`",
         late(lag, interval)
     ))
 }
@@ -147,13 +147,13 @@ mod tests {
     }
 
     #[test]
-    fn a_load_that_agrees_with_itself_is_not_warned_of() {
+    fn a_consistent_load_has_no_warning() {
         assert_eq!(warnings(&closed()), Vec::<String>::new());
         assert_eq!(warnings(&open(9_000)), Vec::<String>::new());
     }
 
     #[test]
-    fn figures_that_contradict_each_other_are_all_named() {
+    fn a_warning_names_all_contradicting_figures() {
         let law = |in_flight_mean_milli| {
             warnings(&Load { in_flight_mean_milli, ..closed() }).pop().unwrap_or_default()
         };
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_cut_by_the_window_are_no_contradiction() {
+    fn requests_cut_by_the_window_do_not_contradict() {
         // All of them waited for half of the window, and are not over: 32 in flight are missing.
         let stuck = Load {
             requests: 5_000,
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_sent_late_is_the_drivers_doing() {
+    fn late_requests_are_attributed_to_the_driver() {
         let warned = warnings(&open(20_000)).pop().unwrap();
         assert!(warned.starts_with("the load driver sent 1 % of the requests or more at least "));
         assert!(
@@ -189,12 +189,12 @@ mod tests {
         );
         assert_eq!(why_unmeasured(&open(45_000)), None);
         let reason = why_unmeasured(&open(60_000)).unwrap();
-        assert!(reason.contains("that was no such load"), "{reason}");
+        assert!(reason.contains("this was not the load asked for"), "{reason}");
         assert_eq!(why_unmeasured(&closed()), None);
     }
 
     #[test]
-    fn a_busy_driver_is_told_with_what_it_spoils() {
+    fn a_busy_driver_gives_a_warning() {
         let busy = |busy_ns, load| warnings(&Load { busy_ns, ..load }).join("\n");
         let closed_loop = "the load driver was busy 95 % of the time: this subject may be faster \
                            than shown; CPU per request is its own";
@@ -206,8 +206,8 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_was_not_kept_is_told() {
-        let told = warnings(&Load { achieved_per_sec: 9_000, ..open(0) });
-        assert_eq!(told, ["9000 of 10000 requests/s asked for were achieved"]);
+    fn a_rate_not_kept_gives_a_warning() {
+        let warned = warnings(&Load { achieved_per_sec: 9_000, ..open(0) });
+        assert_eq!(warned, ["9000 of 10000 requests/s asked for were achieved"]);
     }
 }

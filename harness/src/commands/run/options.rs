@@ -169,3 +169,66 @@ impl CellOptions {
         if self.quick { (times.0.min(QUICK_WARMUP), times.1.min(QUICK_MEASURE)) } else { times }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct CommandLine {
+        #[command(flatten)]
+        options: RunOptions,
+    }
+
+    fn options(words: &[&str]) -> RunOptions {
+        CommandLine::parse_from([&["run"], words].concat()).options
+    }
+
+    #[test]
+    fn an_interrupted_run_keeps_its_options() {
+        let first = options(&[
+            "tour",
+            "-r",
+            "a/**",
+            "--starts",
+            "3",
+            "--until",
+            "2",
+            "--forbid",
+            "io_uring",
+            "--allocator",
+            "system",
+            "--adapters",
+            "here",
+            "--time-limit",
+            "7",
+            "--seed",
+            "5",
+        ]);
+        let written = serde_json::to_string(&first).unwrap();
+        let read: RunOptions = serde_json::from_str(&written).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), written);
+
+        let given = options(&["--resume", "dir", "--no-build", "--format", "csv"]);
+        let resumed = read.resumed(given);
+        assert_eq!(resumed.scenarios.specs, ["tour"]);
+        assert_eq!(resumed.cells.starts, Some(3));
+        assert_eq!(resumed.forbid, Some(Forbidden::IoUring));
+        assert_eq!(resumed.time_limit, 7.0);
+        assert_eq!(resumed.subjects.source.adapters, Some(PathBuf::from("here")));
+        assert!(resumed.subjects.source.no_build);
+        assert_eq!(resumed.format, Format::Csv);
+        assert_eq!((resumed.resume, resumed.seed), (Some(PathBuf::from("dir")), None));
+    }
+
+    #[test]
+    fn options_of_earlier_versions_can_be_read() {
+        let text =
+            r#"{"specs":["tour"],"axis":[],"runtime":[],"exclude":[],"quick":true,"workers":null}"#;
+        let read: RunOptions = serde_json::from_str(text).unwrap();
+        assert_eq!((read.cells.quick, read.cells.trials), (true, None));
+        assert_eq!(read.time_limit, usual_time_limit());
+        assert_eq!(read.format, Format::Table);
+    }
+}

@@ -104,7 +104,7 @@ pub fn figures(measured: Measured) -> Result<Metrics, (Status, String)> {
     }
     let metrics = metrics(measured);
     if metrics.ops == 0 {
-        let reason = "no operation came to its end within the measuring time; give the scenario \
+        let reason = "no operation was completed within the measuring time; give the scenario \
                       more (`time: {measure: …}`)";
         return Err((Status::Unmeasured, reason.to_owned()));
     }

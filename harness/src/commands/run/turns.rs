@@ -122,7 +122,7 @@ impl<'a> Group<'a> {
                 turns.clone()
             }
             Ok(_) => {
-                record.reason = Some("no operation came to its end in its turns".to_owned());
+                record.reason = Some("no operation was completed in its turns".to_owned());
                 Vec::new()
             }
             Err(Failed { status, reason }) => {

@@ -70,7 +70,7 @@ pub fn of_trial(measured: &Measured, case: &PlannedCase) -> Vec<String> {
     let is_done = done_ns.is_some_and(|done_ns| done_ns <= measured.window_ns);
     if !is_done && case.has_fixed_work() {
         warnings.push(format!(
-            "the work was not done within {} ms, and the figures are of what was; give the \
+            "the work was not done within {} ms, and the figures are of the finished part; give the \
              scenario more (`time: {{measure: …}}`)",
             asked_ns / 1_000_000
         ));
@@ -182,7 +182,7 @@ pub fn overridden(options: &CellOptions, scenarios: &[Selected]) -> Vec<String> 
             });
             (written != workers.to_string()).then(|| {
                 format!(
-                    "{}: --workers {workers} takes the place of its `workers: {written}`{instead}",
+                    "{}: --workers {workers} overrides its `workers: {written}`{instead}",
                     selected.name
                 )
             })
@@ -195,12 +195,12 @@ pub fn workers(case: &PlannedCase, subject: &Subject) -> Vec<String> {
     let mut warnings = Vec::new();
     let Some(asked) = case.workers_asked else { return warnings };
     if let Some(written) = case.case.work.workers.filter(|written| *written != asked) {
-        warnings.push(format!("--workers {asked} was in the place of this case's {written}"));
+        warnings.push(format!("--workers {asked} overrides this case's {written}"));
     }
     let (workers, cpus) = (subject.workers(asked), case.division.subject.len());
     if workers as usize > cpus {
         warnings.push(format!(
-            "{} share {}: they can gain nothing from each other but turns",
+            "{} share {}: they cannot all run at once",
             counted(workers.into(), "worker"),
             counted(cpus as u64, "CPU"),
         ));
@@ -214,7 +214,7 @@ pub fn idle_workers(metrics: &Metrics, announced: u32) -> Option<String> {
     let loops = metrics.threads.loops;
     let busy_ns = metrics.cpu_ns + metrics.stalls.blocked_ns;
     let busy = busy_ns as f64 / metrics.elapsed_ns.max(1) as f64;
-    lacks_workers(announced, loops, busy, metrics.concurrency.mean).then(|| {
+    has_idle_workers(announced, loops, busy, metrics.concurrency.mean).then(|| {
         format!(
             "announces {} and ran tasks on {} only, though there was work for all",
             counted(announced.into(), "worker"),
@@ -225,7 +225,7 @@ pub fn idle_workers(metrics: &Metrics, announced: u32) -> Option<String> {
 
 /// `busy` is the mean number of threads that computed or stood still. Where loops were mostly idle,
 /// or few operations in flight, one loop may have been enough.
-fn lacks_workers(announced: u32, loops: u64, busy: f64, in_flight: f64) -> bool {
+fn has_idle_workers(announced: u32, loops: u64, busy: f64, in_flight: f64) -> bool {
     loops < u64::from(announced)
         && busy >= BUSY_MIN * loops as f64
         && in_flight >= IN_FLIGHT_MIN * f64::from(announced)
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_usual_is_not_told() {
+    fn usual_noise_gives_no_warning() {
         check_noise(&QUIET, &[]);
         check_noise(&Noise { governor: Some("performance".into()), ..QUIET }, &[]);
         // Its own threads waited for each other.
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_spoils_is_told() {
+    fn distorting_noise_gives_a_warning() {
         let steal = "the host took 3 % of the CPU time for others (steal): figures are too low";
         check_noise(&Noise { steal_ns: 60_000_000, ..QUIET }, &[steal]);
         let others = "other processes used 12 % of the CPUs: figures are too low";
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_ticks_of_a_short_window_are_not_told() {
+    fn a_few_ticks_give_no_warning() {
         let short = Noise { capacity_ns: 400_000_000, steal_ns: 0, ..QUIET };
         check_noise(&Noise { others_cpu_ns: 40_000_000, ..short.clone() }, &[]);
         let more = Noise { others_cpu_ns: 60_000_000, ..short };
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_that_changes_half_way_is_told() {
+    fn a_trial_that_changes_half_way_is_unsteady() {
         check_halves(&[100, 98, 103, 99, 100, 71, 70, 73, 69, 72], Some("0.71"));
         check_halves(&[50, 49, 51, 50, 50, 100, 99, 101, 100, 100], Some("2.00"));
         // It stops altogether.
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_one_is_not() {
+    fn a_steady_trial_gives_no_warning() {
         check_halves(&[100; 20], None);
         check_halves(&[100, 104, 97, 101, 99, 98, 102, 95, 103, 100], None);
         // Slower by less than a neighbour may make it.
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn of_too_little_nothing_is_said() {
+    fn too_few_requests_give_no_warning() {
         check_halves(&[], None);
         check_halves(&[1_000, 100], None);
         check_halves(&[1_000, 1_000, 1_000, 100, 100, 100], None);
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn uneven_looks_and_a_clock_that_steps_back_do_no_harm() {
+    fn uneven_samples_and_clock_steps_are_harmless() {
         let uneven = [5, 22, 31, 44, 52, 60, 75, 81, 99, 100].map(|ms| (ms * 1_000_000, ms * 40));
         assert_eq!(unsteady(&uneven), None);
         let back = [(9, 500), (3, 600), (8, 400), (2, 900), (7, 100), (1, 0), (6, 950), (5, 1)];
@@ -344,32 +344,32 @@ mod tests {
 
     /// The pieces of a steady trial in any order, with much more noise than there is.
     #[test]
-    fn noise_alone_is_rarely_taken_for_a_trend() {
+    fn noise_alone_is_rarely_a_trend() {
         let mut state = 7_u64;
         let mut random = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (state >> 33) % 1_000
         };
-        let told = (0..2_000)
+        let warned = (0..2_000)
             .filter(|_| {
                 let pieces: Vec<u64> = (0..20).map(|_| 500 + random()).collect();
                 unsteady(&progress(&pieces)).is_some()
             })
             .count();
-        assert!(told <= 20, "{told} of 2000");
+        assert!(warned <= 20, "{warned} of 2000");
     }
 
     #[test]
-    fn workers_that_never_run_beside_a_busy_one_are_lacking() {
-        assert!(lacks_workers(2, 1, 0.95, 64.0));
-        assert!(lacks_workers(4, 2, 1.9, 64.0));
+    fn workers_that_never_ran_are_missing() {
+        assert!(has_idle_workers(2, 1, 0.95, 64.0));
+        assert!(has_idle_workers(4, 2, 1.9, 64.0));
         // All of them ran, or there is nothing to announce: a thread for each task.
-        assert!(!lacks_workers(2, 2, 0.95, 64.0));
-        assert!(!lacks_workers(0, 64, 0.95, 64.0));
+        assert!(!has_idle_workers(2, 2, 0.95, 64.0));
+        assert!(!has_idle_workers(0, 64, 0.95, 64.0));
         // One was enough.
-        assert!(!lacks_workers(2, 1, 0.8, 64.0));
-        assert!(!lacks_workers(4, 2, 0.95, 64.0));
-        assert!(!lacks_workers(2, 1, 0.95, 15.0));
+        assert!(!has_idle_workers(2, 1, 0.8, 64.0));
+        assert!(!has_idle_workers(4, 2, 0.95, 64.0));
+        assert!(!has_idle_workers(2, 1, 0.95, 15.0));
     }
 
     #[track_caller]
@@ -385,22 +385,16 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_goes_before_the_scenario_and_says_so() {
+    fn the_command_line_overrides_the_scenario() {
         check_workers("workers: 2", None, &[]);
         check_workers("", Some(4), &[]);
         check_workers("workers: 4", Some(4), &[]);
-        check_workers(
-            "workers: 2",
-            Some(4),
-            &["some/x: --workers 4 takes the place of its `workers: 2`"],
-        );
+        check_workers("workers: 2", Some(4), &["some/x: --workers 4 overrides its `workers: 2`"]);
         check_workers(
             "workers: $loops",
             Some(4),
-            &[
-                "some/x: --workers 4 takes the place of its `workers: $loops`, so the values of its \
-               axis `loops` make no difference; `--axis loops=…` chooses among them",
-            ],
+            &["some/x: --workers 4 overrides its `workers: $loops`, so the values of its \
+               axis `loops` make no difference; `--axis loops=…` chooses among them"],
         );
     }
 }

@@ -39,7 +39,7 @@ fn a_freeze_shows_in_the_corrected_latency_alone() {
 }
 
 #[test]
-fn a_pause_until_the_end_shows_in_what_is_unanswered() {
+fn a_pause_until_the_end_shows_as_unanswered() {
     let port = server(|_, stream| {
         echo(stream, 64, |number, _| {
             if number == 200 {
@@ -61,7 +61,7 @@ fn a_pause_until_the_end_shows_in_what_is_unanswered() {
 }
 
 #[test]
-fn an_open_loop_takes_its_connections_in_turns() {
+fn an_open_loop_uses_all_connections_in_turn() {
     let port = server(|_, stream| echo(stream, 64, |_, _| true));
     let trial = Trial::start(port, 10, 64, Some(2_000));
     trial.connected();

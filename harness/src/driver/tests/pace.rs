@@ -16,7 +16,7 @@ fn silent_server() -> u16 {
 }
 
 #[test]
-fn it_pings_once_before_and_then_in_the_window_only() {
+fn pings_go_out_before_and_within_the_window() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let sender = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (mut root, _) = listener.accept().unwrap();

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use quadrant::driver::ceiling::hear;
+use quadrant::driver::ceiling::next_report;
 use quadrant::driver::null_server::NullServer;
 use quadrant::driver::order::{Load, Order, Report};
 use quadrant::driver::process::Driver;
@@ -68,14 +68,14 @@ fn measure(exe: &Path, order: &Order) -> anyhow::Result<(Load, Duration)> {
     let memory = BoardMemory::create()?;
     let begun = Instant::now();
     let mut driver = Driver::spawn(exe, order, &memory, &[])?;
-    hear(&mut driver)?;
+    next_report(&mut driver)?;
     let ready = begun.elapsed();
     memory.board().enter(Phase::Warmup, stamp());
     std::thread::sleep(Duration::from_millis(300));
     memory.board().enter(Phase::Measuring, stamp());
     std::thread::sleep(Duration::from_secs(2));
     memory.board().enter(Phase::Over, stamp());
-    match hear(&mut driver)? {
+    match next_report(&mut driver)? {
         Report::Finished(load) => Ok((*load, ready)),
         other => anyhow::bail!("{other:?}"),
     }

@@ -29,26 +29,19 @@ const STEP_MAX: Duration = Duration::from_secs(3);
 /// With fewer requests there is no result.
 const REQUESTS_MIN: u64 = 100;
 
-/// What the CPU time of a request depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Shape {
-    pub connections: u32,
-    pub message_bytes: usize,
-}
-
-/// Requests a second, with driver and server on the CPUs that driver and subject will have.
-/// Takes some 250 ms; an interruption ends it at once.
+/// Requests a second of this many connections and bytes, with driver and server on the CPUs that
+/// driver and subject will have. Takes some 250 ms; an interruption ends it at once.
 pub fn measure(
     executable: &Path,
-    shape: Shape,
+    (connections, message_bytes): (u32, usize),
     clock: ClockScale,
     cpus: &Division,
 ) -> anyhow::Result<u64> {
     let server = NullServer::start(&cpus.subject)?;
     let order = Order {
         port: server.port,
-        connections: shape.connections,
-        message_bytes: shape.message_bytes,
+        connections,
+        message_bytes,
         rate_per_sec: None,
         seed: 1,
         clock,
@@ -60,9 +53,9 @@ pub fn measure(
     };
     let memory = BoardMemory::create()?;
     let mut driver = Driver::spawn(executable, &order, &memory, &[])?;
-    match hear(&mut driver)? {
-        Report::Connected(count) if count == shape.connections => {}
-        other => bail!("{} connections were asked for: {other:?}", shape.connections),
+    match next_report(&mut driver)? {
+        Report::Connected(count) if count == connections => {}
+        other => bail!("{connections} connections were asked for: {other:?}"),
     }
     for (phase, time) in
         [(Phase::Warmup, WARMUP), (Phase::Measuring, WINDOW), (Phase::Over, Duration::ZERO)]
@@ -71,7 +64,7 @@ pub fn measure(
         memory.board().enter(phase, stamp());
         std::thread::sleep(time);
     }
-    match hear(&mut driver)? {
+    match next_report(&mut driver)? {
         Report::Finished(load) => of(&load),
         other => bail!("no result: {other:?}"),
     }
@@ -89,7 +82,7 @@ fn of(load: &Load) -> anyhow::Result<u64> {
 }
 
 /// Waits for the driver's next report.
-pub fn hear(driver: &mut Driver) -> anyhow::Result<Report> {
+pub fn next_report(driver: &mut Driver) -> anyhow::Result<Report> {
     let end = Instant::now() + STEP_MAX;
     loop {
         if let Some(report) = driver.try_read()? {

@@ -85,7 +85,7 @@ mod tests {
     use std::io::Read;
     use std::net::{TcpListener, TcpStream};
 
-    /// The moments, of a process that is never late and then away for a while.
+    /// The due times, for a process that is never late and once paused.
     fn schedule(seed: u64, away: Duration) -> Vec<Duration> {
         let mut pacer = Pacer::new(seed);
         let mut sent = Vec::new();

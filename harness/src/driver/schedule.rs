@@ -107,8 +107,8 @@ mod tests {
         }
     }
 
-    /// The textbook: a subject that answers within 1 ms for 100 s and then stands still for 100 s
-    /// answers half of the requests within 1 ms, whatever its own clock says.
+    /// The textbook example of coordinated omission: a subject that answers within 1 ms for 100 s and
+    /// then stops for 100 s answers half of the requests within 1 ms, not almost all of them.
     #[test]
     fn a_pause_delays_all_requests_due_in_it() {
         let mut schedule = Schedule::new(0, 100, ClockScale::MONOTONIC);
@@ -129,7 +129,7 @@ mod tests {
                 break;
             }
         }
-        // The rest is due and waits; it is taken at the end, at the age it has then.
+        // The rest is due and waits; it is taken at the end, with its age at that time.
         while let Some(due) = schedule.take(200 * SEC) {
             corrected.record(200 * SEC - due);
         }

@@ -9,18 +9,18 @@ use std::path::Path;
 use quadrant_reports::number;
 use quadrant_suite::clock::ClockScale;
 
-use crate::driver::ceiling::{self, Shape};
+use crate::driver::ceiling;
 use crate::system::affinity::Division;
 use crate::trial::LoadShape;
 
-/// Takes at most four seconds of a run that takes minutes.
+/// With as many different connections and message sizes this takes at most four seconds of a run that takes minutes.
 const SHAPES_MAX: usize = 16;
 /// Forecasts were between 20 % below and 17 % above the real limit. A rate is refused only where no
 /// forecast within this error would allow it.
 const ERROR_MAX: f64 = 0.2;
 
 #[derive(Default)]
-pub struct Ceilings(BTreeMap<Shape, Option<u64>>);
+pub struct Ceilings(BTreeMap<(u32, usize), Option<u64>>);
 
 impl Ceilings {
     /// About how many requests a second the driver can send in this shape; `None` where that is not
@@ -34,7 +34,7 @@ impl Ceilings {
         cpus: &Division,
     ) -> Option<u64> {
         load.rate_per_sec?;
-        let shape = Shape { connections: load.connections, message_bytes: load.message_bytes };
+        let shape = (load.connections, load.message_bytes);
         if let Some(known) = self.0.get(&shape) {
             return *known;
         }

@@ -111,27 +111,11 @@ impl Run {
                 Stop::check()?;
                 self.progress.say(format!("{key}  {}", subject.id));
                 let began = Instant::now();
-                let memory = self.draw_memory(case, &format!("{} {trial}", subject.id));
                 let mut record = self.record(case, subject, Pass::Alone, trial);
-                record.layout = Some(memory.layout);
                 match &refusal {
                     Some(reason) => record.reason = Some(reason.clone()),
-                    None => {
-                        let (ended, warning) =
-                            self.trial(case, subject, Attention::Usual, memory)?;
-                        match ended {
-                            Ended::Measured(measured) => {
-                                record::fill(&mut record, *measured, case, ceiling_per_sec);
-                            }
-                            Ended::Unmeasured { status, reason } => {
-                                (record.status, record.reason) = (status, Some(reason));
-                            }
-                            Ended::Interrupted => return Err(Stop::Interrupted),
-                        }
-                        record.warnings.extend(warning);
-                    }
+                    None => self.run_trial(&mut record, case, subject, ceiling_per_sec)?,
                 }
-                recheck_failure(&mut record, &mut self.fixtures)?;
                 record::complete(&mut record, case, subject);
                 if let Some(gathered) = evidence.get(&subject.id) {
                     record.evidence.clone_from(&gathered.evidence);
@@ -143,6 +127,28 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// Runs one trial and puts its result into the record.
+    fn run_trial(
+        &mut self,
+        record: &mut Record,
+        case: &PlannedCase,
+        subject: &Subject,
+        ceiling_per_sec: Option<u64>,
+    ) -> Result<(), Stop> {
+        let memory = self.draw_memory(case, &format!("{} {}", subject.id, record.trial));
+        record.layout = Some(memory.layout);
+        let (ended, warning) = self.trial(case, subject, Attention::Usual, memory)?;
+        match ended {
+            Ended::Measured(measured) => record::fill(record, *measured, case, ceiling_per_sec),
+            Ended::Unmeasured { status, reason } => {
+                (record.status, record.reason) = (status, Some(reason));
+            }
+            Ended::Interrupted => return Err(Stop::Interrupted),
+        }
+        record.warnings.extend(warning);
+        Ok(recheck_failure(record, &mut self.fixtures)?)
     }
 
     /// All subjects in turns, start by start. Returns whether the case can be measured so.
@@ -257,8 +263,7 @@ impl Run {
         let files = place_files(case, &mut self.fixtures)?;
         let plan = case.plan(subject, files.directory.as_deref());
         let limits = self.options.limits();
-        let order = case.trial(&self.executable, subject, &plan, attention, memory, limits);
-        let mut order = order.expect("a subject without a library was refused before");
+        let mut order = case.trial(&self.executable, subject, &plan, attention, memory, limits);
         if attention == Attention::Evidence {
             (order.warmup, order.measure) = evidence_pass::times(case);
         }

@@ -157,7 +157,7 @@ impl<'a> PlannedCase<'a> {
         Some((Status::Unsupported, reason))
     }
 
-    /// One trial of this case; `None` if the subject has no library.
+    /// One trial of this case, of a subject that is not refused.
     pub fn trial<'o>(
         &'o self,
         executable: &'o Path,
@@ -166,9 +166,11 @@ impl<'a> PlannedCase<'a> {
         attention: Attention,
         memory: Memory,
         limits: Limits,
-    ) -> Option<Order<'o>> {
-        let State::Loadable { library, .. } = &subject.state else { return None };
-        Some(Order {
+    ) -> Order<'o> {
+        let State::Loadable { library, .. } = &subject.state else {
+            unreachable!("a subject without a library is refused before its trials")
+        };
+        Order {
             executable,
             library,
             plan,
@@ -180,7 +182,7 @@ impl<'a> PlannedCase<'a> {
             freeze: None,
             memory,
             limits,
-        })
+        }
     }
 
     /// What may distort every trial of this case.

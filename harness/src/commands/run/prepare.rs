@@ -32,27 +32,21 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
     limits::raise();
     orphans::adopt();
     pids_cgroup::sweep();
-    let usage = |error: anyhow::Error| Failure::usage(format!("{error:#}"));
-    let resumed = options.resume.clone();
-    let resumed = resumed
-        .map(|folder| run_file::read_run(&folder).map(|run| (folder, run)))
-        .transpose()
-        .map_err(usage)?;
+    let resumed = options.resume.as_deref().map(run_file::read_run).transpose().map_err(usage)?;
     if let Some(out) = &options.out {
         results::check(out)?;
     }
-    if let Some((_, run)) = &resumed {
+    if let Some(run) = &resumed {
         options = run.options.clone().resumed(options);
     }
     // Specs first: an error there should not come after a build.
     let scenarios = options.scenarios.load()?;
-    if let Some((folder, run)) = &resumed
-        && run.specs != run_file::digests(&scenarios)
-    {
-        let folder = folder.display();
+    if resumed.as_ref().is_some_and(|run| run.specs != run_file::digests(&scenarios)) {
+        let folder = options.resume.unwrap_or_default();
         return Err(Failure::usage(format!(
-            "the scenarios have changed since the run in {folder} was begun: its records and new \
-             ones would not belong together. Begin a new run"
+            "the scenarios have changed since the run in {} was begun: its records and new ones \
+             would not belong together. Begin a new run",
+            folder.display()
         )));
     }
     let progress = Progress::new();
@@ -81,16 +75,12 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
     let references = all.filter(|subject| subject.is_reference()).cloned().collect();
 
     let executable = paths::own_program()?;
-    let (run, results, earlier) = match resumed {
-        Some((folder, run)) => {
-            let (results, earlier) = Results::reopen(&folder).map_err(usage)?;
-            (run, results, earlier)
-        }
+    let run = resumed.unwrap_or_else(|| RunFile::new(&options, &scenarios, &found.subjects));
+    let (results, earlier) = match &options.resume {
+        Some(folder) => Results::reopen(folder).map_err(usage)?,
         None => {
-            let run = RunFile::new(&options, &scenarios, &found.subjects);
             let folder = options.out.clone().unwrap_or_else(|| default_folder(&run.run_id));
-            let results = Results::create(folder, &run)?;
-            (run, results, Earlier::default())
+            (Results::create(folder, &run)?, Earlier::default())
         }
     };
     // This process stamps the phases, by the clock that all processes use.
@@ -112,6 +102,10 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
         planned: 0,
     };
     run.all_cases(&scenarios, reporter)
+}
+
+fn usage(error: anyhow::Error) -> Failure {
+    Failure::usage(format!("{error:#}"))
 }
 
 /// A report without records is a report in every format.

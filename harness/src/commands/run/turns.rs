@@ -147,7 +147,7 @@ impl<'a> Sides<'a, '_> {
         let orders: Vec<Order> = self
             .plans
             .iter()
-            .filter_map(|(subject, plan, attention)| {
+            .map(|(subject, plan, attention)| {
                 let memory = Memory::draw(chance, self.case.allocator);
                 let Self { case, executable, limits, .. } = self;
                 case.trial(executable, subject, plan, *attention, memory, *limits)

@@ -1,4 +1,4 @@
-//! Connections that are not had, not served, or lost.
+//! Connections that are not opened, not served, or lost.
 
 use super::*;
 
@@ -26,7 +26,7 @@ fn one_served_connection_is_one_in_flight() {
     assert_eq!((load.connections, load.connections_served), (8, 1));
     assert_eq!(load.in_flight_peak, 1);
     assert!((900..=1_000).contains(&load.in_flight_mean_milli));
-    // The seven, and the one that may be under way.
+    // The seven, and the one whose request may be in flight.
     assert!((7..=8).contains(&load.unanswered.count()));
     assert_eq!(load.errors, 0);
 }
@@ -83,7 +83,7 @@ fn a_port_without_listener_is_an_error() {
 
 #[test]
 fn a_full_accept_queue_gives_fewer_connections() {
-    // The standard library's queue holds 128, and nobody accepts.
+    // The standard library's queue holds 128, and no connection is accepted.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     let trial = Trial::start(port, 600, 64, None);

@@ -29,17 +29,16 @@ pub fn send_ping(controls: &mut [impl Write]) {
 }
 
 pub struct Pacer {
-    began: Instant,
-    /// Periods until the next ping.
-    periods: u32,
-    chance: u64,
+    /// When the period of the next ping ends, to which the dither is added.
+    period_end: Instant,
     due: Instant,
+    chance: u64,
 }
 
 impl Pacer {
     pub fn new(seed: u64) -> Self {
-        let began = Instant::now();
-        Self { began, periods: 0, chance: seed | 1, due: began }
+        let now = Instant::now();
+        Self { period_end: now, due: now, chance: seed | 1 }
     }
 
     /// Pings every root if it is time, and returns the time until the next ping.
@@ -54,21 +53,18 @@ impl Pacer {
 
     /// Delays the whole schedule.
     pub fn let_pass(&mut self, away: Duration) {
-        self.began += away;
+        self.period_end += away;
         self.due += away;
     }
 
     /// Plans the next ping after `now`. After a pause of this process the schedule continues from
     /// now: a burst of pings would count one stall many times.
     fn plan_next(&mut self, now: Instant) {
-        let over = ((now - self.began).as_nanos() / PERIOD.as_nanos()) as u32;
-        // The period of the ping just sent may have ended by its dither alone.
-        self.periods = (self.periods + 1).max(over);
-        self.due = self.began + PERIOD * self.periods + self.dither();
-        if self.due <= now {
-            self.periods += 1;
-            self.due += PERIOD;
+        self.period_end += PERIOD;
+        if self.period_end <= now {
+            self.period_end = now + PERIOD;
         }
+        self.due = self.period_end + self.dither();
     }
 
     fn dither(&mut self) -> Duration {
@@ -88,10 +84,11 @@ mod tests {
     /// The due times, for a process that is never late and once paused.
     fn schedule(seed: u64, away: Duration) -> Vec<Duration> {
         let mut pacer = Pacer::new(seed);
+        let began = pacer.due;
         let mut sent = Vec::new();
         for index in 0..2_000 {
             let now = if index == 1_000 { pacer.due + away } else { pacer.due };
-            sent.push(now - pacer.began);
+            sent.push(now - began);
             pacer.plan_next(now);
         }
         sent
@@ -125,7 +122,7 @@ mod tests {
     #[test]
     fn a_frozen_subject_gets_its_usual_ping_rate() {
         let mut pacer = Pacer::new(5);
-        let began = pacer.began;
+        let began = pacer.due;
         let (mut now, mut away, mut sent) = (began, Duration::ZERO, 0);
         // Turns of 10 ms, and as long away after each.
         while now - began < Duration::from_secs(8) {

@@ -15,21 +15,15 @@ const CONNECT_MAX: Duration = Duration::from_millis(20);
 const PAUSE_MIN: Duration = Duration::from_micros(500);
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 
-/// The connections that could be opened, and the error if they are fewer than wanted.
-pub(super) struct Opened {
-    pub(super) sockets: Vec<TcpStream>,
-    pub(super) error: Option<String>,
-}
-
 /// Opens `wanted` connections to the local `port`, for at most `limit` or until `give_up`, and
-/// begins each with `token`. Returns only errors that another attempt cannot remove.
+/// begins each with `token`. Also returns the error if they are fewer than wanted.
 pub(super) fn open(
     port: u16,
     token: [u8; TOKEN_BYTES],
     wanted: u32,
     limit: Duration,
     give_up: impl Fn() -> bool,
-) -> io::Result<Opened> {
+) -> io::Result<(Vec<TcpStream>, Option<String>)> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let began = Instant::now();
     let mut sockets = Vec::with_capacity(wanted as usize);
@@ -53,12 +47,12 @@ pub(super) fn open(
                 wanted as usize - sockets.len(),
                 limit.as_millis()
             );
-            return Ok(Opened { sockets, error: Some(error) });
+            return Ok((sockets, Some(error)));
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(PAUSE_MAX);
     }
-    Ok(Opened { sockets, error: None })
+    Ok((sockets, None))
 }
 
 fn connect(address: &SocketAddr, token: [u8; TOKEN_BYTES]) -> io::Result<TcpStream> {

@@ -40,7 +40,7 @@ pub(super) fn drive(
 
     let poll = Poll::new()?;
     let pings = Pings::take(board, order)?;
-    let opened = connect::open(
+    let (sockets, error) = connect::open(
         order.port,
         board.token(),
         order.connections,
@@ -48,15 +48,15 @@ pub(super) fn drive(
         || board.phase() == Phase::Over || orphaned(order),
     )
     .with_context(|| format!("connecting to the subject on port {}", order.port))?;
-    let connected = opened.sockets.len() as u32;
+    let connected = sockets.len() as u32;
     let mut tally = Tally::new(order, board);
-    if let Some(error) = opened.error {
+    if let Some(error) = error {
         ensure!(connected > 0, "{error}");
         tally.refused(order.connections - connected, error);
     }
 
-    let mut connections = Vec::with_capacity(opened.sockets.len());
-    for (index, socket) in opened.sockets.into_iter().enumerate() {
+    let mut connections = Vec::with_capacity(sockets.len());
+    for (index, socket) in sockets.into_iter().enumerate() {
         let mut socket = TcpStream::from_std(socket);
         let interest = Interest::READABLE | Interest::WRITABLE;
         poll.registry().register(&mut socket, Token(index), interest)?;

@@ -74,7 +74,7 @@ mod tests {
         in_flight.add(10);
         in_flight.add(20);
         in_flight.remove(30);
-        in_flight.open(100); // one under way
+        in_flight.open(100); // one in flight
         in_flight.add(150); // 50 × 1
         in_flight.remove(160); // 10 × 2
         in_flight.remove(180); // 20 × 1

@@ -15,7 +15,7 @@ use quadrant_suite::clock::{ClockScale, Stamp};
 use super::order::Order;
 use super::pacer::{LONGEST_GAP, Pacer, send_ping};
 
-/// How often the board is read while the first pings are under way.
+/// How often the board is read while the first pings are not answered.
 const CHECK_EVERY: Duration = Duration::from_micros(200);
 
 pub(super) struct Pings<'a> {

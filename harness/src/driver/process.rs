@@ -50,17 +50,24 @@ impl Driver {
         board: &BoardMemory,
         pinged: &[TcpStream],
     ) -> Result<Self, DriverError> {
-        let passed = board.pass_on().map_err(DriverError::Start)?;
-        let pings = pinged.iter().map(PassedOn::new).collect::<Result<Vec<_>, _>>();
-        let pings = pings.map_err(DriverError::Start)?;
+        Self::start(exe, order, board, pinged).map_err(DriverError::Start)
+    }
+
+    fn start(
+        exe: &Path,
+        order: &Order,
+        board: &BoardMemory,
+        pinged: &[TcpStream],
+    ) -> io::Result<Self> {
+        let passed = board.pass_on()?;
+        let pings = pinged.iter().map(PassedOn::new).collect::<Result<Vec<_>, _>>()?;
         let mut child = Command::new(exe)
             .arg(SUBCOMMAND)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // A group of its own, so that it can be ended whole, and ^C reaches the harness only.
             .process_group(0)
-            .spawn()
-            .map_err(DriverError::Start)?;
+            .spawn()?;
         let order = Order {
             board_fd: passed.number(),
             ping_fds: pings.iter().map(PassedOn::number).collect(),
@@ -69,14 +76,13 @@ impl Driver {
         };
         drop((passed, pings));
         let stdout = child.stdout.take().expect("standard output was piped");
-        let stdin = child.stdin.take().expect("standard input was piped");
+        let mut stdin = child.stdin.take().expect("standard input was piped");
         let driver = Self { child, stdout, unread: Vec::new() };
-        rustix::io::ioctl_fionbio(&driver.stdout, true)
-            .map_err(|error| DriverError::Start(error.into()))?;
-        let mut line = serde_json::to_vec(&order).map_err(|e| DriverError::Start(e.into()))?;
+        rustix::io::ioctl_fionbio(&driver.stdout, true)?;
+        let mut line = serde_json::to_vec(&order)?;
         line.push(b'\n');
-        // Smaller than any pipe, so this does not wait; the end of the stream ends the order.
-        { stdin }.write_all(&line).map_err(DriverError::Start)?;
+        // Smaller than any pipe, so this does not wait.
+        stdin.write_all(&line)?;
         Ok(driver)
     }
 

@@ -15,10 +15,9 @@ use super::order::{Load, Order};
 pub(super) struct Tally<'a> {
     board: &'a Board,
     clock: ClockScale,
-    /// The window as far as it is known; both `Stamp::MAX` before it begins.
+    /// The window as far as it is known; `Stamp::MAX` where it is not.
     start: Stamp,
     end: Stamp,
-    over: bool,
     in_flight: InFlight,
     cpu_at_start: u64,
     /// Ticks within the window spent polling for the moment of a request.
@@ -34,7 +33,6 @@ impl<'a> Tally<'a> {
             clock: order.clock,
             start: Stamp::MAX,
             end: Stamp::MAX,
-            over: false,
             in_flight: InFlight::default(),
             cpu_at_start: 0,
             spun: 0,
@@ -51,7 +49,7 @@ impl<'a> Tally<'a> {
     /// phase may have changed; one load of a shared line, mostly unchanged.
     #[inline]
     pub(super) fn observe(&mut self) {
-        if self.over {
+        if self.is_over() {
             return;
         }
         if self.start == Stamp::MAX {
@@ -64,7 +62,6 @@ impl<'a> Tally<'a> {
         }
         if self.board.phase() == Phase::Over {
             self.end = self.board.window_end();
-            self.over = true;
             self.in_flight.close(self.end);
             let used_ns = thread_cpu_ns().saturating_sub(self.cpu_at_start);
             self.load.busy_ns = used_ns.saturating_sub(self.clock.ns(self.spun));
@@ -72,7 +69,7 @@ impl<'a> Tally<'a> {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.over
+        self.end != Stamp::MAX
     }
 
     fn is_in_window(&self, at: Stamp) -> bool {
@@ -153,7 +150,7 @@ impl<'a> Tally<'a> {
         if connection.busy && connection.answers > 0 {
             self.in_flight.remove(stamp());
         }
-        if !self.over {
+        if !self.is_over() {
             self.load.errors += 1;
             self.note_error(error);
         }
@@ -174,7 +171,7 @@ impl<'a> Tally<'a> {
 
     /// The driver polled without a pause from `from` to `to`, and nothing had arrived.
     pub(super) fn spun(&mut self, from: Stamp, to: Stamp) {
-        if !self.over && self.start <= from {
+        if !self.is_over() && self.start <= from {
             self.spun += to.saturating_sub(from);
         }
     }
@@ -191,7 +188,7 @@ impl<'a> Tally<'a> {
 
     pub(super) fn finish(mut self, connections: u32) -> Load {
         // A window that never opened or closed has no length.
-        let is_whole = self.start < self.end && self.over;
+        let is_whole = self.start < self.end && self.is_over();
         let window_ns = if is_whole { self.clock.ns_between(self.start, self.end) } else { 0 };
         let achieved = u128::from(self.load.requests) * 1_000_000_000;
         let achieved = achieved.checked_div(window_ns.into()).and_then(|rate| rate.try_into().ok());

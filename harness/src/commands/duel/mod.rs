@@ -6,7 +6,6 @@
 mod case;
 mod options;
 
-use std::io::{self, BufWriter, Write};
 use std::time::Duration;
 
 use quadrant_reports::duel::{self, DuelCase};
@@ -80,13 +79,10 @@ pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
         }
     }
     progress.end();
-    let mut output = BufWriter::new(io::stdout());
+    let mut output = Vec::new();
     let style = standard_output::style(color);
-    let written = duel::write(&measured, options.threshold(), &mut output, options.format(), style);
-    match written.and_then(|()| output.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
-        _ => {}
-    }
+    duel::write(&measured, options.threshold(), &mut output, options.format(), style)?;
+    standard_output::write(&String::from_utf8_lossy(&output))?;
     if interrupt::requested() {
         say!("\nInterrupted after {} of {}", measured.len(), counted(planned.len() as u64, "case"));
         return Ok(130);
@@ -116,27 +112,23 @@ fn announce(
 /// The subjects in the order of the command line; each name has to match exactly one.
 fn named_subjects(options: &DuelOptions, progress: &Progress) -> Result<Vec<Subject>, Failure> {
     let names = options.subjects();
-    let usage = |error: anyhow::Error| Failure::usage(format!("{error:#}"));
-    let filters = names.iter().map(|name| Filter::one(name).map_err(usage));
-    let filters = filters.collect::<Result<Vec<_>, _>>()?;
+    let filters = names.iter().map(|name| Filter::one(name)).collect::<Result<Vec<_>, _>>();
+    let filters = filters.map_err(|error| Failure::usage(format!("{error:#}")))?;
     let known = options.source.subjects(&filters, Limits::USUAL, progress)?.subjects;
     let only = |(name, filter): (&String, &Filter)| {
-        let matching: Vec<&Subject> =
-            known.iter().filter(|subject| filter.selects(subject)).collect();
-        match matching[..] {
-            [subject] => Ok(subject.clone()),
-            [] if interrupt::requested() => Err(Failure::usage("interrupted")),
-            [] => Err(Failure::usage(format!(
-                "no subject matches `{name}`; `quadrant list subjects` shows what there is"
-            ))),
+        let matching: Vec<&Subject> = known.iter().filter(|it| filter.selects(it)).collect();
+        let error = match matching[..] {
+            [subject] => return Ok(subject.clone()),
+            [] if interrupt::requested() => "interrupted".to_owned(),
+            [] => {
+                format!("no subject matches `{name}`; `quadrant list subjects` shows what there is")
+            }
             _ => {
                 let ids: Vec<&str> = matching.iter().map(|subject| subject.id.as_str()).collect();
-                Err(Failure::usage(format!(
-                    "`{name}` may be any of {}: name one of them",
-                    ids.join(", ")
-                )))
+                format!("`{name}` may be any of {}: name one of them", ids.join(", "))
             }
-        }
+        };
+        Err(Failure::usage(error))
     };
     names.iter().zip(&filters).map(only).collect()
 }

@@ -50,7 +50,7 @@ pub struct DuelOptions {
     /// Differences of up to this many per cent are not reported as differences
     #[arg(long, value_name = "PERCENT", default_value_t = THRESHOLD, value_parser = crate::commands::percent::percent)]
     pub threshold: f64,
-    /// Worker threads of executors that can have several, whatever a scenario says
+    /// Worker threads of executors that can have several, regardless of the scenario
     /// [default: the scenario's `workers`, else the subject's CPUs, at least 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub workers: Option<u32>,

@@ -3,8 +3,6 @@
 //!
 //! Reads the measurements of one load; never reads the machine.
 
-use std::time::Duration;
-
 use quadrant_reports::driver_limit;
 use quadrant_reports::number;
 
@@ -23,12 +21,12 @@ const ACHIEVED_MIN: f64 = 0.98;
 
 /// Why the trial has no result, if the driver is the cause.
 pub fn why_unmeasured(load: &Load) -> Option<String> {
-    let (lag, interval) = lag(load, LAG_MAX)?;
-    Some(format!(
-        "{}: this was not the load asked for. Run again when the machine is quieter, or with \
-         a lower `load.rate`",
-        late(lag, interval)
-    ))
+    late(load, LAG_MAX).map(|late| {
+        format!(
+            "{late}: this was not the load asked for. Run again when the machine is quieter, or \
+             with a lower `load.rate`"
+        )
+    })
 }
 
 pub fn warnings(load: &Load) -> Vec<String> {
@@ -49,32 +47,27 @@ pub fn warnings(load: &Load) -> Vec<String> {
             load.achieved_per_sec
         ));
     }
-    if let Some((lag, interval)) = lag(load, LAG_WARNED) {
-        warnings.push(format!("{}: latencies contain that", late(lag, interval)));
-    }
+    warnings.extend(late(load, LAG_WARNED).map(|late| format!("{late}: latencies contain that")));
     warnings.extend(little(load));
     warnings
 }
 
-/// The lag that 1 % of the requests reached, and the mean time between two requests, where the lag
-/// is more than `share` of that. In a short window it is the lag of more than 1 %: a single pause of
-/// the driver must not decide.
-fn lag(load: &Load, share: f64) -> Option<(Duration, Duration)> {
+/// That 1 % of the requests were sent late, by more than `share` of the mean time between two
+/// requests. In a short window more than 1 % have to be late: a single pause of the driver must not
+/// decide.
+fn late(load: &Load, share: f64) -> Option<String> {
     let sent = load.send_lag.as_ref()?;
     let point = (1.0 - LATE_MIN / sent.count().max(1) as f64).clamp(0.0, 0.99);
     let lag_ns = sent.quantile(point);
     let interval_ns = 1_000_000_000 / load.asked_per_sec?.max(1);
-    let (lag, interval) = (Duration::from_nanos(lag_ns), Duration::from_nanos(interval_ns));
-    (lag.as_secs_f64() > interval.as_secs_f64() * share).then_some((lag, interval))
-}
-
-fn late(lag: Duration, interval: Duration) -> String {
-    format!(
-        "the load driver sent 1 % of the requests or more at least {} µs late, with {} µs between \
-         two requests",
-        lag.as_micros(),
-        interval.as_micros()
-    )
+    (lag_ns as f64 > interval_ns as f64 * share).then(|| {
+        format!(
+            "the load driver sent 1 % of the requests or more at least {} µs late, with {} µs \
+             between two requests",
+            lag_ns / 1_000,
+            interval_ns / 1_000
+        )
+    })
 }
 
 /// Little's law: in a closed loop the mean number in flight is throughput times mean latency.

@@ -45,7 +45,7 @@ pub struct CellOptions {
     /// One short trial of each cell: to see that it works, not to compare
     #[arg(long)]
     pub quick: bool,
-    /// Worker threads of executors that can have several, whatever a scenario says
+    /// Worker threads of executors that can have several, regardless of the scenario
     /// [default: the scenario's `workers`, else the subject's CPUs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub workers: Option<u32>,

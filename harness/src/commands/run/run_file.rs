@@ -136,7 +136,7 @@ pub fn read_run(folder: &Path) -> Result<RunFile> {
         serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
     if run.schema != SCHEMA {
         let (path, schema) = (path.display(), run.schema);
-        bail!("{path} is of schema {schema}, and this program knows schema {SCHEMA}");
+        bail!("{path} is of schema {schema}, and this program reads schema {SCHEMA}");
     }
     Ok(run)
 }

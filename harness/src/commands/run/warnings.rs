@@ -280,7 +280,7 @@ mod tests {
         assert_eq!(noise(Some(&more), 0).len(), 1);
     }
 
-    /// Pieces of 10 ms with so many requests each.
+    /// Pieces of 10 ms with these numbers of requests.
     fn progress(pieces: &[u64]) -> Vec<(u64, u64)> {
         let mut done = 0;
         let moments = (1..).map(|piece| piece * 10_000_000);

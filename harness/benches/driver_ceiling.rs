@@ -1,22 +1,25 @@
 //! What the driver reaches against a server that does nothing: `cargo bench -p quadrant --bench
-//! driver_ceiling`. Server and driver are processes on CPUs of their own where there are two.
+//! driver_ceiling`. Server and driver run on CPUs of their own where there are two.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use quadrant::driver::ceiling::{NullServer, hear};
+use quadrant::driver::ceiling::next_report;
+use quadrant::driver::null_server::NullServer;
 use quadrant::driver::order::{Load, Order, Report};
 use quadrant::driver::process::Driver;
 use quadrant::system::affinity::{self, Division};
 use quadrant::system::board_memory::BoardMemory;
-use quadrant::system::clock;
+use quadrant::system::{clock, limits};
 use quadrant_suite::board::Phase;
 use quadrant_suite::clock::stamp;
 
 fn main() -> anyhow::Result<()> {
     let exe = Path::new(env!("CARGO_BIN_EXE_quadrant"));
     let cpus = Division::of(&affinity::allowed(), true);
-    let server = NullServer::start(exe, &cpus.subject)?;
+    // The server's side of 10,000 connections is in this process.
+    limits::raise();
+    let server = NullServer::start(&cpus.subject)?;
     let clock = clock::choose();
     clock.install();
     println!(
@@ -65,14 +68,14 @@ fn measure(exe: &Path, order: &Order) -> anyhow::Result<(Load, Duration)> {
     let memory = BoardMemory::create()?;
     let begun = Instant::now();
     let mut driver = Driver::spawn(exe, order, &memory, &[])?;
-    hear(&mut driver)?;
+    next_report(&mut driver)?;
     let ready = begun.elapsed();
     memory.board().enter(Phase::Warmup, stamp());
     std::thread::sleep(Duration::from_millis(300));
     memory.board().enter(Phase::Measuring, stamp());
     std::thread::sleep(Duration::from_secs(2));
     memory.board().enter(Phase::Over, stamp());
-    match hear(&mut driver)? {
+    match next_report(&mut driver)? {
         Report::Finished(load) => Ok((*load, ready)),
         other => anyhow::bail!("{other:?}"),
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use quadrant::driver::null_server::NullServer;
 use quadrant::driver::order::{Order, Report};
 use quadrant::driver::process::{Driver, DriverError, SUBCOMMAND};
 use quadrant::fixtures::{FixtureStore, Fixtures, caretaker};
@@ -59,10 +60,11 @@ fn order(port: u16) -> Order {
     }
 }
 
+/// The port of a server that runs until this process ends.
 fn null_server() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || quadrant::driver::null_server::serve(listener));
+    let server = NullServer::start(&[]).unwrap();
+    let port = server.port;
+    std::mem::forget(server);
     port
 }
 

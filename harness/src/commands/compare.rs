@@ -12,7 +12,7 @@ use quadrant_reports::comparison::{self, Comparison, Names, Options, Side, bette
 
 use crate::commands::failure::Failure;
 use crate::commands::percent::percent;
-use crate::commands::run::{differences, each_record, read_run};
+use crate::commands::run::{each_record, read_run};
 use crate::terminal::color::Color;
 use crate::terminal::standard_error::say;
 use crate::terminal::standard_output;
@@ -95,7 +95,7 @@ pub fn compare(options: &CompareOptions, color: Color) -> Result<u8, Failure> {
 fn unlike(options: &CompareOptions) -> Result<Vec<String>, Failure> {
     let read =
         |folder: &Path| read_run(folder).map_err(|error| Failure::usage(format!("{error:#}")));
-    let differences = differences(&read(&options.base)?, &read(&options.new)?);
+    let differences = read(&options.base)?.differences(&read(&options.new)?);
     if differences.is_empty() || options.force {
         return Ok(differences);
     }

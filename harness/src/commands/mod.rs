@@ -18,7 +18,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::driver::ceiling::{self, NullServerArguments};
 use crate::terminal::color::Color;
 use crate::trial::inside::{self, InsideArguments};
 use crate::{driver, fixtures};
@@ -82,8 +81,6 @@ enum Command {
     Describe(InsideArguments),
     #[command(name = "__driver", hide = true)]
     Driver,
-    #[command(name = ceiling::SUBCOMMAND, hide = true)]
-    NullServer(NullServerArguments),
     #[command(name = "__caretaker", hide = true)]
     Caretaker { folder: PathBuf },
     #[command(name = hog::SUBCOMMAND, hide = true)]
@@ -109,7 +106,6 @@ impl CommandLine {
             Command::Hog(arguments) => hog::run(&arguments).map(|()| 0)?,
             Command::Watcher(arguments) => watcher::run(&arguments).map(|()| 0)?,
             Command::Driver => return Ok(driver::run_from_stdin()),
-            Command::NullServer(arguments) => ceiling::serve(&arguments).map(|()| 0)?,
             Command::Caretaker { folder } => return Ok(fixtures::caretaker::run(&folder)),
         };
         Ok(ExitCode::from(code))

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde::{Deserialize, Serialize};
 
 use crate::adapters::build::Profile;
 use crate::adapters::discovery::{self, Discovered, Source};
@@ -20,7 +21,7 @@ use crate::trial::Limits;
 /// Without a spec, these are run.
 const TOUR: &str = "tour";
 
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub struct SubjectOptions {
     /// Only these subjects: a glob over runtime/executor/backend; `tokio` means `tokio/**`. Without
     /// it, those that a scenario asks for, else every runtime in its usual build
@@ -30,20 +31,23 @@ pub struct SubjectOptions {
     #[arg(short = 'x', long = "exclude", value_name = "GLOB")]
     pub exclude: Vec<String>,
     #[command(flatten)]
+    #[serde(flatten)]
     pub source: AdapterOptions,
 }
 
 /// Where the adapters come from.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub struct AdapterOptions {
     /// Use the adapter libraries in this folder and build none
     #[arg(long, value_name = "DIR")]
     pub adapters: Option<PathBuf>,
     /// Use the adapters as they were built last
     #[arg(long)]
+    #[serde(default)]
     pub no_build: bool,
     /// Show the adapters that misbehave for the sake of tests, too
     #[arg(long, hide = true)]
+    #[serde(default)]
     pub with_test_adapters: bool,
 }
 
@@ -194,7 +198,7 @@ impl AdapterOptions {
     }
 }
 
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub struct ScenarioOptions {
     /// Scenario files, folders of them, or names below specs/ such as `echo/connections`
     #[arg(value_name = "SPEC")]

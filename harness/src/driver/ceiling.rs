@@ -1,79 +1,61 @@
-//! The driver's own ceiling: how many requests a second it could carry if the other side cost
+//! The load driver's ceiling: how many requests a second it could send if the other side cost
 //! nothing.
 //!
-//! It is told from the CPU time that the driver needs for a request, against a server that does
-//! nothing but echo: a second divided by that. What the two reach together is not it: with few
-//! connections they wait for each other, and both are mostly idle. Only a driver that is
-//! saturated shows its ceiling by its throughput, and there the two are the same.
+//! It is computed from the CPU time that the driver needs for a request, against a server that only
+//! echoes: a second divided by that. The throughput that the two reach together is lower: with few
+//! connections they wait for each other, and both are mostly idle. Only for a saturated driver the
+//! two are the same.
 //!
 //! Never runs beside a trial, and leaves nothing running.
 
-use std::io::{self, BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, TcpListener};
-use std::os::fd::AsFd;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
-use clap::Args;
+use anyhow::{bail, ensure};
 use quadrant_suite::board::Phase;
 use quadrant_suite::clock::{ClockScale, stamp};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::null_server;
+use super::null_server::NullServer;
 use super::order::{Load, Order, Report};
 use super::process::Driver;
-use crate::system::affinity::{self, Division};
+use crate::system::affinity::Division;
 use crate::system::board_memory::BoardMemory;
 use crate::system::interrupt;
-use crate::system::lifeline;
-
-/// The subcommand under which the `quadrant` executable is a server that only echoes.
-pub const SUBCOMMAND: &str = "__null-server";
 
 const WARMUP: Duration = Duration::from_millis(50);
 const WINDOW: Duration = Duration::from_millis(150);
 /// For every step besides these two; none takes a tenth of it on an idle machine.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// Of fewer requests nothing is concluded.
+const STEP_MAX: Duration = Duration::from_secs(3);
+/// With fewer requests there is no result.
 const REQUESTS_MIN: u64 = 100;
 
-/// What decides how much a request costs the driver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Shape {
-    pub connections: u32,
-    pub message_bytes: usize,
-}
-
-/// Requests a second, with driver and server on the CPUs that driver and subject will have.
-/// Takes some 250 ms, and is back at once when the run is interrupted.
+/// Requests a second of this many connections and bytes, with driver and server on the CPUs that
+/// driver and subject will have. Takes some 250 ms; an interruption ends it at once.
 pub fn measure(
     executable: &Path,
-    shape: Shape,
+    (connections, message_bytes): (u32, usize),
     clock: ClockScale,
     cpus: &Division,
 ) -> anyhow::Result<u64> {
-    let server = NullServer::start(executable, &cpus.subject)?;
+    let server = NullServer::start(&cpus.subject)?;
     let order = Order {
         port: server.port,
-        connections: shape.connections,
-        message_bytes: shape.message_bytes,
+        connections,
+        message_bytes,
         rate_per_sec: None,
         seed: 1,
         clock,
         cpus: cpus.driver.clone(),
-        connect_limit_ns: PATIENCE.as_nanos() as u64,
+        connect_limit_ns: STEP_MAX.as_nanos() as u64,
         board_fd: 0,
         ping_fds: Vec::new(),
         parent: 0,
     };
     let memory = BoardMemory::create()?;
     let mut driver = Driver::spawn(executable, &order, &memory, &[])?;
-    match hear(&mut driver)? {
-        Report::Connected(count) if count == shape.connections => {}
-        other => bail!("{} connections were asked for: {other:?}", shape.connections),
+    match next_report(&mut driver)? {
+        Report::Connected(count) if count == connections => {}
+        other => bail!("{connections} connections were asked for: {other:?}"),
     }
     for (phase, time) in
         [(Phase::Warmup, WARMUP), (Phase::Measuring, WINDOW), (Phase::Over, Duration::ZERO)]
@@ -82,7 +64,7 @@ pub fn measure(
         memory.board().enter(phase, stamp());
         std::thread::sleep(time);
     }
-    match hear(&mut driver)? {
+    match next_report(&mut driver)? {
         Report::Finished(load) => of(&load),
         other => bail!("no result: {other:?}"),
     }
@@ -99,77 +81,17 @@ fn of(load: &Load) -> anyhow::Result<u64> {
     Ok(u64::try_from(ceiling)?)
 }
 
-/// What the driver says next.
-pub fn hear(driver: &mut Driver) -> anyhow::Result<Report> {
-    let end = Instant::now() + PATIENCE;
+/// Waits for the driver's next report.
+pub fn next_report(driver: &mut Driver) -> anyhow::Result<Report> {
+    let end = Instant::now() + STEP_MAX;
     loop {
         if let Some(report) = driver.try_read()? {
             return Ok(report);
         }
         ensure!(!interrupt::requested(), "interrupted");
-        ensure!(Instant::now() < end, "the load driver says nothing");
+        ensure!(Instant::now() < end, "the load driver does not report");
         std::thread::sleep(Duration::from_millis(1));
     }
-}
-
-/// A server in a process of its own. Dropping it ends it.
-pub struct NullServer {
-    child: Child,
-    pub port: u16,
-}
-
-impl NullServer {
-    pub fn start(executable: &Path, cpus: &[usize]) -> anyhow::Result<Self> {
-        let child = Command::new(executable)
-            .arg(SUBCOMMAND)
-            .args(["--cpus", &affinity::listed(cpus)])
-            .args(["--parent", &std::process::id().to_string()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            // ^C is the harness's.
-            .process_group(0)
-            .spawn()
-            .context("starting the null server")?;
-        // From here on it is ended, whatever happens.
-        let mut server = Self { child, port: 0 };
-        let stdout = server.child.stdout.take().expect("standard output was asked for");
-        let time = Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
-        let mut waiting = [PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::IN)];
-        ensure!(poll(&mut waiting, Some(&time))? > 0, "the null server says nothing");
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
-        server.port = line.trim().parse().context("the null server has no port")?;
-        Ok(server)
-    }
-}
-
-impl Drop for NullServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[derive(Debug, Args)]
-pub struct NullServerArguments {
-    /// CPUs to stay on.
-    #[arg(long, value_delimiter = ',')]
-    cpus: Vec<usize>,
-    /// Process to die with.
-    #[arg(long)]
-    parent: u32,
-}
-
-/// `__null-server`: says its port and echoes until it is ended.
-pub fn serve(arguments: &NullServerArguments) -> anyhow::Result<()> {
-    lifeline::die_with(arguments.parent)?;
-    if !arguments.cpus.is_empty() {
-        affinity::stay_on(&arguments.cpus).context("the CPUs could not be chosen")?;
-    }
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let port = listener.local_addr()?.port();
-    writeln!(io::stdout().lock(), "{port}")?;
-    Ok(null_server::serve(listener)?)
 }
 
 #[cfg(test)]
@@ -177,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ceiling_is_a_second_by_what_a_request_costs() {
+    fn the_ceiling_is_one_second_by_the_cost() {
         let load = |requests, busy_ns| Load {
             requests,
             busy_ns,

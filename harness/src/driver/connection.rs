@@ -1,11 +1,10 @@
-//! One connection: the request that is under way on it, and what has come back.
+//! One connection: its current request and the part of the answer that has arrived.
 //!
-//! It holds no buffer: contents are made from the pattern when they are sent and compared with it
-//! as they arrive, so a thousand connections with messages of 16 MiB take no more memory than one
-//! with a byte. It never reconnects.
+//! It holds no buffer: contents are generated from the pattern when they are sent and compared with
+//! it as they arrive, so a thousand connections with messages of 16 MiB take no more memory than
+//! one with a byte. It never reconnects.
 
-use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 
 use mio::net::TcpStream;
 use quadrant_suite::clock::Stamp;
@@ -17,25 +16,24 @@ pub(super) const SCRATCH_BYTES: usize = 256 * 1024;
 #[derive(Debug)]
 pub(super) struct Connection {
     socket: TcpStream,
-    /// Its own in the pattern, so that another connection's answer is not taken for one of ours.
+    /// Its own number in the pattern: an answer that belongs to another connection is wrong.
     identity: u64,
     message_bytes: usize,
     /// Where in the pattern the request's contents begin. Requests follow each other without a
-    /// gap, so an older answer differs from the one that is waited for.
+    /// gap, so an older answer differs from the expected one.
     position: u64,
-    /// Of the request under way; both 0 while there is none.
+    /// Bytes of the current request and its answer; both 0 while there is none.
     sent: usize,
     received: usize,
-    busy: bool,
-    /// Whether the answer that is arriving already differed.
+    /// Whether the answer that is arriving has already differed.
     wrong: bool,
+    /// Whether a request was begun and not wholly answered.
+    pub(super) busy: bool,
     pub(super) sent_at: Stamp,
     pub(super) due_at: Stamp,
-    /// When it was last answered, and so could carry the next request.
+    /// When the last answer was complete, so that the next request could be sent.
     pub(super) free_at: Stamp,
     pub(super) answers: u64,
-    /// Whether its request is among those in flight; see [`super::tally::Tally`].
-    pub(super) in_flight: bool,
     pub(super) served_in_window: bool,
 }
 
@@ -47,15 +45,6 @@ pub(super) enum Answer {
     Wrong,
 }
 
-/// Why a connection is of no more use.
-#[derive(Debug)]
-pub(super) enum Loss {
-    Closed,
-    /// More came back than was sent.
-    Excess,
-    Broken(io::Error),
-}
-
 impl Connection {
     pub(super) fn new(socket: TcpStream, identity: u64, message_bytes: usize) -> Self {
         Self {
@@ -65,22 +54,17 @@ impl Connection {
             position: 0,
             sent: 0,
             received: 0,
-            busy: false,
             wrong: false,
+            busy: false,
             sent_at: 0,
             due_at: 0,
             free_at: 0,
             answers: 0,
-            in_flight: false,
             served_in_window: false,
         }
     }
 
-    pub(super) fn is_busy(&self) -> bool {
-        self.busy
-    }
-
-    /// A new request; `write_on` sends it.
+    /// Begins a request; `write_on` sends it.
     pub(super) fn begin(&mut self, due_at: Stamp, sent_at: Stamp) {
         debug_assert!(!self.busy, "one request at a time");
         self.busy = true;
@@ -88,47 +72,46 @@ impl Connection {
         self.sent_at = sent_at;
     }
 
-    /// Sends as much of the request as the socket takes.
+    /// Sends as much of the request as the socket takes. Any error ends the connection.
     #[inline]
-    pub(super) fn write_on(&mut self, scratch: &mut [u8]) -> Result<(), Loss> {
+    pub(super) fn write_on(&mut self, scratch: &mut [u8]) -> io::Result<()> {
         while self.busy && self.sent < self.message_bytes {
             let length = scratch.len().min(self.message_bytes - self.sent);
             let chunk = &mut scratch[..length];
             pattern::fill(self.identity, self.position + self.sent as u64, chunk);
             match self.socket.write(chunk) {
-                Ok(0) => return Err(Loss::Closed),
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(written) => self.sent += written,
                 // A new edge comes when the socket takes more.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Loss::Broken(error)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())
     }
 
-    /// Takes what has arrived, until the answer is whole or nothing more is there.
+    /// Reads what has arrived, until the answer is complete or the socket is empty. Any error ends
+    /// the connection.
     ///
-    /// After a whole answer it does not ask the socket again. Edges are not lost by that: the
-    /// kernel raises one for every arrival of bytes, also when earlier ones were never drained,
-    /// and the subject has nothing to send before it gets the next request. What it sends
-    /// nevertheless was either in this same read, which asks for more than the answer has, or
-    /// raises an edge of its own. An end of stream that was part of the edge already taken is the
-    /// caller's to see in the event (`is_read_closed`).
+    /// After a complete answer the socket is not read again. No edge is lost by that: the kernel
+    /// raises one for every arrival of bytes, also when earlier ones were never drained, and the
+    /// subject has nothing to send before it gets the next request. Excess bytes either were in this
+    /// same read, which asks for more than the answer has, or raise an edge of their own. An end of
+    /// stream that was part of the edge already handled shows in the event (`is_read_closed`), which
+    /// the caller has to check.
     #[inline]
-    pub(super) fn read_on(&mut self, scratch: &mut [u8]) -> Result<Answer, Loss> {
+    pub(super) fn read_on(&mut self, scratch: &mut [u8]) -> io::Result<Answer> {
         loop {
             let arrived = match self.socket.read(scratch) {
-                Ok(0) => return Err(Loss::Closed),
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(arrived) => arrived,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Ok(Answer::Pending);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Loss::Broken(error)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Answer::Pending),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
             };
             if self.received + arrived > self.sent {
-                return Err(Loss::Excess);
+                return Err(ErrorKind::InvalidData.into());
             }
             let at = self.position + self.received as u64;
             self.wrong |= !pattern::matches(self.identity, at, &scratch[..arrived]);
@@ -151,31 +134,15 @@ impl Connection {
     }
 }
 
-impl Loss {
-    /// The sentence for a connection that was lost after so many answers.
-    pub(super) fn sentence(&self, answers: u64) -> String {
-        let after = Answers(answers);
-        match self {
-            Loss::Closed => format!("the subject closed a connection after {after}"),
-            Loss::Excess => {
-                format!("the subject sent more bytes than it was sent, after {after}")
-            }
-            Loss::Broken(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-                format!("the subject reset a connection after {after}")
-            }
-            Loss::Broken(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                format!("the subject closed a connection after {after}")
-            }
-            Loss::Broken(error) => format!("a connection failed after {after}: {error}"),
+/// The message for a connection that ended with `error` after this many answers.
+pub(super) fn loss(error: &io::Error, answers: u64) -> String {
+    let after = format!("after {answers} answer{}", if answers == 1 { "" } else { "s" });
+    match error.kind() {
+        ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe => {
+            format!("the subject closed a connection {after}")
         }
-    }
-}
-
-struct Answers(u64);
-
-impl fmt::Display for Answers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = if self.0 == 1 { "answer" } else { "answers" };
-        write!(f, "{} {word}", self.0)
+        ErrorKind::ConnectionReset => format!("the subject reset a connection {after}"),
+        ErrorKind::InvalidData => format!("the subject sent more bytes than it was sent, {after}"),
+        _ => format!("a connection failed {after}: {error}"),
     }
 }

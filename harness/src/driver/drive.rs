@@ -1,45 +1,46 @@
 //! The driver's event loop: one thread, one wait, and per request one read and one write.
 //!
-//! It never reconnects, never runs anything of a runtime, and never decides when the trial moves
-//! on: that stands on the board.
+//! It never reconnects, never runs any code of a runtime, and never decides when the trial moves
+//! on: the board does.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use mio::event::Event;
+use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use quadrant_suite::board::{Board, Phase};
 use quadrant_suite::clock::{Stamp, stamp};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::connect;
-use super::connection::{Answer, Connection, Loss, SCRATCH_BYTES};
+use super::connection::{Answer, Connection, SCRATCH_BYTES, loss};
 use super::order::{Load, Order, Report};
-use super::pings::{self, Pings};
+use super::pings::Pings;
 use super::schedule::Schedule;
 use super::tally::Tally;
 
-/// The board cannot wake anybody, so the loop looks at it this often when nothing else happens.
-const GLANCE: Duration = Duration::from_millis(1);
-/// The last stretch before a request is due is waited awake: a sleep that short ends too late.
-const AWAKE_NS: u64 = 50_000;
+/// The board cannot wake the loop, which therefore reads it this often when nothing else happens.
+const CHECK_EVERY: Duration = Duration::from_millis(1);
+/// Before a request is due the loop polls for so long: a sleep as short as that ends too late.
+const SPIN_NS: u64 = 50_000;
 const EVENTS_MAX: usize = 1_024;
 
-/// Runs one trial's load to its end. `say` takes the driver's words.
+/// Runs one trial's load to its end. `send` passes reports to the harness.
 pub(super) fn drive(
     order: &Order,
     board: &Board,
-    say: &mut dyn FnMut(Report) -> io::Result<()>,
+    send: &mut dyn FnMut(Report) -> io::Result<()>,
 ) -> anyhow::Result<()> {
     ensure!(order.message_bytes > 0, "a message has at least one byte");
     ensure!(order.connections > 0, "a load needs a connection");
     ensure!(order.rate_per_sec != Some(0), "a rate is more than nothing");
 
     let poll = Poll::new()?;
-    let pings = Pings::take(board, order, &poll)?;
-    let opened = connect::open(
+    let pings = Pings::take(board, order)?;
+    let (sockets, error) = connect::open(
         order.port,
         board.token(),
         order.connections,
@@ -47,22 +48,22 @@ pub(super) fn drive(
         || board.phase() == Phase::Over || orphaned(order),
     )
     .with_context(|| format!("connecting to the subject on port {}", order.port))?;
-    let missing = order.connections - opened.sockets.len() as u32;
+    let connected = sockets.len() as u32;
     let mut tally = Tally::new(order, board);
-    if let Some(obstacle) = opened.obstacle {
-        ensure!(!opened.sockets.is_empty(), "{obstacle}");
-        tally.refused(missing, obstacle);
+    if let Some(error) = error {
+        ensure!(connected > 0, "{error}");
+        tally.refused(order.connections - connected, error);
     }
 
-    let mut connections = Vec::with_capacity(opened.sockets.len());
-    for (index, mut socket) in opened.sockets.into_iter().enumerate() {
+    let mut connections = Vec::with_capacity(sockets.len());
+    for (index, socket) in sockets.into_iter().enumerate() {
+        let mut socket = TcpStream::from_std(socket);
         let interest = Interest::READABLE | Interest::WRITABLE;
         poll.registry().register(&mut socket, Token(index), interest)?;
         let identity = order.seed.wrapping_add(index as u64);
         connections.push(Some(Connection::new(socket, identity, order.message_bytes)));
     }
-    let connected = connections.len() as u32;
-    say(Report::Connected(connected))?;
+    send(Report::Connected(connected))?;
 
     let drive = Drive {
         order,
@@ -76,7 +77,7 @@ pub(super) fn drive(
         scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
     };
     let load = drive.run(poll, connected)?;
-    say(Report::Finished(Box::new(load)))?;
+    send(Report::Finished(Box::new(load)))?;
     Ok(())
 }
 
@@ -85,9 +86,9 @@ struct Drive<'a> {
     board: &'a Board,
     tally: Tally<'a>,
     pings: Pings<'a>,
-    /// By the token of their socket; a lost one leaves its place empty.
+    /// Indexed by the token of their socket; a lost one leaves its place empty.
     connections: Vec<Option<Connection>>,
-    /// Open loop: connections without a request, the one that has rested longest first.
+    /// Open loop: connections without a request, the longest idle first.
     idle: VecDeque<usize>,
     /// Open loop, once the load has begun.
     schedule: Option<Schedule>,
@@ -110,8 +111,8 @@ impl Drive<'_> {
             self.wait(&mut poll, &mut events)?;
             self.pings.at(stamp());
             ensure!(!events.is_empty() || !orphaned(self.order), "the harness is gone");
-            // In the order in which the kernel hands them out: it queues a connection behind all
-            // others when something arrives on it, so none is served twice before another.
+            // In the kernel's order: it queues a connection behind all others when something
+            // arrives on it, so none is served twice before another.
             for event in &events {
                 self.on_event(event);
                 if self.tally.is_over() {
@@ -136,7 +137,7 @@ impl Drive<'_> {
         }
     }
 
-    /// Gives the requests that are due to idle connections, in turns.
+    /// Sends the requests that are due on idle connections, in turn.
     fn send_due(&mut self) {
         while let Some(&index) = self.idle.front() {
             if self.connections[index].is_some() {
@@ -153,35 +154,28 @@ impl Drive<'_> {
     fn send(&mut self, index: usize, due: Stamp, now: Stamp) {
         if let Some(connection) = &mut self.connections[index] {
             self.tally.sent(connection, due, now);
-            if let Err(loss) = connection.write_on(&mut self.scratch) {
-                self.lose(index, &loss);
+            if let Err(error) = connection.write_on(&mut self.scratch) {
+                self.lose(index, &error);
             }
         }
     }
 
     fn on_event(&mut self, event: &Event) {
-        if event.token() == pings::TOKEN {
-            // It woke the loop up, which has looked at the pings since.
-            return;
-        }
         let Token(index) = event.token();
         let ended = event.is_read_closed() || event.is_error();
-        let mut outcome = Ok(());
-        if event.is_readable() || ended {
-            outcome = self.receive(index, ended);
-        } else if event.is_writable()
-            && let Some(connection) = &mut self.connections[index]
-        {
-            outcome = connection.write_on(&mut self.scratch);
-        }
-        if let Err(loss) = outcome {
-            self.lose(index, &loss);
+        let result = match &mut self.connections[index] {
+            _ if event.is_readable() || ended => self.receive(index, ended),
+            Some(connection) if event.is_writable() => connection.write_on(&mut self.scratch),
+            _ => Ok(()),
+        };
+        if let Err(error) = result {
+            self.lose(index, &error);
         }
     }
 
-    /// Reads first, and sends on at once: the rest of the request under way, or the next one.
+    /// Reads, and then sends at once: the rest of the current request, or the next one.
     #[inline]
-    fn receive(&mut self, index: usize, ended: bool) -> Result<(), Loss> {
+    fn receive(&mut self, index: usize, ended: bool) -> io::Result<()> {
         let Some(connection) = &mut self.connections[index] else {
             return Ok(());
         };
@@ -191,9 +185,9 @@ impl Drive<'_> {
             self.pings.at(at);
             if ended {
                 self.tally.answered(connection, answer, at, None);
-                // This edge brought the end of the stream too, and no other will.
+                // This edge brought the end of the stream too; no other edge will.
                 connection.read_on(&mut self.scratch)?;
-                return Err(Loss::Closed);
+                return Err(ErrorKind::UnexpectedEof.into());
             }
             let next = match &mut self.schedule {
                 None => Some(at),
@@ -214,44 +208,46 @@ impl Drive<'_> {
         connection.write_on(&mut self.scratch)
     }
 
-    fn lose(&mut self, index: usize, loss: &Loss) {
-        if let Some(mut connection) = self.connections[index].take() {
-            let answers = connection.answers;
-            self.tally.lost(&mut connection, || loss.sentence(answers));
+    fn lose(&mut self, index: usize, error: &io::Error) {
+        if let Some(connection) = self.connections[index].take() {
+            self.tally.lost(&connection, loss(error, connection.answers));
         }
     }
 
-    /// Waits for the sockets, but not past the moment at which a request is due.
+    /// Waits for the sockets, but not past the moment at which a request or a ping is due.
     fn wait(&mut self, poll: &mut Poll, events: &mut Events) -> io::Result<()> {
-        let due = match &self.schedule {
-            Some(schedule) if !self.idle.is_empty() => schedule.next_due(),
-            _ => return select(poll, events, GLANCE),
-        };
         let now = stamp();
-        let left_ns = self.order.clock.ns_between(now, due);
-        if left_ns > AWAKE_NS {
-            // epoll's own timeout, as mio sets it, knows only milliseconds.
-            let sleep = Duration::from_nanos(left_ns - AWAKE_NS).min(GLANCE);
-            let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(sleep.subsec_nanos()) as _ };
-            let mut ready = [PollFd::new(poll.registry(), PollFlags::IN)];
-            match rustix::event::poll(&mut ready, Some(&timeout)) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-            select(poll, events, Duration::ZERO)
-        } else {
+        let left_ns = |due| self.order.clock.ns_between(now, due);
+        let until_request = match &self.schedule {
+            Some(schedule) if !self.idle.is_empty() => left_ns(schedule.next_due()),
+            _ => u64::MAX,
+        };
+        if until_request <= SPIN_NS {
             select(poll, events, Duration::ZERO)?;
             if events.is_empty() {
-                self.tally.waited_awake(now, stamp());
+                self.tally.spun(now, stamp());
             }
-            Ok(())
+            return Ok(());
         }
+        let until_due = (until_request - SPIN_NS).min(left_ns(self.pings.next_due()));
+        let wait = Duration::from_nanos(until_due);
+        if wait >= CHECK_EVERY {
+            return select(poll, events, CHECK_EVERY);
+        }
+        // The timeout of epoll, as mio sets it, is in whole milliseconds.
+        let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(wait.subsec_nanos()) as _ };
+        let mut ready = [PollFd::new(poll.registry(), PollFlags::IN)];
+        match rustix::event::poll(&mut ready, Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        select(poll, events, Duration::ZERO)
     }
 
-    /// Enters what still waits at the window's end.
+    /// Counts the requests that have no answer at the window's end.
     fn leave_unanswered(&mut self) {
         for connection in self.connections.iter().flatten() {
-            if connection.is_busy() {
+            if connection.busy {
                 self.tally.unanswered(connection.due_at);
             }
         }
@@ -269,7 +265,7 @@ impl Drive<'_> {
 
 fn select(poll: &mut Poll, events: &mut Events, timeout: Duration) -> io::Result<()> {
     match poll.poll(events, Some(timeout)) {
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+        Err(error) if error.kind() == ErrorKind::Interrupted => {
             events.clear();
             Ok(())
         }
@@ -277,7 +273,7 @@ fn select(poll: &mut Poll, events: &mut Events, timeout: Duration) -> io::Result
     }
 }
 
-/// Whether the harness that gave the order is gone; 0 stands for one in this process.
+/// Whether the harness that gave the order has ended; 0 stands for this process.
 fn orphaned(order: &Order) -> bool {
     order.parent != 0 && std::os::unix::process::parent_id() != order.parent
 }

@@ -1,6 +1,6 @@
-//! How many requests were under way at once: their peak and their exact average over a window.
+//! The number of requests in flight: its peak and its exact average over a window.
 //!
-//! Never samples: every change is entered with its moment.
+//! Never samples: every change is recorded with its moment.
 
 use quadrant_suite::clock::Stamp;
 
@@ -9,7 +9,7 @@ pub(super) struct InFlight {
     current: u64,
     peak: u64,
     start: Stamp,
-    /// Up to where `area` reaches; 0 outside of the window.
+    /// The moment up to which `area` is computed.
     last: Stamp,
     /// Requests times ticks since the window's start.
     area: u128,
@@ -17,7 +17,7 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    /// The window began at `start`, with what is under way now.
+    /// The window began at `start`, with the requests that are in flight now.
     pub(super) fn open(&mut self, start: Stamp) {
         self.open = true;
         self.start = start;
@@ -39,7 +39,7 @@ impl InFlight {
         self.current = self.current.saturating_sub(1);
     }
 
-    /// The window ended at `end`; later changes count for nothing.
+    /// The window ended at `end`; later changes are not counted.
     pub(super) fn close(&mut self, end: Stamp) {
         self.advance(end);
         self.open = false;
@@ -69,12 +69,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_average_is_that_of_time_not_of_changes() {
+    fn the_average_is_weighted_by_time() {
         let mut in_flight = InFlight::default();
         in_flight.add(10);
         in_flight.add(20);
         in_flight.remove(30);
-        in_flight.open(100); // one under way
+        in_flight.open(100); // one in flight
         in_flight.add(150); // 50 × 1
         in_flight.remove(160); // 10 × 2
         in_flight.remove(180); // 20 × 1
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happened_outside_of_the_window_does_not_count() {
+    fn changes_outside_of_the_window_do_not_count() {
         let mut in_flight = InFlight::default();
         for at in 0..50 {
             in_flight.add(at);

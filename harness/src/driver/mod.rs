@@ -1,7 +1,7 @@
 //! The load driver: a process of its own that sends requests to a subject and checks its answers.
 //!
-//! It runs on its own event loop and knows no runtime. It never shares a thread, a lock or an
-//! allocation with the subject, and it counts nothing that it did not compare byte by byte.
+//! It runs on its own event loop and uses no async runtime. It never shares a thread, a lock or an
+//! allocation with the subject, and it counts no answer that it did not compare byte by byte.
 
 pub mod ceiling;
 mod connect;
@@ -32,27 +32,27 @@ const ORDER_BYTES_MAX: u64 = 64 * 1024;
 /// Descriptors besides the connections.
 const OTHER_FILES: u64 = 32;
 
-/// The driver process, from its order on standard input to its result on standard output, where
-/// it also says why there is none.
+/// The driver process: reads its order from standard input and writes its result, or the error, to
+/// standard output.
 pub fn run_from_stdin() -> ExitCode {
     // The harness waits for each line, so none stays in a buffer.
-    let say = &mut |report: Report| {
+    let send = &mut |report: Report| {
         let mut line = serde_json::to_vec(&report)?;
         line.push(b'\n');
         io::stdout().lock().write_all(&line)?;
         io::stdout().lock().flush()
     };
-    match run(say) {
+    match run(send) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // If nobody hears it any more, nobody needs to.
-            let _ = say(Report::Failed(format!("{error:#}")));
+            // Fails only when the harness has ended.
+            let _ = send(Report::Failed(format!("{error:#}")));
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(say: &mut dyn FnMut(Report) -> io::Result<()>) -> anyhow::Result<()> {
+fn run(send: &mut dyn FnMut(Report) -> io::Result<()>) -> anyhow::Result<()> {
     let mut line = String::new();
     io::stdin().lock().take(ORDER_BYTES_MAX).read_line(&mut line).context("reading the order")?;
     let order: Order = serde_json::from_str(&line).context("the order is not understood")?;
@@ -64,7 +64,7 @@ fn run(say: &mut dyn FnMut(Report) -> io::Result<()>) -> anyhow::Result<()> {
     allow_files(u64::from(order.connections) + OTHER_FILES)?;
     order.clock.install();
     let board = BoardMemory::from_inherited(order.board_fd).context("taking over the board")?;
-    drive::drive(&order, board, say)
+    drive::drive(&order, board, send)
 }
 
 fn die_with_parent(order: &Order) -> anyhow::Result<()> {

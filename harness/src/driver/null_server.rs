@@ -1,37 +1,78 @@
-//! A server that does nothing but echo, as cheaply as the driver asks.
+//! A server that only echoes, at the least cost: the load driver's ceiling is measured against it.
 //!
-//! The driver's ceiling is what it reaches against this one. It skips the token that a connection
-//! begins with, never looks at what it echoes and never closes a connection by itself.
+//! It skips the token that a connection begins with, never looks at what it echoes and never closes
+//! a connection by itself.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use quadrant_suite::board::TOKEN_BYTES;
 
+use crate::system::affinity;
+
 const LISTENER: Token = Token(usize::MAX);
 const CHUNK_BYTES: usize = 64 * 1024;
+/// How often a server without requests checks whether it is to end.
+const CHECK_EVERY: Duration = Duration::from_millis(10);
+
+/// A running server, in a thread of this process. Dropping it ends it.
+pub struct NullServer {
+    pub port: u16,
+    ends: Arc<AtomicBool>,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl NullServer {
+    /// Starts a server on these CPUs; with none, on any.
+    pub fn start(cpus: &[usize]) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let port = listener.local_addr()?.port();
+        let ends = Arc::new(AtomicBool::new(false));
+        let (cpus, flag) = (cpus.to_vec(), Arc::clone(&ends));
+        let serve = move || {
+            if !cpus.is_empty() {
+                affinity::stay_on(&cpus)?;
+            }
+            serve(listener, &flag)
+        };
+        let thread = std::thread::Builder::new().spawn(serve)?;
+        Ok(Self { port, ends, thread: Some(thread) })
+    }
+}
+
+impl Drop for NullServer {
+    fn drop(&mut self) {
+        self.ends.store(true, Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A server that failed shows in the driver's result.
+            let _ = thread.join();
+        }
+    }
+}
 
 struct Peer {
     socket: TcpStream,
-    /// Bytes of the token that did not come yet.
+    /// Bytes of the token that have not arrived yet.
     token_left: usize,
-    /// What the socket did not take yet; nothing is read before it is gone.
+    /// What the socket has not taken yet; nothing is read before it is gone.
     unsent: Vec<u8>,
 }
 
-/// Serves connections of `listener` for the rest of the process.
-pub fn serve(listener: std::net::TcpListener) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    let mut listener = TcpListener::from_std(listener);
+fn serve(mut listener: TcpListener, ends: &AtomicBool) -> io::Result<()> {
     let mut poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut peers: Vec<Option<Peer>> = Vec::new();
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut events = Events::with_capacity(1_024);
-    loop {
-        match poll.poll(&mut events, None) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+    while !ends.load(Relaxed) {
+        match poll.poll(&mut events, Some(CHECK_EVERY)) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             result => result?,
         }
         for event in &events {
@@ -47,61 +88,44 @@ pub fn serve(listener: std::net::TcpListener) -> io::Result<()> {
             }
         }
     }
+    Ok(())
 }
 
 fn accept(listener: &TcpListener, poll: &Poll, peers: &mut Vec<Option<Peer>>) -> io::Result<()> {
-    loop {
-        let mut socket = match listener.accept() {
-            Ok((socket, _)) => socket,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(error) => return Err(error),
-        };
+    while let Some((mut socket, _)) = unless_blocked(listener.accept())? {
         socket.set_nodelay(true)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         poll.registry().register(&mut socket, Token(peers.len()), interest)?;
         peers.push(Some(Peer { socket, token_left: TOKEN_BYTES, unsent: Vec::new() }));
     }
+    Ok(())
 }
 
 impl Peer {
+    /// Reads and writes until the socket would block.
     fn echo(&mut self, chunk: &mut [u8]) -> io::Result<()> {
-        while !self.unsent.is_empty() {
-            match would_block(self.socket.write(&self.unsent))? {
-                Some(sent) => drop(self.unsent.drain(..sent)),
-                None => return Ok(()),
-            }
-        }
         loop {
-            let Some(length) = would_block(self.socket.read(chunk))? else {
-                return Ok(());
-            };
-            if length == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            let mut sent = self.token_left.min(length);
-            self.token_left -= sent;
-            while sent < length {
-                match would_block(self.socket.write(&chunk[sent..length]))? {
-                    Some(more) => sent += more,
-                    None => {
-                        self.unsent.extend_from_slice(&chunk[sent..length]);
-                        return Ok(());
-                    }
+            while !self.unsent.is_empty() {
+                match unless_blocked(self.socket.write(&self.unsent))? {
+                    Some(sent) => drop(self.unsent.drain(..sent)),
+                    None => return Ok(()),
                 }
             }
-            // A short read emptied the socket; what comes later raises an edge of its own.
-            if length < chunk.len() {
-                return Ok(());
+            let Some(length) = unless_blocked(self.socket.read(chunk))? else { return Ok(()) };
+            if length == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
             }
+            let skipped = self.token_left.min(length);
+            self.token_left -= skipped;
+            self.unsent.extend_from_slice(&chunk[skipped..length]);
         }
     }
 }
 
-fn would_block(result: io::Result<usize>) -> io::Result<Option<usize>> {
+/// `None` where the call would block.
+fn unless_blocked<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
-        Ok(length) => Ok(Some(length)),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-
-        Err(error) => Err(error),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+        result => result.map(Some),
     }
 }

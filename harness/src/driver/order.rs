@@ -1,6 +1,6 @@
-//! What the harness asks of the driver and what the driver answers, one JSON line each.
+//! The messages between harness and driver, one JSON line each: an order, then reports.
 //!
-//! Nothing here acts.
+//! Never acts on them.
 
 use quadrant_suite::clock::ClockScale;
 use quadrant_suite::histogram::Histogram;
@@ -19,23 +19,23 @@ pub struct Order {
     pub rate_per_sec: Option<u64>,
     pub seed: u64,
     pub clock: ClockScale,
-    /// CPUs the driver has to stay on; empty leaves it to the system.
+    /// CPUs the driver has to stay on; empty: any.
     pub cpus: Vec<usize>,
     /// How long opening the connections may take.
     pub connect_limit_ns: u64,
-    /// The board's descriptor; [`super::process::Driver::spawn`] fills it in.
+    /// The board's descriptor. [`super::process::Driver::spawn`] fills in this and the next two.
     pub board_fd: i32,
-    /// Connections to the subject's roots, by their descriptors, to send pings on; likewise.
+    /// Descriptors of the connections to the subject's roots, to send pings on.
     pub ping_fds: Vec<i32>,
-    /// The harness's process id, likewise filled in.
+    /// The harness's process id.
     pub parent: u32,
 }
 
-/// What the driver says, in this order; `Failed` may stand in the place of either other.
+/// What the driver reports, in this order; `Failed` may take the place of either other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Report {
-    /// So many connections stand; the load begins with the board's warm-up.
+    /// This many connections are open; the load begins with the board's warm-up.
     Connected(u32),
     /// The trial is over.
     Finished(Box<Load>),
@@ -43,17 +43,17 @@ pub enum Report {
     Failed(String),
 }
 
-/// What the driver saw. The window is the time from the board's `Measuring` to its `Over`.
+/// What the driver measured. The window is the time from the board's `Measuring` to its `Over`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
-    /// Rightly and wholly answered within the window.
+    /// Requests with a right and complete answer within the window.
     pub requests: u64,
-    /// Connections lost or not to be had, at any time before the end.
+    /// Connections lost or never opened, at any time before the end.
     pub errors: u64,
     /// Requests whose answer had other contents, at any time before the end.
     pub wrong_answers: u64,
-    /// What went wrong first, in a sentence.
+    /// The first error.
     pub first_error: Option<String>,
     /// Of `requests`: from sending, or in open loop from the moment it was due.
     pub latency: Histogram,
@@ -61,28 +61,27 @@ pub struct Load {
     /// where `latency` is the *response* latency).
     pub uncorrected_latency: Option<Histogram>,
     /// Open loop only: how late each request of the window was sent, counted from when it was due
-    /// and a connection was free. Waiting for a connection is the subject's doing; this is not.
+    /// and a connection was free. A wait for a connection is caused by the subject; this is not.
     #[serde(default)]
     pub send_lag: Option<Histogram>,
-    /// How long requests that still had no answer at the window's end had then been sent, or in
-    /// open loop due: a lower bound of their latency. A pause that lasts until the end shows
+    /// The age, at the window's end, of requests without an answer: since they were sent, or in
+    /// open loop due. A lower bound of their latency. A pause that lasts until the end shows
     /// here and nowhere else.
     pub unanswered: Histogram,
-    /// Requests sent and not wholly answered, on connections that were ever answered before:
-    /// one that waits in the accept queue is not served.
+    /// Requests sent and not completely answered, on connections that have had an answer: one that
+    /// waits in the accept queue is not served.
     pub in_flight_peak: u64,
     /// The same, averaged over the window's time, in thousandths.
     pub in_flight_mean_milli: u64,
-    /// Open loop only: the most requests within the window that were due with no connection free for
-    /// them.
+    /// Open loop only: the most requests within the window that were due with no free connection.
     pub backlog_peak: u64,
     pub connections: u32,
     /// Answered at least once within the window.
     pub connections_served: u32,
     pub window_ns: u64,
-    /// CPU time of the driver within the window, without what it spent waiting awake.
+    /// CPU time of the driver within the window, without the time it only polled.
     pub busy_ns: u64,
     pub asked_per_sec: Option<u64>,
-    /// `requests` by the window's length.
+    /// `requests` divided by the window's length.
     pub achieved_per_sec: u64,
 }

@@ -1,8 +1,8 @@
-//! The pacer: sends pings to a subject's roots at a steady pace, whatever becomes of them.
+//! The pacer: sends pings to a subject's roots at a steady pace, and never waits for an answer.
 //!
-//! Each carries the moment it was sent, so a late sender makes no late ping. They go out on a
-//! fixed schedule with a dither, lest they fall into step with what they are to find. The schedule
-//! is kept by `Instant`, which the standard library never lets run backwards.
+//! Each ping carries the moment it was sent, so a late sender does not make its latency longer. The
+//! schedule is fixed, with a dither, so that pings do not synchronise with periodic stalls. It is
+//! kept by `Instant`, which never runs backwards.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -10,39 +10,38 @@ use std::time::{Duration, Instant};
 use quadrant_suite::clock::stamp;
 use quadrant_suite::control::Message;
 
-/// No whole number of milliseconds, which others like.
+/// Not a whole number of milliseconds, as the periods of other tasks often are.
 const PERIOD: Duration = Duration::from_micros(4_100);
-/// Each ping comes up to so much later than its period.
+/// Each ping is due up to this much later than its period, drawn at random.
 const DITHER: Duration = Duration::from_micros(500);
-/// And it may be sent so much later, because a process wakes up late or is busy with an answer.
+/// And it may be sent this much later, because a process wakes up late or is busy with an answer.
 const LATENESS: Duration = Duration::from_micros(400);
-/// No two pings are further apart, as long as this process gets a CPU: of a loop's stall of this
-/// length and more, one tells.
+/// No two pings are further apart, as long as this process gets a CPU: at least one meets any stall
+/// of this length.
 pub const LONGEST_GAP: Duration = PERIOD.saturating_add(DITHER).saturating_add(LATENESS);
 
 /// Sends one ping to every root.
 pub fn send_ping(controls: &mut [impl Write]) {
     for control in controls {
-        // One that finds no room would tell nothing that those before it do not.
+        // When there is no room, the unread pings before this one already show the stall.
         let _ = control.write(&Message::Ping(stamp()).encode());
     }
 }
 
 pub struct Pacer {
-    began: Instant,
-    /// Periods until the next ping.
-    periods: u32,
-    chance: u64,
+    /// When the period of the next ping ends, to which the dither is added.
+    period_end: Instant,
     due: Instant,
+    chance: u64,
 }
 
 impl Pacer {
     pub fn new(seed: u64) -> Self {
-        let began = Instant::now();
-        Self { began, periods: 0, chance: seed | 1, due: began }
+        let now = Instant::now();
+        Self { period_end: now, due: now, chance: seed | 1 }
     }
 
-    /// Pings every root if it is time, and says how long it is until the next time.
+    /// Pings every root if it is time, and returns the time until the next ping.
     pub fn ping(&mut self, controls: &mut [impl Write]) -> Duration {
         let now = Instant::now();
         if now >= self.due {
@@ -52,23 +51,20 @@ impl Pacer {
         self.due.saturating_duration_since(Instant::now())
     }
 
-    /// Moves the whole schedule to later.
+    /// Delays the whole schedule.
     pub fn let_pass(&mut self, away: Duration) {
-        self.began += away;
+        self.period_end += away;
         self.due += away;
     }
 
-    /// The next ping after `now`. After a pause of this process the schedule goes on from now:
-    /// pings sent in a heap would count one stall many times.
+    /// Plans the next ping after `now`. After a pause of this process the schedule continues from
+    /// now: a burst of pings would count one stall many times.
     fn plan_next(&mut self, now: Instant) {
-        let over = ((now - self.began).as_nanos() / PERIOD.as_nanos()) as u32;
-        // The one that was just sent belongs to a period that may be over only by its dither.
-        self.periods = (self.periods + 1).max(over);
-        self.due = self.began + PERIOD * self.periods + self.dither();
-        if self.due <= now {
-            self.periods += 1;
-            self.due += PERIOD;
+        self.period_end += PERIOD;
+        if self.period_end <= now {
+            self.period_end = now + PERIOD;
         }
+        self.due = self.period_end + self.dither();
     }
 
     fn dither(&mut self) -> Duration {
@@ -85,20 +81,21 @@ mod tests {
     use std::io::Read;
     use std::net::{TcpListener, TcpStream};
 
-    /// The moments, of a process that is never late and then away for a while.
+    /// The due times, for a process that is never late and once paused.
     fn schedule(seed: u64, away: Duration) -> Vec<Duration> {
         let mut pacer = Pacer::new(seed);
+        let began = pacer.due;
         let mut sent = Vec::new();
         for index in 0..2_000 {
             let now = if index == 1_000 { pacer.due + away } else { pacer.due };
-            sent.push(now - pacer.began);
+            sent.push(now - began);
             pacer.plan_next(now);
         }
         sent
     }
 
     #[test]
-    fn no_two_pings_are_further_apart_than_told() {
+    fn no_two_pings_are_further_apart_than_promised() {
         for seed in 0..50 {
             let sent = schedule(seed, Duration::ZERO);
             for pair in sent.windows(2) {
@@ -112,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_pause_no_ping_is_made_up_for() {
+    fn a_pause_is_not_followed_by_a_burst() {
         for seed in 0..50 {
             let sent = schedule(seed, Duration::from_millis(103));
             let gap = sent[1_000] - sent[999];
@@ -123,9 +120,9 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_that_was_away_gets_as_many_pings_in_its_own_time() {
+    fn a_frozen_subject_gets_its_usual_ping_rate() {
         let mut pacer = Pacer::new(5);
-        let began = pacer.began;
+        let began = pacer.due;
         let (mut now, mut away, mut sent) = (began, Duration::ZERO, 0);
         // Turns of 10 ms, and as long away after each.
         while now - began < Duration::from_secs(8) {
@@ -144,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn pings_are_sent_apart_and_carry_rising_stamps() {
+    fn pings_are_spaced_and_carry_rising_stamps() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut root, _) = listener.accept().unwrap();

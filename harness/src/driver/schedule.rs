@@ -1,7 +1,7 @@
 //! When the requests of an open loop are due.
 //!
-//! The schedule is fixed by its start and its rate. It never yields to a slow subject: a request
-//! that could not be sent in time is still due at its old moment. It never reads a clock.
+//! The schedule is fixed by its start and its rate. A slow subject never changes it: a request that
+//! could not be sent in time keeps its due time (no coordinated omission). It never reads a clock.
 
 use quadrant_suite::clock::{ClockScale, Stamp};
 
@@ -10,8 +10,8 @@ pub(super) struct Schedule {
     start: Stamp,
     rate_per_sec: u64,
     clock: ClockScale,
-    /// The position that `take` hands out next; all requests that wait are a stretch of positions
-    /// beginning here, so a backlog of any length takes no memory.
+    /// The position that `take` returns next. The backlog is the positions from here on that are
+    /// due, so it takes no memory, however long it is.
     next: u64,
     next_due: Stamp,
 }
@@ -21,12 +21,12 @@ impl Schedule {
         Self { start, rate_per_sec: rate_per_sec.max(1), clock, next: 0, next_due: start }
     }
 
-    /// When the first request that was not taken yet is or was due.
+    /// When the next request is or was due.
     pub(super) fn next_due(&self) -> Stamp {
         self.next_due
     }
 
-    /// Takes the next request if it is due, and says since when.
+    /// Takes the next request if it is due, and returns since when.
     pub(super) fn take(&mut self, now: Stamp) -> Option<Stamp> {
         if now < self.next_due {
             return None;
@@ -44,11 +44,11 @@ impl Schedule {
         }
         let elapsed_ns = u128::from(self.clock.ns_between(self.start, now));
         let due = elapsed_ns * u128::from(self.rate_per_sec) / 1_000_000_000 + 1;
-        // Ticks and nanoseconds are rounded apart; the next one is due, so at least that one is.
+        // Rounding between ticks and nanoseconds may lose the next one, which is due.
         u64::try_from(due).unwrap_or(u64::MAX).saturating_sub(self.next).max(1)
     }
 
-    /// Every moment is computed from the start, so that no rounding adds up.
+    /// Computed from the start, so that rounding errors do not add up.
     fn due(&self, position: u64) -> Stamp {
         let ns = u128::from(position) * 1_000_000_000 / u128::from(self.rate_per_sec);
         self.start.saturating_add(self.clock.ticks(u64::try_from(ns).unwrap_or(u64::MAX)))
@@ -64,7 +64,7 @@ mod tests {
     const SEC: u64 = 1_000 * MS;
 
     #[test]
-    fn moments_do_not_drift() {
+    fn due_times_do_not_drift() {
         let mut schedule = Schedule::new(500, 3, ClockScale::MONOTONIC);
         let mut last = 0;
         for _ in 0..=3_000 {
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_due_before_its_moment_and_all_that_waits_is_counted() {
+    fn requests_are_due_on_time_and_the_backlog_counted() {
         let mut schedule = Schedule::new(1_000, 1_000, ClockScale::MONOTONIC);
         assert_eq!(schedule.take(999), None);
         assert_eq!(schedule.take(1_000), Some(1_000));
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_steps_back_makes_nothing_due_twice() {
+    fn a_clock_that_steps_back_repeats_nothing() {
         let mut schedule = Schedule::new(1_000, 1_000, ClockScale::MONOTONIC);
         assert_eq!(schedule.take(1_000 + MS), Some(1_000));
         assert_eq!(schedule.take(500), None);
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_of_other_ticks_gives_the_same_moments() {
+    fn other_clocks_give_the_same_due_times() {
         let clock = ClockScale { cpu_counter: true, ns_per_tick_shifted: (1_u64 << 32) * 10 / 27 };
         let mut schedule = Schedule::new(0, 10_000, clock);
         for position in 0..1_000_u64 {
@@ -107,10 +107,10 @@ mod tests {
         }
     }
 
-    /// The textbook: a subject that answers within 1 ms for 100 s and then stands still for 100 s
-    /// answers half of the requests within 1 ms, whatever its own clock says.
+    /// The textbook example of coordinated omission: a subject that answers within 1 ms for 100 s and
+    /// then stops for 100 s answers half of the requests within 1 ms, not almost all of them.
     #[test]
-    fn a_pause_is_felt_by_all_who_would_have_come() {
+    fn a_pause_delays_all_requests_due_in_it() {
         let mut schedule = Schedule::new(0, 100, ClockScale::MONOTONIC);
         let (mut corrected, mut uncorrected) = (Histogram::default(), Histogram::default());
         let mut free_at = 0;
@@ -129,7 +129,7 @@ mod tests {
                 break;
             }
         }
-        // The rest is due and waits; it is taken at the end, at the age it has then.
+        // The rest is due and waits; it is taken at the end, with its age at that time.
         while let Some(due) = schedule.take(200 * SEC) {
             corrected.record(200 * SEC - due);
         }

@@ -1,4 +1,4 @@
-//! What the driver counts, and from when to when.
+//! Counts what the driver does within the window.
 //!
 //! The window's edges are the stamps on the board, not the moments at which they are noticed. It
 //! never allocates while requests run, and never touches a socket.
@@ -15,43 +15,41 @@ use super::order::{Load, Order};
 pub(super) struct Tally<'a> {
     board: &'a Board,
     clock: ClockScale,
-    open_loop: bool,
-    /// The window as far as it is known; both `Stamp::MAX` before it begins.
+    /// The window as far as it is known; `Stamp::MAX` where it is not.
     start: Stamp,
     end: Stamp,
-    over: bool,
     in_flight: InFlight,
     cpu_at_start: u64,
-    /// Ticks within the window spent waiting awake.
-    awake: u64,
+    /// Ticks within the window spent polling for the moment of a request.
+    spun: u64,
     load: Load,
-    uncorrected: Histogram,
-    send_lag: Histogram,
 }
 
 impl<'a> Tally<'a> {
     pub(super) fn new(order: &Order, board: &'a Board) -> Self {
+        let of_open_loop = order.rate_per_sec.map(|_| Histogram::default());
         Self {
             board,
             clock: order.clock,
-            open_loop: order.rate_per_sec.is_some(),
             start: Stamp::MAX,
             end: Stamp::MAX,
-            over: false,
             in_flight: InFlight::default(),
             cpu_at_start: 0,
-            awake: 0,
-            load: Load { asked_per_sec: order.rate_per_sec, ..Load::default() },
-            uncorrected: Histogram::default(),
-            send_lag: Histogram::default(),
+            spun: 0,
+            load: Load {
+                asked_per_sec: order.rate_per_sec,
+                uncorrected_latency: of_open_loop.clone(),
+                send_lag: of_open_loop,
+                ..Load::default()
+            },
         }
     }
 
-    /// Looks at the board. It has to be called before anything is counted, because the phase may
-    /// have changed since; one load of a shared line, mostly unchanged.
+    /// Reads the phase from the board. It has to be called before anything is counted, because the
+    /// phase may have changed; one load of a shared line, mostly unchanged.
     #[inline]
     pub(super) fn observe(&mut self) {
-        if self.over {
+        if self.is_over() {
             return;
         }
         if self.start == Stamp::MAX {
@@ -64,20 +62,22 @@ impl<'a> Tally<'a> {
         }
         if self.board.phase() == Phase::Over {
             self.end = self.board.window_end();
-            self.over = true;
             self.in_flight.close(self.end);
-            let awake_ns = self.clock.ns(self.awake);
             let used_ns = thread_cpu_ns().saturating_sub(self.cpu_at_start);
-            self.load.busy_ns = used_ns.saturating_sub(awake_ns);
+            self.load.busy_ns = used_ns.saturating_sub(self.clock.ns(self.spun));
         }
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.over
+        self.end != Stamp::MAX
     }
 
-    /// The connection's answer was whole at `at`; `next` is when its next request was due, which
-    /// goes out now, if there is one.
+    fn is_in_window(&self, at: Stamp) -> bool {
+        self.start <= at && at < self.end
+    }
+
+    /// The connection's answer was complete at `at`; `next` is when the request was due that is
+    /// sent now on the same connection, if there is one.
     #[inline]
     pub(super) fn answered(
         &mut self,
@@ -90,18 +90,20 @@ impl<'a> Tally<'a> {
         if answer == Answer::Wrong {
             self.load.wrong_answers += 1;
             let number = connection.answers;
-            self.note(|| {
-                format!("a wrong answer: request {number} of a connection came back changed")
-            });
+            self.note_error(format!(
+                "a wrong answer: request {number} of a connection came back changed"
+            ));
         } else {
             self.board.count_answer();
-            if self.start <= at && at < self.end {
-                self.note_answer(connection, at);
+            if self.is_in_window(at) {
+                self.count_answer(connection, at);
             }
         }
-        // An answer that is followed by the next request at once leaves the number as it was.
-        if connection.in_flight != next.is_some() {
-            self.change_in_flight(connection, next.is_some(), at);
+        // The first request of a connection is not in flight: it may wait in the accept queue.
+        match (connection.answers > 1, next.is_some()) {
+            (true, false) => self.in_flight.remove(at),
+            (false, true) => self.in_flight.add(at),
+            _ => {}
         }
         connection.free_at = at;
         if let Some(due) = next {
@@ -111,22 +113,21 @@ impl<'a> Tally<'a> {
 
     #[inline]
     fn begin(&mut self, connection: &mut Connection, due: Stamp, at: Stamp) {
-        if self.open_loop && self.start <= at && at < self.end {
+        let is_in_window = self.is_in_window(at);
+        if let Some(send_lag) = self.load.send_lag.as_mut().filter(|_| is_in_window) {
             let sendable = due.max(connection.free_at);
-            self.send_lag.record(self.clock.ns_between(sendable, at));
+            send_lag.record(self.clock.ns_between(sendable, at));
         }
         connection.begin(due, at);
     }
 
-    /// A right answer within the window.
+    /// Counts a right answer within the window.
     #[inline]
-    fn note_answer(&mut self, connection: &mut Connection, at: Stamp) {
+    fn count_answer(&mut self, connection: &mut Connection, at: Stamp) {
         self.load.requests += 1;
-        let waited = self.clock.ns_between(connection.due_at, at);
-        self.load.latency.record(waited);
-        if self.open_loop {
-            let waited = self.clock.ns_between(connection.sent_at, at);
-            self.uncorrected.record(waited);
+        self.load.latency.record(self.clock.ns_between(connection.due_at, at));
+        if let Some(uncorrected) = &mut self.load.uncorrected_latency {
+            uncorrected.record(self.clock.ns_between(connection.sent_at, at));
         }
         if !connection.served_in_window {
             connection.served_in_window = true;
@@ -134,43 +135,44 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// A request was sent on a connection that had none.
+    /// A request is sent on a connection that had none.
     pub(super) fn sent(&mut self, connection: &mut Connection, due: Stamp, at: Stamp) {
         self.observe();
         self.begin(connection, due, at);
         if connection.answers > 0 {
-            self.change_in_flight(connection, true, at);
+            self.in_flight.add(at);
         }
     }
 
-    /// A connection is gone. After the end that is the subject's good right.
-    pub(super) fn lost(&mut self, connection: &mut Connection, sentence: impl FnOnce() -> String) {
+    /// A connection has ended. After the window the subject may close it.
+    pub(super) fn lost(&mut self, connection: &Connection, error: String) {
         self.observe();
-        if connection.in_flight {
-            self.change_in_flight(connection, false, stamp());
+        if connection.busy && connection.answers > 0 {
+            self.in_flight.remove(stamp());
         }
-        if !self.over {
+        if !self.is_over() {
             self.load.errors += 1;
-            self.note(sentence);
+            self.note_error(error);
         }
     }
 
-    /// Connections that were asked for and could not be had.
-    pub(super) fn refused(&mut self, missing: u32, sentence: String) {
+    /// Connections that could not be opened.
+    pub(super) fn refused(&mut self, missing: u32, error: String) {
         self.load.errors += u64::from(missing);
-        self.note(|| sentence);
+        self.note_error(error);
     }
 
-    /// So many requests were due at `at` with no connection to carry them.
+    /// This many requests were due at `at` with no free connection.
     pub(super) fn backlog(&mut self, waiting: u64, at: Stamp) {
         if self.start <= at {
             self.load.backlog_peak = self.load.backlog_peak.max(waiting);
         }
     }
 
-    pub(super) fn waited_awake(&mut self, from: Stamp, to: Stamp) {
-        if !self.over && self.start <= from {
-            self.awake += to.saturating_sub(from);
+    /// The driver polled without a pause from `from` to `to`, and nothing had arrived.
+    pub(super) fn spun(&mut self, from: Stamp, to: Stamp) {
+        if !self.is_over() && self.start <= from {
+            self.spun += to.saturating_sub(from);
         }
     }
 
@@ -185,41 +187,26 @@ impl<'a> Tally<'a> {
     }
 
     pub(super) fn finish(mut self, connections: u32) -> Load {
-        let window_ns = if self.start < self.end && self.over {
-            self.clock.ns_between(self.start, self.end)
-        } else {
-            0
-        };
+        // A window that never opened or closed has no length.
+        let is_whole = self.start < self.end && self.is_over();
+        let window_ns = if is_whole { self.clock.ns_between(self.start, self.end) } else { 0 };
         let achieved = u128::from(self.load.requests) * 1_000_000_000;
-        self.load.achieved_per_sec = achieved
-            .checked_div(u128::from(window_ns))
-            .and_then(|rate| u64::try_from(rate).ok())
-            .unwrap_or(0);
+        let achieved = achieved.checked_div(window_ns.into()).and_then(|rate| rate.try_into().ok());
+        self.load.achieved_per_sec = achieved.unwrap_or(0);
         self.load.window_ns = window_ns;
         self.load.in_flight_peak = self.in_flight.peak();
         self.load.in_flight_mean_milli = self.in_flight.mean_milli();
-        self.load.uncorrected_latency = self.open_loop.then_some(self.uncorrected);
-        self.load.send_lag = self.open_loop.then_some(self.send_lag);
         self.load.connections = connections;
         self.load
     }
 
-    fn change_in_flight(&mut self, connection: &mut Connection, to: bool, at: Stamp) {
-        connection.in_flight = to;
-        if to {
-            self.in_flight.add(at);
-        } else {
-            self.in_flight.remove(at);
-        }
-    }
-
     #[cold]
-    fn note(&mut self, sentence: impl FnOnce() -> String) {
-        self.load.first_error.get_or_insert_with(sentence);
+    fn note_error(&mut self, error: String) {
+        self.load.first_error.get_or_insert(error);
     }
 }
 
-/// What the driver's one thread has used of a CPU.
+/// The CPU time of the driver's only thread.
 fn thread_cpu_ns() -> u64 {
     let used = clock_gettime(ClockId::ThreadCPUTime);
     used.tv_sec as u64 * 1_000_000_000 + used.tv_nsec as u64

@@ -206,7 +206,7 @@ impl Stage {
 pub fn was_starved(record: &Record) -> bool {
     let reason = record.reason.as_deref().unwrap_or_default();
     let told = [
-        "no operation came to its end",
+        "no operation was completed",
         "the load driver sent 1 % of the requests",
         "stop what else runs here",
     ];

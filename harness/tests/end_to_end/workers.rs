@@ -34,7 +34,7 @@ pub fn every_case_has_the_workers_that_it_asks_for_as_far_as_an_executor_can() {
     let (said, records) = run(&stage, &[]);
     assert_eq!(workers(&records, "1"), [(Some(1), 0), (Some(1), 1), (Some(1), 1)]);
     assert_eq!(workers(&records, "3"), [(Some(3), 0), (Some(3), 1), (Some(3), 3)]);
-    assert!(!said.contains("takes the place"), "{said}");
+    assert!(!said.contains("overrides"), "{said}");
     for record in &records {
         let cpus = record.cpus.as_ref().unwrap();
         assert!(!cpus.subject.is_empty() && cpus.driver.is_empty(), "{cpus:?}");
@@ -48,9 +48,9 @@ pub fn the_command_line_goes_first_and_says_so() {
     let stage = Stage::new();
     let (said, records) = run(&stage, &["--workers", "2", "--axis", "loops=3"]);
     assert_eq!(workers(&records, "3"), [(Some(2), 0), (Some(2), 1), (Some(2), 2)]);
-    assert!(said.contains("--workers 2 takes the place of its `workers: $loops`"), "{said}");
+    assert!(said.contains("--workers 2 overrides its `workers: $loops`"), "{said}");
     for record in &records {
-        let told = "--workers 2 was in the place of this case's 3".to_owned();
+        let told = "--workers 2 overrides this case's 3".to_owned();
         assert!(record.warnings.contains(&told), "{:?}", record.warnings);
     }
 }

@@ -1,12 +1,11 @@
-//! `quadrant duel`: two subjects, or more, in lock-step.
+//! `quadrant duel`: two subjects, or more, in turns.
 //!
-//! Never decides what a ratio means; the reports do. It finds the subjects, fights the cases
-//! out one after the other, and writes what came of it.
+//! Finds the subjects, measures one case after the other, and prints the result. Never decides what
+//! a ratio means; the reports do.
 
-mod fight;
+mod case;
 mod options;
 
-use std::io::{self, BufWriter, Write};
 use std::time::Duration;
 
 use quadrant_reports::duel::{self, DuelCase};
@@ -16,7 +15,7 @@ pub use options::{DuelOptions, STARTS};
 use crate::adapters::filter::Filter;
 use crate::adapters::subject::Subject;
 use crate::commands::failure::Failure;
-use crate::commands::run::{CellOptions, Circumstances, PlannedCase, fresh_seed, overridden};
+use crate::commands::run::{CellOptions, Circumstances, PlannedCase, Stop, fresh_seed, warnings};
 use crate::commands::selection::ScenarioOptions;
 use crate::fixtures::FixtureStore;
 use crate::system::interrupt;
@@ -28,9 +27,9 @@ use crate::terminal::progress::Progress;
 use crate::terminal::standard_error::say;
 use crate::terminal::standard_output;
 use crate::trial::Limits;
-use fight::Fight;
+use case::Case;
 
-/// Fights every case out and answers with the exit code.
+/// Measures every case and returns the exit code.
 pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
     interrupt::listen();
     limits::raise();
@@ -39,7 +38,7 @@ pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
     let scenarios =
         ScenarioOptions { specs: options.specs.clone(), axis: options.axis.clone() }.load()?;
     let progress = Progress::new();
-    let subjects = opponents(options, &progress)?;
+    let subjects = named_subjects(options, &progress)?;
     if interrupt::requested() {
         return Ok(130);
     }
@@ -51,8 +50,8 @@ pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
         cpus: affinity::allowed(),
     };
     let cells = CellOptions { workers: options.workers, ..CellOptions::default() };
-    for sentence in overridden(&cells, &scenarios) {
-        progress.warn(sentence);
+    for warning in warnings::overridden(&cells, &scenarios) {
+        progress.warn(warning);
     }
     let executable = paths::own_program()?;
     let mut fixtures = FixtureStore::new(std::env::temp_dir(), Some(executable.clone()));
@@ -64,31 +63,31 @@ pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
         })
         .collect();
     announce(options, &planned, &subjects, &progress);
-    let mut fought: Vec<DuelCase> = Vec::new();
+    let mut measured: Vec<DuelCase> = Vec::new();
     for case in &planned {
-        let fight = Fight {
+        let case = Case {
             options,
             executable: &executable,
-            case,
+            planned: case,
             subjects: &subjects,
             seed: circumstances.seed,
         };
-        let Some(ended) = fight.carry_out(&mut fixtures, &progress)? else { break };
-        fought.push(ended);
+        match case.measure(&mut fixtures, &progress) {
+            Ok(case) => measured.push(case),
+            Err(Stop::Interrupted) => break,
+            Err(Stop::Failed(failure)) => return Err(failure),
+        }
     }
     progress.end();
-    let mut output = BufWriter::new(io::stdout());
+    let mut output = Vec::new();
     let style = standard_output::style(color);
-    let written = duel::write(&fought, options.threshold(), &mut output, options.format(), style);
-    match written.and_then(|()| output.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
-        _ => {}
-    }
+    duel::write(&measured, options.threshold(), &mut output, options.format(), style)?;
+    standard_output::write(&String::from_utf8_lossy(&output))?;
     if interrupt::requested() {
-        say!("\nInterrupted after {} of {}", fought.len(), counted(planned.len() as u64, "case"));
+        say!("\nInterrupted after {} of {}", measured.len(), counted(planned.len() as u64, "case"));
         return Ok(130);
     }
-    Ok(duel::exit_code(&fought))
+    Ok(duel::exit_code(&measured))
 }
 
 fn announce(
@@ -110,29 +109,26 @@ fn announce(
     ));
 }
 
-/// The subjects in the order of the command line; each name has to mean one.
-fn opponents(options: &DuelOptions, progress: &Progress) -> Result<Vec<Subject>, Failure> {
+/// The subjects in the order of the command line; each name has to match exactly one.
+fn named_subjects(options: &DuelOptions, progress: &Progress) -> Result<Vec<Subject>, Failure> {
     let names = options.subjects();
-    let usage = |error: anyhow::Error| Failure::usage(format!("{error:#}"));
-    let filters = names.iter().map(|name| Filter::one(name).map_err(usage));
-    let filters = filters.collect::<Result<Vec<_>, _>>()?;
+    let filters = names.iter().map(|name| Filter::one(name)).collect::<Result<Vec<_>, _>>();
+    let filters = filters.map_err(|error| Failure::usage(format!("{error:#}")))?;
     let known = options.source.subjects(&filters, Limits::USUAL, progress)?.subjects;
-    let meant = |(name, filter): (&String, &Filter)| {
-        let meant: Vec<&Subject> = known.iter().filter(|subject| filter.selects(subject)).collect();
-        match meant[..] {
-            [subject] => Ok(subject.clone()),
-            [] if interrupt::requested() => Err(Failure::usage("interrupted")),
-            [] => Err(Failure::usage(format!(
-                "no subject matches `{name}`; `quadrant list subjects` shows what there is"
-            ))),
-            _ => {
-                let ids: Vec<&str> = meant.iter().map(|subject| subject.id.as_str()).collect();
-                Err(Failure::usage(format!(
-                    "`{name}` may be any of {}: name one of them",
-                    ids.join(", ")
-                )))
+    let only = |(name, filter): (&String, &Filter)| {
+        let matching: Vec<&Subject> = known.iter().filter(|it| filter.selects(it)).collect();
+        let error = match matching[..] {
+            [subject] => return Ok(subject.clone()),
+            [] if interrupt::requested() => "interrupted".to_owned(),
+            [] => {
+                format!("no subject matches `{name}`; `quadrant list subjects` shows what there is")
             }
-        }
+            _ => {
+                let ids: Vec<&str> = matching.iter().map(|subject| subject.id.as_str()).collect();
+                format!("`{name}` may be any of {}: name one of them", ids.join(", "))
+            }
+        };
+        Err(Failure::usage(error))
     };
-    names.iter().zip(&filters).map(meant).collect()
+    names.iter().zip(&filters).map(only).collect()
 }

@@ -1,4 +1,6 @@
-//! What `quadrant duel` can be told.
+//! The options of `quadrant duel`.
+//!
+//! Never reads a scenario.
 
 use std::time::Duration;
 
@@ -7,22 +9,22 @@ use quadrant_reports::duel::Format;
 
 use crate::commands::selection::AdapterOptions;
 
-/// In lock-step, all starts together.
+/// All starts of a case together.
 const TIME: Duration = Duration::from_secs(20);
 pub const STARTS: u32 = 20;
-/// In per cent.
-const CONCERN: f64 = 1.0;
+/// The usual threshold in per cent.
+const THRESHOLD: f64 = 1.0;
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-While one subject runs, the others are frozen, together with what loads them: each has turns of
-10 ms, so that all of them meet the same weather. Ratios are of throughput and of CPU time; for
-latencies, stalls and threads use `quadrant run`.
+While one subject runs, the others are frozen, together with their load drivers: each has turns of
+10 ms, so that noise of the machine affects all of them alike. Ratios are of throughput and of CPU
+time; for latencies, stalls and threads use `quadrant run`.
 
-Exit codes: 0 all cases were fought out, 2 the command line or a scenario is wrong, 3 a case could
-not be measured, 4 no case can be fought, 130 interrupted")]
+Exit codes: 0 all cases were measured, 2 the command line or a scenario is wrong, 3 a case could
+not be measured, 4 no case can be measured in turns, 130 interrupted")]
 pub struct DuelOptions {
-    /// A subject, as runtime/executor/backend or as a glob that means one; the others are compared
+    /// A subject, as runtime/executor/backend or as a glob that matches one; the others are compared
     /// with it
     #[arg(value_name = "A")]
     pub first: String,
@@ -38,25 +40,25 @@ pub struct DuelOptions {
     /// Only cases with these values, of scenarios that have this axis; others stay whole
     #[arg(long = "axis", value_name = "NAME=VALUE,…")]
     pub axis: Vec<String>,
-    /// Seconds in lock-step for each case, all subjects and starts together
+    /// Seconds of turns for each case, all subjects and starts together
     #[arg(long, value_name = "SECONDS", default_value_t = TIME.as_secs_f64(), value_parser = seconds)]
     pub time: f64,
-    /// How often all processes are started anew: where a process's memory lies by chance makes a
+    /// How often all processes are started anew: the random memory layout of a process makes a
     /// difference, too
     #[arg(long, value_name = "N", default_value_t = STARTS, value_parser = clap::value_parser!(u32).range(2..=100))]
     pub starts: u32,
-    /// Differences of up to so many per cent are nobody's concern
-    #[arg(long, value_name = "PERCENT", default_value_t = CONCERN, value_parser = crate::commands::percent::percent)]
+    /// Differences of up to this many per cent are not reported as differences
+    #[arg(long, value_name = "PERCENT", default_value_t = THRESHOLD, value_parser = crate::commands::percent::percent)]
     pub threshold: f64,
-    /// Worker threads of executors that can have several, whatever a scenario says
+    /// Worker threads of executors that can have several, regardless of the scenario
     /// [default: the scenario's `workers`, else the subject's CPUs, at least 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub workers: Option<u32>,
     /// Seed of all that is drawn by chance
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Run A without poll wrapper, pings and looks, and the others with all of it: what measuring
-    /// costs
+    /// Run A without poll wrapper, pings and observation, and the others with all of it: what
+    /// measuring costs
     #[arg(long, hide = true)]
     pub bare_first: bool,
     #[command(flatten)]
@@ -85,12 +87,12 @@ impl DuelOptions {
         Duration::from_secs_f64(self.time)
     }
 
-    /// As a share
+    /// The threshold as a share.
     pub fn threshold(&self) -> f64 {
         self.threshold / 100.0
     }
 
-    /// As they are named on the command line.
+    /// In the order of the command line.
     pub fn subjects(&self) -> Vec<String> {
         let mut names = vec![self.first.clone(), self.second.clone()];
         names.extend(self.also.iter().cloned());

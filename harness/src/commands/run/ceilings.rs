@@ -1,8 +1,7 @@
-//! A forecast of what the load driver can send, so that a rate far above it is refused before any
-//! trial. Measured once for each shape of load that has a rate, before the trials of the first
-//! case that has it.
+//! Forecasts of the load driver's highest rate: a scenario that asks for far more is refused before
+//! any trial. Measured once for each shape of load that has a rate.
 //!
-//! Never judges a trial: how busy the driver was in it tells that better.
+//! Never judges a trial: the driver's own CPU time in it is the better measure.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,23 +9,23 @@ use std::path::Path;
 use quadrant_reports::number;
 use quadrant_suite::clock::ClockScale;
 
-use crate::driver::ceiling::{self, Shape};
+use crate::driver::ceiling;
 use crate::system::affinity::Division;
 use crate::trial::LoadShape;
 
-/// Three or four seconds in the worst case, of a run that takes minutes.
+/// With as many different connections and message sizes this takes at most four seconds of a run that takes minutes.
 const SHAPES_MAX: usize = 16;
-/// The forecast was seen between 20 % below and 17 % above what a driver could do. What is asked
-/// for is refused only where the lowest forecast of enough would have been higher.
+/// Forecasts were between 20 % below and 17 % above the real limit. A rate is refused only where no
+/// forecast within this error would allow it.
 const ERROR_MAX: f64 = 0.2;
 
 #[derive(Default)]
-pub struct Ceilings(BTreeMap<Shape, Option<u64>>);
+pub struct Ceilings(BTreeMap<(u32, usize), Option<u64>>);
 
 impl Ceilings {
-    /// Requests a second that the driver can about carry in this shape; `None` where that is not
+    /// About how many requests a second the driver can send in this shape; `None` where that is not
     /// known: no rate is asked for, the driver shares the only CPU with the subject, measuring
-    /// failed, or one shape too many.
+    /// failed, or there are too many shapes.
     pub fn of(
         &mut self,
         load: LoadShape,
@@ -35,21 +34,21 @@ impl Ceilings {
         cpus: &Division,
     ) -> Option<u64> {
         load.rate_per_sec?;
-        let shape = Shape { connections: load.connections, message_bytes: load.message_bytes };
+        let shape = (load.connections, load.message_bytes);
         if let Some(known) = self.0.get(&shape) {
             return *known;
         }
         if cpus.subject == cpus.driver || self.0.len() >= SHAPES_MAX {
             return None;
         }
-        // A machine on which this fails tells why in the trials that follow.
+        // A machine on which this fails shows the reason in the trials that follow.
         let measured = ceiling::measure(executable, shape, clock, cpus).ok();
         self.0.insert(shape, measured);
         measured
     }
 }
 
-/// Why no trial of this load is made.
+/// Why this load is not tried; `None` if it is.
 pub fn refusal(load: LoadShape, ceiling_per_sec: Option<u64>) -> Option<String> {
     let (asked, ceiling) = (load.rate_per_sec? as f64, ceiling_per_sec? as f64);
     (asked * (1.0 - ERROR_MAX) > ceiling).then(|| {
@@ -80,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_forecast_may_be_wrong_about_is_tried() {
+    fn a_rate_within_the_forecast_error_is_tried() {
         check(Some(362_000), Some(290_000), None);
         check(Some(400_000), None, None);
         check(None, Some(290_000), None);

@@ -1,7 +1,6 @@
-//! The evidence pass of a cell: a short run that counts system calls and that nobody times.
+//! The evidence pass of a cell: a short trial that counts system calls, to check the backend.
 //!
-//! Its figures never stand in a table, and nothing of it reaches a record but what was counted
-//! and what follows from that.
+//! Its latencies and rates never reach a record or a table: counting makes them slower.
 
 use std::time::Duration;
 
@@ -9,8 +8,8 @@ use quadrant_reports::evidence::{self, Pass};
 use quadrant_reports::record::Evidence;
 use quadrant_suite::plan::{Action, How, Plan};
 
-use super::cells::PlannedCase;
-use super::record::Verdict;
+use super::planned_case::PlannedCase;
+use super::record::figures;
 use crate::adapters::subject::{State, Subject};
 use crate::system::syscall_counter::Counted;
 use crate::trial::Ended;
@@ -18,7 +17,7 @@ use crate::trial::Ended;
 const WARMUP_MAX: Duration = Duration::from_millis(100);
 const MEASURE_MAX: Duration = Duration::from_millis(300);
 
-/// What all trials of a cell are told of its evidence.
+/// What goes into the records of all trials of the cell.
 pub struct Gathered {
     pub evidence: Option<Evidence>,
     pub warning: Option<String>,
@@ -33,7 +32,7 @@ pub fn judge(ended: Ended, case: &PlannedCase, subject: &Subject) -> Gathered {
     let State::Loadable { executor, .. } = &subject.state else {
         return Gathered { evidence: None, warning: None };
     };
-    match pass(ended, case, &case.plan(subject, None)) {
+    match pass(ended, &case.plan(subject, None)) {
         Ok(pass) => {
             let evidence = evidence::judge(pass, &executor.backend);
             let warning = evidence::objection(&evidence, &executor.backend);
@@ -46,8 +45,8 @@ pub fn judge(ended: Ended, case: &PlannedCase, subject: &Subject) -> Gathered {
     }
 }
 
-/// What was counted, or why nothing can be made of it.
-fn pass(ended: Ended, case: &PlannedCase, plan: &Plan) -> Result<Pass, String> {
+/// What was counted, or why it cannot be used.
+fn pass(ended: Ended, plan: &Plan) -> Result<Pass, String> {
     let mut measured = match ended {
         Ended::Measured(measured) => measured,
         Ended::Unmeasured { reason, .. } => return Err(reason),
@@ -55,10 +54,7 @@ fn pass(ended: Ended, case: &PlannedCase, plan: &Plan) -> Result<Pass, String> {
     };
     let counted = measured.observation.take_evidence();
     let Counted { method, all, of_threads } = counted.ok_or("system calls were not counted")??;
-    let verdict = Verdict::of(*measured, case, None);
-    let Some(metrics) = verdict.metrics else {
-        return Err(verdict.reason.unwrap_or_default());
-    };
+    let metrics = figures(*measured).map_err(|(_, reason)| reason)?;
     let others = metrics.groups.iter();
     Ok(Pass {
         method,

@@ -1,33 +1,32 @@
-//! What a trial's load says against its own figures: a driver that was too busy, a rate that was
-//! not kept, requests that were sent late, figures that contradict each other.
+//! Checks of a trial's load: a driver that was too busy, a rate that was not kept, requests that
+//! were sent late, figures that contradict each other.
 //!
-//! Reads one load and nothing else; it never asks the machine.
-
-use std::time::Duration;
+//! Reads the measurements of one load; never reads the machine.
 
 use quadrant_reports::driver_limit;
 use quadrant_reports::number;
 
 use crate::driver::order::Load;
 
-/// Of the mean time between two requests.
+/// As shares of the mean time between two requests: from here on there is a warning …
 const LAG_WARNED: f64 = 0.1;
+/// … and from here on no result.
 const LAG_MAX: f64 = 0.5;
-/// At least this many requests have to be late.
+/// The least number of late requests.
 const LATE_MIN: f64 = 10.0;
-/// How far two figures that have to be equal may be apart.
+/// The relative difference allowed between two figures that have to be equal.
 const LITTLE_MAX: f64 = 0.05;
-/// Below this share of the rate asked for it was not kept.
+/// Below this share of the rate asked for, the rate was not kept.
 const ACHIEVED_MIN: f64 = 0.98;
 
-/// Why nothing can be said of the subject, if that is the driver's doing.
+/// Why the trial has no result, if the driver is the cause.
 pub fn why_unmeasured(load: &Load) -> Option<String> {
-    let (lag, interval) = lag(load, LAG_MAX)?;
-    Some(format!(
-        "{}: that was no such load. Run again when the machine is quieter, or with a lower \
-         `load.rate`",
-        late(lag, interval)
-    ))
+    late(load, LAG_MAX).map(|late| {
+        format!(
+            "{late}: this was not the load asked for. Run again when the machine is quieter, or \
+             with a lower `load.rate`"
+        )
+    })
 }
 
 pub fn warnings(load: &Load) -> Vec<String> {
@@ -48,39 +47,34 @@ pub fn warnings(load: &Load) -> Vec<String> {
             load.achieved_per_sec
         ));
     }
-    if let Some((lag, interval)) = lag(load, LAG_WARNED) {
-        warnings.push(format!("{}: latencies contain that", late(lag, interval)));
-    }
+    warnings.extend(late(load, LAG_WARNED).map(|late| format!("{late}: latencies contain that")));
     warnings.extend(little(load));
     warnings
 }
 
-/// How late 1 % of the requests were sent at least, and the mean time between two requests, where
-/// that is more than `share` of it. In a short window that is said of more than 1 %: a single pause
-/// of the driver must not decide.
-fn lag(load: &Load, share: f64) -> Option<(Duration, Duration)> {
+/// That 1 % of the requests were sent late, by more than `share` of the mean time between two
+/// requests. In a short window more than 1 % have to be late: a single pause of the driver must not
+/// decide.
+fn late(load: &Load, share: f64) -> Option<String> {
     let sent = load.send_lag.as_ref()?;
     let point = (1.0 - LATE_MIN / sent.count().max(1) as f64).clamp(0.0, 0.99);
     let lag_ns = sent.quantile(point);
     let interval_ns = 1_000_000_000 / load.asked_per_sec?.max(1);
-    let (lag, interval) = (Duration::from_nanos(lag_ns), Duration::from_nanos(interval_ns));
-    (lag.as_secs_f64() > interval.as_secs_f64() * share).then_some((lag, interval))
-}
-
-fn late(lag: Duration, interval: Duration) -> String {
-    format!(
-        "the load driver sent 1 % of the requests or more at least {} µs late, with {} µs between \
-         two requests",
-        lag.as_micros(),
-        interval.as_micros()
-    )
+    (lag_ns as f64 > interval_ns as f64 * share).then(|| {
+        format!(
+            "the load driver sent 1 % of the requests or more at least {} µs late, with {} µs \
+             between two requests",
+            lag_ns / 1_000,
+            interval_ns / 1_000
+        )
+    })
 }
 
 /// Little's law: in a closed loop the mean number in flight is throughput times mean latency.
 ///
-/// A request that was sent before the window or answered after it belongs to one side of the
-/// equation only with a part of its time. There are at most as many of those at each edge as were
-/// in flight at once, and none takes longer than the longest: so much more is allowed.
+/// Of a request that was sent before the window or answered after it, only a part of the time counts
+/// on one side of the equation. At each edge there are at most as many of those as were in flight at
+/// once, and none takes longer than the longest: that much is allowed in addition.
 fn little(load: &Load) -> Option<String> {
     if load.asked_per_sec.is_some() || load.window_ns == 0 {
         return None;
@@ -146,13 +140,13 @@ mod tests {
     }
 
     #[test]
-    fn a_load_that_agrees_with_itself_is_not_warned_of() {
+    fn a_consistent_load_has_no_warning() {
         assert_eq!(warnings(&closed()), Vec::<String>::new());
         assert_eq!(warnings(&open(9_000)), Vec::<String>::new());
     }
 
     #[test]
-    fn figures_that_contradict_each_other_are_all_named() {
+    fn a_warning_names_all_contradicting_figures() {
         let law = |in_flight_mean_milli| {
             warnings(&Load { in_flight_mean_milli, ..closed() }).pop().unwrap_or_default()
         };
@@ -168,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_cut_by_the_window_are_no_contradiction() {
+    fn requests_cut_by_the_window_do_not_contradict() {
         // All of them waited for half of the window, and are not over: 32 in flight are missing.
         let stuck = Load {
             requests: 5_000,
@@ -180,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_sent_late_is_the_drivers_doing() {
+    fn late_requests_are_attributed_to_the_driver() {
         let warned = warnings(&open(20_000)).pop().unwrap();
         assert!(warned.starts_with("the load driver sent 1 % of the requests or more at least "));
         assert!(
@@ -188,12 +182,12 @@ mod tests {
         );
         assert_eq!(why_unmeasured(&open(45_000)), None);
         let reason = why_unmeasured(&open(60_000)).unwrap();
-        assert!(reason.contains("that was no such load"), "{reason}");
+        assert!(reason.contains("this was not the load asked for"), "{reason}");
         assert_eq!(why_unmeasured(&closed()), None);
     }
 
     #[test]
-    fn a_busy_driver_is_told_with_what_it_spoils() {
+    fn a_busy_driver_gives_a_warning() {
         let busy = |busy_ns, load| warnings(&Load { busy_ns, ..load }).join("\n");
         let closed_loop = "the load driver was busy 95 % of the time: this subject may be faster \
                            than shown; CPU per request is its own";
@@ -205,8 +199,8 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_was_not_kept_is_told() {
-        let told = warnings(&Load { achieved_per_sec: 9_000, ..open(0) });
-        assert_eq!(told, ["9000 of 10000 requests/s asked for were achieved"]);
+    fn a_rate_not_kept_gives_a_warning() {
+        let warned = warnings(&Load { achieved_per_sec: 9_000, ..open(0) });
+        assert_eq!(warned, ["9000 of 10000 requests/s asked for were achieved"]);
     }
 }

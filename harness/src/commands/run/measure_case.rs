@@ -1,41 +1,51 @@
-//! One case of a run: all subjects in turns, then each by itself.
+//! Measures one case of a run: all subjects in turns, then each by itself.
 //!
-//! Interleaving is what makes starts and trials comparable: whatever the machine does meanwhile, it
-//! does to all of them. Never decides which cases there are.
+//! Starts and trials are interleaved, so that noise of the machine affects all subjects alike. Never
+//! decides which cases there are.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use quadrant_reports::ranking::widest_interval;
 use quadrant_reports::record::{Pass, Record, Status};
 
-use super::cells::PlannedCase;
-use super::conduct::Conductor;
+use super::all_cases::Run;
 use super::evidence_pass::{self, Gathered};
-use super::record::{Verdict, record};
-use super::turns_pass::{self, Taken};
-use super::{ceilings, machine_fault};
+use super::planned_case::PlannedCase;
+use super::stop::Stop;
+use super::{ceilings, record, turns};
 use crate::adapters::filter::Filter;
-use crate::adapters::subject::{State, Subject};
-use crate::commands::failure::Failure;
+use crate::adapters::subject::Subject;
+use crate::fixtures::{FixtureError, FixtureStore};
 use crate::system::chance::Chance;
-use crate::system::interrupt;
+use crate::system::loopback;
 use crate::trial::{self, Attention, Ended, Memory};
 
-struct FilesInPlace {
-    directory: String,
-    cold: bool,
+/// The files of a case while a trial reads them.
+#[derive(Default)]
+pub struct FilesInPlace {
+    pub directory: Option<String>,
+    /// That they cannot be cold.
+    pub warning: Option<String>,
 }
 
-impl Conductor {
-    /// All of one case, into `records`. An interruption or a failure ends it early.
-    pub(super) fn run_case(
+/// Makes and verifies the files of a case that reads files, and drops cold ones from the page cache.
+pub fn place_files(case: &PlannedCase, store: &mut FixtureStore) -> Result<FilesInPlace, Stop> {
+    let Some(shape) = case.case.work.files else { return Ok(FilesInPlace::default()) };
+    let set = store.files(shape.count, shape.bytes)?;
+    let warning = if shape.cold { set.drop_from_cache()?.warning() } else { None };
+    Ok(FilesInPlace { directory: Some(set.directory().display().to_string()), warning })
+}
+
+impl Run {
+    /// Adds the records of the case to `records`; an interruption or an error leaves some out.
+    pub(super) fn measure_case(
         &mut self,
         case: &PlannedCase,
         filter: &Filter,
         records: &mut Vec<Record>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Stop> {
         records.extend(self.earlier.take(&case.key())?);
         self.done +=
             records.iter().filter(|record| record.status != Status::Unsupported).count() as u64;
@@ -44,10 +54,12 @@ impl Conductor {
         let subjects = Rc::clone(&self.subjects);
         let mut runnable = Vec::new();
         for subject in subjects.iter().filter(|subject| filter.selects(subject)) {
-            match self.without_running(case, subject) {
+            match case.refusal(subject) {
                 None => runnable.push(subject),
-                Some(verdict) if records.iter().all(|record| record.subject.id != subject.id) => {
-                    let record = self.record(case, subject, 0, Duration::ZERO, verdict);
+                Some((status, reason)) if records.iter().all(|it| it.subject.id != subject.id) => {
+                    let mut record = self.record(case, subject, Pass::Alone, 0);
+                    (record.status, record.reason) = (status, Some(reason));
+                    record::complete(&mut record, case, subject);
                     self.keep(record, records)?;
                 }
                 Some(_) => {}
@@ -56,70 +68,60 @@ impl Conductor {
         if runnable.is_empty() {
             return Ok(());
         }
-        let files = match case.case.work.files {
-            None => None,
-            Some(shape) => match self.make_files(shape) {
-                Ok(files) => Some(files),
-                Err(_) if interrupt::requested() => return Ok(()),
-                Err(failure) => return Err(failure),
-            },
-        };
-        let takes_turns = self.run_in_turns(case, &runnable, files.as_ref(), records)?;
-        self.run_alone(case, &runnable, files.as_ref(), takes_turns, records)
+        if case.case.work.files.is_some() {
+            self.progress.say("making and verifying the files to read");
+        }
+        place_files(case, &mut self.fixtures)?;
+        let takes_turns = self.measure_in_turns(case, &runnable, records)?;
+        self.measure_alone(case, &runnable, takes_turns, records)
     }
 
     /// Every subject by itself, trial by trial, in an order drawn anew for each.
-    fn run_alone(
+    fn measure_alone(
         &mut self,
         case: &PlannedCase,
         subjects: &[&Subject],
-        files: Option<&FilesInPlace>,
         takes_turns: bool,
         records: &mut Vec<Record>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Stop> {
         let usual = self.options.cells.trial_count(takes_turns);
-        // Where there are turns, they are what decides.
+        // Where there are turns, they decide the ranking.
         let trials = if takes_turns { usual } else { self.options.cells.at_most(usual) };
-        let all_done = subjects
-            .iter()
-            .all(|subject| (0..trials).all(|trial| is_done(records, subject, Pass::Alone, trial)));
-        if all_done {
+        let are_done = |subject| (0..trials).all(|it| is_done(records, subject, Pass::Alone, it));
+        if subjects.iter().all(|subject| are_done(subject)) {
             return Ok(());
         }
         let evidence = match self.options.evidence {
-            true => self.gather(case, subjects, files)?,
+            true => self.gather_evidence(case, subjects)?,
             false => BTreeMap::new(),
         };
         let ceiling_per_sec = self.ceiling(case);
+        let refusal = case.load.and_then(|load| ceilings::refusal(load, ceiling_per_sec));
         let key = case.key();
         for trial in 0..trials {
             if trial >= usual && self.is_decided(records) {
                 break;
             }
             let mut order = subjects.to_vec();
-            let purpose = format!("{key} {trial}");
-            Chance::new(self.circumstances.seed, &purpose).shuffle(&mut order);
+            self.chance(&format!("{key} {trial}")).shuffle(&mut order);
             for subject in order {
                 if is_done(records, subject, Pass::Alone, trial) {
                     continue;
                 }
-                if interrupt::requested() {
-                    return Ok(());
-                }
+                Stop::check()?;
                 self.progress.say(format!("{key}  {}", subject.id));
                 let began = Instant::now();
-                let memory = self.draw_memory(case, &format!("{} {trial}", subject.id));
-                let Some(verdict) =
-                    self.run_trial(case, subject, files, ceiling_per_sec, memory)?
-                else {
-                    return Ok(());
-                };
-                let mut record = self.record(case, subject, trial, began.elapsed(), verdict);
-                record.layout = Some(memory.layout);
+                let mut record = self.record(case, subject, Pass::Alone, trial);
+                match &refusal {
+                    Some(reason) => record.reason = Some(reason.clone()),
+                    None => self.run_trial(&mut record, case, subject, ceiling_per_sec)?,
+                }
+                record::complete(&mut record, case, subject);
                 if let Some(gathered) = evidence.get(&subject.id) {
                     record.evidence.clone_from(&gathered.evidence);
                     record.warnings.extend(gathered.warning.clone());
                 }
+                record.took_ns = began.elapsed().as_nanos() as u64;
                 self.keep(record, records)?;
                 self.advance(1);
             }
@@ -127,57 +129,76 @@ impl Conductor {
         Ok(())
     }
 
-    /// All subjects in turns, start by start, if this case can be measured so; whether it can.
-    fn run_in_turns(
+    /// Runs one trial and puts its result into the record.
+    fn run_trial(
+        &mut self,
+        record: &mut Record,
+        case: &PlannedCase,
+        subject: &Subject,
+        ceiling_per_sec: Option<u64>,
+    ) -> Result<(), Stop> {
+        let memory = self.draw_memory(case, &format!("{} {}", subject.id, record.trial));
+        record.layout = Some(memory.layout);
+        let (ended, warning) = self.trial(case, subject, Attention::Usual, memory)?;
+        match ended {
+            Ended::Measured(measured) => record::fill(record, *measured, case, ceiling_per_sec),
+            Ended::Unmeasured { status, reason } => {
+                (record.status, record.reason) = (status, Some(reason));
+            }
+            Ended::Interrupted => return Err(Stop::Interrupted),
+        }
+        record.warnings.extend(warning);
+        Ok(recheck_failure(record, &mut self.fixtures)?)
+    }
+
+    /// All subjects in turns, start by start. Returns whether the case can be measured so.
+    fn measure_in_turns(
         &mut self,
         case: &PlannedCase,
         subjects: &[&Subject],
-        files: Option<&FilesInPlace>,
         records: &mut Vec<Record>,
-    ) -> Result<bool, Failure> {
+    ) -> Result<bool, Stop> {
         let usual = self.options.cells.start_count();
-        if usual == 0 || turns_pass::unfit(case).is_some() {
+        if usual == 0 || turns::refusal(case).is_some() {
             return Ok(false);
         }
         let references = Rc::clone(&self.references);
-        let reference = references.iter().find(|it| self.without_running(case, it).is_none());
-        let directory = files.map(|files| files.directory.as_str());
+        let reference = references.iter().find(|it| case.refusal(it).is_none());
         let key = case.key();
         let mut left = subjects.to_vec();
         for start in 0..self.options.cells.at_most(usual) {
             if start >= usual && self.is_decided(records) {
                 break;
             }
-            for group in turns_pass::groups(case, &left, reference) {
-                // Half a start is none: what is left of it has lost its counterparts.
+            for group in turns::groups(case, &left, reference) {
+                // A start is repeated whole: turns are compared with those of the same start.
                 let is_done = |member: &&Subject| is_done(records, member, Pass::Turns, start);
                 if group.members.iter().all(is_done) {
                     continue;
                 }
-                if interrupt::requested() {
-                    return Ok(true);
-                }
+                Stop::check()?;
+                let files = place_files(case, &mut self.fixtures)?.directory;
                 let members = group.members.len() as u32;
                 self.progress.say(format!("{key}  {members} subjects in turns, start {start}"));
                 let began = Instant::now();
-                let purpose = format!("{key} start {start} {}", group.number);
-                let mut chance = Chance::new(self.circumstances.seed, &purpose);
+                let mut chance = self.chance(&format!("{key} start {start} {}", group.number));
                 let limits = self.options.limits();
-                let taken = group.start(case, directory, &self.executable, limits, &mut chance);
-                let Some(taken) = taken else { return Ok(true) };
-                if start == 0 && taken.iter().any(Taken::is_too_slow) {
+                let started =
+                    group.start(case, files.as_deref(), &self.executable, limits, &mut chance)?;
+                if start == 0 && started.sides.iter().any(turns::Side::is_too_slow) {
                     return Ok(false);
                 }
                 let took = began.elapsed() / members;
-                for Taken { subject, verdict, turns, memory } in taken {
-                    let Some(verdict) = self.excused(verdict)? else { return Ok(true) };
-                    if turns_pass::is_final(verdict.status) {
+                for side in &started.sides {
+                    let subject = side.subject;
+                    let mut record = self.record(case, subject, Pass::Turns, start);
+                    group.fill(&mut record, &started, side, case);
+                    recheck_failure(&mut record, &mut self.fixtures)?;
+                    record::complete(&mut record, case, subject);
+                    record.took_ns = took.as_nanos() as u64;
+                    if turns::is_final(record.status) {
                         left.retain(|it| it.id != subject.id);
                     }
-                    let mut record = self.record(case, subject, start, took, verdict);
-                    record.pass = Pass::Turns;
-                    record.turns = Some(turns);
-                    record.layout = Some(memory.layout);
                     self.keep(record, records)?;
                 }
                 self.advance(members);
@@ -186,16 +207,20 @@ impl Conductor {
         Ok(true)
     }
 
-    /// Whether every difference of this case is known as well as was asked for.
+    /// Whether every difference of this case is known as precisely as asked for.
     fn is_decided(&self, records: &[Record]) -> bool {
         let Some(until) = self.options.cells.until() else { return true };
         widest_interval(records).is_some_and(|widest| widest <= until)
     }
 
-    /// The layout of one trial's process.
+    fn chance(&self, purpose: &str) -> Chance {
+        Chance::new(self.circumstances.seed, purpose)
+    }
+
+    /// The memory layout of one trial's process.
     fn draw_memory(&self, case: &PlannedCase, purpose: &str) -> Memory {
         let purpose = format!("{} layout {purpose}", case.key());
-        Memory::draw(&mut Chance::new(self.circumstances.seed, &purpose), case.allocator)
+        Memory::draw(&mut self.chance(&purpose), case.allocator)
     }
 
     fn advance(&mut self, trials: u32) {
@@ -203,133 +228,54 @@ impl Conductor {
         self.progress.advance(trials.into());
     }
 
-    /// What the load driver could carry in this case, if it is known.
+    /// The load driver's highest rate in this case, where it matters and is known.
     fn ceiling(&mut self, case: &PlannedCase) -> Option<u64> {
         let load = case.load.filter(|load| load.rate_per_sec.is_some())?;
         self.progress.say(format!("{}  the load driver's own ceiling", case.key()));
         self.ceilings.of(load, &self.executable, self.circumstances.clock, &case.division)
     }
 
-    /// What each subject shows of itself in a pass of its own.
-    fn gather(
+    /// The evidence of each subject's backend.
+    fn gather_evidence(
         &mut self,
         case: &PlannedCase,
         subjects: &[&Subject],
-        files: Option<&FilesInPlace>,
-    ) -> Result<BTreeMap<String, Gathered>, Failure> {
+    ) -> Result<BTreeMap<String, Gathered>, Stop> {
         let mut evidence = BTreeMap::new();
         for subject in subjects {
-            if interrupt::requested() {
-                break;
-            }
+            Stop::check()?;
             self.progress.say(format!("{}  {}: counting system calls", case.key(), subject.id));
             let memory = self.draw_memory(case, &subject.id);
-            let carried = self.carry_out(case, subject, files, Attention::Evidence, memory)?;
-            if let Some((ended, _)) = carried {
-                evidence.insert(subject.id.clone(), evidence_pass::judge(ended, case, subject));
-            }
+            let (ended, _) = self.trial(case, subject, Attention::Evidence, memory)?;
+            evidence.insert(subject.id.clone(), evidence_pass::judge(ended, case, subject));
         }
         Ok(evidence)
     }
 
-    /// What is known of a cell before anything runs.
-    pub(super) fn without_running(&self, case: &PlannedCase, subject: &Subject) -> Option<Verdict> {
-        if let State::Broken { reason } = &subject.state {
-            return Some(Verdict::without_figures(Status::Unmeasured, reason.clone()));
-        }
-        let reason = subject.unsupported(&case.plan(subject, None))?;
-        Some(Verdict::without_figures(Status::Unsupported, reason))
-    }
-
-    fn make_files(&mut self, shape: crate::spec::Files) -> Result<FilesInPlace, Failure> {
-        self.progress.say("making and verifying the files to read");
-        let set = self.fixtures.files(shape.count, shape.bytes).map_err(anyhow::Error::new)?;
-        Ok(FilesInPlace { directory: set.directory().display().to_string(), cold: shape.cold })
-    }
-
-    /// One trial; nothing when it was interrupted.
-    fn run_trial(
+    /// Runs one trial. Also returns the warning about its files.
+    fn trial(
         &mut self,
         case: &PlannedCase,
         subject: &Subject,
-        files: Option<&FilesInPlace>,
-        ceiling_per_sec: Option<u64>,
-        memory: Memory,
-    ) -> Result<Option<Verdict>, Failure> {
-        if let Some(reason) = case.load.and_then(|load| ceilings::refusal(load, ceiling_per_sec)) {
-            return Ok(Some(Verdict::without_figures(Status::Unmeasured, reason)));
-        }
-        let carried = self.carry_out(case, subject, files, Attention::Usual, memory)?;
-        let Some((ended, warnings)) = carried else { return Ok(None) };
-        let mut verdict = match ended {
-            Ended::Measured(measured) => Verdict::of(*measured, case, ceiling_per_sec),
-            Ended::Unmeasured { status, reason } => Verdict::without_figures(status, reason),
-            Ended::Interrupted => return Ok(None),
-        };
-        verdict.warnings.extend(warnings);
-        self.excused(verdict)
-    }
-
-    /// The verdict, unless the machine is to blame for it; nothing when it was interrupted.
-    fn excused(&mut self, verdict: Verdict) -> Result<Option<Verdict>, Failure> {
-        match machine_fault::excuse(verdict, &mut self.fixtures) {
-            Ok(verdict) => Ok(Some(verdict)),
-            Err(_) if interrupt::requested() => Ok(None),
-            Err(error) => Err(anyhow::Error::new(error).into()),
-        }
-    }
-
-    /// A subject's process from start to end, and what of its files may spoil what it shows.
-    fn carry_out(
-        &mut self,
-        case: &PlannedCase,
-        subject: &Subject,
-        files: Option<&FilesInPlace>,
         attention: Attention,
         memory: Memory,
-    ) -> Result<Option<(Ended, Vec<String>)>, Failure> {
-        let State::Loadable { library, .. } = &subject.state else { return Ok(None) };
-        let mut warnings = Vec::new();
-        if let (Some(files), Some(shape)) = (files, case.case.work.files)
-            && files.cold
-        {
-            let set = self.fixtures.files(shape.count, shape.bytes).map_err(anyhow::Error::new)?;
-            warnings.extend(set.drop_from_cache().map_err(anyhow::Error::new)?.warning());
+    ) -> Result<(Ended, Option<String>), Stop> {
+        let files = place_files(case, &mut self.fixtures)?;
+        let plan = case.plan(subject, files.directory.as_deref());
+        let limits = self.options.limits();
+        let mut order = case.trial(&self.executable, subject, &plan, attention, memory, limits);
+        if attention == Attention::Evidence {
+            (order.warmup, order.measure) = evidence_pass::times(case);
         }
-        let plan = case.plan(subject, files.map(|files| files.directory.as_str()));
-        let (warmup, measure) = match attention {
-            Attention::Evidence => evidence_pass::times(case),
-            Attention::Usual | Attention::None => (case.warmup, case.measure),
-        };
-        let ended = trial::run(&trial::Order {
-            executable: &self.executable,
-            library,
-            plan: &plan,
-            load: case.load,
-            cpus: &case.division,
-            warmup,
-            measure,
-            attention,
-            freeze: None,
-            memory,
-            limits: self.options.limits(),
-        });
-        Ok(Some((ended, warnings)))
+        Ok((trial::run(&order), files.warning))
     }
 
-    fn record(
-        &self,
-        case: &PlannedCase,
-        subject: &Subject,
-        trial: u32,
-        took: Duration,
-        verdict: Verdict,
-    ) -> Record {
-        let took_ns = took.as_nanos() as u64;
-        record(&self.run_id, self.circumstances.seed, case, subject, trial, took_ns, verdict)
+    fn record(&self, case: &PlannedCase, subject: &Subject, pass: Pass, trial: u32) -> Record {
+        record::new(&self.run_id, self.circumstances.seed, case, subject, pass, trial)
     }
 
-    fn keep(&mut self, record: Record, records: &mut Vec<Record>) -> Result<(), Failure> {
+    /// Writes the record. It replaces an earlier one of the same trial.
+    fn keep(&mut self, record: Record, records: &mut Vec<Record>) -> Result<(), Stop> {
         self.results.append(&record)?;
         records.retain(|known| !known.is_same_trial(&record));
         records.push(record);
@@ -338,9 +284,64 @@ impl Conductor {
 }
 
 fn is_done(records: &[Record], subject: &Subject, pass: Pass, trial: u32) -> bool {
-    records.iter().any(|record| {
-        (record.subject.id == subject.id && record.pass == pass && record.trial == trial)
-            // What it cannot do, it cannot do in any trial.
-            || (record.subject.id == subject.id && record.status == Status::Unsupported)
+    records.iter().filter(|record| record.subject.id == subject.id).any(|record| {
+        // What is unsupported in one trial is unsupported in all.
+        (record.pass == pass && record.trial == trial) || record.status == Status::Unsupported
     })
+}
+
+/// Makes a failed trial an unmeasured one if the machine caused the failure. Files that something
+/// else has changed are written anew for the following trials.
+fn recheck_failure(record: &mut Record, store: &mut FixtureStore) -> Result<(), FixtureError> {
+    if !matches!(record.status, Status::Failed | Status::Crashed | Status::TimedOut) {
+        return Ok(());
+    }
+    let cause = match store.repair()? {
+        Some(damage) => Some(damage.to_string()),
+        None => loopback::fault(),
+    };
+    if let Some(cause) = cause {
+        let reason = record.reason.take().unwrap_or_default();
+        record.status = Status::Unmeasured;
+        record.reason = Some(format!("{cause} (seen as: {reason})"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn record(status: &str) -> Record {
+        let text = format!(
+            r#"{{"schema":1,"run_id":"r","seed":1,"scenario":"s","question":"","workload":"","case":[],"trial":0,"subject":{{"id":"a/b/c","runtime":"a","version":"1","executor":"b","backend":"c","workers":1}},"status":"{status}","reason":"3 wrong answers given","took_ns":1}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[track_caller]
+    fn check(store: &mut FixtureStore, status: &str, expected: Status) -> Record {
+        let mut record = record(status);
+        recheck_failure(&mut record, store).unwrap();
+        assert_eq!(record.status, expected);
+        record
+    }
+
+    #[test]
+    fn changed_files_excuse_one_trial_and_are_rewritten() {
+        let mut store = FixtureStore::new(std::env::temp_dir(), None);
+        check(&mut store, "failed", Status::Failed);
+
+        let path = store.files(2, 1_000).unwrap().directory().join("1");
+        fs::write(&path, [0; 1_000]).unwrap();
+        check(&mut store, "unsupported", Status::Unsupported);
+        let reason = check(&mut store, "failed", Status::Unmeasured).reason.unwrap();
+        assert!(reason.contains("something else changes the scenario's files"), "{reason}");
+        assert!(reason.ends_with("(seen as: 3 wrong answers given)"), "{reason}");
+
+        // In the same place, which the plans of the other trials name.
+        assert_eq!(store.files(2, 1_000).unwrap().directory().join("1"), path);
+        check(&mut store, "failed", Status::Failed);
+    }
 }

@@ -1,29 +1,30 @@
-//! `quadrant run`: plans the cells, runs their trials in turn, keeps the records, shows tables.
+//! `quadrant run`: plans the cells, runs their trials in an interleaved order, writes the records,
+//! prints tables.
+//!
+//! Never computes what is printed: the reports do.
 
+mod all_cases;
 mod ceilings;
-mod cells;
-mod conduct;
-mod estimate;
 pub mod evidence_pass;
-mod likeness;
 mod load_checks;
-mod machine_fault;
 mod measure_case;
-pub mod noise;
 mod options;
+mod planned_case;
+mod prepare;
 mod record;
 mod results;
 mod run_file;
-mod steadiness;
-mod turns_pass;
-mod workers;
+mod stop;
+mod turns;
+pub mod warnings;
 
-pub use cells::{Circumstances, PlannedCase};
-pub use conduct::run;
 pub use evidence_pass::Gathered;
-pub use likeness::differences;
+pub use measure_case::place_files;
 pub use options::{CellOptions, RunOptions};
-pub use record::complaint;
+pub use planned_case::{Circumstances, PlannedCase};
+pub use prepare::run;
+pub use record::error as trial_error;
 pub use results::each_record;
 pub use run_file::{fresh_seed, read_run};
-pub use workers::{overridden, warnings as worker_warnings};
+pub use stop::Stop;
+pub use turns::Sides;

@@ -1,27 +1,30 @@
-//! What `quadrant run` can be told.
+//! The options of `quadrant run`. An interrupted run keeps them in `run.json`.
+//!
+//! Never reads a scenario: what it leaves open is decided case by case.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use quadrant_reports::report::Format;
+use serde::{Deserialize, Serialize};
 
-use crate::commands::selection::{ScenarioOptions, SubjectOptions};
+use crate::commands::selection::{AdapterOptions, ScenarioOptions, SubjectOptions};
 use crate::system::allocator::Allocator;
 use crate::system::forbid::Forbidden;
 use crate::trial::Limits;
 
 const QUICK_WARMUP: Duration = Duration::from_millis(50);
 const QUICK_MEASURE: Duration = Duration::from_millis(200);
-/// By themselves; where a case cannot take turns, these decide as well.
 const TRIALS: u32 = 1;
+/// Where a case has no turns, its trials decide the ranking as well.
 const TRIALS_WITHOUT_TURNS: u32 = 5;
 const STARTS: u32 = 10;
-/// With `--until`, in multiples of what is usual.
+/// The most trials or starts with `--until`, in multiples of the default.
 const UNTIL_MAX: u32 = 10;
 
-/// What decides about single cells, whatever they belong to.
-#[derive(Debug, Clone, Default, Args)]
+/// The options of every cell.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub struct CellOptions {
     /// Trials of each cell by itself [default: 1; 5 where subjects cannot take turns: rates,
     /// schedules, sleeping, a fixed amount of work, cold files; with --quick always 1]
@@ -39,55 +42,69 @@ pub struct CellOptions {
     /// as its allocator decides [default: the scenario's `allocator`, else untrimmed]
     #[arg(long, value_enum, value_name = "HOW")]
     pub allocator: Option<Allocator>,
-    /// One short trial of each cell: to see that it works, not to decide by
+    /// One short trial of each cell: to see that it works, not to compare
     #[arg(long)]
     pub quick: bool,
-    /// Worker threads of executors that can have several, whatever a scenario says
+    /// Worker threads of executors that can have several, regardless of the scenario
     /// [default: the scenario's `workers`, else the subject's CPUs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub workers: Option<u32>,
 }
 
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub struct RunOptions {
     #[command(flatten)]
+    #[serde(flatten)]
     pub scenarios: ScenarioOptions,
     #[command(flatten)]
+    #[serde(flatten)]
     pub subjects: SubjectOptions,
     #[command(flatten)]
+    #[serde(flatten)]
     pub cells: CellOptions,
     /// Seed of the order of trials and of all that is drawn by chance
     #[arg(long, value_name = "N")]
+    #[serde(skip)]
     pub seed: Option<u64>,
-    /// Count the system calls of each cell in a short pass of its own, and see by them whether the
-    /// backend is what its name says
+    /// Count the system calls of each cell in a short pass of its own, and check by them whether the
+    /// backend is the one that the subject claims
     #[arg(long)]
+    #[serde(default)]
     pub evidence: bool,
-    /// Take something away from the subjects, as most containers do, and see who notices
+    /// Forbid the subjects something, as most containers do
     #[arg(long, value_name = "WHAT")]
     pub forbid: Option<Forbidden>,
     /// Folder for the records [default: a new one in target/quadrant]
     #[arg(long, value_name = "DIR")]
+    #[serde(skip)]
     pub out: Option<PathBuf>,
-    /// Go on with an interrupted run, with the options it had
+    /// Continue an interrupted run, with its options
     #[arg(long, value_name = "DIR", conflicts_with_all = ["specs", "out", "seed", "trials", "starts", "until", "allocator", "quick", "runtime", "exclude", "axis", "workers", "evidence", "forbid", "time_limit", "memory_limit"])]
+    #[serde(skip)]
     pub resume: Option<PathBuf>,
     /// table, json, jsonl, csv or markdown
     #[arg(long, default_value = "table", value_parser = str::parse::<Format>)]
+    #[serde(skip, default = "table")]
     pub format: Format,
     /// Seconds a subject may take to become ready, and to end after its time
     #[arg(long, value_name = "SECONDS", default_value_t = usual_time_limit(), value_parser = seconds)]
+    #[serde(default = "usual_time_limit")]
     pub time_limit: f64,
     /// MiB of memory a subject may use
     #[arg(long, value_name = "MIB", default_value_t = usual_memory_limit(), value_parser = clap::value_parser!(u64).range(16..))]
+    #[serde(default = "usual_memory_limit")]
     pub memory_limit: u64,
 }
 
-pub(super) fn usual_time_limit() -> f64 {
+fn table() -> Format {
+    Format::Table
+}
+
+fn usual_time_limit() -> f64 {
     Limits::USUAL.answer.as_secs_f64()
 }
 
-pub(super) fn usual_memory_limit() -> u64 {
+fn usual_memory_limit() -> u64 {
     Limits::USUAL.rss_bytes >> 20
 }
 
@@ -99,6 +116,18 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 impl RunOptions {
+    /// The options of an interrupted run, which goes on with `given` on the command line.
+    pub fn resumed(self, given: Self) -> Self {
+        let given_source = given.subjects.source;
+        let source = AdapterOptions {
+            adapters: given_source.adapters.or(self.subjects.source.adapters),
+            no_build: self.subjects.source.no_build || given_source.no_build,
+            ..self.subjects.source
+        };
+        let subjects = SubjectOptions { source, ..self.subjects };
+        Self { resume: given.resume, format: given.format, subjects, ..self }
+    }
+
     pub fn limits(&self) -> Limits {
         Limits {
             answer: Duration::from_secs_f64(self.time_limit),
@@ -110,7 +139,7 @@ impl RunOptions {
 }
 
 impl CellOptions {
-    /// Of each cell by itself.
+    /// Trials of each cell by itself.
     pub fn trial_count(&self, takes_turns: bool) -> u32 {
         let usual = match (self.quick, takes_turns) {
             (true, _) => 1,
@@ -124,19 +153,82 @@ impl CellOptions {
         self.starts.unwrap_or(if self.quick { 0 } else { STARTS })
     }
 
-    /// As a share.
+    /// `--until` as a share.
     pub fn until(&self) -> Option<f64> {
         self.until.map(|percent| percent / 100.0)
     }
 
-    /// The most trials or starts that are made, where `usual` are made without `--until`.
+    /// The most trials or starts, where there are `usual` without `--until`.
     pub fn at_most(&self, usual: u32) -> u32 {
         if self.until.is_some() { usual * UNTIL_MAX } else { usual }
     }
 
-    /// Warm-up and measuring time, out of what the scenario gives.
+    /// Warm-up and measuring time for those of the scenario.
     pub fn times(&self, warmup_ns: u64, measure_ns: u64) -> (Duration, Duration) {
         let times = (Duration::from_nanos(warmup_ns), Duration::from_nanos(measure_ns));
         if self.quick { (times.0.min(QUICK_WARMUP), times.1.min(QUICK_MEASURE)) } else { times }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct CommandLine {
+        #[command(flatten)]
+        options: RunOptions,
+    }
+
+    fn options(words: &[&str]) -> RunOptions {
+        CommandLine::parse_from([&["run"], words].concat()).options
+    }
+
+    #[test]
+    fn an_interrupted_run_keeps_its_options() {
+        let first = options(&[
+            "tour",
+            "-r",
+            "a/**",
+            "--starts",
+            "3",
+            "--until",
+            "2",
+            "--forbid",
+            "io_uring",
+            "--allocator",
+            "system",
+            "--adapters",
+            "here",
+            "--time-limit",
+            "7",
+            "--seed",
+            "5",
+        ]);
+        let written = serde_json::to_string(&first).unwrap();
+        let read: RunOptions = serde_json::from_str(&written).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), written);
+
+        let given = options(&["--resume", "dir", "--no-build", "--format", "csv"]);
+        let resumed = read.resumed(given);
+        assert_eq!(resumed.scenarios.specs, ["tour"]);
+        assert_eq!(resumed.cells.starts, Some(3));
+        assert_eq!(resumed.forbid, Some(Forbidden::IoUring));
+        assert_eq!(resumed.time_limit, 7.0);
+        assert_eq!(resumed.subjects.source.adapters, Some(PathBuf::from("here")));
+        assert!(resumed.subjects.source.no_build);
+        assert_eq!(resumed.format, Format::Csv);
+        assert_eq!((resumed.resume, resumed.seed), (Some(PathBuf::from("dir")), None));
+    }
+
+    #[test]
+    fn options_of_earlier_versions_can_be_read() {
+        let text =
+            r#"{"specs":["tour"],"axis":[],"runtime":[],"exclude":[],"quick":true,"workers":null}"#;
+        let read: RunOptions = serde_json::from_str(text).unwrap();
+        assert_eq!((read.cells.quick, read.cells.trials), (true, None));
+        assert_eq!(read.time_limit, usual_time_limit());
+        assert_eq!(read.format, Format::Table);
     }
 }

@@ -1,43 +1,40 @@
-//! The folder of a run: `run.json` says how it was made, `records.jsonl` holds what came out.
+//! The folder of a run: `run.json` has how it was made, `records.jsonl` its results.
 //!
-//! Every record is written whole before the next trial begins, so an interruption loses none.
+//! Every record is written before the next trial begins, so an interruption loses none. Never
+//! changes a record that is written.
 
 use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use quadrant_reports::read::Records;
+use anyhow::{Context, Result, anyhow, bail};
+use quadrant_reports::read::{ReadError, Records};
 use quadrant_reports::record::{Record, Status};
 
-use super::cells::case_key;
+use super::planned_case::case_key;
 use super::run_file::{RUN_FILE, RunFile};
 use crate::commands::failure::Failure;
 use crate::terminal::standard_error::say;
 
 const RECORDS_FILE: &str = "records.jsonl";
 
-/// Why a new run cannot use this folder, if it cannot.
-pub fn objection(folder: &Path) -> Option<String> {
-    let holds_a_run = [RECORDS_FILE, RUN_FILE].iter().any(|name| folder.join(name).exists());
-    holds_a_run.then(|| {
+/// Checks that a new run can use this folder, before anything is built for the run: makes it and
+/// removes it again.
+pub fn check(folder: &Path) -> Result<(), Failure> {
+    if [RECORDS_FILE, RUN_FILE].iter().any(|name| folder.join(name).exists()) {
         let folder = folder.display();
-        format!(
+        return Err(Failure::usage(format!(
             "{folder} holds the records of another run; name another folder with --out, or go on \
              with that run by --resume {folder}"
-        )
-    })
-}
-
-/// Makes it and takes it away again, to know before anything is built for a run.
-pub fn try_to_make(folder: &Path) -> Result<()> {
+        )));
+    }
     let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
     let made = make(folder);
     for made in missing {
         let _ = fs::remove_dir(made);
     }
-    made
+    Ok(made?)
 }
 
 fn make(folder: &Path) -> Result<()> {
@@ -55,7 +52,7 @@ pub struct Results {
 impl Results {
     pub fn create(folder: PathBuf, run: &RunFile) -> Result<Self> {
         make(&folder)?;
-        // First the one that can be made by one run only, should two begin in the same folder.
+        // First the file that only one run can create, in case two begin in the same folder.
         let path = folder.join(RECORDS_FILE);
         let mut new = File::options();
         let records = new.append(true).create_new(true).open(&path);
@@ -68,24 +65,36 @@ impl Results {
         Ok(Self { folder, records, written: 0 })
     }
 
-    /// Opens the folder of an interrupted run, to write on behind its last whole record.
-    pub fn reopen(folder: &Path) -> Result<Self> {
+    /// Opens the folder of an interrupted run: cuts off an unfinished last line, and finds the
+    /// records of each case.
+    pub fn reopen(folder: &Path) -> Result<(Self, Earlier)> {
         let path = folder.join(RECORDS_FILE);
         let records = File::options()
             .append(true)
             .open(&path)
             .with_context(|| format!("{} cannot be opened", path.display()))?;
         lock(&records, folder)?;
-        records.set_len(whole_records_end(&path)?)?;
-        let mut written = 0;
-        for record in open_records(folder)? {
-            if let Err(damage) = record {
-                let folder = folder.display();
-                bail!("{folder}: {damage}. Nothing can be added to that; begin a new run");
+        let mut reader = BufReader::new(open(&path)?);
+        let mut lines: HashMap<String, Vec<u64>> = HashMap::new();
+        let (mut line, mut begin, mut written) = (Vec::new(), 0, 0);
+        for number in 1.. {
+            line.clear();
+            let length = reader.read_until(b'\n', &mut line)? as u64;
+            if !line.ends_with(b"\n") {
+                break;
             }
-            written += 1;
+            if let Some(record) = Records::new(line.as_slice()).next() {
+                let record = record.map_err(|error| {
+                    let (folder, error) = (folder.display(), at_line(error, number));
+                    anyhow!("{folder}: {error}. Nothing can be added to that; begin a new run")
+                })?;
+                lines.entry(case_key(&record.scenario, &record.case)).or_default().push(begin);
+                written += 1;
+            }
+            begin += length;
         }
-        Ok(Self { folder: folder.to_owned(), records, written })
+        records.set_len(begin)?;
+        Ok((Self { folder: folder.to_owned(), records, written }, Earlier { path, lines }))
     }
 
     pub fn folder(&self) -> &Path {
@@ -119,34 +128,26 @@ fn lock(records: &File, folder: &Path) -> Result<()> {
     }
 }
 
+/// The same error with the number of its line in the file.
+fn at_line(error: ReadError, line: u64) -> ReadError {
+    match error {
+        ReadError::Io(error) => ReadError::Io(error),
+        ReadError::UnknownSchema { schema, .. } => ReadError::UnknownSchema { line, schema },
+        ReadError::NotARecord { reason, .. } => ReadError::NotARecord { line, reason },
+    }
+}
+
 fn unwritable(path: &Path) -> String {
     format!("{} cannot be written", path.display())
 }
 
-/// Where the last whole line ends; a line that was cut off is no record.
-fn whole_records_end(path: &Path) -> Result<u64> {
-    let mut reader = BufReader::new(open(path)?);
-    let (mut end, mut line) = (0, Vec::new());
-    loop {
-        line.clear();
-        let length = reader.read_until(b'\n', &mut line)? as u64;
-        if length == 0 || !line.ends_with(b"\n") {
-            return Ok(end);
-        }
-        end += length;
-    }
-}
-
-fn open_records(folder: &Path) -> Result<Records<BufReader<File>>> {
-    let path = folder.join(RECORDS_FILE);
-    Ok(Records::new(BufReader::new(open(&path)?)))
-}
-
-/// Goes through the records in a results folder. A cut off end is told; a record that cannot be
-/// followed ends it.
+/// Calls `take` with each record in a results folder. Reports an unfinished last line; returns an
+/// error for any other line that is not a record.
 pub fn each_record(folder: &Path, mut take: impl FnMut(Record)) -> Result<(), Failure> {
     let shown = folder.display();
-    let mut records = open_records(folder).map_err(|error| Failure::usage(format!("{error:#}")))?;
+    let file = open(&folder.join(RECORDS_FILE));
+    let file = file.map_err(|error| Failure::usage(format!("{error:#}")))?;
+    let mut records = Records::new(BufReader::new(file));
     for record in &mut records {
         take(record.map_err(|error| Failure::usage(format!("{shown}: {error}")))?);
     }
@@ -156,8 +157,9 @@ pub fn each_record(folder: &Path, mut take: impl FnMut(Record)) -> Result<(), Fa
     Ok(())
 }
 
-/// The records that a run has left, found again by their case. A case's records may lie apart,
-/// because what was left unmeasured is made again at the end of the file.
+/// The records of an interrupted run by their case. Those of one case may be far apart, because an
+/// unmeasured trial is repeated at the end of the file.
+#[derive(Default)]
 pub struct Earlier {
     path: PathBuf,
     /// Where the lines of each case begin.
@@ -165,27 +167,8 @@ pub struct Earlier {
 }
 
 impl Earlier {
-    pub fn none() -> Self {
-        Self { path: PathBuf::new(), lines: HashMap::new() }
-    }
-
-    pub fn read(folder: &Path) -> Result<Self> {
-        let path = folder.join(RECORDS_FILE);
-        let mut lines: HashMap<String, Vec<u64>> = HashMap::new();
-        let (mut reader, mut line, mut begin) = (BufReader::new(open(&path)?), Vec::new(), 0);
-        while reader.read_until(b'\n', &mut line)? > 0 {
-            if let Some(record) = Records::new(line.as_slice()).next() {
-                let record = record?;
-                lines.entry(case_key(&record.scenario, &record.case)).or_default().push(begin);
-            }
-            begin += line.len() as u64;
-            line.clear();
-        }
-        Ok(Self { path, lines })
-    }
-
-    /// What is done of this case. Of a trial that was made again the later record counts; what was
-    /// left unmeasured is to be made again.
+    /// The finished trials of this case. Of a trial that was repeated the later record counts; an
+    /// unmeasured one is to be repeated.
     pub fn take(&mut self, key: &str) -> Result<Vec<Record>> {
         let Some(lines) = self.lines.remove(key) else { return Ok(Vec::new()) };
         let mut reader = BufReader::new(open(&self.path)?);
@@ -209,14 +192,6 @@ fn open(path: &Path) -> Result<File> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_cut_line_is_no_record() {
-        let path = std::env::temp_dir().join(format!("quadrant-cut-{}", std::process::id()));
-        fs::write(&path, "{}\n{}\n{\"half").unwrap();
-        assert_eq!(whole_records_end(&path).unwrap(), 6);
-        fs::remove_file(path).unwrap();
-    }
-
     fn line(connections: u32, trial: u32, status: &str) -> String {
         format!(
             r#"{{"schema":1,"run_id":"r","seed":1,"scenario":"echo","question":"","workload":"","case":[{{"axis":"connections","value":"{connections}"}}],"trial":{trial},"subject":{{"id":"a/b/c","runtime":"a","version":"1","executor":"b","backend":"c","workers":1}},"status":"{status}","took_ns":1}}"#
@@ -224,10 +199,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_is_found_wherever_it_lies() {
+    fn finished_trials_are_found_wherever_they_are() {
         let folder = std::env::temp_dir().join(format!("quadrant-earlier-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        // The first case was gone on with after the second had begun, and so was the second.
+        // The first case was continued after the second had begun, and so was the second.
         let lines = [
             line(1, 0, "unmeasured"),
             line(1, 1, "failed"),
@@ -237,8 +212,12 @@ mod tests {
             line(64, 1, "unmeasured"),
             line(64, 2, "failed"),
         ];
-        fs::write(folder.join(RECORDS_FILE), lines.concat()).unwrap();
-        let mut earlier = Earlier::read(&folder).unwrap();
+        let whole = lines.concat();
+        let path = folder.join(RECORDS_FILE);
+        fs::write(&path, whole.clone() + "{\"half").unwrap();
+        let (results, mut earlier) = Results::reopen(&folder).unwrap();
+        assert_eq!(results.written, 7);
+        assert_eq!(fs::read_to_string(&path).unwrap(), whole);
         let mut trials = |key: &str| {
             let taken = earlier.take(key).unwrap();
             taken.iter().map(|record| record.trial).collect::<Vec<_>>()
@@ -246,6 +225,11 @@ mod tests {
         assert_eq!(trials("echo connections=64"), [0, 2]);
         assert_eq!(trials("echo connections=1"), [1, 0]);
         assert_eq!(trials("echo connections=7"), [0; 0]);
+        drop(results);
+
+        fs::write(&path, whole + "{\"half\n").unwrap();
+        let error = Results::reopen(&folder).err().unwrap().to_string();
+        assert!(error.contains("line 8 is not a record"), "{error}");
         fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -1,9 +1,9 @@
-//! `run.json`: how a run was made, enough to run it again and to go on with it.
+//! `run.json`: how a run was made, enough to repeat, continue and compare it.
 //!
-//! Holds nothing that a trial found out.
+//! Never holds a result.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -11,18 +11,15 @@ use quadrant_reports::record::SCHEMA;
 use quadrant_suite::clock::ClockScale;
 use serde::{Deserialize, Serialize};
 
-use super::options::{RunOptions, usual_memory_limit, usual_time_limit};
+use super::options::RunOptions;
 use crate::adapters::build::Profile;
 use crate::adapters::subject::Subject;
 use crate::commands::selection::Selected;
-use crate::system::allocator::Allocator;
 use crate::system::fingerprint::fingerprint;
-use crate::system::forbid::Forbidden;
 use crate::system::{affinity, clock, identity::Identity};
 
 pub const RUN_FILE: &str = "run.json";
 
-/// What a run was: enough to run it again, and to go on with it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunFile {
     pub schema: u32,
@@ -31,11 +28,11 @@ pub struct RunFile {
     pub began: String,
     pub quadrant_version: String,
     pub command_line: Vec<String>,
-    pub options: ResumableOptions,
+    pub options: RunOptions,
     pub specs: Vec<SpecDigest>,
     pub subjects: Vec<SubjectVersion>,
-    /// How the adapters were optimised; `None` of libraries that were built elsewhere, and of
-    /// runs that did not write it down.
+    /// How the adapters were optimised; `None` for libraries that were built elsewhere, and in runs
+    /// of earlier versions.
     #[serde(default)]
     pub adapter_profile: Option<Profile>,
     pub clock: ClockScale,
@@ -43,45 +40,10 @@ pub struct RunFile {
     pub machine: Identity,
 }
 
-/// The options that decide which trials there are.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ResumableOptions {
-    pub specs: Vec<String>,
-    pub axis: Vec<String>,
-    pub runtime: Vec<String>,
-    pub exclude: Vec<String>,
-    #[serde(default)]
-    pub trials: Option<u32>,
-    #[serde(default)]
-    pub starts: Option<u32>,
-    #[serde(default)]
-    pub until: Option<f64>,
-    #[serde(default)]
-    pub allocator: Option<Allocator>,
-    pub quick: bool,
-    pub workers: Option<u32>,
-    #[serde(default)]
-    pub with_test_adapters: bool,
-    /// Trials of one run should not be of two builds.
-    #[serde(default)]
-    pub no_build: bool,
-    #[serde(default)]
-    pub adapters: Option<PathBuf>,
-    #[serde(default)]
-    pub evidence: bool,
-    #[serde(default)]
-    pub forbid: Option<Forbidden>,
-    /// Runs of before these two were written down had what is usual.
-    #[serde(default = "usual_time_limit")]
-    pub time_limit: f64,
-    #[serde(default = "usual_memory_limit")]
-    pub memory_limit: u64,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpecDigest {
     pub name: String,
-    /// FNV-1a of its text: tells that it has changed, not who changed it.
+    /// FNV-1a of its text.
     pub digest: String,
 }
 
@@ -89,53 +51,6 @@ pub struct SpecDigest {
 pub struct SubjectVersion {
     pub id: String,
     pub version: String,
-}
-
-impl ResumableOptions {
-    pub fn of(options: &RunOptions) -> Self {
-        Self {
-            specs: options.scenarios.specs.clone(),
-            axis: options.scenarios.axis.clone(),
-            runtime: options.subjects.runtime.clone(),
-            exclude: options.subjects.exclude.clone(),
-            trials: options.cells.trials,
-            starts: options.cells.starts,
-            until: options.cells.until,
-            allocator: options.cells.allocator,
-            quick: options.cells.quick,
-            workers: options.cells.workers,
-            with_test_adapters: options.subjects.source.with_test_adapters,
-            no_build: options.subjects.source.no_build,
-            adapters: options.subjects.source.adapters.clone(),
-            evidence: options.evidence,
-            forbid: options.forbid,
-            time_limit: options.time_limit,
-            memory_limit: options.memory_limit,
-        }
-    }
-
-    /// Puts them in the place of what the command line did not say.
-    pub fn apply(&self, options: &mut RunOptions) {
-        options.scenarios.specs.clone_from(&self.specs);
-        options.scenarios.axis.clone_from(&self.axis);
-        options.subjects.runtime.clone_from(&self.runtime);
-        options.subjects.exclude.clone_from(&self.exclude);
-        options.subjects.source.with_test_adapters = self.with_test_adapters;
-        options.subjects.source.no_build |= self.no_build;
-        if options.subjects.source.adapters.is_none() {
-            options.subjects.source.adapters.clone_from(&self.adapters);
-        }
-        options.evidence = self.evidence;
-        options.forbid = self.forbid;
-        options.time_limit = self.time_limit;
-        options.memory_limit = self.memory_limit;
-        options.cells.trials = self.trials;
-        options.cells.starts = self.starts;
-        options.cells.until = self.until;
-        options.cells.allocator = self.allocator;
-        options.cells.quick = self.quick;
-        options.cells.workers = self.workers;
-    }
 }
 
 pub fn digests(scenarios: &[Selected]) -> Vec<SpecDigest> {
@@ -149,7 +64,7 @@ pub fn digests(scenarios: &[Selected]) -> Vec<SpecDigest> {
 }
 
 impl RunFile {
-    /// That of a run about to begin.
+    /// For a run that is about to begin.
     pub fn new(options: &RunOptions, scenarios: &[Selected], subjects: &[Subject]) -> Self {
         let seed = options.seed.unwrap_or_else(fresh_seed);
         let run_id = new_run_id(seed);
@@ -160,7 +75,7 @@ impl RunFile {
             run_id,
             quadrant_version: env!("CARGO_PKG_VERSION").to_owned(),
             command_line: std::env::args().collect(),
-            options: ResumableOptions::of(options),
+            options: options.clone(),
             specs: digests(scenarios),
             subjects: subjects
                 .iter()
@@ -175,6 +90,42 @@ impl RunFile {
             machine: Identity::look(),
         }
     }
+
+    /// What keeps the figures of two runs from being compared, one sentence each with both values.
+    /// The versions of the runtimes and of quadrant are not among it: they are what is compared.
+    pub fn differences(&self, new: &Self) -> Vec<String> {
+        let facts = |run: &Self| {
+            let machine = &run.machine;
+            let cells = &run.options.cells;
+            let forbidden = run.options.forbid;
+            [
+                ("system", machine.system.clone()),
+                ("architecture", machine.architecture.clone()),
+                ("cpu model", machine.cpu_model.clone()),
+                ("kernel", machine.kernel.clone()),
+                ("cpus", affinity::listed(&run.cpus)),
+                ("governor", machine.governor.clone().unwrap_or_else(|| "none".to_owned())),
+                ("workers", cells.workers.map_or("by the CPUs".to_owned(), |n| n.to_string())),
+                ("forbidden", forbidden.map_or("nothing".to_owned(), |what| what.to_string())),
+                (
+                    "allocator",
+                    cells.allocator.map_or("by the scenario".to_owned(), |how| how.to_string()),
+                ),
+                ("quick", if cells.quick { "yes" } else { "no" }.to_owned()),
+            ]
+        };
+        let pairs = facts(self).into_iter().zip(facts(new));
+        let unequal = pairs.filter(|((_, base), (_, new))| base != new);
+        let of_facts =
+            unequal.map(|((name, base), (_, new))| format!("{name}: {base} in BASE, {new} in NEW"));
+        // A scenario that only one run has makes no difference: its cells have no counterpart.
+        let of_specs = self.specs.iter().filter_map(|spec| {
+            let other = new.specs.iter().find(|other| other.name == spec.name)?;
+            (other.digest != spec.digest)
+                .then(|| format!("scenario {}: its text is not the same (spec digest)", spec.name))
+        });
+        of_facts.chain(of_specs).collect()
+    }
 }
 
 pub fn read_run(folder: &Path) -> Result<RunFile> {
@@ -185,20 +136,20 @@ pub fn read_run(folder: &Path) -> Result<RunFile> {
         serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
     if run.schema != SCHEMA {
         let (path, schema) = (path.display(), run.schema);
-        bail!("{path} is of schema {schema}, and this program knows schema {SCHEMA}");
+        bail!("{path} is of schema {schema}, and this program reads schema {SCHEMA}");
     }
     Ok(run)
 }
 
-/// Small enough to be typed again.
+/// A random seed, small enough to be typed again.
 pub fn fresh_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::collections::hash_map::RandomState::new().build_hasher().finish() % 1_000_000
 }
 
-/// `20261120-093412-1f4c`: sorts by time, and two runs of one second differ.
+/// `20261120-093412-1f4c`: sorts by time, and two runs within a second differ.
 pub fn new_run_id(seed: u64) -> String {
-    // A name and nothing else: no time is ever measured by a clock that people set.
+    // For a name only: no time is measured by a clock that people set.
     #[allow(clippy::disallowed_types)]
     let epoch = std::time::SystemTime::UNIX_EPOCH;
     let now = epoch.elapsed().unwrap_or(Duration::ZERO);

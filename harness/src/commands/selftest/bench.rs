@@ -14,7 +14,7 @@ use super::SelfTestOptions;
 use super::extent::Extent;
 use crate::adapters::subject::{State, Subject};
 use crate::commands::failure::Failure;
-use crate::commands::run::complaint;
+use crate::commands::run::trial_error;
 use crate::commands::selection::SubjectOptions;
 use crate::system::affinity::{self, Division};
 use crate::system::chance::Chance;
@@ -265,7 +265,7 @@ impl Bench {
             let ns = (took.as_nanos() as u64).saturating_sub(asked_ns);
             self.overheads.borrow_mut().push(Overhead { subject: subject.id.clone(), ns });
         }
-        match complaint(&measured.findings, measured.load.as_ref()) {
+        match trial_error(&measured.findings, measured.load.as_ref()) {
             Some(reason) => Err(Unmeasured::Failed(reason)),
             None => Ok(measured),
         }

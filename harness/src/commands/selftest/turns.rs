@@ -12,7 +12,7 @@ use quadrant_suite::plan::Plan;
 
 use super::bench::{Bench, Trial, Unmeasured};
 use crate::adapters::subject::{State, Subject};
-use crate::commands::run::{complaint, fresh_seed};
+use crate::commands::run::{fresh_seed, trial_error};
 use crate::system::affinity::Division;
 use crate::system::allocator::Allocator;
 use crate::system::chance::Chance;
@@ -91,7 +91,7 @@ pub fn starts(
         let sides = measured.ok_or(Unmeasured::Interrupted)?.sides;
         match sides.into_iter().collect::<Result<Vec<_>, Failed>>() {
             Ok(sides) => {
-                let wrong = |side: &lockstep::Side| complaint(&side.findings, side.load.as_ref());
+                let wrong = |side: &lockstep::Side| trial_error(&side.findings, side.load.as_ref());
                 if let Some(reason) = sides.iter().find_map(wrong) {
                     return Err(Unmeasured::Failed(reason));
                 }

@@ -33,7 +33,7 @@ fn both_sides_count_the_same() {
 }
 
 #[test]
-fn what_is_answered_before_the_window_does_not_count() {
+fn answers_before_the_window_do_not_count() {
     let seen = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&seen);
     let port = server(move |_, stream| {
@@ -107,7 +107,7 @@ fn a_stale_answer_is_a_wrong_answer() {
 }
 
 #[test]
-fn more_than_was_sent_is_an_error() {
+fn excess_bytes_are_an_error() {
     let port = server(|_, mut stream| {
         let mut message = [0; 100];
         stream.read_exact(&mut message[..64]).unwrap();
@@ -124,7 +124,7 @@ fn more_than_was_sent_is_an_error() {
 }
 
 #[test]
-fn large_messages_pass_whether_echoed_whole_or_as_they_come() {
+fn large_messages_pass_whole_and_in_pieces() {
     const BYTES: usize = 16 * 1024 * 1024;
     let whole = server(|_, stream| echo(stream, BYTES, |_, _| true));
     let as_they_come = server(|_, mut stream| {

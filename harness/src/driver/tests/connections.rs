@@ -1,9 +1,9 @@
-//! Connections that are not had, not served, or lost.
+//! Connections that are not opened, not served, or lost.
 
 use super::*;
 
 #[test]
-fn one_served_of_eight_is_one_in_flight() {
+fn one_served_connection_is_one_in_flight() {
     let seen = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&seen);
     let port = server(move |number, stream| {
@@ -26,13 +26,13 @@ fn one_served_of_eight_is_one_in_flight() {
     assert_eq!((load.connections, load.connections_served), (8, 1));
     assert_eq!(load.in_flight_peak, 1);
     assert!((900..=1_000).contains(&load.in_flight_mean_milli));
-    // The seven, and the one that may be under way.
+    // The seven, and the one whose request may be in flight.
     assert!((7..=8).contains(&load.unanswered.count()));
     assert_eq!(load.errors, 0);
 }
 
 #[test]
-fn a_connection_that_is_closed_early_is_an_error() {
+fn a_connection_closed_early_is_an_error() {
     let port = server(|_, stream| {
         echo(stream, 64, |number, _| number <= 12);
     });
@@ -51,7 +51,7 @@ fn a_connection_that_is_closed_early_is_an_error() {
 }
 
 #[test]
-fn a_close_that_comes_with_the_answer_is_seen() {
+fn a_close_together_with_the_answer_is_noticed() {
     // The answer and the end of the stream may arrive as one edge, in one batch.
     let port = server(|_, mut stream| {
         let mut message = [0; 64];
@@ -70,7 +70,7 @@ fn a_close_that_comes_with_the_answer_is_seen() {
 }
 
 #[test]
-fn nobody_listening_is_a_failure_that_names_the_port() {
+fn a_port_without_listener_is_an_error() {
     let port = {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         listener.local_addr().unwrap().port()
@@ -82,8 +82,8 @@ fn nobody_listening_is_a_failure_that_names_the_port() {
 }
 
 #[test]
-fn an_accept_queue_that_is_full_gives_fewer_connections_and_says_so() {
-    // The standard library's queue holds 128, and nobody accepts.
+fn a_full_accept_queue_gives_fewer_connections() {
+    // The standard library's queue holds 128, and no connection is accepted.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     let trial = Trial::start(port, 600, 64, None);
@@ -95,7 +95,7 @@ fn an_accept_queue_that_is_full_gives_fewer_connections_and_says_so() {
 }
 
 #[test]
-fn a_thousand_connections_pass_through_a_short_accept_queue() {
+fn a_short_accept_queue_gives_a_thousand_connections() {
     let port = server(|_, stream| echo(stream, 1, |_, _| true));
     let trial = Trial::start(port, 1_000, 1, None);
     assert_eq!(trial.connected(), 1_000);

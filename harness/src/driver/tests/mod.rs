@@ -20,7 +20,7 @@ use super::order::{Load, Order, Report};
 use crate::system::board_memory::BoardMemory;
 
 const TOKEN: u64 = 0x0123_4567_89ab_cdef;
-/// No test waits longer for anything.
+/// No test waits longer than this.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Starts a server that gives each connection, with its number, to `serve` in a thread.
@@ -57,7 +57,7 @@ fn echo(mut stream: TcpStream, bytes: usize, mut change: impl FnMut(u64, &mut [u
     }
 }
 
-/// A driver at work in a thread, its board in our hands.
+/// A driver in a thread, with its board.
 struct Trial {
     memory: Arc<BoardMemory>,
     thread: JoinHandle<anyhow::Result<()>>,
@@ -127,7 +127,7 @@ impl Trial {
 fn wait_until(mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !condition() {
-        assert!(begun.elapsed() < LIMIT, "waited in vain");
+        assert!(begun.elapsed() < LIMIT, "the condition was not met in time");
         std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// A freeze of a tenth of the window must show in the corrected latency as what it was, while
-/// only one request per connection was really under way in it.
+/// A freeze of a tenth of the window must show at its length in the corrected latency, although only
+/// one request per connection was really in flight during it.
 #[test]
 fn a_freeze_shows_in_the_corrected_latency_alone() {
     let freeze = Duration::from_millis(300);
@@ -27,19 +27,19 @@ fn a_freeze_shows_in_the_corrected_latency_alone() {
     assert_eq!(load.latency.count(), load.requests);
     assert_eq!(uncorrected.count(), load.requests);
     let frozen_ns = freeze.as_nanos() as u64;
-    // 300 of some 2,000 requests were due in the freeze; the last of them waited for nothing.
+    // 300 of some 2,000 requests were due in the freeze; the last of them hardly waited.
     assert!(load.latency.quantile(0.99) > frozen_ns / 2);
     assert!(load.latency.quantile(0.93) > frozen_ns / 4);
     assert!(uncorrected.quantile(0.99) < frozen_ns / 4);
     assert!(uncorrected.max() >= frozen_ns);
     assert!((200..=400).contains(&load.backlog_peak), "{}", load.backlog_peak);
-    // The schedule was caught up with: what was asked for was sent.
+    // After the freeze the driver caught up with the schedule.
     let asked = load.window_ns / 1_000_000 + 1;
     assert!(load.requests > asked * 9 / 10 && load.requests <= asked);
 }
 
 #[test]
-fn a_pause_until_the_end_shows_in_what_is_unanswered() {
+fn a_pause_until_the_end_shows_as_unanswered() {
     let port = server(|_, stream| {
         echo(stream, 64, |number, _| {
             if number == 200 {
@@ -61,7 +61,7 @@ fn a_pause_until_the_end_shows_in_what_is_unanswered() {
 }
 
 #[test]
-fn an_open_loop_takes_its_connections_in_turns() {
+fn an_open_loop_uses_all_connections_in_turn() {
     let port = server(|_, stream| echo(stream, 64, |_, _| true));
     let trial = Trial::start(port, 10, 64, Some(2_000));
     trial.connected();

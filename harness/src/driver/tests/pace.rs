@@ -1,4 +1,4 @@
-//! What the driver does by the clock, whatever becomes of its requests.
+//! What the driver does by the clock, independently of its requests.
 
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
@@ -16,13 +16,13 @@ fn silent_server() -> u16 {
 }
 
 #[test]
-fn it_pings_once_before_and_then_in_the_window_only() {
+fn pings_go_out_before_and_within_the_window() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let sender = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (mut root, _) = listener.accept().unwrap();
     let begun = stamp();
     let trial = Trial::start_with_pings(silent_server(), 1, 64, None, vec![sender.into_raw_fd()]);
-    // The subject's part: nothing is opened before this one is answered.
+    // No connection is opened before the subject answers this one.
     let mut canary = [0; MESSAGE_BYTES];
     root.read_exact(&mut canary).unwrap();
     assert!(trial.reports.try_recv().is_err());
@@ -45,7 +45,7 @@ fn it_pings_once_before_and_then_in_the_window_only() {
     };
     assert!((begun..=connected).contains(&sent_at(&canary)));
     let sent: Vec<u64> = bytes.chunks_exact(MESSAGE_BYTES).map(sent_at).collect();
-    // A busy machine may hold it up, and nothing makes it hurry.
+    // A busy machine may delay pings, and none is sent faster after that.
     assert!(sent.len() >= 2, "{sent:?}");
     assert!(sent.len() as u64 <= 2 + (over - opened) / 3_600_000, "{sent:?}");
     assert!(sent.is_sorted() && sent[0] + 1_000_000 >= opened && *sent.last().unwrap() <= over);

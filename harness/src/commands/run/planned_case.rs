@@ -1,8 +1,11 @@
-//! Cells: which subject runs which case, planned one case at a time.
+//! A planned case: one case of a scenario with all that is the same for every subject.
+//!
+//! Never runs anything: it makes the plans and trials that others run.
 
+use std::path::Path;
 use std::time::Duration;
 
-use quadrant_reports::record::AxisValue;
+use quadrant_reports::record::{AxisValue, Status};
 use quadrant_suite::clock::ClockScale;
 use quadrant_suite::plan::{Action, FileSet, Group, Pace, Plan};
 
@@ -12,9 +15,9 @@ use crate::commands::selection::Selected;
 use crate::spec::Case;
 use crate::system::affinity::Division;
 use crate::system::allocator::Allocator;
-use crate::trial::LoadShape;
+use crate::trial::{Attention, Limits, LoadShape, Memory, Order};
 
-/// What all cells of a run have in common.
+/// What all cases of a run have in common.
 pub struct Circumstances {
     pub seed: u64,
     pub clock: ClockScale,
@@ -22,15 +25,14 @@ pub struct Circumstances {
     pub cpus: Vec<usize>,
 }
 
-/// One case, ready to be given to subjects.
 pub struct PlannedCase<'a> {
     pub scenario: &'a str,
     pub question: &'a str,
     pub case: Case,
     pub division: Division,
-    /// Told to executors that can have several.
+    /// Workers of executors that can have several.
     pub workers: u32,
-    /// The same, where the command line or the scenario says so.
+    /// The same, where the command line or the scenario gives it.
     pub workers_asked: Option<u32>,
     pub allocator: Allocator,
     pub warmup: Duration,
@@ -74,7 +76,7 @@ impl<'a> PlannedCase<'a> {
         }
     }
 
-    /// The plan of one cell. `files` is where the fixture lies, once there is one.
+    /// The plan of one subject. `files` is the directory of the fixture, once there is one.
     pub fn plan(&self, subject: &Subject, files: Option<&str>) -> Plan {
         let work = &self.case.work;
         let (executor, backend) = match &subject.state {
@@ -102,12 +104,12 @@ impl<'a> PlannedCase<'a> {
         }
     }
 
-    /// `echo/connections connections=64`: what a record and a random order know it by.
+    /// `echo/connections connections=64`: the case's name in progress, records and random seeds.
     pub fn key(&self) -> String {
         case_key(self.scenario, &self.case.values)
     }
 
-    /// Whether some of its work is done at some time, and does not go on until the window's end.
+    /// Whether some of its work has an end of its own, before that of the window.
     pub fn has_fixed_work(&self) -> bool {
         self.case.work.groups.iter().any(Group::is_of_fixed_work)
     }
@@ -120,45 +122,74 @@ impl<'a> PlannedCase<'a> {
         }
     }
 
-    /// Whether any step waits for a time, which passes while a subject is frozen.
+    /// Whether any step sleeps: time passes while a subject is frozen.
     pub fn sleeps(&self) -> bool {
         let mut steps = self.case.work.programs.iter().flatten();
         steps.any(|step| matches!(step.action, Action::Sleep { .. }))
     }
 
-    /// Why this cannot be measured in turns, if so, and what to do instead.
-    pub fn unfit_for_turns(&self) -> Option<&'static str> {
+    /// Why the case cannot be measured in turns, and what to do instead; `None` if it can.
+    pub fn no_turns(&self) -> Option<&'static str> {
         if self.load.is_some_and(|load| load.rate_per_sec.is_some()) {
             return Some(
                 "its load comes at a fixed rate, which goes on while a subject is frozen: leave out \
                  `rate`, or use `run`",
             );
         }
-        let mut groups = self.case.work.groups.iter();
-        if groups.any(|group| matches!(group.pace, Pace::Every { .. })) {
+        let groups = &self.case.work.groups;
+        if groups.iter().any(|group| matches!(group.pace, Pace::Every { .. })) {
             return Some(
                 "it has tasks on a schedule (`every`), which goes on while a subject is frozen: use \
                  `run`",
             );
         }
-        if self.has_fixed_work() {
-            return Some(
-                "its work is done at some time (`repeat`), and turns need work that goes on: use \
-                 `run`",
-            );
-        }
-        None
+        self.has_fixed_work().then_some(
+            "its work has an end of its own (`repeat`), and turns need work that goes on: use `run`",
+        )
     }
 
-    /// What may spoil every trial of this case.
-    pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
-        if self.load.is_some() && self.division.subject == self.division.driver {
-            warnings.push(
-                "subject and driver share the only CPU: each measures the other as well".to_owned(),
-            );
+    /// Why this subject cannot run the case, where that is known before a trial.
+    pub fn refusal(&self, subject: &Subject) -> Option<(Status, String)> {
+        if let State::Broken { reason } = &subject.state {
+            return Some((Status::Unmeasured, reason.clone()));
         }
-        warnings
+        let reason = subject.unsupported(&self.plan(subject, None))?;
+        Some((Status::Unsupported, reason))
+    }
+
+    /// One trial of this case, of a subject that is not refused.
+    pub fn trial<'o>(
+        &'o self,
+        executable: &'o Path,
+        subject: &'o Subject,
+        plan: &'o Plan,
+        attention: Attention,
+        memory: Memory,
+        limits: Limits,
+    ) -> Order<'o> {
+        let State::Loadable { library, .. } = &subject.state else {
+            unreachable!("a subject without a library is refused before its trials")
+        };
+        Order {
+            executable,
+            library,
+            plan,
+            load: self.load,
+            cpus: &self.division,
+            warmup: self.warmup,
+            measure: self.measure,
+            attention,
+            freeze: None,
+            memory,
+            limits,
+        }
+    }
+
+    /// What may distort every trial of this case.
+    pub fn warnings(&self) -> Vec<String> {
+        let shares = self.load.is_some() && self.division.subject == self.division.driver;
+        let warning = "subject and driver share the only CPU: each measures the other as well";
+        shares.then(|| warning.to_owned()).into_iter().collect()
     }
 }
 

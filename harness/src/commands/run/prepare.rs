@@ -1,0 +1,123 @@
+//! Prepares a run: reads the scenarios, finds the subjects, opens the folder for the records.
+//!
+//! Never runs a trial.
+
+use std::io;
+use std::path::PathBuf;
+
+use quadrant_reports::paint::Style;
+use quadrant_reports::report::{Format, Reporter};
+
+use super::all_cases::{Run, unwritable_report};
+use super::ceilings::Ceilings;
+use super::options::RunOptions;
+use super::planned_case::Circumstances;
+use super::results::{self, Earlier, Results};
+use super::run_file::{self, RunFile};
+use super::warnings;
+use crate::commands::failure::Failure;
+use crate::commands::unmatched;
+use crate::fixtures::FixtureStore;
+use crate::system::interrupt;
+use crate::system::paths;
+use crate::system::{limits, orphans, pids_cgroup};
+use crate::terminal::color::Color;
+use crate::terminal::progress::Progress;
+use crate::terminal::standard_error::say;
+use crate::terminal::standard_output;
+
+/// Runs what was asked for and returns the exit code.
+pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
+    interrupt::listen();
+    limits::raise();
+    orphans::adopt();
+    pids_cgroup::sweep();
+    let resumed = options.resume.as_deref().map(run_file::read_run).transpose().map_err(usage)?;
+    if let Some(out) = &options.out {
+        results::check(out)?;
+    }
+    if let Some(run) = &resumed {
+        options = run.options.clone().resumed(options);
+    }
+    // Specs first: an error there should not come after a build.
+    let scenarios = options.scenarios.load()?;
+    if resumed.as_ref().is_some_and(|run| run.specs != run_file::digests(&scenarios)) {
+        let folder = options.resume.unwrap_or_default();
+        return Err(Failure::usage(format!(
+            "the scenarios have changed since the run in {} was begun: its records and new ones \
+             would not belong together. Begin a new run",
+            folder.display()
+        )));
+    }
+    let progress = Progress::new();
+    let found = options.subjects.find_for(&scenarios, options.limits(), &progress)?;
+    if interrupt::requested() || found.subjects.is_empty() {
+        progress.end();
+        report_nothing(options.format)?;
+        if interrupt::requested() {
+            return Ok(130);
+        }
+        say!("no subject matches; `quadrant list subjects` shows what there is");
+        return Ok(4);
+    }
+    for warning in warnings::overridden(&options.cells, &scenarios) {
+        progress.warn(warning);
+    }
+    // A choice of subjects leaves others out on purpose.
+    if options.subjects.means_all() {
+        for selected in &scenarios {
+            for warning in unmatched::warnings(&selected.name, &selected.scenario, &found) {
+                progress.warn(format!("warning: {warning}"));
+            }
+        }
+    }
+    let all = found.subjects.iter().chain(&found.passed_over);
+    let references = all.filter(|subject| subject.is_reference()).cloned().collect();
+
+    let executable = paths::own_program()?;
+    let run = resumed.unwrap_or_else(|| RunFile::new(&options, &scenarios, &found.subjects));
+    let (results, earlier) = match &options.resume {
+        Some(folder) => Results::reopen(folder).map_err(usage)?,
+        None => {
+            let folder = options.out.clone().unwrap_or_else(|| default_folder(&run.run_id));
+            (Results::create(folder, &run)?, Earlier::default())
+        }
+    };
+    // This process stamps the phases, by the clock that all processes use.
+    run.clock.install();
+    let reporter = Reporter::new(io::stdout(), options.format, standard_output::style(color))?;
+    let run = Run {
+        circumstances: Circumstances { seed: run.seed, clock: run.clock, cpus: run.cpus },
+        run_id: run.run_id,
+        results,
+        earlier,
+        fixtures: FixtureStore::new(std::env::temp_dir(), Some(executable.clone())),
+        ceilings: Ceilings::default(),
+        executable,
+        options,
+        subjects: found.subjects.into(),
+        references,
+        progress,
+        done: 0,
+        planned: 0,
+    };
+    run.all_cases(&scenarios, reporter)
+}
+
+fn usage(error: anyhow::Error) -> Failure {
+    Failure::usage(format!("{error:#}"))
+}
+
+/// A report without records is a report in every format.
+fn report_nothing(format: Format) -> Result<(), Failure> {
+    let style = Style { color: false, width: usize::MAX };
+    let reporter = Reporter::new(io::stdout(), format, style).map_err(unwritable_report)?;
+    reporter.finish().map(drop).map_err(unwritable_report)
+}
+
+fn default_folder(run_id: &str) -> PathBuf {
+    match paths::workspace() {
+        Some(folder) => folder.join("target").join("quadrant").join(run_id),
+        None => PathBuf::from("quadrant-results").join(run_id),
+    }
+}

@@ -1,5 +1,5 @@
-//! `quadrant compare` and `quadrant report` on folders made by hand: what they say, and the exit
-//! codes that scripts see.
+//! `quadrant compare` and `quadrant report` on constructed results folders: what they print, and
+//! their exit codes. Never measures anything.
 #![allow(clippy::unwrap_used)] // all of it is a test
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use quadrant_reports::record::{
 use quadrant_suite::histogram::Histogram;
 use serde_json::{Value, json};
 
-/// A results folder that is removed in the end.
+/// A results folder that is removed when it is dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -126,7 +126,7 @@ fn records(scenario: &str, ops_per_sec: f64) -> Vec<Record> {
     [1.0, 1.001, 0.999]
         .into_iter()
         .zip(0..)
-        .map(|(weather, trial)| record(scenario, trial, ops_per_sec * weather))
+        .map(|(factor, trial)| record(scenario, trial, ops_per_sec * factor))
         .collect()
 }
 
@@ -135,20 +135,20 @@ fn quadrant(arguments: &[&str], folders: &[&Path]) -> Output {
 }
 
 #[track_caller]
-fn check(output: &Output, code: i32, said: &[&str]) {
+fn check(output: &Output, code: i32, texts: &[&str]) {
     let text = format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
     assert_eq!(output.status.code(), Some(code), "{text}");
-    for said in said {
-        assert!(text.contains(said), "{said} is not in:\n{text}");
+    for expected in texts {
+        assert!(text.contains(expected), "{expected} is not in:\n{text}");
     }
 }
 
 #[test]
-fn the_exit_code_says_whether_something_regressed() {
+fn the_exit_code_is_one_after_a_regression() {
     let base = Folder::new("base", &run_file(), &records("echo", 100_000.0));
     let slower = Folder::new("slower", &run_file(), &records("echo", 90_000.0));
     let compare = |base: &Folder, new: &Folder| quadrant(&["compare"], &[&base.0, &new.0]);
@@ -173,14 +173,14 @@ fn a_crash_is_a_regression() {
 }
 
 #[test]
-fn nothing_in_common_is_told_by_a_code_of_its_own() {
+fn runs_without_common_cells_exit_with_four() {
     let base = Folder::new("one", &run_file(), &records("echo", 100_000.0));
     let new = Folder::new("other", &run_file(), &records("files", 100_000.0));
     check(&quadrant(&["compare"], &[&base.0, &new.0]), 4, &["nothing to compare", "only in NEW"]);
 }
 
 #[test]
-fn unlike_runs_are_refused_with_what_is_unlike() {
+fn unlike_runs_are_refused_with_the_differences() {
     let base = Folder::new("here", &run_file(), &records("echo", 100_000.0));
     let mut elsewhere = run_file();
     elsewhere["machine"]["cpu_model"] = "Slow 3".into();
@@ -207,7 +207,7 @@ fn unlike_runs_are_refused_with_what_is_unlike() {
 }
 
 #[test]
-fn what_cannot_be_read_is_a_usage_error() {
+fn unreadable_folders_are_usage_errors() {
     let base = Folder::new("whole", &run_file(), &records("echo", 100_000.0));
     let nowhere = base.0.join("nowhere");
     check(&quadrant(&["compare"], &[&base.0, &nowhere]), 2, &["nowhere", "run.json"]);
@@ -232,10 +232,10 @@ fn json_is_one_object_on_standard_output() {
 }
 
 #[test]
-fn a_report_is_what_the_run_showed() {
+fn a_report_shows_what_the_run_showed() {
     let apart = [records("echo", 100_000.0), records("files", 5.0)].concat();
     let mut resumed = apart.clone();
-    // The last trial of the first case, made again after an interruption.
+    // The last trial of the first case, repeated after an interruption.
     resumed[2].status = Status::Unmeasured;
     resumed[2].metrics = None;
     resumed.push(apart[2].clone());

@@ -1,10 +1,10 @@
-//! What authors of scenarios are told, mistake by mistake: place, sentence, snippet, advice.
+//! The error messages for mistakes in scenarios: place, sentence, snippet, advice.
 
 use std::fmt::Write as _;
 
 use quadrant::spec;
 
-/// A sound scenario's beginning; what is tested follows it.
+/// The beginning of a valid scenario; the tested part follows it.
 const HEAD: &str = "name: x\nquestion: What if?\n";
 
 fn snapshot(name: &str, text: &str) {
@@ -14,7 +14,7 @@ fn snapshot(name: &str, text: &str) {
 }
 
 /// The messages of a list of wrong scenarios, each under its title.
-fn told(mistakes: &[(&str, &str)]) -> String {
+fn messages(mistakes: &[(&str, &str)]) -> String {
     let mut text = String::new();
     for (title, rest) in mistakes {
         let error = spec::parse("x.yaml", &format!("{HEAD}{rest}"))
@@ -29,29 +29,30 @@ fn task(steps: &str) -> String {
     format!("tasks:\n  - name: t\n    steps: {steps}\n")
 }
 
-/// One list of steps of a task for each title.
-fn told_of_tasks(mistakes: &[(&str, &str)]) -> String {
+/// The messages of wrong lists of steps of a task, each under its title.
+fn messages_of_tasks(mistakes: &[(&str, &str)]) -> String {
     let whole: Vec<(&str, String)> =
         mistakes.iter().map(|(title, steps)| (*title, task(steps))).collect();
     let whole: Vec<(&str, &str)> = whole.iter().map(|(t, s)| (*t, s.as_str())).collect();
-    told(&whole)
+    messages(&whole)
 }
 
-fn told_of_servers(mistakes: &[(&str, &str)]) -> String {
+/// The messages of wrong lists of steps of a server, each under its title.
+fn messages_of_servers(mistakes: &[(&str, &str)]) -> String {
     let server = |steps: &str| {
         format!("server: {{ steps: {steps} }}\nload: {{ connections: 1, send: 1B }}\n")
     };
     let whole: Vec<(&str, String)> =
         mistakes.iter().map(|(title, steps)| (*title, server(steps))).collect();
     let whole: Vec<(&str, &str)> = whole.iter().map(|(t, s)| (*t, s.as_str())).collect();
-    told(&whole)
+    messages(&whole)
 }
 
 #[test]
-fn shape() {
+fn wrong_shapes_are_explained() {
     snapshot(
         "shape",
-        &told(&[
+        &messages(&[
             ("unknown key", "taks: []\n"),
             ("unknown key that is near to nothing", "workload: []\n"),
             ("unknown key inside", "load: { conections: 5 }\n"),
@@ -101,7 +102,7 @@ fn shape() {
 }
 
 #[test]
-fn heads() {
+fn wrong_heads_are_explained() {
     let mut text = String::new();
     for wrong in [
         "",
@@ -118,10 +119,10 @@ fn heads() {
 }
 
 #[test]
-fn steps() {
+fn wrong_steps_are_explained() {
     snapshot(
         "steps",
-        &told_of_tasks(&[
+        &messages_of_tasks(&[
             ("unknown step", "[slep]"),
             ("unknown step with a value", "[{ slep: 10ms }]"),
             ("a step near to nothing", "[write_file]"),
@@ -165,10 +166,10 @@ fn steps() {
 }
 
 #[test]
-fn servers() {
+fn wrong_servers_are_explained() {
     snapshot(
         "servers",
-        &told_of_servers(&[
+        &messages_of_servers(&[
             ("no exchange", "[yield]"),
             ("recv alone", "[recv]"),
             ("send alone", "[send, yield]"),
@@ -182,10 +183,10 @@ fn servers() {
 }
 
 #[test]
-fn quantities() {
+fn wrong_quantities_are_explained() {
     snapshot(
         "quantities",
-        &told_of_tasks(&[
+        &messages_of_tasks(&[
             ("no unit of time", "[{ sleep: 10 fortnights }]"),
             ("a number without unit", "[{ sleep: 10 }]"),
             ("negative", "[{ cpu: -5ms }]"),
@@ -199,7 +200,7 @@ fn quantities() {
     );
     snapshot(
         "quantities_elsewhere",
-        &told(&[
+        &messages(&[
             (
                 "too many connections",
                 "server: { steps: [echo] }\nload: { connections: 1000000000, send: 64B }\n",
@@ -260,7 +261,7 @@ fn quantities() {
 }
 
 #[test]
-fn axes() {
+fn wrong_axes_are_explained() {
     let used = "tasks: [{ name: t, steps: [{ sleep: { for: $pause, how: $how } }] }]\n";
     let with = |axes: &str| format!("axes: {axes}\n{used}");
     let many = format!("{{ how: [await], pause: [{}] }}", "1s, ".repeat(65));
@@ -271,7 +272,7 @@ fn axes() {
     let nine = format!("{{ {} }}", nine.join(", "));
     snapshot(
         "axes",
-        &told(&[
+        &messages(&[
             ("undefined", &with("{ pauses: [1ms], how: [await] }")),
             ("undefined, and there is none", &with("{}")),
             ("never used", &with("{ pause: [1ms], how: [await], files: [1, 2] }")),
@@ -292,7 +293,7 @@ fn axes() {
 }
 
 #[test]
-fn choices() {
+fn wrong_choices_are_explained() {
     let with = |choose: &str| {
         format!(
             "axes: {{ order: [first, second] }}\n{}",
@@ -301,7 +302,7 @@ fn choices() {
     };
     snapshot(
         "choices",
-        &told(&[
+        &messages(&[
             ("by is missing", &with("{ first: [yield], second: [yield] }")),
             ("by is no axis", &with("{ by: order, first: [yield], second: [yield] }")),
             ("by is an unknown axis", &with("{ by: $ordre, first: [yield], second: [yield] }")),
@@ -314,7 +315,7 @@ fn choices() {
 }
 
 #[test]
-fn expectations() {
+fn wrong_expectations_are_explained() {
     let with = |expect: &str| {
         format!(
             "axes: {{ how: [blocking, offload] }}\n{}expect:\n  - {expect}\n",
@@ -323,7 +324,7 @@ fn expectations() {
     };
     snapshot(
         "expectations",
-        &told(&[
+        &messages(&[
             ("unknown figure", &with("stalls.cuont: 0")),
             ("unknown figure of a step", &with("steps.work.p98: 0")),
             ("unknown step", &with("steps.wrk.p99: 5ms")),
@@ -345,7 +346,7 @@ fn expectations() {
 }
 
 #[test]
-fn files_that_cannot_be_read() {
+fn unreadable_files_are_explained() {
     let folder = std::env::temp_dir().join(format!("quadrant-spec-errors-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let message = |name: &str, bytes: &[u8]| {

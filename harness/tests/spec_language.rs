@@ -1,4 +1,4 @@
-//! What scenarios become: cases in order, programs that are well-formed, and never a panic.
+//! Parsed scenarios: their cases are in order, their programs well-formed, and no text panics.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use quadrant_reports::expectation::Comparison;
 use quadrant_suite::hash;
 use quadrant_suite::plan::{Action, FileChoice, How, Pace, Program};
 
-fn sound(text: &str) -> Scenario {
+fn parsed(text: &str) -> Scenario {
     spec::parse("x.yaml", text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
@@ -19,7 +19,7 @@ fn task(steps: &str) -> Case {
     } else {
         ""
     };
-    sound(&format!("name: x\nquestion: q?\n{files}tasks: [{{ name: t, steps: {steps} }}]\n"))
+    parsed(&format!("name: x\nquestion: q?\n{files}tasks: [{{ name: t, steps: {steps} }}]\n"))
         .case(0)
 }
 
@@ -28,20 +28,20 @@ fn actions(case: &Case) -> Vec<Action> {
     program.iter().map(|step| step.action.clone()).collect()
 }
 
-/// The YAML blocks of the page that teaches the language.
-fn taught() -> Vec<String> {
+/// The YAML examples of the page that explains the language.
+fn page_examples() -> Vec<String> {
     let page = include_str!("../../specs/README.md");
     let blocks = page.split("```yaml\n").skip(1);
     blocks.map(|block| block.split("```").next().unwrap_or(block).to_owned()).collect()
 }
 
 #[test]
-fn everything_taught_is_sound() {
-    let taught = taught();
-    assert!(taught.len() >= 5, "{}", taught.len());
+fn every_example_of_the_page_is_valid() {
+    let examples = page_examples();
+    assert!(examples.len() >= 5, "{}", examples.len());
     let mut names = HashSet::new();
-    for text in taught {
-        assert!(names.insert(sound(&text).name));
+    for text in examples {
+        assert!(names.insert(parsed(&text).name));
     }
 }
 
@@ -75,10 +75,10 @@ fn every_step_becomes_its_action() {
 }
 
 #[test]
-fn workers_are_those_of_the_case_or_left_to_the_machine() {
+fn workers_are_optional_and_depend_on_the_case() {
     let tasks = "tasks: [{ name: t, steps: [yield] }]";
     let asked = |rest: &str| -> Vec<Option<u32>> {
-        let scenario = sound(&format!("name: x\nquestion: q?\n{rest}\n{tasks}\n"));
+        let scenario = parsed(&format!("name: x\nquestion: q?\n{rest}\n{tasks}\n"));
         (0..scenario.case_count()).map(|case| scenario.case(case).work.workers).collect()
     };
     assert_eq!(asked(""), [None]);
@@ -87,7 +87,7 @@ fn workers_are_those_of_the_case_or_left_to_the_machine() {
 }
 
 #[test]
-fn lists_inside_lists_are_laid_out_flat() {
+fn nested_lists_are_flattened() {
     let case = task(
         "[{ repeat: { times: 3, as: all, steps: [yield, { repeat: { times: 2, steps: [{ sequence: { as: pair, steps: [yield, yield] } }] } }] } }, { yield: { as: last } }]",
     );
@@ -113,7 +113,7 @@ fn lists_inside_lists_are_laid_out_flat() {
 #[test]
 fn an_echo_is_a_recv_and_a_send() {
     let server = |steps: &str| {
-        sound(&format!(
+        parsed(&format!(
             "name: x\nquestion: q?\nserver: {{ steps: {steps} }}\nload: {{ connections: 5, send: 64B, rate: 100/s }}\n"
         ))
         .case(0)
@@ -139,13 +139,13 @@ fn an_echo_is_a_recv_and_a_send() {
 }
 
 #[test]
-fn defaults_and_summaries() {
+fn defaults_apply_and_work_is_summarized() {
     let work = task("[{ read_file: { how: offload } }]").work;
     assert_eq!(work.warmup_ns, 200_000_000);
     assert_eq!(work.measure_ns, 1_000_000_000);
     assert_eq!(work.stall_threshold_ns, 10_000_000);
     assert_eq!(work.summary, "1 task, back to back; 3 files of 4 KiB, cold");
-    let work = sound(
+    let work = parsed(
         "name: x\nquestion: q?\naxes: { n: [1, 2] }\nserver: { steps: [echo] }\nload: { connections: $n, send: 1KiB }\ntasks:\n  - { name: a, every: 50ms, steps: [yield] }\n  - { name: b, repeat: 3, steps: [yield] }\n",
     )
     .case(0)
@@ -156,8 +156,8 @@ fn defaults_and_summaries() {
 }
 
 #[test]
-fn expectations_follow_the_case() {
-    let scenario = sound(
+fn expectations_depend_on_the_case() {
+    let scenario = parsed(
         "name: x\nquestion: q?\naxes: { n: [1, 5], how: [blocking, offload] }\ntasks:\n  - name: t\n    count: $n\n    steps: [{ cpu: { for: 1ms, how: $how } }]\nexpect:\n  - concurrency.peak: \"<= $n\"\n  - when: { how: [offload], n: 5 }\n    subjects: tokio\n    latency.p99: \"< 5ms\"\n",
     );
     let expected = |index: usize| -> Vec<String> {
@@ -174,11 +174,11 @@ fn expectations_follow_the_case() {
 }
 
 #[test]
-fn a_scenario_may_say_whom_it_is_about() {
+fn a_scenario_may_select_its_subjects() {
     let about = |subjects: &str| {
         let text =
             format!("name: x\nquestion: q?\n{subjects}tasks: [{{ name: t, steps: [yield] }}]\n");
-        sound(&text).subjects().to_vec()
+        parsed(&text).subjects().to_vec()
     };
     assert_eq!(about(""), [""; 0]);
     assert_eq!(about("subjects: tokio\n"), ["tokio"]);
@@ -186,8 +186,8 @@ fn a_scenario_may_say_whom_it_is_about() {
 }
 
 #[test]
-fn a_chosen_list_stands_in_place_of_the_choice() {
-    let scenario = sound(
+fn a_choice_is_replaced_by_its_list() {
+    let scenario = parsed(
         "name: x\nquestion: q?\naxes: { order: [in-turn, together] }\ntasks:\n  - name: t\n    steps:\n      - yield\n      - choose:\n          by: $order\n          in-turn: [{ yield: { as: inner } }, yield]\n          together: [{ gather: [{ yield: { as: inner } }, yield] }]\n",
     );
     assert_eq!(actions(&scenario.case(0)), [Action::Yield, Action::Yield, Action::Yield]);
@@ -199,8 +199,8 @@ fn a_chosen_list_stands_in_place_of_the_choice() {
 }
 
 #[test]
-fn files_are_made_only_for_cases_that_read_them() {
-    let scenario = sound(
+fn only_cases_that_read_files_get_them() {
+    let scenario = parsed(
         "name: x\nquestion: q?\naxes: { with: [files, nothing] }\nfiles: { count: 1, size: 1B }\ntasks:\n  - name: t\n    steps: [{ choose: { by: $with, files: [read_file], nothing: [yield] } }]\n",
     );
     assert!(scenario.case(0).work.files.is_some());
@@ -208,9 +208,9 @@ fn files_are_made_only_for_cases_that_read_them() {
 }
 
 #[test]
-fn ten_thousand_cases_are_worked_out_one_by_one() {
+fn ten_thousand_cases_are_expanded_one_by_one() {
     let ten = "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]";
-    let scenario = sound(&format!(
+    let scenario = parsed(&format!(
         "name: x\nquestion: q?\naxes: {{ a: {ten}, b: {ten}, c: {ten}, d: {ten} }}\ntasks:\n  - name: t\n    count: $a\n    repeat: $b\n    steps: [{{ hash: $c }}, {{ ping_pong: $d }}]\n"
     ));
     assert_eq!(scenario.case_count(), 10_000);
@@ -223,7 +223,7 @@ fn ten_thousand_cases_are_worked_out_one_by_one() {
 }
 
 #[test]
-fn a_bomb_of_aliases_is_refused() {
+fn an_alias_bomb_is_refused() {
     let mut text = String::from("name: x\nquestion: q?\naxes:\n  a: &a [x, x]\n");
     let mut last = 'a';
     for next in 'b'..='z' {
@@ -257,7 +257,7 @@ fn deep_nesting_is_refused() {
     }
 }
 
-/// Every `Repeat` holds steps, all of them inside its program and inside the `Repeat` around it.
+/// Every `Repeat` has steps, and they end inside its program and inside the outer `Repeat`.
 fn assert_well_formed(program: &Program) {
     let mut ends = vec![program.len()];
     for (index, step) in program.iter().enumerate() {
@@ -281,7 +281,7 @@ fn assert_well_formed(program: &Program) {
     assert!(open.is_empty());
 }
 
-/// Any list of steps that a task may have. Names are made unique afterwards: `@` becomes a number.
+/// Any list of steps that a task can have. To make names unique, `@` is replaced by a number.
 fn any_steps() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         Just("yield".to_owned()),
@@ -321,7 +321,7 @@ proptest! {
             steps.push(format!("{{ ping_pong: $a{axis} }}"));
         }
         text += &format!("tasks: [{{ name: t, steps: [{}] }}]\n", steps.join(", "));
-        let scenario = sound(&text);
+        let scenario = parsed(&text);
         prop_assert_eq!(scenario.case_count(), sizes.iter().product::<usize>());
         let mut before: Option<Vec<u32>> = None;
         for index in 0..scenario.case_count() {
@@ -332,7 +332,7 @@ proptest! {
             }).collect();
             let written: Vec<u32> = case.values.iter().map(|value| value.value.parse().unwrap()).collect();
             prop_assert_eq!(&rounds, &written);
-            // Larger than the one before, read from the first axis on: so in order, and none twice.
+            // Larger than the case before, compared from the first axis on: in order, none twice.
             prop_assert!(before.as_ref().is_none_or(|before| *before < rounds));
             before = Some(rounds);
         }
@@ -359,7 +359,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_panics(text in "\\PC{0,200}") {
+    fn no_text_causes_a_panic(text in "\\PC{0,200}") {
         let _ = spec::parse("x.yaml", &text).map_err(|error| error.to_string());
     }
 }
@@ -368,11 +368,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_damaged_scenario_panics(
+    fn no_damaged_scenario_causes_a_panic(
         which in 0..5_usize,
         cuts in prop::collection::vec((0.0..1.0_f64, 0..12_usize, "[-:{}\\[\\]$&*!|>'\"%@#,? \n\tä0-9a-z.]{0,6}"), 1..4),
     ) {
-        let mut text: Vec<char> = taught()[which].chars().collect();
+        let mut text: Vec<char> = page_examples()[which].chars().collect();
         for (at, length, inserted) in cuts {
             let from = (at * text.len() as f64) as usize;
             let to = (from + length).min(text.len());
@@ -387,9 +387,9 @@ proptest! {
 }
 
 #[test]
-fn the_languages_page_names_every_figure() {
+fn the_language_page_names_every_figure() {
     let page = include_str!("../../specs/README.md");
-    // `latency.min`, `.p50` stands for both; a row's first figure has the family's name.
+    // A row such as "`latency.min`, `.p50`" names both; its first figure has the family's name.
     let row_of = |family: &str| {
         let begins = [format!("| `{family}`"), format!("| `{family}.")];
         page.lines().find(|line| begins.iter().any(|begin| line.starts_with(begin)))

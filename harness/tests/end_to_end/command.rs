@@ -1,4 +1,4 @@
-//! A call of `quadrant`, with an end to every wait.
+//! A call of `quadrant`. No wait for it is without a limit.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use quadrant_reports::record::Record;
 use rustix::process::{Pid, Signal, kill_process};
 
 const QUADRANT: &str = env!("CARGO_BIN_EXE_quadrant");
-/// Nothing that a test calls takes a tenth of that on an idle machine.
+/// More than ten times what any call takes on an idle machine.
 const LIMIT: Duration = Duration::from_secs(240);
 
-/// A call that has not been made yet.
+/// A call that has not started yet.
 pub struct Call {
     command: Command,
     folder: PathBuf,
@@ -21,8 +21,8 @@ pub struct Call {
 }
 
 impl Call {
-    /// A call by way of other programs: `nice -n 5 quadrant …`. `number` tells the calls of one
-    /// folder apart.
+    /// A call through other programs: `nice -n 5 quadrant …`. `number` distinguishes the calls of
+    /// one folder.
     pub fn through(wrapper: &[&str], folder: &Path, number: usize) -> Self {
         let mut words = wrapper.iter().copied().chain([QUADRANT]);
         let mut command = Command::new(words.next().expect("there is at least the program"));
@@ -40,7 +40,7 @@ impl Call {
         self
     }
 
-    /// Where it is called; without it, in the stage's folder.
+    /// The working directory; by default the stage's folder.
     pub fn folder(mut self, folder: &Path) -> Self {
         self.command.current_dir(folder);
         self
@@ -51,7 +51,7 @@ impl Call {
         self
     }
 
-    /// Standard output goes there instead of being kept.
+    /// Starts the call with this standard output, which is then not kept.
     pub fn start_into(mut self, stdout: impl Into<Stdio>) -> Running {
         let stderr = self.folder.join(format!("stderr-{}", self.number));
         self.command.stdout(stdout).stderr(File::create(&stderr).unwrap());
@@ -70,7 +70,7 @@ impl Call {
     }
 }
 
-/// A call under way. Dropping it ends it.
+/// A running call. Dropping it kills the process.
 pub struct Running {
     child: Child,
     stdout: PathBuf,
@@ -85,7 +85,7 @@ impl Running {
         kill_process(pid, signal).unwrap();
     }
 
-    /// Waits for something that the call does.
+    /// Waits until the condition holds. It is an error if the call ends first.
     #[track_caller]
     pub fn until<T>(&mut self, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
         loop {
@@ -110,7 +110,7 @@ impl Running {
         self.until_ended(|| ())
     }
 
-    /// Waits for its end, and does something all the while.
+    /// Waits for the end of the call, and repeats `meanwhile` until then.
     #[track_caller]
     pub fn until_ended(mut self, mut meanwhile: impl FnMut()) -> Ended {
         let status = loop {
@@ -130,7 +130,7 @@ impl Running {
         }
     }
 
-    /// As long as it lives, the kernel tells the most memory it had.
+    /// The kernel reports the peak memory only while the process lives.
     fn look_at_memory(&mut self) {
         let status = read(Path::new(&format!("/proc/{}/status", self.child.id())));
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -146,7 +146,7 @@ impl Drop for Running {
     }
 }
 
-/// What a call has left behind.
+/// The results of a call that has ended.
 #[derive(Debug)]
 pub struct Ended {
     /// None when a signal ended it.
@@ -163,7 +163,7 @@ impl Ended {
         self
     }
 
-    /// Every one of these texts stands on standard error.
+    /// Standard error contains each of these texts.
     #[track_caller]
     pub fn expect_words(self, words: &[&str]) -> Self {
         for word in words {
@@ -172,7 +172,7 @@ impl Ended {
         self
     }
 
-    /// The records that `--format json` has put on standard output.
+    /// The records that `--format json` has printed to standard output.
     #[track_caller]
     pub fn records(&self) -> Vec<Record> {
         serde_json::from_str(&self.stdout)
@@ -180,7 +180,7 @@ impl Ended {
     }
 }
 
-/// A file's text; nothing, if there is none.
+/// The text of a file, or an empty text if it cannot be read.
 pub fn read(path: &Path) -> String {
     std::fs::read(path)
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())

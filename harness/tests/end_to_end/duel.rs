@@ -1,4 +1,4 @@
-//! Duels: subjects in lock-step, one alive at a time, and nothing of them left behind.
+//! Duels: subjects run in turns (lock-step), one at a time, and leave nothing behind.
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -17,14 +17,14 @@ fn cases(ended: &Ended) -> Vec<Value> {
     whole["cases"].as_array().unwrap().clone()
 }
 
-/// What a side did in all its turns.
+/// The sum of a figure over all turns of one subject.
 fn sum(case: &Value, side: usize, figure: &str) -> u64 {
     let starts = case["starts"].as_array().unwrap();
     let turns = starts.iter().flat_map(|start| start[side].as_array().unwrap());
     turns.map(|turn| turn["thawed"][figure].as_u64().unwrap()).sum()
 }
 
-pub fn three_subjects_take_turns_with_and_without_a_load() {
+pub fn three_subjects_take_turns_with_or_without_load() {
     let stage = Stage::new();
     let rest = [
         "echo/connections",
@@ -52,8 +52,8 @@ pub fn three_subjects_take_turns_with_and_without_a_load() {
             assert!(sum(case, side, "operations") > 0);
             assert!(sum(case, side, "cpu_ns") > 0);
             assert_eq!(sum(case, side, "driver_cpu_ns") > 0, has_load);
-            // Whoever runs has all of its CPUs, and no more: a side that was not frozen while
-            // others ran would have used up more than there is in its own turns.
+            // A subject that was not frozen while others ran would have used more CPU time than
+            // its own turns have.
             let cpus = std::thread::available_parallelism().unwrap().get() as u64;
             assert!(sum(case, side, "cpu_ns") <= sum(case, side, "elapsed_ns") * cpus * 11 / 10);
         }
@@ -63,7 +63,7 @@ pub fn three_subjects_take_turns_with_and_without_a_load() {
     }
 }
 
-pub fn tables_name_everyone_and_say_what_the_ratios_are_to() {
+pub fn tables_name_each_subject_and_the_ratios_base() {
     let stage = Stage::new();
     let rest = ["echo/connections", "--axis", "connections=1", "--time", "0.6", "--starts", "2"];
     let ended = stage.quadrant(&words(TOKIO, TOKIO, &rest)).expect_code(0);
@@ -73,7 +73,7 @@ pub fn tables_name_everyone_and_say_what_the_ratios_are_to() {
     assert!(table.contains("rounds in 2 starts"), "{table}");
 }
 
-pub fn who_cannot_be_told_and_what_cannot_be_fought_is_said_in_a_sentence() {
+pub fn ambiguous_subjects_and_unsuitable_scenarios_are_refused() {
     let stage = Stage::new();
     let ended = stage.quadrant(&words("tokio", TOKIO, &["echo/connections"])).expect_code(2);
     ended.expect_words(&["`tokio` may be any of", "tokio/multi-thread/epoll"]);
@@ -83,9 +83,10 @@ pub fn who_cannot_be_told_and_what_cannot_be_fought_is_said_in_a_sentence() {
     assert!(ended.stdout.contains("a fixed rate"), "{}", ended.stdout);
 }
 
-pub fn a_wrong_answer_or_a_crash_leaves_no_ratio() {
+pub fn a_wrong_answer_or_crash_gives_no_ratio() {
     let stage = Stage::new();
-    for (fault, told) in [("faulty/answers-wrongly", "wrong answer"), ("faulty/aborts", "SIGABRT")]
+    for (fault, reason) in
+        [("faulty/answers-wrongly", "wrong answer"), ("faulty/aborts", "SIGABRT")]
     {
         let rest = [
             "echo/connections",
@@ -103,12 +104,12 @@ pub fn a_wrong_answer_or_a_crash_leaves_no_ratio() {
         stage.assert_empty();
         let case = &cases(&ended)[0];
         assert!(case["at_fault"].as_str().unwrap().starts_with(fault), "{case}");
-        assert!(case["reason"].as_str().unwrap().contains(told), "{case}");
+        assert!(case["reason"].as_str().unwrap().contains(reason), "{case}");
         assert!(case["subjects"][1]["throughput"].is_null());
     }
 }
 
-pub fn an_interrupted_duel_leaves_nobody_frozen_behind() {
+pub fn an_interrupted_duel_leaves_no_frozen_process() {
     let stage = Stage::new();
     let rest = ["echo/connections", "--axis", "connections=64", "--time", "60"];
     let mut running = stage.call().args(words(TOKIO, "threads", &rest)).start();
@@ -122,7 +123,7 @@ pub fn an_interrupted_duel_leaves_nobody_frozen_behind() {
     ended.expect_code(130);
 }
 
-pub fn a_killed_duel_takes_the_frozen_along() {
+pub fn a_killed_duel_leaves_no_frozen_process() {
     let stage = Stage::new();
     let rest = ["echo/connections", "--axis", "connections=64", "--time", "60"];
     let mut running = stage.call().args(words(TOKIO, "threads", &rest)).start();

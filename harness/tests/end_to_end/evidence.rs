@@ -1,5 +1,5 @@
-//! Every subject's backend by evidence, from the command line to the record; and a subject that
-//! lies about its own.
+//! The backend of every subject by evidence, from the command line to the record; and a subject
+//! with a false claim.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/evidence/ec
 const FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/evidence/files.yaml");
 const LIMIT: Duration = Duration::from_secs(240);
 
-/// The records of one trial for each subject; nothing where no system call can be counted here.
+/// The records of one trial per subject, or `None` where system calls cannot be counted.
 fn gather(arguments: &[&str]) -> Option<Vec<Record>> {
     let stage = Stage::new();
     let what = [arguments, &["--evidence", "--trials", "1"]].concat();
@@ -27,7 +27,7 @@ fn gather(arguments: &[&str]) -> Option<Vec<Record>> {
     Some(records)
 }
 
-/// The evidence of a record, where it stands on more than a handful of operations.
+/// The evidence of a record, if it is from enough operations.
 fn enough(record: &Record) -> Option<&Evidence> {
     if record.status == Status::Unsupported {
         skip(Need::IoUring, record.reason.as_deref().unwrap_or_default());
@@ -40,17 +40,17 @@ fn enough(record: &Record) -> Option<&Evidence> {
     evidence
 }
 
-pub fn every_subject_uses_the_backend_that_it_names() {
+pub fn every_subject_uses_the_backend_it_names() {
     let Some(records) = gather(&[SPEC, "-r", "**"]) else { return };
     for record in records.iter().filter(|record| record.status == Status::Ok) {
         let id = &record.subject.id;
         let Some(evidence) = &record.evidence else {
             let warnings = &record.warnings;
-            // All that a machine that stands still may leave of a short pass.
+            // The machine stood still during the short pass.
             assert!(warnings.iter().any(|text| text.contains("no operation")), "{warnings:?}");
             continue;
         };
-        // Of a handful of operations nothing is said.
+        // A few operations are not enough for a verdict.
         if evidence.ops >= 20 {
             let named = waits_by(&record.subject.backend);
             assert_eq!(evidence.backend_seen.word(), named, "{id}: {evidence:?}");
@@ -61,8 +61,8 @@ pub fn every_subject_uses_the_backend_that_it_names() {
     assert_eq!(records.len(), ordinary_subjects().len());
 }
 
-/// The filter is each subject's own: this machine keeps its io_uring all the time.
-pub fn without_io_uring_nobody_panics_and_a_silent_fallback_is_told() {
+/// The system call filter applies to each subject only, not to the machine.
+pub fn without_io_uring_silent_fallbacks_are_reported() {
     let stage = Stage::new();
     let (_, records) = stage.measure(&[SPEC, "--trials", "1", "--forbid", "io_uring"], &[], LIMIT);
     let mut refused = 0;
@@ -71,7 +71,7 @@ pub fn without_io_uring_nobody_panics_and_a_silent_fallback_is_told() {
         let id = &record.subject.id;
         if record.subject.backend == "io_uring" {
             assert_eq!(record.status, Status::Unsupported, "{id}: {reason}");
-            // Only where it works otherwise is this the filter's doing.
+            // The filter is the cause only if the subject runs without it.
             if !ordinary_subjects().iter().any(|subject| subject.id == *id && subject.available) {
                 skip(Need::IoUring, reason);
                 continue;
@@ -90,7 +90,7 @@ pub fn without_io_uring_nobody_panics_and_a_silent_fallback_is_told() {
     assert!(refused == 0 || refused >= 3, "{refused}");
 }
 
-pub fn whoever_names_a_ring_beside_its_backend_reads_files_through_it() {
+pub fn a_backend_with_ring_reads_files_through_it() {
     let Some(records) = gather(&[FILES]) else { return };
     assert!(records.len() > 2, "{records:?}");
     for record in records.iter().filter(|record| record.status == Status::Ok) {
@@ -103,8 +103,8 @@ pub fn whoever_names_a_ring_beside_its_backend_reads_files_through_it() {
     }
 }
 
-/// tokio goes on without a ring and says nothing of it.
-pub fn files_that_a_pool_reads_in_the_place_of_a_ring_are_told() {
+/// tokio continues without a ring and reports nothing.
+pub fn a_pool_replacing_the_ring_is_reported() {
     let Some(records) = gather(&[FILES, "-r", "**/epoll+ring", "--forbid", "io_uring"]) else {
         return;
     };
@@ -117,7 +117,7 @@ pub fn files_that_a_pool_reads_in_the_place_of_a_ring_are_told() {
     }
 }
 
-pub fn a_subject_that_lies_about_its_backend_is_found_out() {
+pub fn a_false_backend_claim_is_detected() {
     let arguments =
         [SPEC, "--with-test-adapters", "-r", "faulty/claims-io_uring", "-r", "faulty/behaves"];
     let Some(records) = gather(&arguments) else { return };

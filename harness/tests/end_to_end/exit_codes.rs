@@ -1,4 +1,4 @@
-//! The exit codes, and the sentence that stands beside each.
+//! The exit codes and their messages.
 
 use crate::stage::Stage;
 
@@ -6,7 +6,7 @@ const YIELD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/yi
 const UNMET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/unmet.yaml");
 const TOO_MANY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/too-many.yaml");
 
-pub fn zero_is_all_well() {
+pub fn zero_means_success() {
     let stage = Stage::new();
     let out = stage.named("results");
     let ended = stage.run(&[YIELD, "-r", "threads", "--trials", "1", "--out", &out]).run();
@@ -21,7 +21,7 @@ pub fn zero_is_all_well() {
     stage.quadrant(&["--version"]).expect_code(0);
 }
 
-pub fn one_is_an_expectation_that_was_not_met() {
+pub fn one_means_an_unmet_expectation() {
     let stage = Stage::new();
     let out = stage.named("results");
     let ended = stage.run(&[UNMET, "-r", "threads", "--trials", "1", "--out", &out]).run();
@@ -33,7 +33,7 @@ pub fn one_is_an_expectation_that_was_not_met() {
     assert_eq!((checked.met, checked.seen), (false, Some(50.0)));
 }
 
-pub fn two_is_a_mistake_on_the_command_line_or_in_a_scenario() {
+pub fn two_means_wrong_usage_or_a_wrong_scenario() {
     let stage = Stage::new();
     let unfinished = stage.write("wrong.yaml", "name: wrong\nquestion: Why?\ntasks: 3\n");
     fn words<'a>(words: &[&'a str]) -> Vec<&'a str> {
@@ -68,12 +68,12 @@ pub fn two_is_a_mistake_on_the_command_line_or_in_a_scenario() {
     stage.assert_empty();
 }
 
-pub fn scenarios_of_one_name_are_not_mixed_and_links_lead_nowhere() {
+pub fn duplicate_names_are_refused_and_links_not_followed() {
     let stage = Stage::new();
     let spec = "name: twin\nquestion: q?\ntasks: [{ name: t, steps: [yield] }]\n";
     std::fs::create_dir(stage.path("folder")).unwrap();
     stage.write("folder/a.yaml", spec);
-    // To be found once, and not by every way around.
+    // The file must be found once, not through every link.
     std::os::unix::fs::symlink(".", stage.path("folder/again")).unwrap();
     std::os::unix::fs::symlink(".", stage.path("folder/and-again")).unwrap();
     let linted = stage.quadrant(&["lint", &stage.named("folder")]).expect_code(0);
@@ -83,7 +83,7 @@ pub fn scenarios_of_one_name_are_not_mixed_and_links_lead_nowhere() {
     ended.expect_code(2).expect_words(&["a.yaml", "b.yaml", "both called `twin`"]);
 }
 
-pub fn an_expectation_of_nobody_is_told_and_is_no_mistake() {
+pub fn an_expectation_without_subjects_is_only_a_warning() {
     let stage = Stage::new();
     let text = "name: nobody\nquestion: Of whom?\ntasks:\n  - { name: a, repeat: 5, steps: [yield] }\n\
                 expect:\n  - { subjects: \"thraeds/**\", ops: 1 }\n  - { subjects: threads, ops: 5 }\n";
@@ -93,13 +93,13 @@ pub fn an_expectation_of_nobody_is_told_and_is_no_mistake() {
     assert!(!linted.stderr.contains("subjects: threads"), "{}", linted.stderr);
     let out = stage.named("results");
     stage.run(&[&spec, "--quick", "--out", &out]).run().expect_code(0).expect_words(&told);
-    // Whoever chooses among the subjects leaves some out on purpose.
+    // With `-r`, subjects are left out on purpose.
     let out = stage.named("chosen");
     let chosen = stage.run(&[&spec, "--quick", "-r", "threads", "--out", &out]).run();
     assert!(!chosen.expect_code(0).stderr.contains("means no subject"));
 }
 
-pub fn four_is_that_nothing_was_run() {
+pub fn four_means_that_nothing_was_run() {
     let stage = Stage::new();
     let words = [YIELD, "-r", "no-such-runtime", "--format", "json"];
     let no_subject = stage.run(&words).run().expect_code(4);
@@ -120,7 +120,7 @@ pub fn four_is_that_nothing_was_run() {
     stage.assert_empty();
 }
 
-pub fn results_are_never_written_over_others() {
+pub fn existing_results_are_never_overwritten() {
     let stage = Stage::new();
     let out = stage.named("results");
     let words = [YIELD, "-r", "threads", "--trials", "1", "--out", &out];
@@ -131,14 +131,14 @@ pub fn results_are_never_written_over_others() {
     assert_eq!(stage.records("results"), before);
 }
 
-pub fn a_results_folder_that_cannot_be_is_told() {
+pub fn an_impossible_results_folder_is_an_error() {
     let stage = Stage::new();
-    // Not even root makes a folder there.
+    // Not even root can create a folder there.
     for out in ["/proc/results", "/dev/null/results"] {
         let ended = stage.run(&[YIELD, "-r", "threads", "--quick", "--out", out]).run();
         ended.expect_code(3).expect_words(&["the folder", out, "cannot be made"]);
     }
-    // One that can be is not left behind by a run that never was.
+    // A run that fails before it starts leaves no folder behind.
     let out = stage.named("new/results");
     stage.run(&["xyzzy", "--out", &out]).run().expect_code(2);
     assert!(!stage.path("new").exists());

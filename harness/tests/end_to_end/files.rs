@@ -1,5 +1,5 @@
-//! What reading files shows: that a big file is no stall of a runtime that reads on a pool, and
-//! that cold files are cold.
+//! Reading files: a big file does not stall a runtime that reads on a pool, and cold files are not
+//! in the page cache.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::stage::Stage;
 
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// 64 MiB a read, and a ticker every 5 ms on the same loop.
+/// 64 MiB per read, and a ticker every 5 ms on the same loop.
 const BIG: &str = "\
 name: big-file
 question: Does reading a big file hold up the loop?
@@ -38,8 +38,8 @@ fn figures(record: &Record) -> &Metrics {
     record.metrics.as_ref().unwrap()
 }
 
-/// Whether the loop stood still in at most every tenth read, or would have without neighbours:
-/// they make a loop wait for its CPU, which no runtime can help.
+/// Whether the loop stalled in at most one read of ten. Time in the run queue does not count: other
+/// processes cause it, not the runtime.
 fn seldom_stalls(record: &Record) -> bool {
     let (reads, stalls) = (figures(record).ops, &figures(record).stalls);
     let own_ns = stalls.cpu_ns + stalls.blocked_ns;
@@ -47,18 +47,18 @@ fn seldom_stalls(record: &Record) -> bool {
     stalls.count * 10 <= reads || own_ns < stalls.count * stalls.threshold_ns
 }
 
-pub fn a_big_file_read_on_a_pool_seldom_stalls_the_loop() {
+pub fn pool_reads_of_a_big_file_seldom_stall() {
     let stage = Stage::new();
     let spec = stage.write("big.yaml", BIG);
     for subject in ["tokio/current-thread/epoll", "smol/single-thread/epoll"] {
         let (_, records) = stage.measure(&[&spec, "--trials", "3", "-r", subject], &[], LIMIT);
         assert_eq!(records.len(), 3);
-        // A busy machine may spoil one of them; what the suite itself does shows in all.
+        // Noise may affect one of the trials; a stall of the suite would show in all.
         assert!(records.iter().any(seldom_stalls), "{subject}: {records:#?}");
     }
 }
 
-pub fn cold_reads_are_cold_and_the_others_are_told() {
+pub fn cold_reads_are_cold_or_warned_of() {
     let stage = Stage::new();
     if quadrant::fixtures::is_memory_backed(&stage.temporary()) {
         return skip(Need::Other, "the files would live in memory, where nothing is cold");
@@ -69,18 +69,18 @@ pub fn cold_reads_are_cold_and_the_others_are_told() {
     let (_, records) = stage.measure(&what, &[], LIMIT);
     assert_eq!(records.len(), 12);
     for subject in subjects {
-        let is_told = |scenario| {
+        let is_warned = |scenario| {
             let of = move |record: &&Record| record.scenario == scenario;
-            let told = |record: &Record| {
+            let warned = |record: &Record| {
                 assert!(figures(record).ops > 0);
                 record.warnings.iter().any(|text| text.contains("came from the device"))
             };
             let own = records.iter().filter(|record| record.subject.id == subject);
-            own.filter(of).map(told).collect::<Vec<_>>()
+            own.filter(of).map(warned).collect::<Vec<_>>()
         };
-        // On a busy machine files may have to wait for their turn to be dropped.
-        assert!(is_told("cold-4096").contains(&false), "{subject}");
-        // The only file cannot be made cold between two reads.
-        assert_eq!(is_told("cold-1"), [true; 3], "{subject}");
+        // On a busy machine some files may be dropped from the cache too late.
+        assert!(is_warned("cold-4096").contains(&false), "{subject}");
+        // A single file cannot be dropped from the cache between two reads.
+        assert_eq!(is_warned("cold-1"), [true; 3], "{subject}");
     }
 }

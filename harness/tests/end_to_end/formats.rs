@@ -1,4 +1,4 @@
-//! Standard output holds the answer and nothing else, in the format that was asked for.
+//! Standard output holds the report and nothing else, in the requested format.
 
 use quadrant_reports::record::Record;
 
@@ -16,11 +16,11 @@ fn report(stage: &Stage, format: &str) -> (String, Vec<Record>) {
     (ended.stdout, stage.records(&folder))
 }
 
-pub fn json_and_its_lines_are_the_records() {
+pub fn json_and_jsonl_hold_the_records() {
     let stage = Stage::new();
     let (text, records) = report(&stage, "json");
     assert_eq!(serde_json::from_str::<Vec<Record>>(&text).unwrap(), records);
-    // Two cases, two trials.
+    // Two cases with two trials each.
     assert_eq!(records.len(), 4);
 
     let (text, records) = report(&stage, "jsonl");
@@ -28,7 +28,7 @@ pub fn json_and_its_lines_are_the_records() {
     assert_eq!(lines, records);
 }
 
-pub fn csv_has_a_heading_and_as_many_fields_in_every_row() {
+pub fn csv_rows_have_as_many_fields_as_headings() {
     let stage = Stage::new();
     let (text, records) = report(&stage, "csv");
     let lines: Vec<&str> = text.lines().collect();
@@ -55,7 +55,7 @@ pub fn markdown_has_a_table_for_each_case() {
     assert!(table.iter().all(|line| bars(line) == bars(table[0])), "{text}");
 }
 
-pub fn colours_are_for_terminals_and_for_who_asks() {
+pub fn colours_need_a_terminal_or_an_option() {
     let stage = Stage::new();
     let words = |folder: &str, color: &str| {
         let out = stage.named(folder);
@@ -70,7 +70,7 @@ pub fn colours_are_for_terminals_and_for_who_asks() {
     assert!(!colored("never", "never"));
     assert!(colored("always", "always"));
 
-    // `script` gives a command a terminal.
+    // `script` runs a command on a terminal.
     let on_terminal = |folder: &str, no_color: &str| {
         let quadrant = env!("CARGO_BIN_EXE_quadrant");
         let words = words(folder, "auto").join(" ");
@@ -95,7 +95,7 @@ pub fn colours_are_for_terminals_and_for_who_asks() {
     }
 }
 
-pub fn who_reads_only_the_beginning_gets_no_panic() {
+pub fn a_closed_standard_output_causes_no_panic() {
     let stage = Stage::new();
     let out = stage.named("results");
     let calls: [&[&str]; 4] = [
@@ -118,7 +118,7 @@ pub fn who_reads_only_the_beginning_gets_no_panic() {
     stage.assert_empty();
 }
 
-pub fn along_an_axis_of_numbers_backends_are_told_apart_in_words() {
+pub fn a_numeric_axis_gets_a_crossover_sentence() {
     let stage = Stage::new();
     let out = stage.named("results");
     let words = [SPEC, "-r", "threads", "-r", "tokio/current-thread/epoll", "--trials", "2"];

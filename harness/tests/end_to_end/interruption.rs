@@ -1,4 +1,4 @@
-//! Runs that end early, by ^C or by force: what they keep, what they leave, how they go on.
+//! Runs that end early, by a signal: which records they keep, what they leave, how they resume.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::stage::Stage;
 const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/reading.yaml");
 const SUBJECTS: [&str; 4] = ["-r", "threads", "-r", "tokio/current-thread/epoll"];
 const TRIALS: usize = 6;
-/// Two cases, two subjects.
+/// Two cases on two subjects.
 const RECORDS: usize = 2 * 2 * TRIALS;
 
 fn start(stage: &Stage, spec: &str) -> Running {
@@ -22,7 +22,7 @@ fn start(stage: &Stage, spec: &str) -> Running {
     stage.run(&words).args(SUBJECTS).start()
 }
 
-/// Waits until so many records are there, and in the middle of the next trial.
+/// Waits until this many records are written and the next trial is under way.
 #[track_caller]
 fn in_the_middle(stage: &Stage, running: &mut Running, records: usize) {
     let path = stage.path("results/records.jsonl");
@@ -35,7 +35,7 @@ fn in_the_middle(stage: &Stage, running: &mut Running, records: usize) {
     });
 }
 
-/// A run of this that was interrupted when so many records were there.
+/// Starts a run and interrupts it when this many records are written.
 #[track_caller]
 fn interrupted(stage: &Stage, spec: &str, records: usize) {
     let mut running = start(stage, spec);
@@ -48,8 +48,8 @@ fn key(record: &Record) -> (String, u32, String) {
     (record.case[0].value.clone(), record.trial, record.subject.id.clone())
 }
 
-/// Every cell's every trial, once; what a machine at a standstill left unmeasured may be there
-/// beside what was measured later.
+/// Every trial of every cell has one measured record. Unmeasured records, left by a standstill of
+/// the machine, may stand beside them.
 #[track_caller]
 fn assert_complete(records: &[Record]) {
     let keys: BTreeSet<_> = records.iter().map(key).collect();
@@ -59,24 +59,24 @@ fn assert_complete(records: &[Record]) {
     assert_eq!(measured.len(), measured.iter().collect::<BTreeSet<_>>().len());
 }
 
-pub fn an_interrupted_run_keeps_its_records_and_goes_on_where_it_was() {
+pub fn an_interrupted_run_keeps_records_and_can_resume() {
     let stage = Stage::new();
     let mut running = start(&stage, SPEC);
     in_the_middle(&stage, &mut running, 3);
     running.signal(Signal::INT);
     let ended = running.wait();
-    // Before anything else happens: nothing is left when it has ended.
+    // Checked at once: nothing may be left when the call has ended.
     stage.assert_empty();
     let out = stage.named("results");
     let ended = ended.expect_code(130);
-    let told = format!("--resume {out}");
+    let option = format!("--resume {out}");
     let kept = stage.records("results");
     assert!(kept.len() >= 3 && kept.len() < RECORDS, "{}", kept.len());
     assert_eq!(ended.records(), kept);
-    let ended = ended.expect_words(&["Interrupted after", &told]);
+    let ended = ended.expect_words(&["Interrupted after", &option]);
     assert!(ended.stderr.contains(&format!("after {} of {RECORDS} trials", kept.len())));
 
-    // What was there stays as it is; only what is missing is run.
+    // Existing records stay as they are; only the missing trials run.
     let text = read(&stage.path("results/records.jsonl"));
     let words = ["run", "--no-build", "--format", "json", "--resume", &out];
     let resumed = stage.quadrant(&words);
@@ -90,7 +90,7 @@ pub fn an_interrupted_run_keeps_its_records_and_goes_on_where_it_was() {
         records.iter().map(|record| (&record.run_id, record.seed)).collect();
     assert_eq!(identities.len(), 1, "it is one run");
 
-    // A run that is complete has nothing to go on with.
+    // Resuming a complete run adds nothing.
     if resumed.code != Some(0) {
         return;
     }
@@ -100,7 +100,7 @@ pub fn an_interrupted_run_keeps_its_records_and_goes_on_where_it_was() {
     stage.assert_empty();
 }
 
-pub fn a_second_interruption_while_resuming_keeps_all_the_same() {
+pub fn an_interrupted_resume_keeps_its_records() {
     let stage = Stage::new();
     let mut running = start(&stage, SPEC);
     in_the_middle(&stage, &mut running, 2);
@@ -117,7 +117,7 @@ pub fn a_second_interruption_while_resuming_keeps_all_the_same() {
     stage.assert_empty();
     assert_eq!(ended.records().len(), stage.records("results").len());
 
-    // As if the machine had gone down in the middle of a line.
+    // As if the machine had crashed in the middle of a line.
     let path = stage.path("results/records.jsonl");
     let text = read(&path);
     fs::write(&path, &text[..text.len() - 100]).unwrap();
@@ -126,7 +126,7 @@ pub fn a_second_interruption_while_resuming_keeps_all_the_same() {
     assert_complete(&stage.records("results"));
 }
 
-pub fn a_run_whose_scenario_has_changed_is_not_gone_on_with() {
+pub fn changed_scenarios_cannot_be_resumed() {
     let stage = Stage::new();
     let spec = stage.write("reading.yaml", &read(SPEC.as_ref()));
     interrupted(&stage, &spec, 1);
@@ -139,14 +139,14 @@ pub fn a_run_whose_scenario_has_changed_is_not_gone_on_with() {
     assert_eq!(read(&stage.path("results/records.jsonl")), before);
 }
 
-pub fn a_run_that_is_still_going_on_is_nobody_elses() {
+pub fn a_run_under_way_cannot_be_resumed() {
     let stage = Stage::new();
     let mut running = start(&stage, SPEC);
     in_the_middle(&stage, &mut running, 1);
     let out = stage.named("results");
     let other = stage.quadrant(&["run", "--no-build", "--resume", &out]);
     other.expect_code(2).expect_words(&["another run is writing its records to", &out]);
-    // `timeout` sends one signal to the process and one to its group: that is one request.
+    // `timeout` signals the process and its group: these two signals are one request.
     running.signal(Signal::INT);
     running.signal(Signal::TERM);
     running.wait().expect_code(130).expect_words(&["Interrupted after", "--resume"]);
@@ -165,7 +165,7 @@ pub fn nothing_is_added_to_damaged_records() {
     assert_eq!(read(&path), damaged);
 }
 
-pub fn interrupted_before_the_first_record_it_is_still_a_json_array() {
+pub fn without_any_record_json_is_an_empty_array() {
     let stage = Stage::new();
     let long = read(SPEC.as_ref()).replace("measure: 250ms", "measure: 600s");
     let spec = stage.write("reading.yaml", &long);
@@ -197,7 +197,7 @@ pub fn a_harness_that_is_killed_takes_all_with_it_and_leaves_no_file() {
     stage.assert_empty();
 }
 
-pub fn a_file_that_was_changed_is_no_wrong_answer_of_the_subject() {
+pub fn a_changed_file_makes_the_trial_unmeasured() {
     let stage = Stage::new();
     let long = read(SPEC.as_ref()).replace("measure: 250ms", "measure: 5s");
     let spec = stage.write("reading.yaml", &long.replace("[1, 2]", "[1]"));
@@ -218,7 +218,7 @@ pub fn a_file_that_was_changed_is_no_wrong_answer_of_the_subject() {
     assert!(reason.contains("wrong answer"), "{reason}");
     assert!(records[0].metrics.is_none());
 
-    // It is made again, and counts as it was last.
+    // The trial is repeated, and its last record counts.
     let words = ["run", "--no-build", "--format", "json", "--resume", &out];
     for expected in [2, 2] {
         let resumed = stage.quadrant(&words);

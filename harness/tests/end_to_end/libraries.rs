@@ -1,5 +1,5 @@
-//! Libraries that are no adapters, broken adapters, and packages that do not build: a clear
-//! sentence for each, and no harm to the others.
+//! Libraries that are no adapters, broken adapters, and packages that do not build: each gets a
+//! clear reason, and the other adapters run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,8 +25,8 @@ const FAULTS: [&str; 8] = [
     "describe-hangs",
 ];
 
-/// Only the leaf package differs, so each costs one small compilation. The library is a copy:
-/// the next one is built in its place.
+/// Only the leaf package differs, so each build is one small compilation. The library is copied,
+/// because the next build overwrites it.
 fn build_faulty(feature: &str, folder: &Path) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,7 +44,7 @@ fn build_faulty(feature: &str, folder: &Path) {
     fs::copy(library, folder.join(library_name(feature))).unwrap();
 }
 
-/// A healthy adapter among all that can be wrong with a library.
+/// One healthy adapter among libraries with every kind of fault.
 fn fill_with_broken_libraries(folder: &Path) {
     fs::create_dir(folder).unwrap();
     for feature in FAULTS {
@@ -61,7 +61,7 @@ fn fill_with_broken_libraries(folder: &Path) {
     fs::write(folder.join("notes.txt"), "Not named like a library, so nobody asks it.").unwrap();
 }
 
-pub fn a_library_that_is_no_adapter_is_told_and_leaves_the_others_alone() {
+pub fn each_unusable_library_is_reported_with_its_reason() {
     let stage = Stage::new();
     let folder = stage.path("adapters");
     fill_with_broken_libraries(&folder);
@@ -90,7 +90,7 @@ pub fn a_library_that_is_no_adapter_is_told_and_leaves_the_others_alone() {
     insta::assert_snapshot!(reasons);
 }
 
-pub fn an_adapter_that_hangs_when_asked_can_be_interrupted() {
+pub fn a_hanging_adapter_can_be_interrupted() {
     let stage = Stage::new();
     let folder = stage.path("adapters");
     fs::create_dir(&folder).unwrap();
@@ -110,7 +110,7 @@ pub fn an_adapter_that_hangs_when_asked_can_be_interrupted() {
     assert_eq!(ended.records(), []);
 }
 
-pub fn an_adapter_that_does_not_build_is_left_out_in_the_compilers_words() {
+pub fn build_failures_are_reported_with_the_compilers_error() {
     let stage = Stage::new();
     let folder = stage.workspace(&[
         ("broken", CDYLIB, "pub fn f() -> u32 {\n    nothing\n}\n"),
@@ -136,7 +136,7 @@ pub fn an_adapter_that_does_not_build_is_left_out_in_the_compilers_words() {
     insta::assert_snapshot!(reasons);
 }
 
-pub fn a_folder_without_adapters_is_told() {
+pub fn a_folder_without_adapters_is_an_error() {
     let stage = Stage::new();
     fs::create_dir(stage.path("adapters")).unwrap();
     let ended = stage.quadrant(&["list", "subjects", "--adapters", "adapters"]);
@@ -150,7 +150,7 @@ pub fn a_folder_without_adapters_is_told() {
     assert_ne!(ended.code, Some(0));
 }
 
-/// `cargo test` runs the tests of the default members only.
+/// `cargo test` runs only the tests of default members.
 pub fn packages_with_tests_are_default_members() {
     let manifest = fs::read_to_string(workspace().join("Cargo.toml")).unwrap();
     let line = manifest.lines().find(|line| line.starts_with("default-members")).unwrap();

@@ -1,4 +1,4 @@
-//! `quadrant list`: what there is and what would run.
+//! `quadrant list`: subjects, scenarios and cells, and which cells would run.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ fn text<'a>(item: &'a Value, key: &str) -> &'a str {
     item[key].as_str().unwrap_or_else(|| panic!("{key} is no text in {item}"))
 }
 
-pub fn subjects_are_listed_with_what_they_can_and_why_they_cannot() {
+pub fn subjects_are_listed_with_capabilities_or_a_reason() {
     let stage = Stage::new();
     let listed = list(&stage, &["subjects", "--no-build"]);
     assert!(listed.len() > 3);
@@ -25,7 +25,7 @@ pub fn subjects_are_listed_with_what_they_can_and_why_they_cannot() {
         assert!(subject["capabilities"].is_array());
         let reason = &subject["reason"];
         assert_eq!(subject["available"].as_bool(), Some(reason.is_null()), "{id}: {reason}");
-        // Those that misbehave on purpose are no part of it.
+        // Adapters that misbehave on purpose are not listed.
         assert_ne!(runtime, "faulty");
     }
     let ids: Vec<&str> = listed.iter().map(|subject| text(subject, "id")).collect();
@@ -38,7 +38,7 @@ pub fn subjects_are_listed_with_what_they_can_and_why_they_cannot() {
     assert_eq!(without.len(), listed.len() - 1);
 }
 
-pub fn a_pattern_that_means_nobody_is_told_beside_those_that_mean_somebody() {
+pub fn patterns_without_a_match_are_warned_of() {
     let stage = Stage::new();
     let words = ["list", "cells", "tasks/sleeping", "--no-build"];
     let patterns = ["-r", "threads", "-r", "thraeds", "-x", "tokio", "-x", "tokoi/**"];
@@ -49,7 +49,7 @@ pub fn a_pattern_that_means_nobody_is_told_beside_those_that_mean_somebody() {
     assert_eq!(ended.stderr.matches("means no subject").count(), 2, "{}", ended.stderr);
 }
 
-pub fn an_axis_is_named_once_and_its_values_in_their_order() {
+pub fn repeated_axes_and_unknown_values_are_errors() {
     let stage = Stage::new();
     let words = ["list", "cells", "echo/connections", "--no-build"];
     let twice = ["--axis", "connections=1", "--axis", "connections=64"];
@@ -66,14 +66,14 @@ pub fn specs_are_listed_with_their_questions() {
     for spec in &listed {
         assert!(text(spec, "question").ends_with('?'), "{spec}");
         assert!(spec["cases"].as_u64().unwrap() > 0, "{spec}");
-        // Whatever is listed can be asked for by that name.
     }
+    // Each listed name selects that scenario.
     let names: Vec<&str> = listed.iter().map(|spec| text(spec, "name")).collect();
     let one_by_one = list(&stage, &[&["specs"], &names[..]].concat());
     assert_eq!(one_by_one, listed);
 }
 
-pub fn cells_tell_what_runs_and_why_the_rest_does_not() {
+pub fn cells_that_do_not_run_have_a_reason() {
     let stage = Stage::new();
     let words = ["echo/connections", "tasks", "--no-build", "--axis", "tasks=1,2", "-r", "**"];
     let listed = list(&stage, &[&["cells"], &words[..]].concat());
@@ -88,7 +88,7 @@ pub fn cells_tell_what_runs_and_why_the_rest_does_not() {
     assert!(listed.iter().any(|cell| text(cell, "scenario") == "tasks/timers"));
 }
 
-pub fn a_list_is_a_table_for_people() {
+pub fn the_default_format_of_lists_is_a_table() {
     let stage = Stage::new();
     let ended = stage.quadrant(&["list", "subjects", "--no-build", "-r", "threads"]).expect_code(0);
     let mut lines = ended.stdout.lines();

@@ -1,5 +1,5 @@
-//! What a run knows of its own load: how much the driver can carry, how busy it was, and whether
-//! it made what it was asked for.
+//! What a run records about its load: the driver's ceiling, how busy the driver was, and whether
+//! the rate was achieved.
 
 use std::time::Duration;
 
@@ -33,13 +33,13 @@ pub fn a_ceiling_is_measured_only_for_a_rate() {
     }
     assert!(closed.iter().chain(&open).all(|load| load.busy_ns > 0));
     assert!(closed.iter().all(|load| load.ceiling_per_sec.is_none()));
-    // One for all trials of a case.
+    // One ceiling for all trials of a case.
     assert!(open.iter().all(|load| load.ceiling_per_sec == open[0].ceiling_per_sec));
     assert!(closed.iter().all(|load| load.send_lag_ns.is_none()));
     assert!(open.iter().all(|load| load.send_lag_ns.is_some()));
 }
 
-pub fn a_rate_that_no_driver_can_send_is_refused() {
+pub fn a_rate_above_the_drivers_ceiling_is_refused() {
     if std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() < 2) {
         return skip(Need::Cpus, "driver and subject share the only CPU");
     }
@@ -60,17 +60,17 @@ pub fn a_rate_that_no_driver_can_send_is_refused() {
     }
 }
 
-pub fn a_rate_that_is_not_kept_is_told_with_both_figures() {
+pub fn a_missed_rate_is_reported_with_both_figures() {
     let records = records(TOO_FAST);
     assert!(!records.is_empty());
     for record in &records {
         let metrics = record.metrics.as_ref().unwrap();
         let load = metrics.load.as_ref().unwrap();
         assert_eq!(load.asked_per_sec, Some(5_000));
-        // One connection that takes 5 ms for each carries 200 a second at the very most.
+        // One connection with 5 ms per request carries at most 200 requests/s.
         assert!(metrics.ops_per_sec < 250.0, "{}", metrics.ops_per_sec);
-        let told = "of 5000 requests/s asked for were achieved";
-        assert!(record.warnings.iter().any(|text| text.contains(told)), "{:?}", record.warnings);
+        let warning = "of 5000 requests/s asked for were achieved";
+        assert!(record.warnings.iter().any(|text| text.contains(warning)), "{:?}", record.warnings);
         assert!(load.backlog_peak.unwrap() > 0);
     }
 }

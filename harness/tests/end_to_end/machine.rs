@@ -1,4 +1,5 @@
-//! What the machine refuses: a full disk, locked memory, rights; and what a run may cost it.
+//! Runs on a machine that lacks something: disk, locked memory, threads, privileges; and the
+//! memory that a run needs.
 
 use std::fmt::Write;
 use std::fs;
@@ -12,7 +13,7 @@ use crate::stage::{Stage, adapters_folder, workspace};
 
 const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/yield.yaml");
 
-/// A scenario with `a` times `b` cases, each with more tasks than plain threads may be.
+/// A scenario with `a` times `b` cases, each with more tasks than plain threads can hold.
 pub fn many_cases(a: usize, b: usize) -> String {
     let mut text = String::from("name: many\nquestion: How many cases are too many?\naxes:\n");
     // An axis has 64 values at most.
@@ -28,7 +29,7 @@ pub fn many_cases(a: usize, b: usize) -> String {
     text
 }
 
-/// Whether a program can be run with these words.
+/// Whether a program succeeds with these arguments.
 fn works(program: &str, words: &[&str]) -> bool {
     Command::new(program)
         .args(words)
@@ -39,7 +40,7 @@ fn works(program: &str, words: &[&str]) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-pub fn memory_does_not_grow_with_the_number_of_cells() {
+pub fn memory_does_not_grow_with_more_cells() {
     let stage = Stage::new();
     let peak = |cases: usize, folder: &str| {
         let spec = stage.write("many.yaml", &many_cases(cases / 100, 100));
@@ -54,9 +55,10 @@ pub fn memory_does_not_grow_with_the_number_of_cells() {
     assert!(many as f64 <= few as f64 * 1.25, "{few} KiB with few, {many} KiB with many cells");
 }
 
-pub fn a_full_disk_keeps_what_was_written_and_tells_how_to_go_on() {
+/// The error message names the way to continue the run.
+pub fn a_full_disk_loses_no_written_record() {
     if !works("unshare", &["--mount"]) {
-        return skip(Need::Root, "a disk of one's own can be mounted by root only");
+        return skip(Need::Root, "only root can mount a separate disk");
     }
     let stage = Stage::new();
     let spec = stage.write("many.yaml", &many_cases(10, 100));
@@ -93,8 +95,8 @@ pub fn a_full_disk_keeps_what_was_written_and_tells_how_to_go_on() {
     stage.assert_empty();
 }
 
-/// Words before a command that make it another user's, with no right but to read this
-/// workspace; and a stage for it.
+/// A stage, and the arguments before a command that run it as another user. That user has no
+/// privileges and can only read this workspace.
 fn as_nobody(limits: &[&str]) -> Option<(Stage, Vec<String>)> {
     let identity = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
     let mut words: Vec<&str> = Vec::new();
@@ -120,7 +122,7 @@ fn as_nobody(limits: &[&str]) -> Option<(Stage, Vec<String>)> {
     Some((stage, words.into_iter().map(str::to_owned).collect()))
 }
 
-pub fn a_user_without_rights_can_run_it() {
+pub fn an_unprivileged_user_can_run_it() {
     let Some((stage, words)) = as_nobody(&[]) else { return };
     let words: Vec<&str> = words.iter().map(|word| &**word).collect();
     let adapters = adapters_folder().display().to_string();
@@ -138,8 +140,8 @@ pub fn a_user_without_rights_can_run_it() {
     stage.assert_empty();
 }
 
-/// The whole tour and the doctor, with the poorer methods named where the better ones are denied.
-pub fn without_any_right_all_runs_and_names_how_it_was_measured() {
+/// The whole tour and the doctor run. Where the better method is denied, the other one is named.
+pub fn an_unprivileged_tour_names_its_methods() {
     let Some((stage, words)) = as_nobody(&[]) else { return };
     let words: Vec<&str> = words.iter().map(|word| &**word).collect();
     let adapters = adapters_folder().display().to_string();
@@ -148,7 +150,7 @@ pub fn without_any_right_all_runs_and_names_how_it_was_measured() {
         .call_through(&words)
         .args(["run", "--quick", "--evidence", "--adapters", &adapters])
         .args(["-x", "faulty", "-x", "native", "--format", "json", "--out", &out])
-        // Where the specs are.
+        // The folder that holds the scenarios.
         .folder(&workspace())
         .run();
     stage.assert_empty();
@@ -161,17 +163,17 @@ pub fn without_any_right_all_runs_and_names_how_it_was_measured() {
         }
         let metrics = record.metrics.expect(&cell);
         measured += 1;
-        // A group may be delegated to this user, and then it is as good as root's.
+        // A cgroup may be delegated to this user; then it serves as well as root's.
         let method = &*metrics.threads.method;
         assert!(method.starts_with("pids cgroup") || method == "sampled every 10 ms", "{method}");
         assert!(metrics.threads.peak > 0 && metrics.cpu_ns > 0, "{cell}");
-        let told = |text: &str| record.warnings.iter().any(|warning| warning.contains(text));
+        let warned = |text: &str| record.warnings.iter().any(|warning| warning.contains(text));
         match &record.evidence {
             Some(evidence) => {
                 let known = ["bpf at sys_enter", "strace -c"];
                 assert!(known.iter().any(|known| evidence.method.starts_with(known)), "{cell}");
             }
-            None => assert!(told("no evidence of its backend: "), "{:?}", record.warnings),
+            None => assert!(warned("no evidence of its backend: "), "{:?}", record.warnings),
         }
     }
     assert!(measured > 20, "{measured}");
@@ -183,15 +185,15 @@ pub fn without_any_right_all_runs_and_names_how_it_was_measured() {
     let about = |what: &str| findings.iter().find(|finding| finding["about"] == what).unwrap();
     for what in ["thread count", "tracepoints"] {
         let finding = about(what);
-        let is_told = finding["level"] == "ok" || finding["remedy"].is_string();
-        assert!(is_told, "{finding}");
+        let has_remedy = finding["level"] == "ok" || finding["remedy"].is_string();
+        assert!(has_remedy, "{finding}");
     }
 }
 
-/// The control groups are there, and nobody may write to them.
-pub fn control_groups_that_are_read_only_leave_sampling() {
+/// The cgroups are mounted, but read-only.
+pub fn read_only_cgroups_fall_back_to_sampling() {
     if !works("unshare", &["--mount"]) {
-        return skip(Need::Root, "mounts of one's own can be changed by root only");
+        return skip(Need::Root, "only root can change mounts");
     }
     let stage = Stage::new();
     let out = stage.named("results");
@@ -206,7 +208,7 @@ pub fn control_groups_that_are_read_only_leave_sampling() {
         .args(["--format", "json", "--out", &out])
         .run();
     if ended.code == Some(99) {
-        return skip(Need::Other, "the control groups cannot be made read-only here");
+        return skip(Need::Other, "the cgroups cannot be made read-only here");
     }
     for record in ended.expect_code(0).records() {
         assert_eq!(record.metrics.unwrap().threads.method, "sampled every 10 ms");
@@ -214,8 +216,8 @@ pub fn control_groups_that_are_read_only_leave_sampling() {
     stage.assert_empty();
 }
 
-/// A group of processes is allowed 300 at once, and 4,096 threads are asked for.
-pub fn too_few_threads_are_a_reason_with_its_remedy() {
+/// The cgroup allows 300 threads at once, and the scenario asks for 4,096.
+pub fn too_few_threads_give_reason_and_remedy() {
     let stage = Stage::new();
     let script = "
         group=/sys/fs/cgroup/pids
@@ -246,7 +248,7 @@ pub fn too_few_threads_are_a_reason_with_its_remedy() {
     stage.assert_empty();
 }
 
-pub fn too_few_open_files_are_a_reason_with_its_remedy() {
+pub fn too_few_open_files_give_reason_and_remedy() {
     let Some((stage, words)) = as_nobody(&["--nofile=256:256"]) else { return };
     let words: Vec<&str> = words.iter().map(|word| &**word).collect();
     let adapters = adapters_folder().display().to_string();
@@ -265,18 +267,18 @@ pub fn too_few_open_files_are_a_reason_with_its_remedy() {
     stage.assert_empty();
 }
 
-pub fn a_folder_for_temporary_files_that_is_of_no_use_is_told() {
+pub fn an_unusable_temporary_folder_is_reported() {
     let stage = Stage::new();
     let out = stage.named("results");
     let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/reading.yaml");
-    // Not even root makes a file there.
+    // Not even root can create a file there.
     let words = [spec, "-r", "threads", "--format", "json", "--out", &out];
     let ended = stage.run(&words).env("TMPDIR", "/proc").run().expect_code(3);
     assert_eq!(ended.records(), []);
     ended.expect_words(&["/proc", "TMPDIR"]);
 }
 
-pub fn too_little_locked_memory_is_a_reason_with_its_remedy() {
+pub fn too_little_locked_memory_gives_reason_and_remedy() {
     let Some((stage, words)) = as_nobody(&["--memlock=65536:65536"]) else { return };
     let words: Vec<&str> = words.iter().map(|word| &**word).collect();
     let adapters = adapters_folder().display().to_string();
@@ -296,7 +298,7 @@ pub fn too_little_locked_memory_is_a_reason_with_its_remedy() {
     stage.assert_empty();
 }
 
-pub fn forbidden_cpus_are_the_machines_fault() {
+pub fn forbidden_affinity_leaves_trials_unmeasured() {
     let stage = Stage::new();
     let out = stage.named("results");
     let words = [SPEC, "-r", "threads", "--trials", "1", "--forbid", "affinity", "--out", &out];
@@ -310,15 +312,15 @@ pub fn forbidden_cpus_are_the_machines_fault() {
     }
 }
 
-pub fn a_missing_loopback_interface_is_the_machines_fault() {
+pub fn a_missing_loopback_leaves_trials_unmeasured() {
     if !works("unshare", &["--net"]) {
-        return skip(Need::Root, "a network of one's own can be made by root only");
+        return skip(Need::Root, "only root can make a separate network");
     }
     let stage = Stage::new();
     let out = stage.named("results");
     let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/echo.yaml");
     let words = ["run", "--no-build", spec, "-r", "threads", "-r", "mio", "--trials", "1"];
-    // There it is, but off.
+    // In a new network namespace the interface exists, but is off.
     let call = stage.call_through(&["unshare", "--net"]).args(words).args(["--out", &out]);
     call.run().expect_code(3);
     let records = stage.records("results");
@@ -328,7 +330,7 @@ pub fn a_missing_loopback_interface_is_the_machines_fault() {
         let reason = record.reason.as_deref().unwrap();
         assert!(reason.contains("loopback interface (127.0.0.1) does not work"), "{reason}");
     }
-    // Where it works again, they are made again.
+    // Where it works again, a resumed run repeats these trials.
     let resumed = stage.quadrant(&["run", "--no-build", "--format", "json", "--resume", &out]);
     stage.assert_completed(&resumed, "results");
     let measured = resumed.records().iter().filter(|record| record.metrics.is_some()).count();

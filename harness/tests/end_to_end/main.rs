@@ -1,11 +1,11 @@
-//! The whole command with real adapters, called as people and scripts call it.
+//! Tests of the whole command with real adapters, called as users and scripts call it.
 //!
-//! One program for all of it, so that it is linked once and the adapters are built once. No test
-//! asserts how long something took, because machines are busy.
+//! All tests are one program, so that it is linked once and the adapters are built once. No test
+//! asserts how long something took, because the machine may be busy.
 //!
-//! It has its own list of tests because the standard test runner cannot count a test that finds out,
-//! while it runs, that the machine lacks what it needs. A test that is missing in the list is unused
-//! code, which clippy reports.
+//! This file lists the tests, because the standard test runner cannot count a test that skips
+//! itself while it runs, when the machine lacks something. A test that is missing in the list is
+//! unused code, which clippy reports.
 #![allow(clippy::unwrap_used)] // all of it is tests
 
 mod command;
@@ -18,8 +18,10 @@ mod evidence;
 mod exit_codes;
 mod faults;
 mod files;
+mod foreign_connections;
 mod formats;
 mod interruption;
+mod killed_subjects;
 mod libraries;
 mod lists;
 mod load;
@@ -27,9 +29,7 @@ mod machine;
 mod order;
 mod own_adapter;
 mod selftest;
-mod strangers;
 mod subjects;
-mod sudden_death;
 mod threads;
 mod tour;
 mod turns;
@@ -40,7 +40,7 @@ mod workers;
 use libtest_mimic::{Arguments, Trial};
 
 fn main() {
-    /// `module: test, test;` becomes a test named `module::test` for each.
+    /// `module: test, test;` declares the tests `module::test`.
     macro_rules! tests {
         ($($module:ident: $($test:ident),+;)+) => {
             vec![$($(
@@ -52,30 +52,30 @@ fn main() {
         };
     }
     let tests = tests! {
-        duel: three_subjects_take_turns_with_and_without_a_load, tables_name_everyone_and_say_what_the_ratios_are_to, who_cannot_be_told_and_what_cannot_be_fought_is_said_in_a_sentence, a_wrong_answer_or_a_crash_leaves_no_ratio, an_interrupted_duel_leaves_nobody_frozen_behind, a_killed_duel_takes_the_frozen_along;
-        evidence: every_subject_uses_the_backend_that_it_names, without_io_uring_nobody_panics_and_a_silent_fallback_is_told, whoever_names_a_ring_beside_its_backend_reads_files_through_it, files_that_a_pool_reads_in_the_place_of_a_ring_are_told, a_subject_that_lies_about_its_backend_is_found_out;
-        exit_codes: zero_is_all_well, one_is_an_expectation_that_was_not_met, two_is_a_mistake_on_the_command_line_or_in_a_scenario, scenarios_of_one_name_are_not_mixed_and_links_lead_nowhere, an_expectation_of_nobody_is_told_and_is_no_mistake, four_is_that_nothing_was_run, results_are_never_written_over_others, a_results_folder_that_cannot_be_is_told;
-        faults: every_fault_is_a_record_with_a_reason_and_harms_nobody_else, every_fault_there_is_has_its_test, stalls_are_seen_where_they_are_and_nowhere_else, a_trial_that_slows_down_half_way_is_told_and_one_that_does_not_is_not, a_table_tells_the_reason_in_the_place_of_figures;
-        files: a_big_file_read_on_a_pool_seldom_stalls_the_loop, cold_reads_are_cold_and_the_others_are_told;
-        formats: json_and_its_lines_are_the_records, csv_has_a_heading_and_as_many_fields_in_every_row, markdown_has_a_table_for_each_case, colours_are_for_terminals_and_for_who_asks, who_reads_only_the_beginning_gets_no_panic, along_an_axis_of_numbers_backends_are_told_apart_in_words;
-        interruption: an_interrupted_run_keeps_its_records_and_goes_on_where_it_was, a_second_interruption_while_resuming_keeps_all_the_same, a_run_whose_scenario_has_changed_is_not_gone_on_with, a_run_that_is_still_going_on_is_nobody_elses, nothing_is_added_to_damaged_records, interrupted_before_the_first_record_it_is_still_a_json_array, a_harness_that_is_killed_takes_all_with_it_and_leaves_no_file, a_file_that_was_changed_is_no_wrong_answer_of_the_subject;
-        libraries: packages_with_tests_are_default_members, a_library_that_is_no_adapter_is_told_and_leaves_the_others_alone, an_adapter_that_hangs_when_asked_can_be_interrupted, an_adapter_that_does_not_build_is_left_out_in_the_compilers_words, a_folder_without_adapters_is_told;
-        lists: subjects_are_listed_with_what_they_can_and_why_they_cannot, a_pattern_that_means_nobody_is_told_beside_those_that_mean_somebody, an_axis_is_named_once_and_its_values_in_their_order, specs_are_listed_with_their_questions, cells_tell_what_runs_and_why_the_rest_does_not, a_list_is_a_table_for_people, ten_thousand_cells_are_listed;
-        load: a_ceiling_is_measured_only_for_a_rate, a_rate_that_no_driver_can_send_is_refused, a_rate_that_is_not_kept_is_told_with_both_figures;
-        machine: memory_does_not_grow_with_the_number_of_cells, a_full_disk_keeps_what_was_written_and_tells_how_to_go_on, a_user_without_rights_can_run_it, without_any_right_all_runs_and_names_how_it_was_measured, control_groups_that_are_read_only_leave_sampling, too_few_threads_are_a_reason_with_its_remedy, too_few_open_files_are_a_reason_with_its_remedy, a_folder_for_temporary_files_that_is_of_no_use_is_told, too_little_locked_memory_is_a_reason_with_its_remedy, forbidden_cpus_are_the_machines_fault, a_missing_loopback_interface_is_the_machines_fault;
-        order: a_seed_brings_its_order_back_and_subjects_take_turns;
-        own_adapter: the_adapter_of_the_six_steps_is_built_and_runs, typical_mistakes_are_told_in_a_sentence;
+        duel: three_subjects_take_turns_with_or_without_load, tables_name_each_subject_and_the_ratios_base, ambiguous_subjects_and_unsuitable_scenarios_are_refused, a_wrong_answer_or_crash_gives_no_ratio, an_interrupted_duel_leaves_no_frozen_process, a_killed_duel_leaves_no_frozen_process;
+        evidence: every_subject_uses_the_backend_it_names, without_io_uring_silent_fallbacks_are_reported, a_backend_with_ring_reads_files_through_it, a_pool_replacing_the_ring_is_reported, a_false_backend_claim_is_detected;
+        exit_codes: zero_means_success, one_means_an_unmet_expectation, two_means_wrong_usage_or_a_wrong_scenario, duplicate_names_are_refused_and_links_not_followed, an_expectation_without_subjects_is_only_a_warning, four_means_that_nothing_was_run, existing_results_are_never_overwritten, an_impossible_results_folder_is_an_error;
+        faults: every_fault_becomes_a_record_with_a_reason, every_fault_of_the_adapter_is_tested, stalls_of_the_faulty_subject_are_counted, only_a_trial_that_slows_down_is_reported, a_table_shows_reasons_in_place_of_figures;
+        files: pool_reads_of_a_big_file_seldom_stall, cold_reads_are_cold_or_warned_of;
+        foreign_connections: foreign_connections_are_not_served;
+        formats: json_and_jsonl_hold_the_records, csv_rows_have_as_many_fields_as_headings, markdown_has_a_table_for_each_case, colours_need_a_terminal_or_an_option, a_closed_standard_output_causes_no_panic, a_numeric_axis_gets_a_crossover_sentence;
+        interruption: an_interrupted_run_keeps_records_and_can_resume, an_interrupted_resume_keeps_its_records, changed_scenarios_cannot_be_resumed, a_run_under_way_cannot_be_resumed, nothing_is_added_to_damaged_records, without_any_record_json_is_an_empty_array, a_harness_that_is_killed_takes_all_with_it_and_leaves_no_file, a_changed_file_makes_the_trial_unmeasured;
+        killed_subjects: a_killed_subject_crashes_and_leaves_nothing;
+        libraries: packages_with_tests_are_default_members, each_unusable_library_is_reported_with_its_reason, a_hanging_adapter_can_be_interrupted, build_failures_are_reported_with_the_compilers_error, a_folder_without_adapters_is_an_error;
+        lists: subjects_are_listed_with_capabilities_or_a_reason, patterns_without_a_match_are_warned_of, repeated_axes_and_unknown_values_are_errors, specs_are_listed_with_their_questions, cells_that_do_not_run_have_a_reason, the_default_format_of_lists_is_a_table, ten_thousand_cells_are_listed;
+        load: a_ceiling_is_measured_only_for_a_rate, a_rate_above_the_drivers_ceiling_is_refused, a_missed_rate_is_reported_with_both_figures;
+        machine: memory_does_not_grow_with_more_cells, a_full_disk_loses_no_written_record, an_unprivileged_user_can_run_it, an_unprivileged_tour_names_its_methods, read_only_cgroups_fall_back_to_sampling, too_few_threads_give_reason_and_remedy, too_few_open_files_give_reason_and_remedy, an_unusable_temporary_folder_is_reported, too_little_locked_memory_gives_reason_and_remedy, forbidden_affinity_leaves_trials_unmeasured, a_missing_loopback_leaves_trials_unmeasured;
+        order: a_seed_reproduces_the_order_of_trials;
+        own_adapter: the_adapter_of_the_page_builds_and_runs, typical_mistakes_give_one_clear_error_each;
         redact: numbers_become_marks;
-        selftest: every_number_is_held_against_a_truth, a_wrong_clock_and_a_lie_are_found_out, an_interruption_leaves_nothing_behind, a_watcher_notes_that_it_stood_still, what_cannot_be_tested_is_said;
-        strangers: strangers_are_not_served_and_do_no_harm;
-        subjects: every_subject_has_a_record_of_every_case, a_subject_runs_what_it_claims_and_says_why_it_does_not_run_the_rest, work_of_a_fixed_amount_is_done_exactly, figures_are_sound, as_much_is_in_flight_as_was_asked_for, tasks_wait_no_shorter_than_told_and_tick_no_more_often, what_runs_beside_the_requests_is_counted_as_well, loops_stand_still_no_longer_than_there_is_time, every_loop_is_metered, threads_and_loops_are_what_the_executor_has;
-        sudden_death: a_subject_that_is_killed_at_any_moment_is_a_crash_and_leaves_nothing;
-        threads: two_thousand_threads_at_once_are_two_thousand, as_many_workers_run_tasks_as_were_told_to, threads_that_live_for_no_time_are_counted_or_the_method_says_that_they_may_not_be;
-        tour: the_tours_tables;
-        turns: every_start_has_all_subjects_and_the_reference_and_a_layout_of_its_own, what_goes_on_while_a_subject_is_frozen_is_measured_by_more_trials, reading_files_touches_no_new_pages_whatever_the_layout, an_interrupted_pass_goes_on_where_it_was;
-        variants: a_variant_is_for_those_who_ask_for_it, a_scenario_may_ask_for_variants_and_the_command_line_narrows_it, a_run_asks_whom_its_scenario_is_about, prebuilt_variants_are_told_by_their_files_names, a_variant_is_built_with_its_flags_and_the_users, a_broken_variant_leaves_the_others_alone_and_only_what_may_be_wanted_is_built;
-        warm_start: cargo_is_asked_only_when_something_has_changed_and_then_always;
-        workers: every_case_has_the_workers_that_it_asks_for_as_far_as_an_executor_can, the_command_line_goes_first_and_says_so;
+        selftest: every_row_has_a_figure_or_a_reason, a_wrong_clock_and_claim_are_detected, an_interruption_leaves_nothing_behind, a_watcher_records_its_own_standstill, unknown_subjects_parts_and_formats_are_errors;
+        subjects: every_subject_has_a_record_of_every_case, a_subject_runs_exactly_what_it_claims, fixed_work_is_done_exactly, figures_are_consistent, operations_in_flight_match_the_scenario, sleeps_and_ticks_are_never_too_early, tasks_beside_requests_are_counted_too, stall_time_never_exceeds_the_loops_time, every_loop_is_metered, threads_and_loops_match_the_executor;
+        threads: two_thousand_threads_are_counted_exactly, as_many_workers_run_tasks_as_asked, short_lived_threads_are_counted_or_sampled;
+        tour: the_tour_prints_its_tables;
+        turns: each_start_runs_all_subjects_in_new_layouts, sleeping_tasks_get_more_trials_instead_of_turns, reading_files_touches_no_new_pages, an_interrupted_pass_in_turns_can_resume;
+        variants: variants_run_only_if_asked_for, the_command_line_narrows_a_scenarios_subjects, a_run_uses_its_scenarios_subjects, prebuilt_variants_are_recognized_by_file_name, a_variants_flags_add_to_the_users, only_selected_variants_are_built_each_by_itself;
+        warm_start: cargo_runs_exactly_when_something_has_changed;
+        workers: cases_have_the_workers_they_ask_for, the_command_line_overrides_with_a_warning;
     };
     libtest_mimic::run(&Arguments::from_args(), tests).exit();
 }

@@ -1,10 +1,10 @@
-//! In which order trials are run.
+//! The order of trials.
 
 use crate::stage::Stage;
 
 const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/yield.yaml");
 
-/// Case, trial and subject of every record, in the order they were written.
+/// Case, trial and subject of every record, in the order of the file.
 #[track_caller]
 fn order(stage: &Stage, seed: &str) -> Vec<(String, u32, String)> {
     let folder = format!("results-{}", stage.new_number());
@@ -20,7 +20,8 @@ fn order(stage: &Stage, seed: &str) -> Vec<(String, u32, String)> {
         .collect()
 }
 
-pub fn a_seed_brings_its_order_back_and_subjects_take_turns() {
+/// Another seed gives another order. In every order, subjects run in rounds.
+pub fn a_seed_reproduces_the_order_of_trials() {
     let stage = Stage::new();
     let first = order(&stage, "5");
     assert_eq!(order(&stage, "5"), first);
@@ -28,7 +29,7 @@ pub fn a_seed_brings_its_order_back_and_subjects_take_turns() {
 
     let subjects = 7;
     assert_eq!(first.len(), 2 * 4 * subjects);
-    // Case after case, and within a case every subject once before any comes again.
+    // Case after case. Within a case, every subject runs once before any runs again.
     let mut orders = Vec::new();
     for (index, round) in first.chunks(subjects).enumerate() {
         let (case, trial) = (["1", "3"][index / 4], (index % 4) as u32);
@@ -39,7 +40,7 @@ pub fn a_seed_brings_its_order_back_and_subjects_take_turns() {
         ids.dedup();
         assert_eq!(ids.len(), subjects, "{round:?}");
     }
-    // Nobody is always the first.
+    // No subject is always the first.
     orders.dedup();
     assert!(orders.len() > 1, "{orders:?}");
 }

@@ -1,5 +1,5 @@
-//! The adapter that `runtimes/README.md` teaches to write, taken from that page: a crate outside
-//! of the workspace, built and run as step 6 says, and again with typical mistakes.
+//! The adapter of `runtimes/README.md`, taken from that page: a crate outside of the workspace,
+//! built and run as in step 6, and again with typical mistakes.
 
 use std::fs;
 use std::path::Path;
@@ -14,18 +14,18 @@ use crate::stage::{Stage, Subject, subjects, workspace};
 
 const NAME: &str = "my-runtime";
 const LIMIT: Duration = Duration::from_secs(240);
-/// Where step 6 finds the library.
+/// The folder in which step 6 expects the library.
 const LIBRARIES: &str = "target/release";
 
-/// What the page says to write, and what to do then.
-struct Lesson {
+/// The files and commands of the page.
+struct Tutorial {
     name: String,
     manifest: String,
     code: String,
     commands: String,
 }
 
-impl Lesson {
+impl Tutorial {
     fn read() -> Self {
         let page = read(&workspace().join("runtimes/README.md"));
         let (_, rest) = page.split_once("\n## Write your own adapter, in six steps\n").unwrap();
@@ -38,33 +38,33 @@ impl Lesson {
         }
     }
 
-    /// With a mistake, and with a name of its own: mistakes lie beside each other.
+    /// The same with a mistake and another name, so that all libraries fit in one folder.
     fn mistaken(name: &str, old: &str, new: &str) -> Self {
-        let mut lesson = Self::read();
-        let has_it = lesson.manifest.contains(old) || lesson.code.contains(old);
+        let mut tutorial = Self::read();
+        let has_it = tutorial.manifest.contains(old) || tutorial.code.contains(old);
         assert!(has_it, "the page does not say {old}");
-        lesson.name = name.to_owned();
-        lesson.manifest = lesson.manifest.replace(old, new).replace(NAME, name);
-        lesson.code = lesson.code.replace(old, new).replace(NAME, name);
-        lesson
+        tutorial.name = name.to_owned();
+        tutorial.manifest = tutorial.manifest.replace(old, new).replace(NAME, name);
+        tutorial.code = tutorial.code.replace(old, new).replace(NAME, name);
+        tutorial
     }
 
-    /// The words that follow this beginning of a command.
+    /// The arguments after this beginning of a command.
     fn command(&self, beginning: &str) -> Vec<&str> {
         let command = self.commands.lines().find_map(|line| line.strip_prefix(beginning));
         let command = command.unwrap_or_else(|| panic!("the page does not say {beginning}"));
         command.split_whitespace().collect()
     }
 
-    /// Builds it as the page says and copies the library, if there is one, to where step 6 finds
-    /// it. Always in the same place: what has not changed is not compiled again.
+    /// Builds it as on the page and copies the library, if there is one, to the folder of step 6.
+    /// The build folder is always the same, so that unchanged crates are not compiled again.
     fn build(&self, stage: &Stage) {
         let elsewhere = Path::new(env!("CARGO_TARGET_TMPDIR")).join("elsewhere");
         let package = elsewhere.join(&self.name);
         fs::create_dir_all(package.join("src")).unwrap();
         fs::write(package.join("Cargo.toml"), &self.manifest).unwrap();
         fs::write(package.join("src/lib.rs"), &self.code).unwrap();
-        // What was downloaded for the workspace has to do.
+        // The same versions as in the workspace, so that nothing is downloaded.
         fs::copy(workspace().join("Cargo.lock"), package.join("Cargo.lock")).unwrap();
         let clone = elsewhere.join("quadrant");
         if !clone.exists() {
@@ -88,7 +88,7 @@ impl Lesson {
     }
 }
 
-/// All code of a language, in its order.
+/// All code blocks of a language, in their order.
 fn blocks(section: &str, language: &str) -> String {
     let fence = format!("```{language}\n");
     section.split(&fence).skip(1).map(|block| block.split("```").next().unwrap()).collect()
@@ -98,12 +98,12 @@ fn value<'a>(record: &'a Record, axis: &str) -> &'a str {
     record.case.iter().find(|value| value.axis == axis).map_or("", |value| &value.value)
 }
 
-pub fn the_adapter_of_the_six_steps_is_built_and_runs() {
+pub fn the_adapter_of_the_page_builds_and_runs() {
     let stage = Stage::new();
-    let lesson = Lesson::read();
-    lesson.build(&stage);
+    let tutorial = Tutorial::read();
+    tutorial.build(&stage);
 
-    let listed = stage.call().args(["list"]).args(lesson.command("quadrant list"));
+    let listed = stage.call().args(["list"]).args(tutorial.command("quadrant list"));
     let listed = listed.args(["--format", "json"]).run().expect_code(0);
     let listed: Vec<Subject> = serde_json::from_str(&listed.stdout).unwrap();
     let [subject] = &*listed else { panic!("{listed:?}") };
@@ -112,7 +112,7 @@ pub fn the_adapter_of_the_six_steps_is_built_and_runs() {
     let smol = subjects().iter().find(|subject| subject.runtime == "smol").unwrap();
     assert_eq!(subject.version, smol.version);
 
-    let (ended, records) = stage.measure(&lesson.command("quadrant run"), &[], LIMIT);
+    let (ended, records) = stage.measure(&tutorial.command("quadrant run"), &[], LIMIT);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     for record in &records {
         let how = value(record, "how");
@@ -130,7 +130,7 @@ pub fn the_adapter_of_the_six_steps_is_built_and_runs() {
             ("tasks/sleeping", "blocking") => 1,
             _ => 100,
         };
-        // A machine too busy to serve every connection even once says so.
+        // If the machine was too busy to serve every connection once, the record has the number.
         let served = metrics.load.as_ref().map_or(peak, |load| load.connections_served);
         assert_eq!(metrics.concurrency.peak, peak.min(served), "{:?}", record.case);
     }
@@ -138,32 +138,32 @@ pub fn the_adapter_of_the_six_steps_is_built_and_runs() {
     assert_eq!((cases("echo/connections"), cases("tasks/sleeping"), records.len()), (3, 4, 7));
 }
 
-pub fn typical_mistakes_are_told_in_a_sentence() {
+pub fn typical_mistakes_give_one_clear_error_each() {
     let stage = Stage::new();
-    Lesson::mistaken("no-cdylib", "\"cdylib\"", "\"rlib\"").build(&stage);
+    Tutorial::mistaken("no-cdylib", "\"cdylib\"", "\"rlib\"").build(&stage);
     let nothing = stage.quadrant(&["list", "subjects", "--adapters", LIBRARIES]).expect_code(3);
 
     let export = "quadrant_suite::export!(MyRuntime);\n";
-    Lesson::mistaken("no-export", export, "").build(&stage);
+    Tutorial::mistaken("no-export", export, "").build(&stage);
     let sleep = "    async fn sleep(&self, time: Duration) {\n        smol::Timer::after(time).await;\n    }\n";
-    Lesson::mistaken("no-sleep", sleep, "").build(&stage);
+    Tutorial::mistaken("no-sleep", sleep, "").build(&stage);
     let detach = "join.detach(); // dropping it would cancel the task\n";
-    Lesson::mistaken("no-detach", detach, "drop(join);\n").build(&stage);
+    Tutorial::mistaken("no-detach", detach, "drop(join);\n").build(&stage);
     let run = "smol::block_on(EXECUTOR.run(scene.root(MyRuntime)));\n";
     let early = "EXECUTOR.spawn(scene.root(MyRuntime)).detach();\n";
-    Lesson::mistaken("no-wait", run, early).build(&stage);
+    Tutorial::mistaken("no-wait", run, early).build(&stage);
 
     let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/brief.yaml");
     let words = ["--adapters", LIBRARIES, "--trials", "1", "--time-limit", "5"];
     let ran = stage.call().args(["run", "--format", "json", spec]).args(words).run();
-    let mut told: Vec<String> = ran.records().iter().map(what_is_told).collect();
-    told.sort();
-    insta::assert_snapshot!(redacted(&format!("{}\n{}", nothing.stderr.trim(), told.join("\n"))));
+    let mut errors: Vec<String> = ran.records().iter().map(error_of).collect();
+    errors.sort();
+    insta::assert_snapshot!(redacted(&format!("{}\n{}", nothing.stderr.trim(), errors.join("\n"))));
 }
 
-fn what_is_told(record: &Record) -> String {
+fn error_of(record: &Record) -> String {
     let reason = record.reason.as_deref().unwrap_or("-");
-    // How many tasks have said the same is a matter of time.
+    // The number of tasks with the same error depends on timing.
     let reason = reason.split_once("the first: ").map_or(reason, |(_, first)| first);
     format!("{}: {:?}, {reason}", record.subject.id, record.status)
 }

@@ -1,4 +1,4 @@
-//! Takes out of a text what differs from run to run, and leaves its shape.
+//! Removes from a text what differs from run to run, and keeps its shape.
 
 /// Every number becomes `#`.
 pub fn redacted(text: &str) -> String {
@@ -18,15 +18,15 @@ pub fn redacted(text: &str) -> String {
     shown
 }
 
-/// The shape of a report's tables: headings, questions, columns and rows, without what may be
-/// different the next time: numbers, who stands above whom, and remarks on the machine's mood.
+/// The shape of a report's tables: headings, questions, columns and rows. What may differ in the
+/// next run is removed: numbers, the order of rows, and remarks.
 pub fn shape(report: &str, subjects: &[&str]) -> String {
     let mut shown: Vec<String> = Vec::new();
-    // Rows of subjects that stand together; the best comes first in a report.
+    // Adjacent rows of subjects, which a report sorts by rank.
     let mut rows: Vec<String> = Vec::new();
     let mut in_remarks = false;
     for line in report.lines() {
-        // How many CPUs there are is the machine's affair.
+        // The number of CPUs depends on the machine.
         let line = line.split(", subject ").next().unwrap_or_default();
         let fields: Vec<&str> = line.split("  ").map(str::trim).filter(|f| !f.is_empty()).collect();
         let first = fields.first().copied().unwrap_or_default();
@@ -40,7 +40,7 @@ pub fn shape(report: &str, subjects: &[&str]) -> String {
         if in_remarks || first.is_empty() && shown.last().is_some_and(String::is_empty) {
             continue;
         }
-        // The summary's winners.
+        // The leaders in the summary.
         let is_winner = line.starts_with(' ')
             && fields.len() == 2
             && first.contains('/')

@@ -1,5 +1,5 @@
-//! `quadrant selftest` through real adapters: its shape, what it counts, that it finds out wrong
-//! instruments, and that it leaves nothing behind. How well this machine measures is not asked.
+//! `quadrant selftest` through real adapters: its rows, its counts, that it detects wrong
+//! instruments, and that it leaves nothing behind. Never tests how well this machine measures.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -64,30 +64,30 @@ const ROWS: &[&str] = &[
     "trial.overhead",
 ];
 const THREADS: &str = "threads/thread-per-task/blocking";
-const LIAR: &str = "faulty/claims-io_uring/io_uring";
+const FALSE_CLAIM: &str = "faulty/claims-io_uring/io_uring";
 
 fn selftest(stage: &Stage, words: &[&str]) -> (Ended, Value) {
     let call = stage.call().args(["selftest", "--quick", "--no-build", "--format", "json"]);
     let ended = call.args(words).limit(LIMIT).run();
-    // Asked before anything else happens: nothing may be left when it has ended.
+    // Checked at once: nothing may be left when the call has ended.
     stage.assert_empty();
-    let told = told(&ended);
-    (ended, told)
+    let report = parsed(&ended);
+    (ended, report)
 }
 
 #[track_caller]
-fn told(ended: &Ended) -> Value {
+fn parsed(ended: &Ended) -> Value {
     serde_json::from_str(&ended.stdout)
         .unwrap_or_else(|error| panic!("{error}\n{}\n{}", ended.stdout, ended.stderr))
 }
 
 #[track_caller]
-fn row<'a>(told: &'a Value, key: &str) -> &'a Value {
-    let rows = told["rows"].as_array().unwrap();
+fn row<'a>(report: &'a Value, key: &str) -> &'a Value {
+    let rows = report["rows"].as_array().unwrap();
     rows.iter().find(|row| row["key"] == key).unwrap_or_else(|| panic!("there is no row {key}"))
 }
 
-/// A subject's figure, and how many cases it stands on; nothing where there is a reason.
+/// A subject's figure and its number of cases, or `None` if a reason is given instead.
 #[track_caller]
 fn figure(row: &Value, subject: &str) -> Option<(f64, u64)> {
     let of = |list: &str| {
@@ -103,26 +103,26 @@ fn figure(row: &Value, subject: &str) -> Option<(f64, u64)> {
     }
 }
 
-pub fn every_number_is_held_against_a_truth() {
+pub fn every_row_has_a_figure_or_a_reason() {
     let stage = Stage::new();
     let words = ["-r", "threads", "-r", "tokio/current-thread/epoll", "--seed", "5"];
-    let (ended, told) = selftest(&stage, &words);
+    let (ended, report) = selftest(&stage, &words);
     assert!(matches!(ended.code, Some(0 | 1 | 3)), "{ended:?}");
     ended.expect_words(&["2 subjects in 16 parts, some "]);
-    assert_eq!((&told["seed"], &told["quick"]), (&5.into(), &true.into()));
+    assert_eq!((&report["seed"], &report["quick"]), (&5.into(), &true.into()));
     let keys: Vec<&str> =
-        told["rows"].as_array().unwrap().iter().map(|row| row["key"].as_str().unwrap()).collect();
+        report["rows"].as_array().unwrap().iter().map(|row| row["key"].as_str().unwrap()).collect();
     assert_eq!(keys, ROWS);
 
-    for row in told["rows"].as_array().unwrap() {
-        // The verdict follows from the figures, and no row goes without either or a reason.
+    for row in report["rows"].as_array().unwrap() {
+        // The verdict follows from the figures. Every row has figures or a reason.
         let is_met = |value: f64| {
             let demand = &row["demand"];
             demand["at_least"].as_f64().is_none_or(|least| value >= least)
                 && demand["at_most"].as_f64().is_none_or(|most| value <= most)
         };
         let reached = row["reached"].as_f64();
-        // An end that is not known is no number.
+        // An unknown end of the interval is no number.
         let ends = ["low", "high"].map(|end| row["interval"][end].as_f64());
         match row["state"].as_str().unwrap() {
             "not_measured" => assert_eq!(reached, None, "{row:#}"),
@@ -138,65 +138,66 @@ pub fn every_number_is_held_against_a_truth() {
         assert!(reached.is_some() || !row["missing"].as_array().unwrap().is_empty(), "{row:#}");
     }
 
-    // Counts, which no busy machine changes.
+    // Counts, which do not depend on how busy the machine is.
     for (key, least) in
         [("stalls.found.1ms", 100), ("stalls.found.5ms", 30), ("stalls.found.10ms", 20)]
     {
         for subject in [THREADS, "tokio/current-thread/epoll"] {
-            let Some((found, of)) = figure(row(&told, key), subject) else { continue };
+            let Some((found, of)) = figure(row(&report, key), subject) else { continue };
             assert!(of >= least, "{subject}: {of} stalls in {key}");
             assert_eq!(found, 1.0, "{subject} in {key}");
         }
     }
     for (key, least) in [("load.stalls.found.1ms", 60), ("load.stalls.found.10ms", 12)] {
-        let Some((found, of)) = figure(row(&told, key), "tokio/current-thread/epoll") else {
+        let Some((found, of)) = figure(row(&report, key), "tokio/current-thread/epoll") else {
             continue;
         };
         assert!(of >= least, "{of} stalls in {key}");
-        // A driver that is held up may miss one.
+        // A delayed driver may miss one.
         assert!(found >= 0.9, "{found} of {of} in {key}");
     }
     for subject in [THREADS, "tokio/current-thread/epoll"] {
-        if let Some((share, _)) = figure(row(&told, "nested.time"), subject) {
+        if let Some((share, _)) = figure(row(&report, "nested.time"), subject) {
             assert!(share <= 1.0, "{subject}: stalls take {share} of all loops' time");
         }
     }
     for key in ["threads.peak", "threads.created"] {
-        if let Some((off, _)) = figure(row(&told, key), THREADS) {
+        if let Some((off, _)) = figure(row(&report, key), THREADS) {
             assert_eq!(off, 0.0, "{key}");
         }
     }
-    // Where the definition does not hold, nothing is judged.
-    assert_eq!(figure(row(&told, "impact.found"), THREADS), None);
-    assert_ne!(figure(row(&told, "impact.found"), "tokio/current-thread/epoll"), None);
+    // With a thread per task, `impact` is not defined, so there is no figure.
+    assert_eq!(figure(row(&report, "impact.found"), THREADS), None);
+    assert_ne!(figure(row(&report, "impact.found"), "tokio/current-thread/epoll"), None);
 }
 
-pub fn a_wrong_clock_and_a_lie_are_found_out() {
+pub fn a_wrong_clock_and_claim_are_detected() {
     let stage = Stage::new();
-    let is_liar = |subject: &&crate::stage::Subject| subject.id == LIAR;
-    let liar_runs = subjects().iter().find(is_liar).is_some_and(|subject| subject.available);
-    // Where io_uring is forbidden, the liar is not even let in.
-    let subject = if liar_runs { "faulty/claims-io_uring" } else { "threads" };
+    let is_false_claim = |subject: &&crate::stage::Subject| subject.id == FALSE_CLAIM;
+    let claimant_runs =
+        subjects().iter().find(is_false_claim).is_some_and(|subject| subject.available);
+    // Where io_uring is forbidden, the adapter with the false claim is not available.
+    let subject = if claimant_runs { "faulty/claims-io_uring" } else { "threads" };
     let part = |name, too_fast| {
         let words = ["--with-test-adapters", "-r", subject, "--part", name];
         selftest(&stage, &[&words[..], &["--wrong-clock", too_fast]].concat())
     };
-    let (ended, told) = part("stalls", "40");
+    let (ended, report) = part("stalls", "40");
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    let length = row(&told, "stalls.length.10ms");
+    let length = row(&report, "stalls.length.10ms");
     assert_eq!(length["state"], "not_reached", "{length:#}");
     let off = length["reached"].as_f64().unwrap();
     assert!((0.035..0.15).contains(&off), "a clock that is 4 % too fast was seen as {off}");
-    // One that is so wrong is not even taken for a clock.
-    let (ended, told) = part("stalls", "200");
+    // A clock with a larger error is refused.
+    let (ended, report) = part("stalls", "200");
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    let missing = &row(&told, "stalls.length.10ms")["missing"][0]["reason"];
+    let missing = &row(&report, "stalls.length.10ms")["missing"][0]["reason"];
     assert!(missing.as_str().unwrap().contains("one of them has jumped"), "{missing}");
-    if liar_runs {
-        let (_, told) = part("backends", "0");
-        let verdict = row(&told, "backend.verdict");
-        // Of a handful of operations nothing can be said.
-        if let Some((agrees, 20..)) = figure(verdict, LIAR) {
+    if claimant_runs {
+        let (_, report) = part("backends", "0");
+        let verdict = row(&report, "backend.verdict");
+        // A few operations are not enough for a verdict.
+        if let Some((agrees, 20..)) = figure(verdict, FALSE_CLAIM) {
             assert_eq!((agrees, &verdict["state"]), (0.0, &"not_reached".into()), "{verdict:#}");
         }
     }
@@ -217,15 +218,15 @@ pub fn an_interruption_leaves_nothing_behind() {
     let ended = running.wait();
     stage.assert_empty();
     let ended = ended.expect_code(130).expect_words(&["Interrupted"]);
-    let told = told(&ended);
-    assert_eq!(told["interrupted"], true);
-    // What was measured before is told.
-    assert_eq!(row(&told, "stalls.found.1ms")["key"], ROWS[0]);
-    assert!(told["rows"].as_array().unwrap().len() < ROWS.len());
+    let report = parsed(&ended);
+    assert_eq!(report["interrupted"], true);
+    // Rows measured before the interruption are printed.
+    assert_eq!(row(&report, "stalls.found.1ms")["key"], ROWS[0]);
+    assert!(report["rows"].as_array().unwrap().len() < ROWS.len());
 }
 
-/// What tells a standstill of the machine from a fault of the instruments.
-pub fn a_watcher_notes_that_it_stood_still() {
+/// The watcher distinguishes a standstill of the machine from an error of the instruments.
+pub fn a_watcher_records_its_own_standstill() {
     let clock = serde_json::to_string(&ClockScale::MONOTONIC).unwrap();
     let cpu = affinity::allowed()[0].to_string();
     let mut watcher = Command::new(env!("CARGO_BIN_EXE_quadrant"))
@@ -254,7 +255,7 @@ pub fn a_watcher_notes_that_it_stood_still() {
     assert!(covers, "{stopped}..{went_on} is not in {seen}");
 }
 
-pub fn what_cannot_be_tested_is_said() {
+pub fn unknown_subjects_parts_and_formats_are_errors() {
     let stage = Stage::new();
     stage.quadrant(&["selftest", "--no-build", "-r", "xyzzy"]).expect_code(4);
     let ended = stage.quadrant(&["selftest", "--format", "csv"]).expect_code(2);

@@ -1,11 +1,11 @@
-//! Tests that the machine does not allow: skipped with a reason, and counted.
+//! Tests that the machine does not allow are skipped with a reason, and counted.
 
 use std::cell::RefCell;
 
 use libtest_mimic::Completion;
 
-/// What a machine may lack. `QUADRANT_EXPECTED` lists what this machine has, by these names; a test
-/// that skips for lack of it then fails.
+/// What a machine may lack. `QUADRANT_EXPECTED` lists the names of what this machine has; a test
+/// that is skipped for lack of one of these fails.
 #[derive(Debug, Clone, Copy)]
 pub enum Need {
     Root,

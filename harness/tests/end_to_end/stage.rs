@@ -1,5 +1,5 @@
-//! Where one test takes place: a folder, a folder for temporary files, and every process that
-//! was started there. Also the adapters, built once for all tests.
+//! The environment of one test: a folder, a folder for temporary files, and every process that was
+//! started there. Also the adapters, built once for all tests.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,12 +15,12 @@ use crate::command::{Call, Ended, read};
 
 /// Compiling all runtimes on a small machine, with room to spare.
 const BUILD_LIMIT: Duration = Duration::from_secs(1_800);
-/// How often a machine may stand still in a row.
+/// How many times in a row a standstill of the machine is tolerated.
 const ATTEMPTS: usize = 5;
-/// For what has been told to end.
+/// For processes that have been killed or asked to end.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(60);
 
-/// What makes a package a library that can be loaded.
+/// The part of a manifest that makes a package a loadable library.
 pub const CDYLIB: &str = "[lib]\ncrate-type = [\"cdylib\"]\n";
 
 pub struct Stage {
@@ -35,7 +35,7 @@ impl Stage {
         stage
     }
 
-    /// One that may be used before there are adapters.
+    /// A stage that can be used before the adapters are built.
     fn bare() -> Self {
         static STAGES: AtomicUsize = AtomicUsize::new(0);
         let number = STAGES.fetch_add(1, Ordering::Relaxed);
@@ -59,8 +59,8 @@ impl Stage {
         self.named(name)
     }
 
-    /// A workspace of its own with these adapter packages: the name of each, what its manifest
-    /// has beside the package's head, and its library's text.
+    /// A separate workspace with these adapter packages. Each has a name, the rest of its manifest
+    /// after `[package]`, and the code of its library.
     pub fn workspace(&self, packages: &[(&str, &str, &str)]) -> PathBuf {
         let folder = self.path("workspace");
         for inside in ["specs", "runtimes"] {
@@ -84,7 +84,7 @@ impl Stage {
         self.call_through(&[])
     }
 
-    /// A number that nothing on this stage has had.
+    /// A number that was not used on this stage before.
     pub fn new_number(&self) -> usize {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
@@ -99,12 +99,12 @@ impl Stage {
         self.call().args(words).run()
     }
 
-    /// A `quadrant run` with the adapters as they are, each subject by itself.
+    /// A `quadrant run` with the built adapters, without the pass in turns.
     pub fn run(&self, words: &[&str]) -> Call {
         self.in_turns(words).args(["--starts", "0"])
     }
 
-    /// The same, in turns as well where there are any.
+    /// A `quadrant run` with both passes.
     pub fn in_turns(&self, words: &[&str]) -> Call {
         self.call().args(["run", "--no-build", "--time-limit", "60"]).args(words)
     }
@@ -113,7 +113,7 @@ impl Stage {
         self.path("temporary")
     }
 
-    /// The records in a results folder; a line that is none fails the test.
+    /// The records in a results folder. A line that is not a record fails the test.
     #[track_caller]
     pub fn records(&self, out: &str) -> Vec<Record> {
         let text = read(&self.path(out).join("records.jsonl"));
@@ -121,8 +121,8 @@ impl Stage {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// Runs it, and once more what a machine that stood still has left without an operation:
-    /// that is what `--resume` is for. The last call, and the records of the whole run.
+    /// Runs the scenarios, and with `--resume` repeats trials in which the machine stood still.
+    /// Returns the last call and the records of the whole run.
     #[track_caller]
     pub fn measure(&self, what: &[&str], how: &[&str], limit: Duration) -> (Ended, Vec<Record>) {
         let folder = format!("results-{}", self.new_number());
@@ -130,7 +130,7 @@ impl Stage {
         let call = |words: &[&str]| {
             let call = self.call().args(["run", "--no-build", "--format", "json"]);
             let ended = call.args(words).limit(limit).run();
-            // Asked before anything else happens: nothing may be left when it has ended.
+            // Checked at once: nothing may be left when the call has ended.
             self.assert_empty();
             let records = ended.records();
             (ended, records)
@@ -140,7 +140,7 @@ impl Stage {
             if !measured.1.iter().any(was_starved) {
                 break;
             }
-            // It has the options that it had.
+            // The resumed run has its former options.
             measured = call(&["--resume", &out]);
         }
         let written = self.records(&folder);
@@ -148,8 +148,8 @@ impl Stage {
         measured
     }
 
-    /// A run has come to its end, all well; but on a machine that stands still for long enough,
-    /// a window may see no operation.
+    /// The run has succeeded, except for trials without any operation because the machine stood
+    /// still.
     #[track_caller]
     pub fn assert_completed(&self, ended: &Ended, out: &str) {
         let standstill = |record: &Record| record.status == Status::Ok || was_starved(record);
@@ -161,13 +161,13 @@ impl Stage {
         assert!(is_well, "{:?}: {}", ended.code, ended.stderr);
     }
 
-    /// Processes that were started here, however they are related: they have this stage's
-    /// folder in their environment.
+    /// Processes that were started on this stage, at any depth: they have its folder in their
+    /// environment.
     pub fn processes(&self) -> Vec<String> {
         let mark = format!("TMPDIR={}\0", self.temporary().display());
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc").unwrap().flatten() {
-            // Those of others and those that have just ended cannot be read.
+            // Processes of other users, and those that have just ended, cannot be read.
             let Ok(environment) = fs::read(entry.path().join("environ")) else { continue };
             if String::from_utf8_lossy(&environment).contains(&mark) {
                 let words = read(&entry.path().join("cmdline")).replace('\0', " ");
@@ -181,14 +181,14 @@ impl Stage {
         fs::read_dir(self.temporary()).unwrap().map(|entry| entry.unwrap().path()).collect()
     }
 
-    /// Right now, no process and no temporary file is left.
+    /// At this moment, no process and no temporary file is left.
     #[track_caller]
     pub fn assert_empty(&self) {
         assert_eq!(self.processes(), Vec::<String>::new());
         assert_eq!(self.temporary_files(), Vec::<PathBuf>::new());
     }
 
-    /// The same, for what nobody could wait for: it has a while.
+    /// The same within a limit, for processes that no other process waits for.
     #[track_caller]
     pub fn assert_soon_empty(&self) {
         let end = Instant::now() + FAREWELL_LIMIT;
@@ -202,7 +202,7 @@ impl Stage {
     }
 }
 
-/// Whether a machine that stood still, or that others kept busy, has left nothing of a trial.
+/// Whether a trial is unmeasured because the machine stood still or was busy.
 pub fn was_starved(record: &Record) -> bool {
     let reason = record.reason.as_deref().unwrap_or_default();
     let told = [
@@ -215,14 +215,14 @@ pub fn was_starved(record: &Record) -> bool {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // What a failed test has left is worth looking at.
+        // The files of a failed test are kept for inspection.
         if !std::thread::panicking() {
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
 }
 
-/// A subject as `quadrant list subjects --format json` tells it.
+/// A subject as `quadrant list subjects --format json` prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Subject {
     pub id: String,
@@ -236,13 +236,13 @@ pub struct Subject {
     pub reason: Option<String>,
 }
 
-/// All subjects, those that serve tests only included; the first call builds their adapters.
+/// All subjects, including those of test adapters. The first call builds the adapters.
 pub fn subjects() -> &'static [Subject] {
     static SUBJECTS: OnceLock<Vec<Subject>> = OnceLock::new();
     SUBJECTS.get_or_init(|| listed("--with-test-adapters"))
 }
 
-/// The subjects of `-r '**'`: those of a normal run, and all variants.
+/// The subjects of `-r '**'`: those of a normal run and all variants.
 pub fn ordinary_subjects() -> &'static [Subject] {
     static SUBJECTS: OnceLock<Vec<Subject>> = OnceLock::new();
     SUBJECTS.get_or_init(|| {

@@ -1,5 +1,5 @@
-//! What every subject has to do, asked of every subject there is: the scenarios in
-//! `specs/subjects`, once, and several looks at what came out.
+//! What every subject has to do. The scenarios in `specs/subjects` run once on every subject, and
+//! each test checks their records.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -9,7 +9,7 @@ use quadrant_reports::record::{Latency, Metrics, Record, Status};
 
 use crate::stage::{Stage, Subject, ordinary_subjects, was_starved};
 
-/// All subjects, one after the other, through all scenarios.
+/// For all subjects, one after the other, through all scenarios.
 const LIMIT: Duration = Duration::from_secs(900);
 
 fn records() -> &'static [Record] {
@@ -33,20 +33,20 @@ fn value<'a>(record: &'a Record, axis: &str) -> &'a str {
     record.case.iter().find(|value| value.axis == axis).map_or("", |value| &value.value)
 }
 
-/// Looks at all records that have figures, and tells every complaint, not only the first.
+/// Checks all records that have figures, and reports every error, not only the first.
 #[track_caller]
 fn check_each(look: impl Fn(&Record, &Metrics) -> Result<(), String>) {
-    let mut complaints = Vec::new();
+    let mut errors = Vec::new();
     let mut looked_at = 0;
     for record in records() {
         if let Some(metrics) = &record.metrics {
             looked_at += 1;
-            complaints
+            errors
                 .extend(look(record, metrics).err().map(|why| format!("{}: {why}", cell(record))));
         }
     }
     assert!(looked_at > 0, "there are no figures at all");
-    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    assert!(errors.is_empty(), "{}", errors.join("\n"));
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, seen: T, expected: T) -> Result<(), String> {
@@ -57,7 +57,7 @@ fn holds(what: &str, condition: bool) -> Result<(), String> {
     if condition { Ok(()) } else { Err(what.to_owned()) }
 }
 
-/// What a case needs, by the meaning of its steps.
+/// The capabilities that a case needs, by the meaning of its steps.
 fn needs(record: &Record) -> Vec<&'static str> {
     let how = value(record, "how");
     let step = value(record, "step");
@@ -94,8 +94,8 @@ pub fn every_subject_has_a_record_of_every_case() {
     }
 }
 
-pub fn a_subject_runs_what_it_claims_and_says_why_it_does_not_run_the_rest() {
-    let mut complaints = Vec::new();
+pub fn a_subject_runs_exactly_what_it_claims() {
+    let mut errors = Vec::new();
     for record in records() {
         let Some(subject) =
             ordinary_subjects().iter().find(|subject| subject.id == record.subject.id)
@@ -111,11 +111,11 @@ pub fn a_subject_runs_what_it_claims_and_says_why_it_does_not_run_the_rest() {
             Status::Unsupported => {
                 lacks.is_some() && reason.starts_with("this executor has no ") || holds_fewer
             }
-            // Made again several times, and still the machine stood still.
+            // Repeated several times, and each time the machine stood still.
             _ => was_starved(record),
         };
         if !well {
-            complaints.push(format!(
+            errors.push(format!(
                 "{}: {:?} {reason} (lacks {lacks:?}, available: {})",
                 cell(record),
                 record.status,
@@ -123,10 +123,10 @@ pub fn a_subject_runs_what_it_claims_and_says_why_it_does_not_run_the_rest() {
             ));
         }
     }
-    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    assert!(errors.is_empty(), "{}", errors.join("\n"));
 }
 
-pub fn work_of_a_fixed_amount_is_done_exactly() {
+pub fn fixed_work_is_done_exactly() {
     check_each(|record, metrics| {
         let count = |name: &str| metrics.steps.get(name).map_or(0, |row| row.histogram.count());
         let (ops, rows): (u64, &[(&str, u64)]) = match &*record.scenario {
@@ -151,7 +151,7 @@ pub fn work_of_a_fixed_amount_is_done_exactly() {
     });
 }
 
-pub fn figures_are_sound() {
+pub fn figures_are_consistent() {
     check_each(|_, metrics| {
         holds("no operation", metrics.ops > 0)?;
         same("errors", metrics.errors, 0)?;
@@ -171,7 +171,7 @@ pub fn figures_are_sound() {
     });
 }
 
-pub fn as_much_is_in_flight_as_was_asked_for() {
+pub fn operations_in_flight_match_the_scenario() {
     check_each(|record, metrics| {
         let expected = match &*record.scenario {
             "echo" => value(record, "connections").parse().unwrap(),
@@ -180,16 +180,16 @@ pub fn as_much_is_in_flight_as_was_asked_for() {
             _ => return Ok(()),
         };
         let peak = metrics.concurrency.peak;
-        // A machine too busy to serve every connection even once says so.
+        // If the machine was too busy to serve every connection once, the record has the number.
         let served = metrics.load.as_ref().map_or(expected, |load| load.connections_served);
-        let is_told = served < expected;
-        holds(&format!("{peak} in flight, not {expected}"), peak == expected || is_told)?;
+        let is_reported = served < expected;
+        holds(&format!("{peak} in flight, not {expected}"), peak == expected || is_reported)?;
         holds("more in flight than there is", peak <= expected)?;
         holds("the mean is above the peak", metrics.concurrency.mean <= expected as f64 + 0.01)
     });
 }
 
-pub fn tasks_wait_no_shorter_than_told_and_tick_no_more_often() {
+pub fn sleeps_and_ticks_are_never_too_early() {
     check_each(|record, metrics| match &*record.scenario {
         "waiting" => {
             // A bucket of the histogram is at most 1.6 % wide.
@@ -206,7 +206,7 @@ pub fn tasks_wait_no_shorter_than_told_and_tick_no_more_often() {
     });
 }
 
-pub fn what_runs_beside_the_requests_is_counted_as_well() {
+pub fn tasks_beside_requests_are_counted_too() {
     check_each(|record, metrics| {
         if record.scenario != "beside" {
             return Ok(());
@@ -219,16 +219,16 @@ pub fn what_runs_beside_the_requests_is_counted_as_well() {
     });
 }
 
-/// A runtime may poll a child inside its parent's poll: the time of the thread is counted once.
-pub fn loops_stand_still_no_longer_than_there_is_time() {
+/// A runtime may poll a child inside its parent's poll. The thread's time is counted once.
+pub fn stall_time_never_exceeds_the_loops_time() {
     check_each(|record, metrics| {
         let stalls = &metrics.stalls;
         let most = metrics.elapsed_ns * metrics.threads.loops;
         let seen = format!("{stalls:?} on {} loops", metrics.threads.loops);
-        // What happens while the window is being closed may be in it.
+        // Work done while the window closes may be counted.
         holds(&seen, stalls.total_ns <= most + most / 100)?;
         if record.scenario == "nested" {
-            // Nothing waits there in mid-poll. What the host took of a CPU looks like waiting.
+            // No task waits inside a poll there. CPU time that the host took looks like waiting.
             let stolen_ns = record.noise.as_ref().map_or(0, |noise| noise.steal_ns);
             let blocked_ns = stalls.blocked_ns.saturating_sub(stolen_ns);
             holds(&seen, stalls.count > 0 && blocked_ns * 10 < stalls.total_ns)?;
@@ -245,13 +245,13 @@ pub fn every_loop_is_metered() {
     });
 }
 
-pub fn threads_and_loops_are_what_the_executor_has() {
+pub fn threads_and_loops_match_the_executor() {
     check_each(|record, metrics| {
         let threads = &metrics.threads;
         holds("nobody ran the tasks", threads.loops >= 1)?;
         let seen = format!("{} loops, {} threads", threads.loops, threads.peak);
         match record.subject.workers {
-            // A thread for each task. The short-lived ones can be missed by whoever counts.
+            // A thread for each task. Sampling can miss short-lived threads.
             0 => match &*record.scenario {
                 "echo" | "echo-many" => {
                     let connections = metrics.concurrency.peak;

@@ -1,4 +1,4 @@
-//! Known numbers of threads, counted: very many at once, and many that live for no time.
+//! The count of threads against known numbers: very many at once, and many short-lived ones.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const SHORT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/sh
 const MANY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/two-thousand.yaml");
 const HOLDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/holding.yaml");
 const LIMIT: Duration = Duration::from_secs(240);
-/// The thread that has the root, and the one that hears what the harness says.
+/// The thread of the root, and the one that receives messages of the harness.
 const BESIDE_TASKS: u64 = 2;
 
 fn metrics(spec: &str) -> Vec<Metrics> {
@@ -32,10 +32,10 @@ fn metrics(spec: &str) -> Vec<Metrics> {
     found
 }
 
-pub fn two_thousand_threads_at_once_are_two_thousand() {
+pub fn two_thousand_threads_are_counted_exactly() {
     for metrics in metrics(MANY) {
         let threads = &metrics.threads;
-        // They live for the whole window, so every method sees them all.
+        // They live for the whole window, so every method counts them all.
         assert_eq!(threads.peak, 2_000 + BESIDE_TASKS, "{}", threads.method);
         assert_eq!(threads.loops, 2_000 + 1, "the root runs no task of the suite");
         assert_eq!(metrics.concurrency.peak, 2_000);
@@ -43,7 +43,7 @@ pub fn two_thousand_threads_at_once_are_two_thousand() {
     }
 }
 
-pub fn as_many_workers_run_tasks_as_were_told_to() {
+pub fn as_many_workers_run_tasks_as_asked() {
     for workers in ["1", "3"] {
         let stage = Stage::new();
         let what = [HOLDING, "-r", "smol/multi-thread", "-r", "async-std", "--workers", workers];
@@ -57,22 +57,22 @@ pub fn as_many_workers_run_tasks_as_were_told_to() {
     }
 }
 
-pub fn threads_that_live_for_no_time_are_counted_or_the_method_says_that_they_may_not_be() {
+pub fn short_lived_threads_are_counted_or_sampled() {
     for metrics in metrics(SHORT) {
         assert_eq!(metrics.ops, 300);
         let threads = &metrics.threads;
-        // Three tasks and a thread for each of their operations; the one that hears the harness
-        // may come before the window or in it.
+        // Three tasks and a thread for each of their operations. The thread that receives messages
+        // of the harness may start before the window or in it.
         match threads.created {
             Some(created) => assert!((303..=304).contains(&created), "{created}"),
-            None => skip(Need::Bpf, "no thread's creation can be counted here"),
+            None => skip(Need::Bpf, "created threads cannot be counted here"),
         }
-        // Some of them at once with their tasks, and those that are just ending.
+        // The tasks with some of these threads, including those that are just ending.
         if threads.method == "pids cgroup" {
             assert!((3 + BESIDE_TASKS + 1..300).contains(&threads.peak), "{}", threads.peak);
         } else {
             assert_eq!(threads.method, "sampled every 10 ms");
-            skip(Need::Cgroups, "no pids cgroup can be made here");
+            skip(Need::Cgroups, "a pids cgroup cannot be made here");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a newcomer sees first: the tour, as a table.
+//! The tables of the tour, which a new user sees first.
 
 use quadrant_reports::record::Status;
 
@@ -6,10 +6,10 @@ use crate::redact::shape;
 use crate::stage::Stage;
 
 const SUBJECTS: [&str; 2] = ["threads/thread-per-task/blocking", "tokio/current-thread/epoll"];
-/// A machine that stands still for a whole window leaves a row without figures.
+/// A machine that stands still for a whole window gives a row without figures.
 const ATTEMPTS: usize = 5;
 
-pub fn the_tours_tables() {
+pub fn the_tour_prints_its_tables() {
     let stage = Stage::new();
     for attempt in 1..=ATTEMPTS {
         let folder = format!("results-{attempt}");
@@ -20,7 +20,7 @@ pub fn the_tours_tables() {
         let records = stage.records(&folder);
         assert_eq!(records.len(), 2 * 7, "{}", ended.stderr);
         if records.iter().all(|record| record.status == Status::Ok) {
-            // The legend that follows is the reports' own affair.
+            // The legend that follows is tested in the reports crate.
             let tables = ended.stdout.split("\nwhat the columns mean").next().unwrap();
             insta::assert_snapshot!(shape(tables, &SUBJECTS));
             return;

@@ -1,4 +1,4 @@
-//! The pass in turns: who takes part, what is recorded, and what changes from start to start.
+//! The pass in turns: which subjects take part, what is recorded, what changes in each start.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ const WAITING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/
 const TOKIO: &str = "tokio/current-thread/epoll";
 const SMOL: &str = "smol/single-thread/epoll";
 
-/// The records of a run of these subjects, sorted by pass.
+/// The records of a run, first those of trials alone, then those in turns.
 #[track_caller]
 fn run(stage: &Stage, words: &[&str]) -> (Vec<Record>, Vec<Record>) {
     let folder = format!("results-{}", stage.new_number());
@@ -28,7 +28,8 @@ fn turns(record: &Record) -> &[Turn] {
     record.turns.as_ref().map_or(&[], |turns| &turns.rounds)
 }
 
-pub fn every_start_has_all_subjects_and_the_reference_and_a_layout_of_its_own() {
+/// Every start also runs the reference, and every process has a memory layout of its own.
+pub fn each_start_runs_all_subjects_in_new_layouts() {
     let stage = Stage::new();
     let words = [ECHO, "--axis", "send=64B", "-r", TOKIO, "-r", SMOL, "--trials", "1"];
     let (alone, in_turns) = run(&stage, &[&words[..], &["--starts", "3"]].concat());
@@ -54,15 +55,15 @@ pub fn every_start_has_all_subjects_and_the_reference_and_a_layout_of_its_own() 
     assert_eq!(layouts.len(), 9, "{layouts:?}");
 }
 
-pub fn what_goes_on_while_a_subject_is_frozen_is_measured_by_more_trials() {
+pub fn sleeping_tasks_get_more_trials_instead_of_turns() {
     let stage = Stage::new();
     let (alone, in_turns) = run(&stage, &[WAITING, "-r", TOKIO]);
     assert_eq!((alone.len(), in_turns.len()), (5, 0));
 }
 
-/// Without trimming, a process that has its memory keeps it, wherever that lies. Where it is given
-/// back, three files of 16 pages each are touched anew by each operation.
-pub fn reading_files_touches_no_new_pages_whatever_the_layout() {
+/// Without trimming, a process keeps its memory, whatever the layout. With trimming, each operation
+/// touches three files of 16 pages each anew.
+pub fn reading_files_touches_no_new_pages() {
     let stage = Stage::new();
     let words = [FILES, "-r", TOKIO, "-r", SMOL, "-r", "monoio/**/io_uring", "--trials", "1"];
     let (_, in_turns) = run(&stage, &[&words[..], &["--starts", "4"]].concat());
@@ -85,13 +86,13 @@ pub fn reading_files_touches_no_new_pages_whatever_the_layout() {
     assert!(!of("system").is_empty());
 }
 
-pub fn an_interrupted_pass_goes_on_where_it_was() {
+pub fn an_interrupted_pass_in_turns_can_resume() {
     let stage = Stage::new();
     let out = stage.named("results");
     let words = [ECHO, "--axis", "send=64B", "-r", TOKIO, "--trials", "1", "--starts", "4"];
     stage.in_turns(&words).args(["--out", &out]).run().expect_code(0);
     let whole = stage.records("results");
-    // As if it had been interrupted after the first two starts, in the middle of a third.
+    // As if it had been interrupted in the third start.
     let path = stage.path("results/records.jsonl");
     let text = std::fs::read_to_string(&path).unwrap();
     let kept: Vec<&str> = text.lines().take(5).collect();

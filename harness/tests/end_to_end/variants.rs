@@ -1,4 +1,4 @@
-//! Variants: other builds of an adapter, declared beside it, for those who ask for them.
+//! Variants: other builds of an adapter, declared in its manifest, which run only if selected.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +11,7 @@ use crate::stage::{
     CDYLIB, Stage, Subject, adapters_folder, library_name, ordinary_subjects, workspace,
 };
 
-/// The subjects of all cells that would run, and what was said about it.
+/// The subjects of all cells that would run, and the text on standard error.
 #[track_caller]
 fn asked(stage: &Stage, words: &[&str]) -> (BTreeSet<String>, String) {
     let call = stage.call().args(["list", "cells", "--no-build", "--format", "json"]);
@@ -26,7 +26,7 @@ fn ids(is_meant: impl Fn(&Subject) -> bool) -> BTreeSet<String> {
     meant.map(|subject| subject.id.clone()).collect()
 }
 
-pub fn a_variant_is_for_those_who_ask_for_it() {
+pub fn variants_run_only_if_asked_for() {
     let stage = Stage::new();
     let variants = ids(|subject| subject.variant);
     assert!(variants.len() > 5, "{variants:?}");
@@ -49,7 +49,7 @@ pub fn a_variant_is_for_those_who_ask_for_it() {
     }
 }
 
-pub fn a_scenario_may_ask_for_variants_and_the_command_line_narrows_it() {
+pub fn the_command_line_narrows_a_scenarios_subjects() {
     let stage = Stage::new();
     let spec = |name: &str, subjects: &str| {
         let text = format!(
@@ -66,7 +66,7 @@ pub fn a_scenario_may_ask_for_variants_and_the_command_line_narrows_it() {
     assert_eq!(asked(&stage, &[&poll, "-x", "smol"]).0, ids(no_smol));
     assert!(asked(&stage, &[&poll, "-r", "threads"]).0.is_empty());
 
-    // Beside one that is about everybody, each has its own.
+    // Beside a scenario for all subjects, each scenario has its own subjects.
     let all = spec("all", "");
     let call = stage.call().args(["list", "cells", "--no-build", "--format", "json", &poll, &all]);
     let cells: Vec<Value> = serde_json::from_str(&call.run().expect_code(0).stdout).unwrap();
@@ -78,7 +78,7 @@ pub fn a_scenario_may_ask_for_variants_and_the_command_line_narrows_it() {
     assert_eq!(of("all"), ids(|subject| !subject.variant));
 }
 
-pub fn a_run_asks_whom_its_scenario_is_about() {
+pub fn a_run_uses_its_scenarios_subjects() {
     let stage = Stage::new();
     let text = "name: x\nquestion: Who?\nsubjects: [threads, \"mio/callbacks/poll\"]\n\
                 server: { steps: [echo] }\nload: { connections: 1, send: 1B }\n\
@@ -92,7 +92,7 @@ pub fn a_run_asks_whom_its_scenario_is_about() {
     assert!(ended.stderr.contains("no subject matches"), "{}", ended.stderr);
 }
 
-pub fn prebuilt_variants_are_told_by_their_files_names() {
+pub fn prebuilt_variants_are_recognized_by_file_name() {
     let stage = Stage::new();
     let folder = stage.path("adapters");
     fs::create_dir(&folder).unwrap();
@@ -101,7 +101,7 @@ pub fn prebuilt_variants_are_told_by_their_files_names() {
     let poll = workspace().join("target/adapters/cfg-mio_unsupported_force_poll_poll/release");
     copy(usual("mio"), "mio");
     copy(poll.join(library_name("mio")), "mio@poll");
-    // Says something else than its name, which decides who gets to run it.
+    // A library that describes something else than its file name, by which it is selected.
     copy(usual("threads"), "threads@poll");
 
     let list = |words: &[&str]| {
@@ -128,7 +128,7 @@ pub fn prebuilt_variants_are_told_by_their_files_names() {
     assert_eq!(list(&["-r", "mio/*/poll"]).len(), 2);
 }
 
-/// A package that only compiles with these flags set, and is no adapter then.
+/// A library that only compiles with these flags, and is not an adapter then.
 fn only_with(flags: &str) -> String {
     format!("#[cfg(not(all({flags})))]\ncompile_error!(\"a flag is missing\");\n")
 }
@@ -151,7 +151,7 @@ fn list_in(stage: &Stage, folder: &Path, words: &[&str], rustflags: Option<&str>
 
 const NO_ADAPTER: &str = "is no Quadrant adapter";
 
-pub fn a_variant_is_built_with_its_flags_and_the_users() {
+pub fn a_variants_flags_add_to_the_users() {
     let stage = Stage::new();
     let manifest = format!(
         "{CDYLIB}[features]\nextra = []\n[package.metadata.quadrant]\nbackends = [\"epoll\"]\n\
@@ -165,7 +165,7 @@ pub fn a_variant_is_built_with_its_flags_and_the_users() {
     assert!(reason(&subjects, "x@poll").contains(NO_ADAPTER), "{subjects:?}");
     let subjects = list_in(&stage, &folder, &[], None);
     assert!(reason(&subjects, "x@poll").contains("a flag is missing"), "{subjects:?}");
-    // The same where the user's flags stand in a file, of either kind.
+    // The same with the user's flags in a configuration file, in either table.
     fs::create_dir(folder.join(".cargo")).unwrap();
     for table in ["build", "target.'cfg(all())'"] {
         let config = format!("[{table}]\nrustflags = [\"--cfg\", \"users\"]\n");
@@ -175,7 +175,7 @@ pub fn a_variant_is_built_with_its_flags_and_the_users() {
     }
 }
 
-pub fn a_broken_variant_leaves_the_others_alone_and_only_what_may_be_wanted_is_built() {
+pub fn only_selected_variants_are_built_each_by_itself() {
     let stage = Stage::new();
     let variants = "[package.metadata.quadrant]\nbackends = [\"epoll\"]\n\
                     [package.metadata.quadrant.variants.poll]\ncfg = [\"breaks\"]\n\

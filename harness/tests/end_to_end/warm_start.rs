@@ -1,5 +1,5 @@
-//! The start when there is nothing to build: cargo is not asked, and yet no stale library is
-//! ever used.
+//! The start when there is nothing to build: cargo is not called, and yet a stale library is never
+//! used.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,17 +9,17 @@ use crate::command::read;
 use crate::stage::{CDYLIB, Stage, Subject};
 
 const VARIANT: &str = "[package.metadata.quadrant.variants.poll]\ncfg = [\"by_poll\"]\n";
-/// Stands for whatever would be built in.
+/// Code whose compilation shows in the output.
 const BROKEN: &str = "compile_error!(\"seen\");\n";
 
-/// A workspace with an adapter `x` and its variant, both on a crate beside them.
-struct House {
+/// A workspace with an adapter `x` and its variant. Both depend on the crate `beside`.
+struct Workspace {
     stage: Stage,
     folder: PathBuf,
     cargo: String,
 }
 
-impl House {
+impl Workspace {
     fn new() -> Self {
         let stage = Stage::new();
         let rest =
@@ -32,7 +32,7 @@ impl House {
         let text = "mod inner;\npub fn f() {}\n#[cfg(any(breaks, feature = \"breaks\"))]\n";
         fs::write(folder.join("beside/src/lib.rs"), format!("{text}{BROKEN}")).unwrap();
         fs::write(folder.join("beside/src/inner.rs"), "").unwrap();
-        // Cargo, with every call of it in a list.
+        // A wrapper of cargo that logs each call.
         let real = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
         let calls = stage.named("calls");
         let script = format!("#!/bin/sh\necho \"$1\" >> '{calls}'\nexec '{real}' \"$@\"\n");
@@ -45,7 +45,7 @@ impl House {
         self.folder.join(name)
     }
 
-    /// What is said about `x` and its variant, and how often cargo was asked to build.
+    /// The reasons of `x` and its variant, and the number of `cargo build` calls.
     #[track_caller]
     fn look(&self, rustflags: Option<&str>) -> (Vec<String>, usize) {
         fs::write(self.stage.path("calls"), "").unwrap();
@@ -60,7 +60,7 @@ impl House {
         (reasons, calls.lines().filter(|call| *call == "build").count())
     }
 
-    /// Until nothing is left to build. What is written while cargo looks is looked at again.
+    /// Repeats until nothing is left to build. A file written during a build is checked again.
     #[track_caller]
     fn settle(&self) {
         for _ in 0..20 {
@@ -74,7 +74,7 @@ impl House {
         panic!("cargo is asked every time");
     }
 
-    /// After such a change, that is what is built; and it is undone.
+    /// Asserts that a change of this file causes a build with it, and undoes the change.
     #[track_caller]
     fn notices(&self, name: &str, change: impl Fn(String) -> String) {
         self.settle();
@@ -88,8 +88,8 @@ impl House {
     }
 }
 
-pub fn cargo_is_asked_only_when_something_has_changed_and_then_always() {
-    let house = House::new();
+pub fn cargo_runs_exactly_when_something_has_changed() {
+    let house = Workspace::new();
     house.notices("runtimes/x/src/lib.rs", |text| text + BROKEN);
     house.notices("beside/src/inner.rs", |text| text + BROKEN);
     house.notices("beside/Cargo.toml", |text| {
@@ -104,7 +104,7 @@ pub fn cargo_is_asked_only_when_something_has_changed_and_then_always() {
     fs::write(&lock, read(&lock)).unwrap();
     assert_eq!(house.look(None).1, 2);
 
-    // Flags from the environment, and from a file that was not there.
+    // Flags from the environment, and from a new configuration file.
     house.settle();
     let (reasons, builds) = house.look(Some("--cfg breaks"));
     assert_eq!(builds, 2);
@@ -117,7 +117,7 @@ pub fn cargo_is_asked_only_when_something_has_changed_and_then_always() {
     assert!(reasons.iter().all(|reason| reason.contains("seen")), "{reasons:?}");
     fs::remove_file(&config).unwrap();
 
-    // A variant whose declared flags have changed is another build.
+    // A variant whose declared flags have changed is built again.
     house.settle();
     let manifest = house.path("runtimes/x/Cargo.toml");
     let text = read(&manifest);
@@ -127,7 +127,7 @@ pub fn cargo_is_asked_only_when_something_has_changed_and_then_always() {
     assert!(reasons[1].contains("seen"), "{reasons:?}");
     fs::write(&manifest, text).unwrap();
 
-    // A library that is gone is made again, and cargo is asked about one that was replaced.
+    // A removed library is built again, and cargo is called for a replaced one.
     house.settle();
     let library = house.path("target/adapters/release/libquadrant_x.so");
     fs::remove_file(&library).unwrap();

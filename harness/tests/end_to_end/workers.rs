@@ -1,4 +1,4 @@
-//! How many workers a scenario asks for, who has how many, and who says so.
+//! Numbers of workers: those a scenario asks for, and those each subject has.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::stage::Stage;
 
 const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/workers.yaml");
 const LIMIT: Duration = Duration::from_secs(240);
-/// One of each kind: as many as asked, one, and one for each task.
+/// One subject of each kind: as many workers as asked, one worker, one thread per task.
 const SUBJECTS: [&str; 3] = ["tokio/multi-thread/epoll", "tokio/current-thread/epoll", "threads"];
 
 fn run(stage: &Stage, options: &[&str]) -> (String, Vec<Record>) {
@@ -19,7 +19,7 @@ fn run(stage: &Stage, options: &[&str]) -> (String, Vec<Record>) {
     (ended.stderr, records)
 }
 
-/// Workers asked for, and those that each kind of subject had, in one case.
+/// For each kind of subject in one case: the workers asked for and the workers it had.
 fn workers(records: &[Record], loops: &str) -> Vec<(Option<u32>, u32)> {
     let of_case = records.iter().filter(|record| record.case[0].value == loops);
     let mut workers: Vec<_> = of_case
@@ -29,7 +29,7 @@ fn workers(records: &[Record], loops: &str) -> Vec<(Option<u32>, u32)> {
     workers.into_iter().map(|(_, asked, had)| (asked, had)).collect()
 }
 
-pub fn every_case_has_the_workers_that_it_asks_for_as_far_as_an_executor_can() {
+pub fn cases_have_the_workers_they_ask_for() {
     let stage = Stage::new();
     let (said, records) = run(&stage, &[]);
     assert_eq!(workers(&records, "1"), [(Some(1), 0), (Some(1), 1), (Some(1), 1)]);
@@ -44,7 +44,7 @@ pub fn every_case_has_the_workers_that_it_asks_for_as_far_as_an_executor_can() {
     }
 }
 
-pub fn the_command_line_goes_first_and_says_so() {
+pub fn the_command_line_overrides_with_a_warning() {
     let stage = Stage::new();
     let (said, records) = run(&stage, &["--workers", "2", "--axis", "loops=3"]);
     assert_eq!(workers(&records, "3"), [(Some(2), 0), (Some(2), 1), (Some(2), 2)]);

@@ -1,5 +1,5 @@
-//! Subjects that die at any moment: before they are ready, in the warm-up, in the window, while
-//! they are looked at, and while they hand in their outcome.
+//! Subjects that are killed at any moment: before they are ready, in the warm-up, in the window,
+//! while they are observed, and while they write their outcome. Nothing of them may be left.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::stage::Stage;
 const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/brief.yaml");
 const KILLED: &str = "was killed by signal 9 (SIGKILL: out of memory?) and left no outcome";
 const TRIALS: usize = 40;
-/// A trial takes some 120 ms, so that some escape.
+/// A trial takes some 120 ms, so some subjects end before they are killed.
 const LIFE_MS_MAX: u64 = 130;
 
-pub fn a_subject_that_is_killed_at_any_moment_is_a_crash_and_leaves_nothing() {
+pub fn a_killed_subject_crashes_and_leaves_nothing() {
     let stage = Stage::new();
     let out = stage.named("results");
     let trials = TRIALS.to_string();
@@ -32,7 +32,7 @@ pub fn a_subject_that_is_killed_at_any_moment_is_a_crash_and_leaves_nothing() {
         chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
         std::thread::sleep(Duration::from_millis((chance >> 33) % LIFE_MS_MAX));
         if let Some(pid) = pid.and_then(Pid::from_raw) {
-            // It may have come to its end by itself.
+            // It may have ended by itself.
             let _ = kill_process(pid, Signal::KILL);
         }
     });

@@ -1,5 +1,5 @@
-//! Local processes that connect to a subject's ports while they look for something else: what they
-//! get, and what becomes of the trial.
+//! Connections to a subject's ports that do not come from the load driver: they are never served,
+//! and the trial succeeds with a warning.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +16,7 @@ use crate::stage::{Stage, ordinary_subjects};
 const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/echo.yaml");
 const LIMIT: Duration = Duration::from_secs(900);
 
-/// Ports on which a process listens, from the system's table of sockets.
+/// The ports on which a process listens, from `/proc/PID/net/tcp`.
 fn listening(pid: &str) -> BTreeSet<u16> {
     let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { return BTreeSet::new() };
     let links = descriptors.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
@@ -25,15 +25,15 @@ fn listening(pid: &str) -> BTreeSet<u16> {
     let listening = table.lines().filter_map(|line| {
         // sl local_address rem_address st … inode
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let is_its = sockets.contains(&format!("socket:[{}]", fields.get(9)?));
+        let is_own = sockets.contains(&format!("socket:[{}]", fields.get(9)?));
         let (_, port) = fields[1].split_once(':')?;
-        (is_its && fields[3] == "0A").then(|| u16::from_str_radix(port, 16).ok())?
+        (is_own && fields[3] == "0A").then(|| u16::from_str_radix(port, 16).ok())?
     });
     listening.collect()
 }
 
-/// Connects to a port in every way that is not the driver's. Some connections stay open.
-fn annoy(port: u16, kept: &mut Vec<TcpStream>) {
+/// Connects to a port in several ways, none of them the driver's. Some connections stay open.
+fn connect_in_all_ways(port: u16, kept: &mut Vec<TcpStream>) {
     let connect = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     kept.push(connect());
     drop(connect());
@@ -49,8 +49,8 @@ fn annoy(port: u16, kept: &mut Vec<TcpStream>) {
     rustix::net::sockopt::set_socket_linger(&resetting, at_once).unwrap();
 }
 
-/// Stops the harness as soon as a subject listens, so that strangers are there before it is.
-fn annoy_each(running: &mut Running, stage: &Stage) -> Vec<TcpStream> {
+/// Stops the harness as soon as a subject listens, so that foreign connections come first.
+fn connect_to_each(running: &mut Running, stage: &Stage) -> Vec<TcpStream> {
     let (mut seen, mut kept) = (BTreeSet::new(), Vec::new());
     while !running.has_ended() {
         let processes = stage.processes();
@@ -58,7 +58,7 @@ fn annoy_each(running: &mut Running, stage: &Stage) -> Vec<TcpStream> {
             let pid = process.split(' ').next().unwrap().to_owned();
             if !seen.contains(&pid) && listening(&pid).len() >= 2 {
                 running.signal(Signal::STOP);
-                listening(&pid).into_iter().for_each(|port| annoy(port, &mut kept));
+                listening(&pid).into_iter().for_each(|port| connect_in_all_ways(port, &mut kept));
                 running.signal(Signal::CONT);
                 seen.insert(pid);
             }
@@ -68,7 +68,7 @@ fn annoy_each(running: &mut Running, stage: &Stage) -> Vec<TcpStream> {
     kept
 }
 
-pub fn strangers_are_not_served_and_do_no_harm() {
+pub fn foreign_connections_are_not_served() {
     let stage = Stage::new();
     let echoes = |need: &str| need == "echo" || need == "tcp";
     let able = ordinary_subjects().iter().filter(|subject| {
@@ -77,25 +77,26 @@ pub fn strangers_are_not_served_and_do_no_harm() {
     let able = able.count();
     let words = [SPEC, "-r", "**", "--trials", "1", "--format", "json"];
     let mut running = stage.run(&words).limit(LIMIT).start();
-    let kept = annoy_each(&mut running, &stage);
+    let kept = connect_to_each(&mut running, &stage);
     let ended = running.wait();
     stage.assert_empty();
 
-    let mut annoyed = 0;
+    let mut warned = 0;
     for record in ended.records() {
         if record.status == Status::Unsupported {
             continue;
         }
         assert_eq!(record.status, Status::Ok, "{}: {:?}", record.subject.id, record.reason);
-        let told = record.warnings.iter().any(|text| text.contains("came from other processes"));
-        annoyed += usize::from(told);
+        let is_warned =
+            record.warnings.iter().any(|text| text.contains("came from other processes"));
+        warned += usize::from(is_warned);
     }
-    // The subjects are looked for every few milliseconds, and a harness may be faster than that.
-    assert!(annoyed > 0 && annoyed <= able, "{annoyed} of {able}");
-    for mut stranger in kept {
+    // This test polls for subjects every few milliseconds, and the harness may be faster.
+    assert!(warned > 0 && warned <= able, "{warned} of {able}");
+    for mut connection in kept {
         let mut got = Vec::new();
-        // Reset or ended, but never answered.
-        let _ = stranger.read_to_end(&mut got);
+        // The connection was reset or ended, but never answered.
+        let _ = connection.read_to_end(&mut got);
         assert_eq!(got, b"");
     }
 }

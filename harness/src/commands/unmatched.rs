@@ -20,8 +20,8 @@ pub fn warnings(shown: &str, scenario: &Scenario, all: &Discovered) -> Vec<Strin
         return Vec::new();
     }
     let about = scenario.subjects().iter().map(|pattern| (&**pattern, "it is asked of nobody"));
-    let expected = scenario.expected_subjects().into_iter();
-    let expected = expected.map(|pattern| (pattern, "nothing is expected of anybody there"));
+    let expected = scenario.expected_subjects().iter();
+    let expected = expected.map(|pattern| (&**pattern, "nothing is expected of anybody there"));
     about
         .chain(expected)
         .filter(|(pattern, _)| !is_known(pattern, all))

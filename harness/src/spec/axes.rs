@@ -1,14 +1,17 @@
-//! The axes of a scenario and the cases they span.
+//! The axes of a scenario, the cases they span, and the reading of values that may be `$axis`.
 //!
-//! Never makes a list of all cases; a case is worked out from its index.
+//! Never makes a list of all cases, and never keeps a value: both are derived from a case's index.
 
-use super::document::Entries;
-use super::error::{Place, Problem};
+use quadrant_reports::record::AxisValue;
+
+use super::error::{Place, SpecError};
+use super::fields::Field;
 use super::limits;
 use super::names;
-use super::quantity::quoted;
-use super::scalar::Scalar;
+use super::quantity::Limit;
+use super::yaml::{Node, Scalar};
 use crate::terminal::counted::grouped;
+use crate::terminal::nearest::{hint, quoted};
 
 /// A named list of values; every combination of the axes' values is one case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,111 +21,224 @@ pub struct Axis {
     pub values: Vec<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Axes {
-    axes: Vec<Axis>,
+    pub(super) all: Vec<Axis>,
     names_at: Vec<Place>,
     values_at: Vec<Vec<Place>>,
 }
 
 impl Axes {
-    pub(super) fn read(entries: &Entries<Vec<Scalar>>) -> Result<Self, Problem> {
-        let mut read = Self { axes: Vec::new(), names_at: Vec::new(), values_at: Vec::new() };
-        let mut cases = 1_usize;
-        for (name, values) in &entries.0 {
+    pub(super) fn read(node: &Node) -> Result<Self, SpecError> {
+        let mut axes = Self::default();
+        for (name, values) in node.map()? {
             names::check(name)?;
-            check_values(name, values)?;
-            if read.axes.len() == limits::AXES {
-                return Err(Problem::new(
-                    name.at,
-                    format!("there are too many axes; a scenario can have {}", limits::AXES),
+            let values = read_values(name, values)?;
+            let error = |message| Err(SpecError::new(name.at, message));
+            if axes.all.len() == limits::AXES {
+                return error(format!(
+                    "there are too many axes; a scenario can have {}",
+                    limits::AXES
                 ));
             }
-            cases = cases.saturating_mul(values.len());
+            let cases = axes.case_count() * values.len();
             if cases > limits::CASES {
-                return Err(Problem::new(
-                    name.at,
-                    format!(
-                        "with this axis there are {} cases; a scenario can have {}",
-                        grouped(cases as u64),
-                        grouped(limits::CASES as u64)
-                    ),
+                return error(format!(
+                    "with this axis there are {} cases; a scenario can have {}",
+                    grouped(cases as u64),
+                    grouped(limits::CASES as u64)
                 ));
             }
-            read.axes.push(Axis {
-                name: name.text.clone(),
-                values: values.iter().map(|value| value.text.clone()).collect(),
-            });
-            read.names_at.push(name.at);
-            read.values_at.push(values.iter().map(|value| value.at).collect());
+            axes.names_at.push(name.at);
+            axes.values_at.push(values.iter().map(|value| value.at).collect());
+            let values = values.iter().map(|value| value.text.clone()).collect();
+            axes.all.push(Axis { name: name.text.clone(), values });
         }
-        Ok(read)
-    }
-
-    pub(super) fn all(&self) -> &[Axis] {
-        &self.axes
-    }
-
-    pub(super) fn find(&self, name: &str) -> Option<usize> {
-        self.axes.iter().position(|axis| axis.name == name)
-    }
-
-    pub(super) fn name_at(&self, axis: usize) -> Place {
-        self.names_at[axis]
-    }
-
-    pub(super) fn value_at(&self, axis: usize, value: usize) -> Place {
-        self.values_at[axis][value]
+        Ok(axes)
     }
 
     pub(super) fn case_count(&self) -> usize {
-        self.axes.iter().map(|axis| axis.values.len()).product()
+        self.all.iter().map(|axis| axis.values.len()).product()
     }
 
-    /// Which value of every axis the case has; the last axis changes fastest.
-    pub(super) fn positions(&self, case: usize) -> Vec<usize> {
-        let mut rest = case;
-        let mut positions = vec![0; self.axes.len()];
-        for (position, axis) in positions.iter_mut().zip(&self.axes).rev() {
-            *position = rest % axis.values.len();
-            rest /= axis.values.len();
-        }
-        positions
+    pub(super) fn check_used(&self, used: &[bool]) -> Result<(), SpecError> {
+        let Some(unused) = used.iter().position(|used| !used) else { return Ok(()) };
+        let name = &self.all[unused].name;
+        Err(SpecError::new(self.names_at[unused], format!("the axis `{name}` is never used"))
+            .help(format!("write `${name}` where its values belong")))
     }
 }
 
-fn check_values(name: &Scalar, values: &[Scalar]) -> Result<(), Problem> {
+fn read_values<'a>(name: &Scalar, values: &'a Node) -> Result<Vec<&'a Scalar>, SpecError> {
     let axis = quoted(&name.text);
+    let values = values.list()?;
     if values.is_empty() {
-        return Err(Problem::new(name.at, format!("the axis {axis} has no values")));
+        return Err(SpecError::new(name.at, format!("the axis {axis} has no values")));
     }
-    if values.len() > limits::AXIS_VALUES {
-        return Err(Problem::new(
-            values[limits::AXIS_VALUES].at,
+    if let Some(first_beyond) = values.get(limits::AXIS_VALUES) {
+        return Err(SpecError::new(
+            first_beyond.at,
             format!("the axis {axis} has too many values; it can have {}", limits::AXIS_VALUES),
         ));
     }
-    for (index, value) in values.iter().enumerate() {
-        let shown = quoted(&value.text);
-        if values[..index].iter().any(|before| before.text == value.text) {
-            return Err(Problem::new(
-                value.at,
-                format!("the value {shown} stands twice in the axis {axis}"),
-            ));
-        }
+    let mut read: Vec<&Scalar> = Vec::new();
+    for value in values {
+        let value = value.text()?;
+        let text = value.text.as_str();
+        let shown = quoted(text);
         // These values are given on the command line too: `--axis how=blocking,offload`.
         let plain = |c: char| c.is_ascii_alphanumeric() || "._/-+".contains(c);
-        if value.text.is_empty()
-            || value.text.chars().count() > limits::NAME_CHARS
-            || !value.text.chars().all(plain)
-        {
-            return Err(Problem::new(
+        if text.is_empty() || text.len() > limits::NAME_CHARS || !text.chars().all(plain) {
+            return Err(SpecError::new(
                 value.at,
                 format!(
                     "{shown} cannot be a value of an axis; it is made of letters, digits and `.` `_` `/` `-` `+`"
                 ),
             ));
         }
+        if read.iter().any(|before| before.text == text) {
+            let message = format!("the value {shown} stands twice in the axis {axis}");
+            return Err(SpecError::new(value.at, message));
+        }
+        read.push(value);
     }
-    Ok(())
+    Ok(read)
+}
+
+/// The axes' values in one case, put in where `$axis` stands.
+pub(super) struct CaseValues<'a> {
+    axes: &'a Axes,
+    /// Which value of each axis.
+    positions: Vec<usize>,
+    /// Which axes have been used so far.
+    pub(super) used: Vec<bool>,
+}
+
+impl<'a> CaseValues<'a> {
+    /// The last axis changes fastest.
+    pub(super) fn of(axes: &'a Axes, case: usize) -> Self {
+        let mut rest = case;
+        let mut positions = vec![0; axes.all.len()];
+        for (position, axis) in positions.iter_mut().zip(&axes.all).rev() {
+            *position = rest % axis.values.len();
+            rest /= axis.values.len();
+        }
+        Self { axes, positions, used: vec![false; axes.all.len()] }
+    }
+
+    pub(super) fn list(&self) -> Vec<AxisValue> {
+        let axes = self.axes.all.iter().zip(&self.positions);
+        axes.map(|(axis, position)| AxisValue {
+            axis: axis.name.clone(),
+            value: axis.values[*position].clone(),
+        })
+        .collect()
+    }
+
+    /// ` in the case how=offload`, for errors that only some cases have.
+    pub(super) fn in_case(&self) -> String {
+        let values = self.list();
+        let values = values.iter().map(|value| format!("{}={}", value.axis, value.value));
+        let values = values.collect::<Vec<_>>().join(", ");
+        if values.is_empty() { values } else { format!(" in the case {values}") }
+    }
+
+    /// The index of an axis. `sign` stands before its name there: `$`, or nothing.
+    pub(super) fn find(&self, sign: &str, name: &str, at: Place) -> Result<usize, SpecError> {
+        let axes = &self.axes.all;
+        axes.iter().position(|axis| axis.name == name).ok_or_else(|| {
+            let names: Vec<String> =
+                axes.iter().map(|axis| format!("{sign}{}", axis.name)).collect();
+            let near = hint(&format!("{sign}{name}"), names.iter().map(String::as_str));
+            let help = near.unwrap_or_else(|| {
+                format!("name it under `axes:`, as in `axes: {{ {name}: [1, 2] }}`")
+            });
+            SpecError::new(at, format!("there is no axis {}", quoted(name))).help(help)
+        })
+    }
+
+    pub(super) fn axis(&self, axis: usize) -> &'a Axis {
+        &self.axes.all[axis]
+    }
+
+    pub(super) fn value(&self, axis: usize) -> &'a str {
+        &self.axis(axis).values[self.positions[axis]]
+    }
+
+    /// A text that must be one of an axis's values.
+    pub(super) fn check_value(&self, axis: usize, value: &Scalar) -> Result<(), SpecError> {
+        let Axis { name, values } = self.axis(axis);
+        if values.contains(&value.text) {
+            return Ok(());
+        }
+        let message = format!("{} is no value of the axis `{name}`", quoted(&value.text));
+        Err(SpecError::new(value.at, message)
+            .help(hint(&value.text, values.iter().map(String::as_str))))
+    }
+
+    /// Reads a value, or the axis's value where `$axis` stands.
+    pub(super) fn read<T, E: Into<SpecError>>(
+        &mut self,
+        field: Field<'_>,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, SpecError> {
+        let scalar = field.node.text()?;
+        self.read_text(&scalar.text, scalar.at, || field.usage(), read)
+    }
+
+    /// The same for a part of a value; `usage` names what the value is for.
+    pub(super) fn read_text<T, E: Into<SpecError>>(
+        &mut self,
+        text: &str,
+        at: Place,
+        usage: impl FnOnce() -> String,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, SpecError> {
+        let Some(name) = text.strip_prefix('$') else {
+            return read(text).map_err(|error| error.into().moved(at, ""));
+        };
+        let axis = self.find("$", name, at)?;
+        self.used[axis] = true;
+        read(self.value(axis)).map_err(|error| {
+            let line = at.line;
+            let more =
+                format!(" (a value of the axis `{name}`, which line {line} uses as {})", usage());
+            error.into().moved(self.axes.values_at[axis][self.positions[axis]], &more)
+        })
+    }
+
+    /// A quantity within its limit, as a type that the limit fits into.
+    pub(super) fn quantity<T: TryFrom<u64>>(
+        &mut self,
+        field: Field<'_>,
+        limit: Limit,
+    ) -> Result<T, SpecError> {
+        self.read(field, |text| {
+            T::try_from(limit.read(text)?).map_err(|_| format!("{} is too large", quoted(text)))
+        })
+    }
+
+    /// The same for a field that may be left out.
+    pub(super) fn quantity_if<T: TryFrom<u64>>(
+        &mut self,
+        field: Option<Field<'_>>,
+        limit: Limit,
+    ) -> Result<Option<T>, SpecError> {
+        field.map(|field| self.quantity(field, limit)).transpose()
+    }
+
+    /// One of a few words.
+    pub(super) fn one_of<T: Copy>(
+        &mut self,
+        field: Field<'_>,
+        words: &[(&str, T)],
+    ) -> Result<T, SpecError> {
+        self.read(field, |text| {
+            let found = words.iter().find(|(word, _)| *word == text);
+            found.map(|(_, value)| *value).ok_or_else(|| {
+                SpecError::from(format!("{} is not possible here", quoted(text)))
+                    .help(hint(text, words.iter().map(|(word, _)| *word)))
+            })
+        })
+    }
 }

@@ -1,0 +1,429 @@
+//! Step lists become programs: nested lists are laid out flat, values are put in, names become rows.
+//!
+//! Never lets a step stand where it cannot work; a program that leaves here can be run.
+
+use quadrant_suite::plan::{Action, FileChoice, How, Program};
+
+use super::axes::CaseValues;
+use super::error::{Place, SpecError};
+use super::fields::Fields;
+use super::limits;
+use super::names;
+use super::program::{Draft, Runner};
+use super::quantity::{COUNT, Limit};
+use super::yaml::{Node, Scalar, Value};
+use crate::terminal::counted::grouped;
+use crate::terminal::nearest::{hint, quoted};
+
+/// How a step is written.
+struct Shape {
+    word: &'static str,
+    /// The field that `word: value` gives.
+    main: Option<&'static str>,
+    keys: &'static [&'static str],
+    /// The ways to perform it; the first is the default.
+    how: &'static [How],
+    /// Of a step that cannot be its word alone.
+    example: Option<&'static str>,
+}
+
+const EXCHANGE: &[How] = &[How::Await, How::Blocking, How::Polling];
+const SLEEP: &[How] = &[How::Await, How::Blocking, How::Polling, How::Offload];
+const COMPUTE: &[How] = &[How::Blocking, How::Offload];
+const READ: &[How] = &[How::Await, How::Blocking, How::Offload];
+const ALL_HOWS: &[How] = &[How::Await, How::Blocking, How::Polling, How::Forced, How::Offload];
+
+/// In the order in which `specs/README.md` teaches them. The keys of `choose` are an axis's values.
+#[rustfmt::skip]
+const SHAPES: &[Shape] = &[
+    shape("recv", Some("how"), &["how", "as"], EXCHANGE, None),
+    shape("send", Some("how"), &["how", "as"], EXCHANGE, None),
+    shape("echo", Some("how"), &["how", "as"], EXCHANGE, None),
+    shape("sleep", Some("for"), &["for", "how", "as"], SLEEP, Some("- sleep: 10ms")),
+    shape("cpu", Some("for"), &["for", "how", "as"], COMPUTE, Some("- cpu: 1ms")),
+    shape("hash", Some("rounds"), &["rounds", "how", "as"], COMPUTE, Some("- hash: 20000")),
+    shape("read_file", Some("file"), &["file", "how", "as"], READ, None),
+    shape("yield", None, &["as"], &[], None),
+    shape("spawn", None, &["count", "steps", "as"], &[], Some("- spawn: { count: 10, steps: [yield] }")),
+    shape("join", None, &["as"], &[], None),
+    shape("gather", Some("branches"), &["branches", "as"], &[], Some("- gather: [{ sleep: 1ms }, { sleep: 2ms }]")),
+    shape("sequence", Some("steps"), &["steps", "as"], &[], Some("- sequence: [recv, send]")),
+    shape("repeat", None, &["times", "steps", "as"], &[], Some("- repeat: { times: 10, steps: [yield] }")),
+    shape("ping_pong", Some("rounds"), &["rounds", "as"], &[], Some("- ping_pong: 100")),
+    shape("choose", None, &[], &[], Some("- choose: { by: $axis, one: [yield], two: [join] }")),
+];
+
+const fn shape(
+    word: &'static str,
+    main: Option<&'static str>,
+    keys: &'static [&'static str],
+    how: &'static [How],
+    example: Option<&'static str>,
+) -> Shape {
+    Shape { word, main, keys, how, example }
+}
+
+impl Shape {
+    fn of(word: &Scalar) -> Result<&'static Self, SpecError> {
+        SHAPES.iter().find(|shape| shape.word == word.text).ok_or_else(|| {
+            SpecError::new(word.at, format!("unknown step {}", quoted(&word.text)))
+                .help(hint(&word.text, SHAPES.iter().map(|shape| shape.word)))
+        })
+    }
+}
+
+/// One step as it is written: `- yield`, `- sleep: 10ms` or `- sleep: { for: 10ms, how: polling }`.
+struct Step<'a> {
+    shape: &'static Shape,
+    /// Of its word.
+    at: Place,
+    fields: Fields<'a>,
+}
+
+impl<'a> Step<'a> {
+    fn of(node: &'a Node) -> Result<Self, SpecError> {
+        let (word, value) = match &node.value {
+            Value::Text(word) => (word, None),
+            Value::Map(entries) => match entries.as_slice() {
+                [(word, value)] => (word, Some(value)),
+                [(first, _), (second, _), ..] => {
+                    let word = &first.text;
+                    Shape::of(first)?;
+                    return Err(SpecError::new(
+                        second.at,
+                        format!(
+                            "{} stands beside `{word}`; begin every step with `-`, and put what belongs to a step in braces: `{word}: {{ … }}`",
+                            quoted(&second.text)
+                        ),
+                    ));
+                }
+                [] => return Err(SpecError::new(node.at, "a step is expected here")),
+            },
+            _ => return Err(SpecError::new(node.at, "a step is expected here")),
+        };
+        let shape = Shape::of(word)?;
+        let fields = match (value, shape.main, shape.example) {
+            (None, _, None) => Fields::short(shape.word, None),
+            (None, _, Some(example)) => {
+                let message = format!("`{}` needs a value; write it like `{example}`", shape.word);
+                return Err(SpecError::new(word.at, message));
+            }
+            (Some(value), Some(main), _) if !matches!(value.value, Value::Map(_)) => {
+                Fields::short(shape.word, Some((main, value)))
+            }
+            (Some(value), ..) if shape.keys.is_empty() => Fields::of_any(value, shape.word)?,
+            (Some(value), ..) => Fields::of(value, shape.word, shape.keys)?,
+        };
+        Ok(Self { shape, at: word.at, fields })
+    }
+}
+
+/// All programs of one case.
+pub(super) struct Programs<'v, 'a> {
+    values: &'v mut CaseValues<'a>,
+    /// How many files there are to read.
+    files: Option<u32>,
+    pub(super) programs: Vec<Program>,
+    pub(super) rows: Vec<String>,
+    rows_at: Vec<Place>,
+    /// Every `hash`, so that its answer can be computed once for all cases.
+    pub(super) hashes: Vec<(u64, Place)>,
+    steps_written: usize,
+}
+
+impl<'v, 'a> Programs<'v, 'a> {
+    pub(super) fn new(values: &'v mut CaseValues<'a>, files: Option<u32>) -> Self {
+        Self {
+            values,
+            files,
+            programs: Vec::new(),
+            rows: Vec::new(),
+            rows_at: Vec::new(),
+            hashes: Vec::new(),
+            steps_written: 0,
+        }
+    }
+
+    /// Adds a program with those inside it, and returns its index.
+    pub(super) fn add(
+        &mut self,
+        steps: &'a Node,
+        runner: Runner,
+        at: Place,
+    ) -> Result<usize, SpecError> {
+        self.count(steps)?;
+        self.program(steps.list()?, runner, at, 0)
+    }
+
+    /// Counts the steps of a list as they are written, those of every alternative included.
+    fn count(&mut self, node: &Node) -> Result<(), SpecError> {
+        match &node.value {
+            Value::List(items) => items.iter().try_for_each(|item| {
+                self.steps_written += usize::from(!matches!(item.value, Value::List(_)));
+                if self.steps_written > limits::STEPS {
+                    let most = grouped(limits::STEPS as u64);
+                    let message = format!("there are too many steps; a scenario can have {most}");
+                    return Err(SpecError::new(item.at, message));
+                }
+                self.count(item)
+            }),
+            Value::Map(entries) => entries.iter().try_for_each(|(_, value)| self.count(value)),
+            _ => Ok(()),
+        }
+    }
+
+    fn program(
+        &mut self,
+        steps: &'a [Node],
+        runner: Runner,
+        at: Place,
+        depth: usize,
+    ) -> Result<usize, SpecError> {
+        let index = self.programs.len();
+        self.programs.push(Program::new());
+        let mut draft = Draft::new(runner, depth);
+        self.list(steps, &mut draft, at)?;
+        draft.check_finished(at)?;
+        self.programs[index] = draft.steps;
+        Ok(index)
+    }
+
+    /// A list that must come to at least one step in every case.
+    fn list(&mut self, steps: &'a [Node], draft: &mut Draft, at: Place) -> Result<(), SpecError> {
+        let before = draft.steps.len();
+        self.steps(steps, draft)?;
+        if draft.steps.len() > before {
+            return Ok(());
+        }
+        let case = if steps.is_empty() { String::new() } else { self.values.in_case() };
+        Err(SpecError::new(at, format!("there are no steps here{case}"))
+            .help("a step that does next to nothing is `yield`".to_owned()))
+    }
+
+    fn steps(&mut self, steps: &'a [Node], draft: &mut Draft) -> Result<(), SpecError> {
+        if let Some(first) = steps.first().filter(|_| draft.depth > limits::NESTING) {
+            return Err(SpecError::new(
+                first.at,
+                format!(
+                    "step lists are nested too deeply here; {} lists inside lists are possible",
+                    limits::NESTING
+                ),
+            ));
+        }
+        steps.iter().try_for_each(|step| self.step(step, draft))
+    }
+
+    fn step(&mut self, node: &'a Node, draft: &mut Draft) -> Result<(), SpecError> {
+        let step = Step::of(node)?;
+        let fields = &step.fields;
+        let action = match step.shape.word {
+            "echo" | "sequence" | "repeat" => return self.compound(&step, draft),
+            "choose" => {
+                let steps = self.chosen(fields)?;
+                draft.depth += 1;
+                self.steps(steps, draft)?;
+                draft.depth -= 1;
+                return Ok(());
+            }
+            "recv" => Action::Recv { how: self.exchange(&step, draft)? },
+            "send" => Action::Send { how: self.exchange(&step, draft)? },
+            "sleep" => {
+                let ns = self.values.quantity(fields.need("for")?, limits::SLEEP)?;
+                Action::Sleep { ns, how: self.how(&step)? }
+            }
+            "cpu" => {
+                let ns = self.values.quantity(fields.need("for")?, limits::CPU)?;
+                Action::Cpu { ns, how: self.how(&step)? }
+            }
+            "hash" => {
+                let rounds = self.values.quantity(fields.need("rounds")?, limits::HASH_ROUNDS)?;
+                self.hashes.push((rounds, step.at));
+                // The answer is put in when a case is taken from the scenario.
+                Action::Hash { rounds, expected: 0, how: self.how(&step)? }
+            }
+            "read_file" => Action::ReadFile { file: self.file(&step)?, how: self.how(&step)? },
+            "yield" => Action::Yield,
+            "spawn" => {
+                let count = self.values.quantity(fields.need("count")?, limits::SPAWNED)?;
+                let steps = fields.need("steps")?.node.list()?;
+                let program = self.program(steps, Runner::Spawned, step.at, draft.depth + 1)?;
+                draft.spawned = Some(step.at);
+                Action::Spawn { program, count }
+            }
+            "join" => {
+                if draft.spawned.take().is_none() {
+                    let message = "nothing was spawned that `join` could wait for";
+                    return Err(SpecError::new(step.at, message)
+                        .help("`join` follows `spawn` in the same list of steps".to_owned()));
+                }
+                Action::Join
+            }
+            "gather" => Action::Gather { programs: self.branches(&step, draft)? },
+            "ping_pong" => {
+                let limit = limits::PING_PONG_ROUNDS;
+                Action::PingPong { rounds: self.values.quantity(fields.need("rounds")?, limit)? }
+            }
+            word => unreachable!("`{word}` has a shape"),
+        };
+        let row = self.row(fields)?;
+        draft.push(action, row);
+        Ok(())
+    }
+
+    /// A step that becomes several, with one row around all of them.
+    fn compound(&mut self, step: &Step<'a>, draft: &mut Draft) -> Result<(), SpecError> {
+        match step.shape.word {
+            "echo" => {
+                let how = self.exchange(step, draft)?;
+                let row = self.row(&step.fields)?;
+                draft.open(row);
+                draft.push(Action::Recv { how }, None);
+                draft.push(Action::Send { how }, None);
+                draft.close(row);
+            }
+            "sequence" => {
+                let row = self.row(&step.fields)?;
+                draft.open(row);
+                self.inner_list(step, draft)?;
+                draft.close(row);
+            }
+            _ => {
+                let times = self.values.quantity(step.fields.need("times")?, limits::TIMES)?;
+                let row = self.row(&step.fields)?;
+                draft.open(row);
+                let head = draft.steps.len();
+                draft.push(Action::Repeat { times, length: 0 }, None);
+                // What is spawned in one round is joined in it, or tasks would pile up.
+                let spawned = draft.spawned.take();
+                let repeated = std::mem::replace(&mut draft.repeated, true);
+                self.inner_list(step, draft)?;
+                draft.check_joined()?;
+                draft.spawned = spawned;
+                draft.repeated = repeated;
+                let length = draft.steps.len() - head - 1;
+                draft.steps[head].action = Action::Repeat { times, length };
+                draft.close(row);
+            }
+        }
+        Ok(())
+    }
+
+    fn inner_list(&mut self, step: &Step<'a>, draft: &mut Draft) -> Result<(), SpecError> {
+        let steps = step.fields.need("steps")?.node.list()?;
+        draft.depth += 1;
+        self.list(steps, draft, step.at)?;
+        draft.depth -= 1;
+        Ok(())
+    }
+
+    fn exchange(&mut self, step: &Step<'a>, draft: &mut Draft) -> Result<How, SpecError> {
+        let how = self.how(step)?;
+        draft.check_exchange(step.shape.word, step.at)?;
+        Ok(how)
+    }
+
+    fn file(&mut self, step: &Step<'a>) -> Result<FileChoice, SpecError> {
+        let Some(count) = self.files else {
+            return Err(SpecError::new(step.at, "there are no files to read")
+                .help("add them: `files: { count: 100, size: 4KiB }`".to_owned()));
+        };
+        match step.fields.get("file") {
+            None => Ok(FileChoice::Next),
+            Some(file) => self.values.read(file, |text| file_choice(text, count)),
+        }
+    }
+
+    fn branches(&mut self, step: &Step<'a>, draft: &Draft) -> Result<Vec<usize>, SpecError> {
+        let branches = step.fields.need("branches")?.node.list()?;
+        if branches.is_empty() {
+            return Err(SpecError::new(step.at, "`gather` has no branches"));
+        }
+        let mut programs = Vec::new();
+        for branch in branches {
+            let steps = match &branch.value {
+                Value::List(steps) => steps,
+                _ => std::slice::from_ref(branch),
+            };
+            programs.push(self.program(steps, Runner::Branch, step.at, draft.depth + 1)?);
+        }
+        Ok(programs)
+    }
+
+    /// The steps that stand there in this case; the alternatives are exactly the axis's values.
+    fn chosen(&mut self, choose: &Fields<'a>) -> Result<&'a [Node], SpecError> {
+        let by = choose.need("by")?.node.text()?;
+        let Some(name) = by.axis() else {
+            let message = format!("`by` names an axis with `$`, and {} is none", quoted(&by.text));
+            let known = self.values.find("", &by.text, by.at).is_ok();
+            return Err(SpecError::new(by.at, message)
+                .help(known.then(|| format!("did you mean `${}`?", by.text))));
+        };
+        let axis = self.values.find("$", name, by.at)?;
+        self.values.used[axis] = true;
+        let alternatives = || choose.entries.iter().filter(|(key, _)| key.text != "by");
+        alternatives().try_for_each(|(key, _)| self.values.check_value(axis, key))?;
+        for value in &self.values.axis(axis).values {
+            if !alternatives().any(|(key, _)| key.text == *value) {
+                let message = format!("the value `{value}` of the axis `{name}` has no steps here");
+                return Err(SpecError::new(by.at, message)
+                    .help(format!("add `{value}: [ … ]`; it may be empty: `{value}: []`")));
+            }
+        }
+        let value = self.values.value(axis);
+        let chosen = alternatives().find(|(key, _)| key.text == value);
+        chosen.expect("every value has an alternative").1.list()
+    }
+
+    fn how(&mut self, step: &Step<'a>) -> Result<How, SpecError> {
+        let Shape { word, how: possible, .. } = step.shape;
+        let Some(how) = step.fields.get("how") else { return Ok(possible[0]) };
+        self.values.read(how, |text| {
+            if let Some(how) = possible.iter().find(|how| how.word() == text) {
+                return Ok(*how);
+            }
+            let words: Vec<&str> = possible.iter().map(|how| how.word()).collect();
+            Err(if ALL_HOWS.iter().any(|how| how.word() == text) {
+                SpecError::from(format!("`{word}` cannot be done with `how: {text}`"))
+                    .help(format!("possible here: {}", words.join(", ")))
+            } else {
+                SpecError::from(format!("{} is no way to do `{word}`", quoted(text)))
+                    .help(hint(text, words))
+            })
+        })
+    }
+
+    /// The row that a step's name gives it.
+    fn row(&mut self, fields: &Fields<'a>) -> Result<Option<usize>, SpecError> {
+        let Some(name) = fields.get("as") else { return Ok(None) };
+        let name = name.node.text()?;
+        names::check(name)?;
+        if let Some(first) = self.rows.iter().position(|row| *row == name.text) {
+            let (line, name_text) = (self.rows_at[first].line, &name.text);
+            let message = format!(
+                "a step in line {line} is named `{name_text}` already; every name has one row"
+            );
+            return Err(SpecError::new(name.at, message));
+        }
+        self.rows.push(name.text.clone());
+        self.rows_at.push(name.at);
+        Ok(Some(self.rows.len() - 1))
+    }
+}
+
+fn file_choice(text: &str, count: u32) -> Result<FileChoice, SpecError> {
+    match text {
+        "next" => return Ok(FileChoice::Next),
+        "random" => return Ok(FileChoice::Random),
+        _ => {}
+    }
+    let most = count - 1;
+    if text.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
+        let index = Limit { kind: &COUNT, least: 0, most: most.into() }.read(text)?;
+        return Ok(FileChoice::Index(index as u32));
+    }
+    let message = format!(
+        "{} is no file; write `next`, `random` or a file's number, from 0 to {most}",
+        quoted(text)
+    );
+    Err(SpecError::from(message).help(hint(text, ["next", "random"])))
+}

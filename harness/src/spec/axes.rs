@@ -227,18 +227,21 @@ impl<'a> CaseValues<'a> {
         field.map(|field| self.quantity(field, limit)).transpose()
     }
 
-    /// One of a few words.
-    pub(super) fn one_of<T: Copy>(
+    /// One of a few words, where it is not left out.
+    pub(super) fn one_of<'w, T: Copy>(
         &mut self,
-        field: Field<'_>,
-        words: &[(&str, T)],
-    ) -> Result<T, SpecError> {
-        self.read(field, |text| {
-            let found = words.iter().find(|(word, _)| *word == text);
-            found.map(|(_, value)| *value).ok_or_else(|| {
-                SpecError::from(format!("{} is not possible here", quoted(text)))
-                    .help(hint(text, words.iter().map(|(word, _)| *word)))
+        field: Option<Field<'_>>,
+        words: impl IntoIterator<Item = (&'w str, T)> + Clone,
+    ) -> Result<Option<T>, SpecError> {
+        let Some(field) = field else { return Ok(None) };
+        let read = |text: &str| {
+            let found = words.clone().into_iter().find(|(word, _)| *word == text);
+            found.map(|(_, value)| Some(value)).ok_or_else(|| {
+                let words: Vec<&str> = words.clone().into_iter().map(|(word, _)| word).collect();
+                let message = format!("{} is not possible for {}", quoted(text), field.usage());
+                SpecError::from(message).help(hint(text, words))
             })
-        })
+        };
+        self.read(field, read)
     }
 }

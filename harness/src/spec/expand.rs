@@ -13,30 +13,15 @@ use super::fields::Fields;
 use super::limits;
 use super::names;
 use super::program::Runner;
+use super::programs::Programs;
 use super::quantity::SIZE;
-use super::steps::Programs;
+
 use super::yaml::{Node, Scalar};
 use crate::system::allocator::Allocator;
 use crate::terminal::counted::grouped;
 
-const KEYS: &[&str] = &[
-    "name",
-    "question",
-    "subjects",
-    "axes",
-    "workers",
-    "allocator",
-    "server",
-    "tasks",
-    "load",
-    "files",
-    "time",
-    "stall",
-    "expect",
-];
-
-const FILES_KEYS: &[&str] = &["count", "size", "cache"];
-const LOAD_KEYS: &[&str] = &["connections", "send", "rate"];
+const KEYS: &str =
+    "name question subjects axes workers allocator server tasks load files time stall expect";
 
 /// The name of a server's operation in records.
 const OPERATION_OF_A_SERVER: &str = "request";
@@ -50,7 +35,7 @@ pub(super) fn fields_of(root: &Node) -> Result<Fields<'_>, SpecError> {
 fn fields_in<'a>(
     scenario: &Fields<'a>,
     key: &'static str,
-    known: &[&str],
+    known: &str,
 ) -> Result<Option<Fields<'a>>, SpecError> {
     scenario.get(key).map(|field| Fields::of(field.node, key, known)).transpose()
 }
@@ -73,10 +58,9 @@ pub(super) fn expand(root: &Node, axes: &Axes, case: usize) -> Result<Expanded, 
     if !reads_files {
         work.files = None;
     }
-    let load = fields_in(&scenario, "load", LOAD_KEYS)?;
-    let connections = load.map(|load| load.need("connections")?.node.text()).transpose()?;
-    let connections_vary = connections.is_some_and(|text| text.axis().is_some());
-    work.summary = work.summarized(connections_vary);
+    let connections = scenario.get("load").and_then(|load| load.node.find("connections"));
+    let connections = connections.and_then(|connections| connections.text().ok());
+    work.summary = work.summarized(connections.is_some_and(|text| text.axis().is_some()));
 
     let names: Vec<&str> = work.groups.iter().map(|group| group.name.as_str()).collect();
     let (operation, groups) = names.split_at(usize::from(work.server.is_none()));
@@ -96,13 +80,12 @@ pub(super) fn expand(root: &Node, axes: &Axes, case: usize) -> Result<Expanded, 
 /// Everything but the programs.
 fn read_settings(scenario: &Fields<'_>, values: &mut CaseValues<'_>) -> Result<Work, SpecError> {
     let workers = values.quantity_if(scenario.get("workers"), limits::WORKERS)?;
-    let allocator = scenario.get("allocator");
-    let allocator = allocator.map(|field| values.one_of(field, &Allocator::ALL)).transpose()?;
-    let files = fields_in(scenario, "files", FILES_KEYS)?;
+    let allocator = values.one_of(scenario.get("allocator"), Allocator::ALL)?;
+    let files = fields_in(scenario, "files", "count size cache")?;
     let files = files.map(|files| read_files(&files, values)).transpose()?;
-    let load = fields_in(scenario, "load", LOAD_KEYS)?;
+    let load = fields_in(scenario, "load", "connections send rate")?;
     let load = load.map(|load| read_load(&load, values)).transpose()?;
-    let time = fields_in(scenario, "time", &["warmup", "measure"])?;
+    let time = fields_in(scenario, "time", "warmup measure")?;
     let time = |key| time.and_then(|time| time.get(key));
     let warmup_ns = values.quantity_if(time("warmup"), limits::WARMUP)?;
     let measure_ns = values.quantity_if(time("measure"), limits::MEASURE)?;
@@ -123,8 +106,7 @@ fn read_files(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> Result<Files,
     let count: u32 = values.quantity(fields.need("count")?, limits::FILES)?;
     let size = fields.need("size")?;
     let bytes = values.quantity(size, limits::FILE_SIZE)?;
-    let cache = fields.get("cache");
-    let cold = cache.map(|cache| values.one_of(cache, &[("hot", false), ("cold", true)]));
+    let cold = values.one_of(fields.get("cache"), [("hot", false), ("cold", true)])?;
     let total = u64::from(count).saturating_mul(bytes);
     if total > limits::FILES_BYTES {
         return Err(SpecError::new(
@@ -139,7 +121,7 @@ fn read_files(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> Result<Files,
             ),
         ));
     }
-    Ok(Files { count, bytes, cold: cold.transpose()?.unwrap_or(false) })
+    Ok(Files { count, bytes, cold: cold.unwrap_or(false) })
 }
 
 fn read_load(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> Result<Load, SpecError> {
@@ -173,14 +155,14 @@ fn add_programs<'a>(
     let mut groups = Vec::new();
     let mut names: Vec<&Scalar> = Vec::new();
     for node in scenario.items("tasks")? {
-        let fields = Fields::of(node, "tasks", &["name", "count", "every", "repeat", "steps"])?;
+        let fields = Fields::of(node, "tasks", "name count every repeat steps")?;
         let name = fields.need("name")?.node.text()?;
         check_group_name(name, &names)?;
         names.push(name);
         groups.push((name, read_pace(&fields, values)?, fields.need("steps")?.node));
     }
     let mut programs = Programs::new(values, work.files.map(|files| files.count));
-    if let Some(server) = fields_in(scenario, "server", &["steps"])? {
+    if let Some(server) = fields_in(scenario, "server", "steps")? {
         let program = programs.add(server.need("steps")?.node, Runner::Connection, server.at)?;
         work.server = work.load.map(|Load { connections, message_bytes, .. }| Server {
             program,
@@ -240,7 +222,7 @@ fn check_parts(scenario: &Fields<'_>) -> Result<(), SpecError> {
         (None, Some(load)) => Err(SpecError::new(load, "there is no `server` for this load")
             .help("add `server: { steps: [echo] }`".to_owned())),
         (None, None) if scenario.items("tasks")?.is_empty() => Err(SpecError::new(
-            at("name").unwrap_or_default(),
+            at("name").unwrap_or(scenario.at),
             "this scenario does nothing: it has neither `server` nor `tasks`",
         )),
         _ => Ok(()),
@@ -263,11 +245,8 @@ fn check_together(
     };
     let tasks = together(peak::tasks);
     if tasks > limits::TASKS {
-        let at = match scenario.items("tasks")?.last() {
-            Some(group) => group.map()?.iter().find(|(key, _)| key.text == "name"),
-            None => None,
-        };
-        let at = at.map_or(scenario.need("name")?.node.at, |(_, name)| name.at);
+        let last = scenario.items("tasks")?.last().and_then(|group| group.find("name"));
+        let at = last.map_or(scenario.at, |name| name.at);
         let tasks = if tasks == u64::MAX { "far too many".to_owned() } else { grouped(tasks) };
         return Err(SpecError::new(
             at,
@@ -281,10 +260,9 @@ fn check_together(
     let readers = together(peak::readers);
     let buffers = readers.saturating_mul(work.files.map_or(0, |files| files.bytes));
     if let Some(files) = work.files.filter(|_| buffers > limits::FILES_BYTES) {
-        let fields = fields_in(scenario, "files", FILES_KEYS)?;
-        let at = fields.map(|files| files.need("size")).transpose()?.map(|size| size.node.at);
+        let size = scenario.get("files").and_then(|files| files.node.find("size"));
         return Err(SpecError::new(
-            at.unwrap_or_default(),
+            size.map_or(scenario.at, |size| size.at),
             format!(
                 "{} tasks that read {} each need {} of memory{}; {} is possible",
                 grouped(readers),

@@ -23,8 +23,7 @@ pub(super) struct Named<'a> {
 
 /// The pattern of subjects that an entry names.
 pub(super) fn subjects(node: &Node) -> Result<Option<&Scalar>, SpecError> {
-    let entry = node.map()?.iter().find(|(key, _)| key.text == "subjects");
-    entry.map(|(_, subjects)| subjects.text()).transpose()
+    node.find("subjects").map(Node::text).transpose()
 }
 
 /// What an entry expects of this case; nothing if its `when` excludes the case.

@@ -28,6 +28,11 @@ impl Node {
         }
     }
 
+    /// The value of a key, if this is a map that has it.
+    pub(super) fn find(&self, key: &str) -> Option<&Node> {
+        find(self.map().ok()?, key)
+    }
+
     /// One value or a list of them.
     pub(super) fn texts(&self) -> Result<Vec<&Scalar>, SpecError> {
         match &self.value {
@@ -56,11 +61,11 @@ impl Scalar {
     }
 }
 
-/// A map whose keys are known.
+/// The fields of a map.
 #[derive(Clone, Copy)]
 pub(super) struct Fields<'a> {
     /// The key that the map belongs to; empty for the scenario itself.
-    pub(super) owner: &'static str,
+    owner: &'static str,
     /// Where the map stands.
     pub(super) at: Place,
     pub(super) entries: &'a [(Scalar, Node)],
@@ -77,18 +82,18 @@ pub(super) struct Field<'a> {
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn of(
-        node: &'a Node,
-        owner: &'static str,
-        known: &[&str],
-    ) -> Result<Self, SpecError> {
+    /// A map that may have the keys in `known`, which are separated by spaces.
+    pub(super) fn of(node: &'a Node, owner: &'static str, known: &str) -> Result<Self, SpecError> {
         let fields = Self::of_any(node, owner)?;
-        if let Some((key, _)) = fields.entries.iter().find(|(key, _)| !known.contains(&&*key.text))
-        {
-            return Err(SpecError::new(key.at, format!("unknown key {}", quoted(&key.text)))
-                .help(hint(&key.text, known.iter().copied())));
+        let known = known.split(' ');
+        let is_unknown = |key: &Scalar| !known.clone().any(|known| known == key.text);
+        match fields.entries.iter().find(|(key, _)| is_unknown(key)) {
+            None => Ok(fields),
+            Some((key, _)) => {
+                let message = format!("unknown key {}", quoted(&key.text));
+                Err(SpecError::new(key.at, message).help(hint(&key.text, known)))
+            }
         }
-        Ok(fields)
     }
 
     /// A map that may have any keys.
@@ -103,8 +108,7 @@ impl<'a> Fields<'a> {
 
     pub(super) fn get(&self, key: &'static str) -> Option<Field<'a>> {
         let short = self.short.filter(|(short, _)| *short == key).map(|(_, node)| node);
-        let written = self.entries.iter().find(|(written, _)| written.text == key);
-        let node = short.or(written.map(|(_, node)| node))?;
+        let node = short.or_else(|| find(self.entries, key))?;
         Some(Field { owner: self.owner, key, node })
     }
 
@@ -119,6 +123,10 @@ impl<'a> Fields<'a> {
     pub(super) fn items(&self, key: &'static str) -> Result<&'a [Node], SpecError> {
         self.get(key).map_or(Ok(&[]), |field| field.node.list())
     }
+}
+
+fn find<'a>(entries: &'a [(Scalar, Node)], key: &str) -> Option<&'a Node> {
+    entries.iter().find(|(written, _)| written.text == key).map(|(_, node)| node)
 }
 
 impl Field<'_> {

@@ -11,112 +11,10 @@ use super::limits;
 use super::names;
 use super::program::{Draft, Runner};
 use super::quantity::{COUNT, Limit};
-use super::yaml::{Node, Scalar, Value};
+use super::step::Step;
+use super::yaml::{Node, Value};
 use crate::terminal::counted::grouped;
 use crate::terminal::nearest::{hint, quoted};
-
-/// How a step is written.
-struct Shape {
-    word: &'static str,
-    /// The field that `word: value` gives.
-    main: Option<&'static str>,
-    keys: &'static [&'static str],
-    /// The ways to perform it; the first is the default.
-    how: &'static [How],
-    /// Of a step that cannot be its word alone.
-    example: Option<&'static str>,
-}
-
-const EXCHANGE: &[How] = &[How::Await, How::Blocking, How::Polling];
-const SLEEP: &[How] = &[How::Await, How::Blocking, How::Polling, How::Offload];
-const COMPUTE: &[How] = &[How::Blocking, How::Offload];
-const READ: &[How] = &[How::Await, How::Blocking, How::Offload];
-const ALL_HOWS: &[How] = &[How::Await, How::Blocking, How::Polling, How::Forced, How::Offload];
-
-/// In the order in which `specs/README.md` teaches them. The keys of `choose` are an axis's values.
-#[rustfmt::skip]
-const SHAPES: &[Shape] = &[
-    shape("recv", Some("how"), &["how", "as"], EXCHANGE, None),
-    shape("send", Some("how"), &["how", "as"], EXCHANGE, None),
-    shape("echo", Some("how"), &["how", "as"], EXCHANGE, None),
-    shape("sleep", Some("for"), &["for", "how", "as"], SLEEP, Some("- sleep: 10ms")),
-    shape("cpu", Some("for"), &["for", "how", "as"], COMPUTE, Some("- cpu: 1ms")),
-    shape("hash", Some("rounds"), &["rounds", "how", "as"], COMPUTE, Some("- hash: 20000")),
-    shape("read_file", Some("file"), &["file", "how", "as"], READ, None),
-    shape("yield", None, &["as"], &[], None),
-    shape("spawn", None, &["count", "steps", "as"], &[], Some("- spawn: { count: 10, steps: [yield] }")),
-    shape("join", None, &["as"], &[], None),
-    shape("gather", Some("branches"), &["branches", "as"], &[], Some("- gather: [{ sleep: 1ms }, { sleep: 2ms }]")),
-    shape("sequence", Some("steps"), &["steps", "as"], &[], Some("- sequence: [recv, send]")),
-    shape("repeat", None, &["times", "steps", "as"], &[], Some("- repeat: { times: 10, steps: [yield] }")),
-    shape("ping_pong", Some("rounds"), &["rounds", "as"], &[], Some("- ping_pong: 100")),
-    shape("choose", None, &[], &[], Some("- choose: { by: $axis, one: [yield], two: [join] }")),
-];
-
-const fn shape(
-    word: &'static str,
-    main: Option<&'static str>,
-    keys: &'static [&'static str],
-    how: &'static [How],
-    example: Option<&'static str>,
-) -> Shape {
-    Shape { word, main, keys, how, example }
-}
-
-impl Shape {
-    fn of(word: &Scalar) -> Result<&'static Self, SpecError> {
-        SHAPES.iter().find(|shape| shape.word == word.text).ok_or_else(|| {
-            SpecError::new(word.at, format!("unknown step {}", quoted(&word.text)))
-                .help(hint(&word.text, SHAPES.iter().map(|shape| shape.word)))
-        })
-    }
-}
-
-/// One step as it is written: `- yield`, `- sleep: 10ms` or `- sleep: { for: 10ms, how: polling }`.
-struct Step<'a> {
-    shape: &'static Shape,
-    /// Of its word.
-    at: Place,
-    fields: Fields<'a>,
-}
-
-impl<'a> Step<'a> {
-    fn of(node: &'a Node) -> Result<Self, SpecError> {
-        let (word, value) = match &node.value {
-            Value::Text(word) => (word, None),
-            Value::Map(entries) => match entries.as_slice() {
-                [(word, value)] => (word, Some(value)),
-                [(first, _), (second, _), ..] => {
-                    let word = &first.text;
-                    Shape::of(first)?;
-                    return Err(SpecError::new(
-                        second.at,
-                        format!(
-                            "{} stands beside `{word}`; begin every step with `-`, and put what belongs to a step in braces: `{word}: {{ … }}`",
-                            quoted(&second.text)
-                        ),
-                    ));
-                }
-                [] => return Err(SpecError::new(node.at, "a step is expected here")),
-            },
-            _ => return Err(SpecError::new(node.at, "a step is expected here")),
-        };
-        let shape = Shape::of(word)?;
-        let fields = match (value, shape.main, shape.example) {
-            (None, _, None) => Fields::short(shape.word, None),
-            (None, _, Some(example)) => {
-                let message = format!("`{}` needs a value; write it like `{example}`", shape.word);
-                return Err(SpecError::new(word.at, message));
-            }
-            (Some(value), Some(main), _) if !matches!(value.value, Value::Map(_)) => {
-                Fields::short(shape.word, Some((main, value)))
-            }
-            (Some(value), ..) if shape.keys.is_empty() => Fields::of_any(value, shape.word)?,
-            (Some(value), ..) => Fields::of(value, shape.word, shape.keys)?,
-        };
-        Ok(Self { shape, at: word.at, fields })
-    }
-}
 
 /// All programs of one case.
 pub(super) struct Programs<'v, 'a> {
@@ -375,21 +273,9 @@ impl<'v, 'a> Programs<'v, 'a> {
     }
 
     fn how(&mut self, step: &Step<'a>) -> Result<How, SpecError> {
-        let Shape { word, how: possible, .. } = step.shape;
-        let Some(how) = step.fields.get("how") else { return Ok(possible[0]) };
-        self.values.read(how, |text| {
-            if let Some(how) = possible.iter().find(|how| how.word() == text) {
-                return Ok(*how);
-            }
-            let words: Vec<&str> = possible.iter().map(|how| how.word()).collect();
-            Err(if ALL_HOWS.iter().any(|how| how.word() == text) {
-                SpecError::from(format!("`{word}` cannot be done with `how: {text}`"))
-                    .help(format!("possible here: {}", words.join(", ")))
-            } else {
-                SpecError::from(format!("{} is no way to do `{word}`", quoted(text)))
-                    .help(hint(text, words))
-            })
-        })
+        let words = step.shape.how.iter().map(|how| (how.word(), *how));
+        let how = self.values.one_of(step.fields.get("how"), words)?;
+        Ok(how.unwrap_or(step.shape.how[0]))
     }
 
     /// The row that a step's name gives it.

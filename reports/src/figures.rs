@@ -11,6 +11,7 @@ use crate::prose::{clean, plural};
 use crate::record::{Evidence, Latency, Metrics, Pass, Record, Status, Subject};
 use crate::series::{Bases, Figure, KEPT, turns};
 use crate::statistics::{mean, median, spread};
+use crate::table::Tint;
 use crate::turns::{self, Turn};
 
 /// One subject in one scenario case.
@@ -222,6 +223,14 @@ pub(crate) fn status_word(status: Status) -> &'static str {
         Status::Crashed => "crashed",
         Status::TimedOut => "timed out",
         Status::Unmeasured => "unmeasured",
+    }
+}
+
+pub(crate) fn status_tint(status: Status) -> Tint {
+    match status {
+        Status::Unsupported => Tint::Dim,
+        Status::Unmeasured => Tint::Doubtful,
+        _ => Tint::Bad,
     }
 }
 

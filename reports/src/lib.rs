@@ -17,7 +17,7 @@ pub mod expectation;
 mod figures;
 pub mod interval;
 mod legend;
-mod markdown;
+pub mod markdown;
 pub mod noise;
 pub mod number;
 pub mod paint;
@@ -33,8 +33,9 @@ mod series;
 mod speeds;
 pub mod statistics;
 mod summary;
+pub mod table;
 pub mod tally;
-mod terminal;
+pub mod terminal;
 pub mod turns;
 
 #[cfg(test)]

@@ -135,6 +135,11 @@ pub fn percent_above(share: f64) -> String {
     format!("{:.0} %", (share * 100.0 - 1e-9).ceil().max(1.0))
 }
 
+/// A share that was chosen, as short as it was given: `2 %`, `0.5 %`.
+pub fn short_percent(share: f64) -> String {
+    format!("{} %", (share * 1e6).round() / 1e4)
+}
+
 /// A ratio as a difference: `12 %` and `more`.
 pub fn more_or_less(ratio: f64) -> (String, &'static str) {
     let percent = (ratio - 1.0).abs() * 100.0;

@@ -81,6 +81,11 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The name of a throughput: `requests/s`, `reader/s`.
+pub(crate) fn per_second(operation: &str) -> String {
+    if operation == "request" { "requests/s".to_owned() } else { format!("{operation}/s") }
+}
+
 pub(crate) fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", crate::number::count(count), if count == 1 { one } else { many })
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use crate::columns::{Kind, Measured, Workers, columns};
 use crate::figures::{Cell, Outcome, metrics, severity, status_tint};
-use crate::number;
-use crate::prose::{clean, plural};
+use crate::number::{self, counted};
+use crate::prose::clean;
 use crate::ranking::{Compared, Ranking, Standing};
 use crate::record::{Cpus, Metrics, Pass, Record, Status};
 use crate::remarks::remarks;
@@ -125,15 +125,15 @@ fn workload(records: &[Record], cells: &[Cell]) -> String {
         let unit = 10_f64.powf(length.max(10.0).log10().floor() - 1.0);
         format!(" × {}", number::round_duration(((length / unit).round() * unit) as u64))
     });
-    let counted = |count: usize, one: &str, many: &str, rest: &str| match count {
+    let number_of = |count: usize, noun: &str, rest: &str| match count {
         0 => String::new(),
-        count => format!("{}{rest}", plural(count as u64, one, many)),
+        count => counted(count as u64, noun) + rest,
     };
-    let trials = counted(most(Pass::Alone), "trial", "trials", &length);
+    let trials = number_of(most(Pass::Alone), "trial", &length);
     // A reference takes part in every group of a start.
     let starts = records.iter().filter(|record| turns(record).is_some()).map(|record| record.trial);
     let starts = starts.max().map_or(0, |last| last as usize + 1);
-    let starts = counted(starts, "start", "starts", " in turns");
+    let starts = number_of(starts, "start", " in turns");
     let cpus = records.iter().find_map(|record| record.cpus.as_ref());
     let parts =
         [clean(&records[0].workload), trials, starts, cpus.map_or_else(String::new, places)];

@@ -22,7 +22,7 @@ pub mod noise;
 pub mod number;
 pub mod paint;
 pub mod prose;
-mod random;
+pub mod random;
 pub mod ranking;
 pub mod read;
 pub mod record;
@@ -39,4 +39,6 @@ pub mod terminal;
 pub mod turns;
 
 #[cfg(test)]
-mod sample;
+mod tests {
+    pub(crate) mod sample;
+}

@@ -5,8 +5,8 @@
 
 use crate::expectation::{Expectation, Unit, metric_unit};
 use crate::figures::{Cell, metrics, status_word};
-use crate::number;
-use crate::prose::{clean, plural};
+use crate::number::{self, counted};
+use crate::prose::clean;
 use crate::record::Pass;
 use crate::series::Bases;
 use crate::table::{Item, Tint};
@@ -51,15 +51,14 @@ fn warnings<'c>(cells: &'c [Cell]) -> Vec<(String, &'c str)> {
             record.warnings.iter().for_each(|text| warn(text.clone()));
             let errors = metrics(record).map_or(0, |metrics| metrics.errors);
             if errors > 0 {
-                warn(format!("{} among the operations", plural(errors, "error", "errors")));
+                warn(format!("{} among the operations", counted(errors, "error")));
             }
         }
-        for (pass, one, many) in
-            [(Pass::Alone, "trial", "trials"), (Pass::Turns, "start in turns", "starts in turns")]
+        for (pass, noun, rest) in [(Pass::Alone, "trial", ""), (Pass::Turns, "start", " in turns")]
         {
             let lost: Vec<_> = cell.lost_trials(pass).collect();
             let Some(first) = lost.first() else { continue };
-            let all = plural(cell.of_pass(pass).count() as u64, one, many);
+            let all = counted(cell.of_pass(pass).count() as u64, noun) + rest;
             let reason = first.reason.as_deref().unwrap_or("no reason was recorded");
             warn(format!("{} of {all} {}: {reason}", lost.len(), status_word(first.status)));
         }
@@ -83,10 +82,7 @@ fn unfelt_stalls(cell: &Cell) -> Option<String> {
         }
     }
     (count > 0).then(|| {
-        format!(
-            "{}, felt by no ping: another thread went on meanwhile",
-            plural(count, "stall", "stalls")
-        )
+        format!("{}, felt by no ping: another thread went on meanwhile", counted(count, "stall"))
     })
 }
 
@@ -242,7 +238,7 @@ fn expectations(cells: &[Cell]) -> Vec<Item> {
             let seen: Vec<_> =
                 all.iter().filter(|checked| !checked.met).map(|checked| checked.seen).collect();
             if !seen.is_empty() {
-                let trials = plural(all.len() as u64, "trial", "trials");
+                let trials = counted(all.len() as u64, "trial");
                 let text = missed_text(expected, &seen);
                 let text = format!("{}: {text} in {} of {trials}", id(cell), seen.len());
                 items.push(Item::new(Tint::Bold, "not as expected", clean(&text)));
@@ -253,7 +249,7 @@ fn expectations(cells: &[Cell]) -> Vec<Item> {
         }
     }
     if !met.is_empty() {
-        let count = plural(met.len() as u64, "expectation", "expectations");
+        let count = counted(met.len() as u64, "expectation");
         let everywhere = if items.is_empty() { " in every trial" } else { "" };
         let text = format!("{count} met{everywhere}: {}", met.join(", "));
         items.push(Item::new(Tint::Good, "as expected", text));
@@ -326,7 +322,7 @@ fn exactly(metric: &str, value: f64) -> String {
         _ => "",
     };
     match value.fract() == 0.0 {
-        true => format!("{}{unit}", number::exact_count(value as u64)),
+        true => format!("{}{unit}", number::grouped(value as u64)),
         false => format!("{value}{unit}"),
     }
 }
@@ -335,7 +331,7 @@ fn exactly(metric: &str, value: f64) -> String {
 mod tests {
     use super::*;
     use crate::record::{Record, Status};
-    use crate::sample;
+    use crate::tests::sample;
 
     /// The subjects and texts of the remarks of one kind.
     fn of_kind(kind: &str, records: &[Record]) -> Vec<(String, String)> {

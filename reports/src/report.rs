@@ -209,7 +209,7 @@ fn version(record: &Record) -> String {
 mod tests {
     use super::*;
     use crate::record::Status;
-    use crate::sample;
+    use crate::tests::sample;
 
     fn report(format: Format, cases: &[Vec<Record>]) -> String {
         let style = Style { color: false, width: 120 };

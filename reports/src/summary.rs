@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::case_table::CaseTable;
-use crate::prose::plural;
+use crate::number::counted;
 use crate::ranking::Standing;
 use crate::record::Status;
 use crate::series::Figure;
@@ -78,8 +78,8 @@ impl Summary {
     }
 
     pub(crate) fn parts(&self) -> Vec<Part> {
-        let scenarios = plural(self.scenarios.len() as u64, "scenario", "scenarios");
-        let cases = format!("{} of {scenarios}", plural(self.cases, "case", "cases"));
+        let scenarios = counted(self.scenarios.len() as u64, "scenario");
+        let cases = format!("{} of {scenarios}", counted(self.cases, "case"));
         let explanation = Part::Text(Tint::Dim, EXPLANATION.to_owned());
         vec![
             Part::Heading(Heading { facts: vec![cases], ..Heading::new("summary") }),

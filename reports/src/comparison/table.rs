@@ -6,8 +6,8 @@ use super::metric::{CPU, P99, STALLS, THREADS, THROUGHPUT, shown};
 use super::outcome::MetricSummary;
 use super::{Basis, Change, ComparedCell, Comparison, Doubt, Names, State, Verdict};
 use crate::case_table::table_of;
-use crate::number;
-use crate::prose::{clean, per_second, plural};
+use crate::number::{self, counted};
+use crate::prose::{clean, per_second};
 use crate::remarks::{note, warning};
 use crate::table::{Cell, Column, Heading, Item, Part, Table, Tint};
 
@@ -237,9 +237,9 @@ fn warned(cells: &[&ComparedCell]) -> Vec<Item> {
         let (base, new) = cell.warned;
         let text = match (base, new) {
             (0, 0) => continue,
-            (base, 0) => format!("{} in BASE", trials(base)),
-            (0, new) => format!("{} in NEW", trials(new)),
-            (base, new) => format!("{} in BASE and {new} in NEW", trials(base)),
+            (base, 0) => format!("{} in BASE", counted(base, "trial")),
+            (0, new) => format!("{} in NEW", counted(new, "trial")),
+            (base, new) => format!("{} in BASE and {new} in NEW", counted(base, "trial")),
         };
         match warned.iter_mut().find(|(known, _)| *known == text) {
             Some((_, subjects)) => subjects.push(&cell.key.subject),
@@ -251,10 +251,6 @@ fn warned(cells: &[&ComparedCell]) -> Vec<Item> {
         warning(&subjects.join(", "), &text)
     };
     warned.iter().map(item).collect()
-}
-
-fn trials(count: u64) -> String {
-    plural(count, "trial", "trials")
 }
 
 /// `7 cells compared: 1 regressed, 6 same; 2 only in BASE`.
@@ -269,7 +265,7 @@ fn title(comparison: &Comparison) -> Vec<String> {
         0 => "nothing could be compared".to_owned(),
         cells => format!(
             "{} compared: {}",
-            plural(cells, "cell", "cells"),
+            counted(cells, "cell"),
             listed(&[
                 (counts.regressed, "regressed"),
                 (counts.improved, "improved"),
@@ -293,7 +289,7 @@ fn order(comparison: &Comparison) -> String {
     }
     format!(
         "of {} of subjects {} in the same order in both runs and {} in the opposite one",
-        plural(pairs.compared, "pair", "pairs"),
+        counted(pairs.compared, "pair"),
         number::count(pairs.confirmed),
         number::count(pairs.contradicted)
     )
@@ -312,7 +308,7 @@ fn summary_table(comparison: &Comparison) -> Table {
     for MetricSummary { name, counts, ratios } in comparison.metrics() {
         let counts = [counts.regressed, counts.improved, counts.same, counts.cannot_tell];
         let mean = Cell::maybe(ratios.value().map(number::fine_ratio));
-        let over = Cell::number(plural(ratios.count(), "cell", "cells"));
+        let over = Cell::number(counted(ratios.count(), "cell"));
         table.push(clean(&name), counts.map(Cell::count).into_iter().chain([mean, over]));
     }
     table

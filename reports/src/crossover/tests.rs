@@ -6,7 +6,7 @@ use super::*;
 use crate::paint::Style;
 use crate::random::SplitMix;
 use crate::record::{AxisValue, LoadMetrics, Status};
-use crate::sample;
+use crate::tests::sample;
 use crate::{markdown, terminal};
 
 const IO_URING: &str = "compio/per-core/io_uring";

@@ -106,7 +106,7 @@ fn scenario(record: &Record) -> (String, String) {
 mod tests {
     use super::*;
     use crate::record::Status;
-    use crate::sample;
+    use crate::tests::sample;
 
     fn by_case(records: &[Record]) -> (Vec<Vec<Record>>, usize) {
         let mut counts = CaseCounts::default();

@@ -1,44 +1,30 @@
-//! The table of one scenario case, before anybody decided how it is drawn.
+//! The report of one scenario case: its table, and what stands above and beneath it.
 //!
 //! Never leaves a subject out: without figures it stands beneath, with its status and reason.
 
-use crate::columns::{Column, Kind, Measured, Workers, columns};
-use crate::figures::{Cell, Outcome, metrics, severity};
-use crate::number;
-use crate::prose::{clean, plural};
-use crate::ranking::{Compared, Ranking};
+use std::collections::BTreeSet;
+
+use crate::columns::{Kind, Measured, Workers, columns};
+use crate::figures::{Cell, Outcome, metrics, severity, status_tint};
+use crate::number::{self, counted};
+use crate::prose::clean;
+use crate::ranking::{Compared, Ranking, Standing};
 use crate::record::{Cpus, Metrics, Pass, Record, Status};
-use crate::remarks::{Remarks, remarks};
+use crate::remarks::remarks;
 use crate::series::{Figure, turns};
 use crate::statistics::median;
+use crate::table::{Heading, Item, Part, Table, Tint};
 
 pub(crate) struct CaseTable {
     pub scenario: String,
-    /// `connections=64`, `how=await`.
-    pub axes: Vec<String>,
-    /// Workload, trials and their length, in one line.
-    pub workload: String,
-    pub question: String,
-    pub columns: Vec<Column>,
-    /// Best first; each has a cell in every column.
-    pub subjects: Vec<Ranked>,
-    pub without_figures: Vec<Told>,
     /// What decides the order.
     pub by: Figure,
-    /// What the order stands on, in a sentence, where that is not throughput.
-    pub order: Option<String>,
-    pub remarks: Remarks,
-}
-
-pub(crate) struct Ranked {
-    pub id: String,
-    pub compared: Option<Compared>,
-}
-
-pub(crate) struct Told {
-    pub id: String,
-    pub status: Status,
-    pub text: String,
+    /// Subjects that have figures, best first, with how they stand to the best.
+    pub standings: Vec<(String, Option<Standing>)>,
+    pub without_figures: Vec<(String, Status)>,
+    /// What the columns are about.
+    pub kinds: BTreeSet<Kind>,
+    pub parts: Vec<Part>,
 }
 
 impl CaseTable {
@@ -59,32 +45,53 @@ impl CaseTable {
             .collect();
         let threshold_ns =
             records.iter().find_map(metrics).map_or(0, |metrics| metrics.stalls.threshold_ns);
-        let operation = records.iter().find_map(operation);
+        let operation = records.iter().find_map(operation).filter(|_| !measured.is_empty());
         let columns = operation
             .map_or_else(Vec::new, |operation| columns(operation, threshold_ns, &measured));
+        let kinds = columns.iter().map(|(kind, _)| *kind).collect();
+        let told = without_figures(&cells);
+        let table = Table {
+            names: ranked.iter().map(|(cell, _)| clean(&cell.subject.id)).collect(),
+            columns: columns.into_iter().map(|(_, column)| column).collect(),
+            ..table_of(told.iter().map(|(cell, status, text)| {
+                Item::new(status_tint(*status), clean(&cell.subject.id), *text)
+            }))
+        };
+        let heading = Heading {
+            title: clean(&first.scenario),
+            labels: first.case.iter().map(|axis| clean(&axis.to_string())).collect(),
+            facts: vec![workload(records, &cells)],
+            text: clean(&first.question),
+        };
+        let order = ranking.why.as_deref().map(|why| Item::new(Tint::Bold, "order", clean(why)));
+        let notes: Vec<Item> = order.into_iter().chain(remarks(&cells)).collect();
+        let mut parts = vec![Part::Heading(heading), Part::Table(table)];
+        parts.extend((!notes.is_empty()).then_some(Part::List(notes)));
         Some(Self {
             scenario: clean(&first.scenario),
-            axes: first
-                .case
-                .iter()
-                .map(|axis| clean(&format!("{}={}", axis.axis, axis.value)))
-                .collect(),
-            workload: workload(records, &cells),
-            question: clean(&first.question),
-            columns: if measured.is_empty() { Vec::new() } else { columns },
-            subjects: ranked
-                .iter()
-                .map(|(cell, compared)| Ranked { id: clean(&cell.subject.id), compared: *compared })
-                .collect(),
-            without_figures: without_figures(&cells),
             by: ranking.by,
-            order: ranking.why.as_deref().map(clean),
-            remarks: remarks(&cells),
+            standings: ranked
+                .iter()
+                .map(|(cell, compared)| {
+                    (clean(&cell.subject.id), compared.map(|compared| compared.standing))
+                })
+                .collect(),
+            without_figures: told
+                .iter()
+                .map(|(cell, status, _)| (clean(&cell.subject.id), *status))
+                .collect(),
+            kinds,
+            parts,
         })
     }
+}
 
-    pub(crate) fn kinds(&self) -> impl Iterator<Item = Kind> {
-        self.columns.iter().map(|column| column.kind)
+/// A table of subjects that so far holds those without figures.
+pub(crate) fn table_of(without_figures: impl Iterator<Item = Item>) -> Table {
+    Table {
+        sentences: without_figures.collect(),
+        sentences_heading: "why there are no figures".to_owned(),
+        ..Table::new(&["subject"])
     }
 }
 
@@ -94,17 +101,14 @@ pub(crate) fn operation(record: &Record) -> Option<&str> {
     alone.or_else(|| Some(turns(record)?.operation.as_str()))
 }
 
-fn without_figures(cells: &[Cell]) -> Vec<Told> {
-    let mut told: Vec<Told> = cells
-        .iter()
-        .filter_map(|cell| match &cell.outcome {
-            Outcome::Measured(_) => None,
-            Outcome::Told { status, text } => {
-                Some(Told { id: clean(&cell.subject.id), status: *status, text: text.clone() })
-            }
-        })
-        .collect();
-    told.sort_by(|a, b| severity(a.status).cmp(&severity(b.status)).then_with(|| a.id.cmp(&b.id)));
+/// The worst first.
+fn without_figures<'c>(cells: &'c [Cell]) -> Vec<(&'c Cell<'c>, Status, &'c str)> {
+    let told = |cell: &'c Cell<'c>| match &cell.outcome {
+        Outcome::Measured(_) => None,
+        Outcome::Told { status, text } => Some((cell, *status, text.as_str())),
+    };
+    let mut told: Vec<_> = cells.iter().filter_map(told).collect();
+    told.sort_by_key(|(cell, status, _)| (severity(*status), &cell.subject.id));
     told
 }
 
@@ -121,15 +125,15 @@ fn workload(records: &[Record], cells: &[Cell]) -> String {
         let unit = 10_f64.powf(length.max(10.0).log10().floor() - 1.0);
         format!(" × {}", number::round_duration(((length / unit).round() * unit) as u64))
     });
-    let counted = |count: usize, one: &str, many: &str, rest: &str| match count {
+    let number_of = |count: usize, noun: &str, rest: &str| match count {
         0 => String::new(),
-        count => format!("{}{rest}", plural(count as u64, one, many)),
+        count => counted(count as u64, noun) + rest,
     };
-    let trials = counted(most(Pass::Alone), "trial", "trials", &length);
+    let trials = number_of(most(Pass::Alone), "trial", &length);
     // A reference takes part in every group of a start.
     let starts = records.iter().filter(|record| turns(record).is_some()).map(|record| record.trial);
     let starts = starts.max().map_or(0, |last| last as usize + 1);
-    let starts = counted(starts, "start", "starts", " in turns");
+    let starts = number_of(starts, "start", " in turns");
     let cpus = records.iter().find_map(|record| record.cpus.as_ref());
     let parts =
         [clean(&records[0].workload), trials, starts, cpus.map_or_else(String::new, places)];

@@ -1,6 +1,6 @@
-//! The columns of a table: what each is called, what it means, and what a cell says in it.
+//! The columns of a case's table: what each is called, and what its cells hold.
 //!
-//! Never decides where a column is put; the terminal and the page each lay it out their way.
+//! Never decides which subjects have a row, nor in which order they stand.
 
 use std::collections::BTreeSet;
 
@@ -8,18 +8,10 @@ use quadrant_suite::histogram::Histogram;
 
 use crate::figures::{Alone, Cause, Figures, Rate};
 use crate::number;
-use crate::prose::clean;
+use crate::prose::{clean, per_second};
 use crate::ranking::{Compared, Standing, with_range};
 use crate::series::Figure;
-
-/// One column with its cells, one for each subject that has figures.
-pub(crate) struct Column {
-    pub kind: Kind,
-    /// Two lines, so that a narrow figure does not need a wide heading. Neighbours with the
-    /// same first line belong together.
-    pub heading: [String; 2],
-    pub cells: Vec<CellText>,
-}
+use crate::table::{Cell, Column, Tint};
 
 /// What a column is about; each has a line in the legend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,24 +32,6 @@ pub(crate) enum Kind {
     Syscalls,
     Backend,
     Step,
-    /// How two runs differ.
-    Change,
-}
-
-/// A figure: its number, set to the right, and what belongs to it, set to the left of the rest.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct CellText {
-    pub number: String,
-    pub rest: String,
-    pub tint: Tint,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Tint {
-    #[default]
-    Plain,
-    Good,
-    Bad,
 }
 
 /// Threads that a subject was told to run tasks on, and how many were wanted.
@@ -83,20 +57,18 @@ const PAGE_FAULT_NS: f64 = 250.0;
 const PAGE_FAULTS_SHARE_MIN: f64 = 0.02;
 
 /// Every column these figures can fill; `threshold_ns` is that of stalls.
-pub(crate) fn columns(operation: &str, threshold_ns: u64, rows: &[Measured]) -> Vec<Column> {
+pub(crate) fn columns(
+    operation: &str,
+    threshold_ns: u64,
+    rows: &[Measured],
+) -> Vec<(Kind, Column)> {
     let operation = clean(operation);
     let mut columns = Vec::new();
-    let mut add = |kind, heading: [&str; 2], cell: &dyn Fn(&Measured) -> CellText| {
-        columns.push(Column {
-            kind,
-            heading: heading.map(str::to_owned),
-            cells: rows.iter().map(cell).collect(),
-        });
+    let mut add = |kind, heading: [&str; 2], cell: &dyn Fn(&Measured) -> Cell| {
+        let heading = heading.map(str::to_owned);
+        columns.push((kind, Column { heading, cells: rows.iter().map(cell).collect() }));
     };
-    let per_second = match operation.as_str() {
-        "request" => "requests/s".to_owned(),
-        name => format!("{name}/s"),
-    };
+    let per_second = per_second(&operation);
     let is_in_turns = rows.iter().any(|row| row.figures.is_in_turns);
     let how = if is_in_turns { "in turns" } else { "median" };
     add(Kind::Throughput, [&per_second, how], &|row| {
@@ -116,12 +88,11 @@ pub(crate) fn columns(operation: &str, threshold_ns: u64, rows: &[Measured]) -> 
     }
     if rows.iter().filter_map(|row| row.compared).any(|compared| !besides(compared).is_empty()) {
         add(Kind::Besides, ["besides", ""], &|row| {
-            let rest = row.compared.map_or_else(String::new, besides);
-            CellText { rest, ..CellText::default() }
+            Cell::words(row.compared.map_or_else(String::new, besides))
         });
     }
-    let alone = |row: &Measured, cell: &dyn Fn(&Alone) -> CellText| {
-        row.figures.alone.as_ref().map_or_else(CellText::none, cell)
+    let alone = |row: &Measured, cell: &dyn Fn(&Alone) -> Cell| {
+        row.figures.alone.as_ref().map_or_else(Cell::none, cell)
     };
     for (point, share) in [("p50", 0.5), ("p99", 0.99)] {
         add(Kind::Latency, ["latency", point], &|row| {
@@ -145,12 +116,12 @@ pub(crate) fn columns(operation: &str, threshold_ns: u64, rows: &[Measured]) -> 
     for name in groups {
         add(Kind::Group, [&format!("{}/s", clean(name)), "median"], &|row| {
             alone(row, &|figures| {
-                figures.groups.get(name).copied().map_or_else(CellText::none, throughput)
+                figures.groups.get(name).copied().map_or_else(Cell::none, throughput)
             })
         });
     }
     add(Kind::Cpu, ["CPU per", &operation], &|row| {
-        CellText::number(row.figures.cpu_ns_per_op.map(number::duration))
+        Cell::maybe(row.figures.cpu_ns_per_op.map(number::duration))
     });
     let page_faults = |row: &Measured| row.figures.page_faults_per_op;
     let matters = |row: &Measured| {
@@ -159,16 +130,16 @@ pub(crate) fn columns(operation: &str, threshold_ns: u64, rows: &[Measured]) -> 
     };
     if rows.iter().any(matters) {
         add(Kind::PageFaults, ["page faults", "per op"], &|row| {
-            CellText::number(page_faults(row).map(number::mean_count))
+            Cell::maybe(page_faults(row).map(number::mean_count))
         });
     }
     add(Kind::Memory, ["memory", "peak"], &|row| {
-        alone(row, &|figures| CellText::number(Some(number::bytes(figures.rss_peak_bytes))))
+        alone(row, &|figures| Cell::number(number::bytes(figures.rss_peak_bytes)))
     });
     if all_alone().any(|figures| figures.evidence.is_some()) {
         add(Kind::Syscalls, ["syscalls", "per op"], &|row| alone(row, &syscalls));
         add(Kind::Backend, ["backend", "seen"], &|row| {
-            row.figures.alone.as_ref().map_or_else(CellText::rest_none, backend_seen)
+            row.figures.alone.as_ref().map_or_else(words_none, backend_seen)
         });
     }
     let steps: BTreeSet<&String> = all_alone().flat_map(|figures| figures.steps.keys()).collect();
@@ -183,61 +154,22 @@ pub(crate) fn columns(operation: &str, threshold_ns: u64, rows: &[Measured]) -> 
     columns
 }
 
-impl Column {
-    /// The second line of the heading, in the two parts its cells have.
-    pub(crate) fn heading_cell(&self) -> CellText {
-        let line = self.heading[1].as_str();
-        let end = match self.kind {
-            Kind::Standing | Kind::Besides | Kind::Backend => 0,
-            _ => line.find([' ', ',']).unwrap_or(line.len()),
-        };
-        CellText { number: line[..end].to_owned(), rest: line[end..].to_owned(), tint: Tint::Plain }
-    }
-
-    /// The heading where there is one line for it.
-    pub(crate) fn title(&self) -> String {
-        match self.kind {
-            Kind::Throughput | Kind::Group | Kind::Workers => self.heading[0].clone(),
-            Kind::Stalls => format!("{}: {}", self.heading[0], self.heading[1]),
-            _ => self.heading.join(" ").trim().to_owned(),
-        }
-    }
+/// In a column of words.
+fn words_none() -> Cell {
+    Cell::words(number::NONE)
 }
 
-impl CellText {
-    pub(crate) fn none() -> Self {
-        Self::number(None)
-    }
-
-    pub(crate) fn number(number: Option<String>) -> Self {
-        Self { number: number.unwrap_or_else(|| number::NONE.to_owned()), ..Self::default() }
-    }
-
-    /// The same in a column of words.
-    fn rest_none() -> Self {
-        Self { rest: number::NONE.to_owned(), ..Self::default() }
-    }
-
-    /// Number and rest in a row, as they read.
-    pub(crate) fn joined(&self) -> String {
-        format!("{}{}", self.number, self.rest)
-    }
+fn throughput(Rate { per_sec, spread }: Rate) -> Cell {
+    let spread = spread.map(|spread| format!(" {}", number::plus_minus(spread)));
+    Cell::number(number::rate(per_sec)).with(spread.unwrap_or_default())
 }
 
-fn throughput(Rate { per_sec, spread }: Rate) -> CellText {
-    CellText {
-        number: number::rate(per_sec),
-        rest: spread.map_or_else(String::new, |spread| format!(" {}", number::plus_minus(spread))),
-        tint: Tint::Plain,
-    }
-}
-
-fn standing(row: &Measured) -> CellText {
+fn standing(row: &Measured) -> Cell {
     if let Some((served, connections)) = row.figures.starving() {
-        let rest = format!("served {} of {}", number::count(served), number::count(connections));
-        return CellText { rest, tint: Tint::Bad, ..CellText::default() };
+        let (served, all) = (number::count(served), number::count(connections));
+        return Cell::words(format!("served {served} of {all}")).tinted(Tint::Bad);
     }
-    let Some(compared) = row.compared else { return CellText::rest_none() };
+    let Some(compared) = row.compared else { return words_none() };
     let doubt = if compared.effect.interval().is_none() { "~" } else { "" };
     let text = match compared.standing {
         Standing::Best => format!("{doubt}best"),
@@ -252,10 +184,10 @@ fn standing(row: &Measured) -> CellText {
         Standing::Reference => format!("reference, {}", with_range(compared.effect)),
     };
     let tint = if compared.standing.is_leading() { Tint::Good } else { Tint::Plain };
-    CellText { number: String::new(), rest: text, tint }
+    Cell::words(text).tinted(tint)
 }
 
-/// What a ratio and its range do not say.
+/// What a ratio and its range do not show.
 fn besides(compared: Compared) -> String {
     let cpu = compared.cpu.map(|cpu| {
         let (percent, more) = number::more_or_less(cpu.ratio());
@@ -267,68 +199,53 @@ fn besides(compared: Compared) -> String {
     [cpu, speeds].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn quantile(histogram: Option<&Histogram>, share: f64) -> CellText {
+fn quantile(histogram: Option<&Histogram>, share: f64) -> Cell {
     let filled = histogram.filter(|histogram| !histogram.is_empty());
-    CellText::number(filled.map(|histogram| number::duration(histogram.quantile(share))))
+    Cell::maybe(filled.map(|histogram| number::duration(histogram.quantile(share))))
 }
 
-fn in_flight(figures: &Alone) -> CellText {
-    // Of connections that have not been answered yet nothing is in flight, however many there are.
+fn in_flight(figures: &Alone) -> Cell {
+    // Connections without an answer have nothing in flight, however many there are.
     if figures.in_flight_peak == 0 {
-        return CellText::none();
+        return Cell::none();
     }
-    let differs = figures.in_flight_mean < figures.in_flight_peak as f64 - 0.5;
-    CellText {
-        number: number::count(figures.in_flight_peak),
-        rest: if differs {
-            format!(" ({})", number::mean_count(figures.in_flight_mean))
-        } else {
-            String::new()
-        },
-        tint: Tint::Plain,
+    let peak = Cell::number(number::count(figures.in_flight_peak));
+    match figures.in_flight_mean < figures.in_flight_peak as f64 - 0.5 {
+        true => peak.with(format!(" ({})", number::mean_count(figures.in_flight_mean))),
+        false => peak,
     }
 }
 
-fn workers(Workers { had, asked }: Workers) -> CellText {
-    let rest = match asked {
-        Some(asked) if asked != had => format!(" ({asked})"),
-        _ => String::new(),
-    };
+fn workers(Workers { had, asked }: Workers) -> Cell {
     let number = if had == 0 { "per task".to_owned() } else { number::count(had.into()) };
-    CellText { number, rest, tint: Tint::Plain }
+    let asked = asked.filter(|asked| *asked != had).map(|asked| format!(" ({asked})"));
+    Cell::number(number).with(asked.unwrap_or_default())
 }
 
-fn threads(figures: &Alone) -> CellText {
+fn threads(figures: &Alone) -> Cell {
     let mut rest = format!(" ({})", number::count(figures.threads_loops));
     if figures.threads_kernel > 0 {
         rest.push_str(&format!(" +{} kernel", number::count(figures.threads_kernel)));
     }
-    CellText { number: number::count(figures.threads_peak), rest, tint: Tint::Plain }
+    Cell::number(number::count(figures.threads_peak)).with(rest)
 }
 
-fn syscalls(figures: &Alone) -> CellText {
+fn syscalls(figures: &Alone) -> Cell {
     let per_op = figures.evidence.as_ref().and_then(|evidence| evidence.syscalls_per_op());
-    CellText::number(per_op.map(number::mean_count))
+    Cell::maybe(per_op.map(number::mean_count))
 }
 
-fn backend_seen(figures: &Alone) -> CellText {
-    let Some(evidence) = &figures.evidence else {
-        return CellText::rest_none();
-    };
-    let mut rest = evidence.backend_seen.to_string();
-    if !evidence.agrees {
-        rest.push('!');
-    }
-    if let Some(files) = evidence.files_seen {
-        rest.push_str(&format!(", files: {}", files.word()));
-    }
-    let tint = if evidence.agrees { Tint::Plain } else { Tint::Bad };
-    CellText { number: String::new(), rest, tint }
+fn backend_seen(figures: &Alone) -> Cell {
+    let Some(evidence) = &figures.evidence else { return words_none() };
+    let doubt = if evidence.agrees { "" } else { "!" };
+    let files = evidence.files_seen.map(|files| format!(", files: {}", files.word()));
+    let text = format!("{}{doubt}{}", evidence.backend_seen, files.unwrap_or_default());
+    Cell::words(text).tinted(if evidence.agrees { Tint::Plain } else { Tint::Bad })
 }
 
-fn stalls(figures: &Alone) -> CellText {
+fn stalls(figures: &Alone) -> Cell {
     if figures.stalls == 0 {
-        return CellText::none();
+        return Cell::none();
     }
     let cause = match figures.stalls_cause {
         Some(Cause::Computing) => " cpu",
@@ -337,9 +254,7 @@ fn stalls(figures: &Alone) -> CellText {
         Some(Cause::Unended) => " unended",
         None => "",
     };
-    CellText {
-        number: number::count(figures.stalls),
-        rest: format!(", {}{cause}", number::duration(figures.stalls_longest_ns)),
-        tint: Tint::Bad,
-    }
+    Cell::number(number::count(figures.stalls))
+        .with(format!(", {}{cause}", number::duration(figures.stalls_longest_ns)))
+        .tinted(Tint::Bad)
 }

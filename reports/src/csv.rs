@@ -209,7 +209,7 @@ fn quantiles(latency: &Latency) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample;
+    use crate::tests::sample;
 
     #[test]
     fn a_record_with_figures_and_one_without() {

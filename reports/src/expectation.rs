@@ -248,7 +248,7 @@ fn split_group(rest: &str) -> Option<(&str, GroupFigure)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample;
+    use crate::tests::sample;
 
     #[test]
     fn reads_back_what_it_writes() {

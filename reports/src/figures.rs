@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 
 use quadrant_suite::histogram::Histogram;
 
-use crate::prose::{clean, plural};
+use crate::number::counted;
+use crate::prose::clean;
 use crate::record::{Evidence, Latency, Metrics, Pass, Record, Status, Subject};
 use crate::series::{Bases, Figure, KEPT, turns};
 use crate::statistics::{mean, median, spread};
+use crate::table::Tint;
 use crate::turns::{self, Turn};
 
 /// One subject in one scenario case.
@@ -225,6 +227,14 @@ pub(crate) fn status_word(status: Status) -> &'static str {
     }
 }
 
+pub(crate) fn status_tint(status: Status) -> Tint {
+    match status {
+        Status::Unsupported => Tint::Dim,
+        Status::Unmeasured => Tint::Doubtful,
+        _ => Tint::Bad,
+    }
+}
+
 fn status_and_reason(record: &Record) -> (Status, String) {
     match (record.status, &record.reason) {
         (Status::Ok, _) => (Status::Unmeasured, "the record holds no figures".to_owned()),
@@ -252,7 +262,7 @@ fn told(trials: &[&Record]) -> Outcome {
             match *count {
                 _ if all == 1 || *status == Status::Unsupported => format!("{word}: {reason}"),
                 count if count == all => format!("{word} in all {all} trials: {reason}"),
-                count => format!("{word} {count} of {}: {reason}", plural(all, "trial", "trials")),
+                count => format!("{word} {count} of {}: {reason}", counted(all, "trial")),
             }
         })
         .collect::<Vec<_>>()
@@ -359,7 +369,7 @@ fn pooled<'a>(latencies: impl Iterator<Item = &'a Latency>) -> Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample;
+    use crate::tests::sample;
 
     fn told(statuses: &[(Status, &str)]) -> String {
         let records: Vec<Record> = statuses

@@ -5,10 +5,16 @@
 use std::collections::BTreeSet;
 
 use crate::columns::Kind;
+use crate::table::{Heading, Item, Part, Tint};
 
-/// A name and a sentence for each kind of column that appeared.
-pub(crate) fn legend(kinds: &BTreeSet<Kind>) -> Vec<(&'static str, &'static str)> {
-    kinds.iter().map(|kind| line(*kind)).collect()
+/// A sentence for each kind of column that appeared.
+pub(crate) fn legend(kinds: &BTreeSet<Kind>) -> Vec<Part> {
+    let line = |kind: &Kind| {
+        let (name, meaning) = line(*kind);
+        Item::new(Tint::Bold, name, meaning)
+    };
+    let heading = Heading::new("what the columns mean");
+    vec![Part::Heading(heading), Part::List(kinds.iter().map(line).collect())]
 }
 
 fn line(kind: Kind) -> (&'static str, &'static str) {
@@ -65,9 +71,5 @@ fn line(kind: Kind) -> (&'static str, &'static str) {
             "what operations were seen to wait by. unknown: the calls do not decide. !: not what the subject claims. files: read by io_uring's ring, by a pool of threads, or inline on the threads that run tasks",
         ),
         Kind::Step => ("step …", "latency of that named step alone"),
-        Kind::Change => (
-            "NEW/BASE",
-            "the ratio of the two runs, and the range that holds the true one in 99 of 100 cases. better, worse: all of the range lies beyond the threshold. ?: the range is too wide to say",
-        ),
     }
 }

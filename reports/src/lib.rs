@@ -17,12 +17,12 @@ pub mod expectation;
 mod figures;
 pub mod interval;
 mod legend;
-mod markdown;
+pub mod markdown;
 pub mod noise;
 pub mod number;
 pub mod paint;
 pub mod prose;
-mod random;
+pub mod random;
 pub mod ranking;
 pub mod read;
 pub mod record;
@@ -33,9 +33,12 @@ mod series;
 mod speeds;
 pub mod statistics;
 mod summary;
+pub mod table;
 pub mod tally;
-mod terminal;
+pub mod terminal;
 pub mod turns;
 
 #[cfg(test)]
-mod sample;
+mod tests {
+    pub(crate) mod sample;
+}

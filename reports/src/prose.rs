@@ -81,8 +81,13 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-pub(crate) fn plural(count: u64, one: &str, many: &str) -> String {
-    format!("{} {}", crate::number::count(count), if count == 1 { one } else { many })
+/// The name of a throughput: `requests/s`, `reader/s`.
+pub(crate) fn per_second(operation: &str) -> String {
+    if operation == "request" { "requests/s".to_owned() } else { format!("{operation}/s") }
+}
+
+pub(crate) fn plural(count: u64, one: &str, _many: &str) -> String {
+    crate::number::counted(count, one)
 }
 
 #[cfg(test)]

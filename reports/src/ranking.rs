@@ -331,7 +331,7 @@ pub(crate) fn with_range(effect: Effect) -> String {
 mod tests {
     use super::*;
     use crate::record::Status;
-    use crate::sample::{self, InTurns};
+    use crate::tests::sample::{self, InTurns};
 
     const A: &str = "a/b/epoll";
     const B: &str = "b/b/epoll";

@@ -121,7 +121,7 @@ mod tests {
 
     use super::*;
     use crate::record::{Latency, Status};
-    use crate::sample;
+    use crate::tests::sample;
 
     fn line(record: &Record) -> String {
         serde_json::to_string(record).unwrap() + "\n"

@@ -4,6 +4,7 @@
 //! added, never changed in meaning; `schema` tells a reader that cannot follow.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use quadrant_suite::histogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -127,6 +128,12 @@ pub struct Layout {
 pub struct AxisValue {
     pub axis: String,
     pub value: String,
+}
+
+impl fmt::Display for AxisValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.axis, self.value)
+    }
 }
 
 /// One expectation of the scenario, held against this record's metrics.

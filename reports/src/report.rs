@@ -15,8 +15,9 @@ use crate::paint::Style;
 use crate::prose::clean;
 use crate::record::Record;
 use crate::summary::Summary;
+use crate::table::{Part, Tint};
 use crate::tally::Tally;
-use crate::{closing, csv, legend, markdown, terminal};
+use crate::{csv, legend, markdown, terminal};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
@@ -134,8 +135,7 @@ impl<W: Write> Reporter<W> {
                 self.output.write_all(if self.written > 0 { b"\n]\n" } else { b"]\n" })?
             }
             Format::Jsonl | Format::Csv => {}
-            Format::Table => self.end_of_tables()?,
-            Format::Markdown => self.end_of_markdown()?,
+            Format::Table | Format::Markdown => self.end_of_tables()?,
         }
         self.output.flush()?;
         Ok((self.output, self.tally))
@@ -163,59 +163,40 @@ impl<W: Write> Reporter<W> {
         };
         self.summary.add(&table);
         self.crossovers.add(records);
-        self.kinds.extend(table.kinds());
+        self.kinds.extend(table.kinds);
         let measured = records.iter().filter(|record| record.metrics.is_some());
         self.versions.extend(measured.map(version));
+        self.parts(&table.parts)
+    }
+
+    fn sweeps(&mut self, sweeps: &[Sweep]) -> io::Result<()> {
+        sweeps.iter().try_for_each(|sweep| self.parts(&crossover::parts(sweep)))
+    }
+
+    fn end_of_tables(&mut self) -> io::Result<()> {
+        if self.summary.is_needed() {
+            self.parts(&self.summary.parts())?;
+        }
+        if self.kinds.is_empty() {
+            return Ok(());
+        }
+        let versions: Vec<&str> = self.versions.iter().map(String::as_str).collect();
+        let versions = format!("versions: {}", versions.join(", "));
+        let mut parts = legend::legend(&self.kinds);
+        parts.push(Part::Text(Tint::Plain, versions));
+        self.parts(&parts)
+    }
+
+    fn parts(&mut self, parts: &[Part]) -> io::Result<()> {
+        let text = match self.format {
+            Format::Markdown => markdown::write(parts),
+            _ => terminal::draw(parts, self.style),
+        };
         if self.written > 0 {
             self.output.write_all(b"\n")?;
         }
         self.written += 1;
-        let text = match self.format {
-            Format::Markdown => markdown::write(&table),
-            _ => terminal::draw(&table, self.style),
-        };
         self.output.write_all(text.as_bytes())
-    }
-
-    fn sweeps(&mut self, sweeps: &[Sweep]) -> io::Result<()> {
-        for sweep in sweeps {
-            let text = match self.format {
-                Format::Markdown => crossover::page(sweep),
-                _ => crossover::draw(sweep, self.style),
-            };
-            self.output.write_all(text.as_bytes())?;
-        }
-        Ok(())
-    }
-
-    fn end_of_tables(&mut self) -> io::Result<()> {
-        let mut text = String::new();
-        if self.summary.is_worth_saying() {
-            text.push_str(&closing::summary(&self.summary, self.style));
-        }
-        if !self.kinds.is_empty() {
-            let legend = legend::legend(&self.kinds);
-            text.push_str(&closing::legend(&legend, &self.versions(), self.style));
-        }
-        self.output.write_all(text.as_bytes())
-    }
-
-    fn versions(&self) -> String {
-        let versions: Vec<&str> = self.versions.iter().map(String::as_str).collect();
-        format!("versions: {}", versions.join(", "))
-    }
-
-    fn end_of_markdown(&mut self) -> io::Result<()> {
-        if self.summary.is_worth_saying() {
-            let text = markdown::summary(&self.summary);
-            self.output.write_all(text.as_bytes())?;
-        }
-        if !self.kinds.is_empty() {
-            let text = markdown::legend(&legend::legend(&self.kinds));
-            self.output.write_all(text.as_bytes())?;
-            writeln!(self.output, "\n{}", markdown::escape(&self.versions()))?;
-        }
-        Ok(())
     }
 }
 
@@ -228,7 +209,7 @@ fn version(record: &Record) -> String {
 mod tests {
     use super::*;
     use crate::record::Status;
-    use crate::sample;
+    use crate::tests::sample;
 
     fn report(format: Format, cases: &[Vec<Record>]) -> String {
         let style = Style { color: false, width: 120 };

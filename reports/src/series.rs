@@ -178,7 +178,7 @@ fn common<K: Ord>(of: &BTreeMap<K, f64>, to: &BTreeMap<K, f64>) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{self, InTurns};
+    use crate::tests::sample::{self, InTurns};
 
     fn series(records: &[Record], id: &str) -> Series {
         let bases = Bases::new(records.iter());

@@ -65,7 +65,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample;
+    use crate::tests::sample;
 
     #[track_caller]
     fn check(statuses: &[Status], missed: bool, code: u8) {

@@ -2,6 +2,7 @@
 //!
 //! Never makes a list of all cases, and never keeps a value: both are derived from a case's index.
 
+use quadrant_reports::number::grouped;
 use quadrant_reports::record::AxisValue;
 
 use super::error::{Place, SpecError};
@@ -10,7 +11,6 @@ use super::limits;
 use super::names;
 use super::quantity::Limit;
 use super::yaml::{Node, Scalar};
-use crate::terminal::counted::grouped;
 use crate::terminal::nearest::{hint, quoted};
 
 /// A named list of values; every combination of the axes' values is one case.

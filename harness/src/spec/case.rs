@@ -3,12 +3,12 @@
 //! Never knows the subject; what depends on runtime or machine is added when a plan is made.
 
 use quadrant_reports::expectation::Expectation;
+use quadrant_reports::number::{counted, grouped};
 use quadrant_reports::record::AxisValue;
 use quadrant_suite::plan::{Group, Pace, Program, Server};
 
 use super::quantity::{DURATION, RATE, SIZE};
 use crate::system::allocator::Allocator;
-use crate::terminal::counted::{counted, grouped};
 
 /// One combination of the axes' values.
 #[derive(Debug, Clone, PartialEq)]

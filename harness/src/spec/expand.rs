@@ -2,6 +2,7 @@
 //!
 //! Never keeps what it reads: the same text is read anew for every case, so there is one way to read it.
 
+use quadrant_reports::number::grouped;
 use quadrant_suite::peak;
 use quadrant_suite::plan::{Group, Pace, Program, Server};
 
@@ -18,7 +19,6 @@ use super::quantity::SIZE;
 
 use super::yaml::{Node, Scalar};
 use crate::system::allocator::Allocator;
-use crate::terminal::counted::grouped;
 
 const KEYS: &str =
     "name question subjects axes workers allocator server tasks load files time stall expect";

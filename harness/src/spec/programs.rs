@@ -2,6 +2,7 @@
 //!
 //! Never lets a step stand where it cannot work; a program that leaves here can be run.
 
+use quadrant_reports::number::grouped;
 use quadrant_suite::plan::{Action, FileChoice, How, Program};
 
 use super::axes::CaseValues;
@@ -13,7 +14,6 @@ use super::program::{Draft, Runner};
 use super::quantity::{COUNT, Limit};
 use super::step::Step;
 use super::yaml::{Node, Value};
-use crate::terminal::counted::grouped;
 use crate::terminal::nearest::{hint, quoted};
 
 /// All programs of one case.

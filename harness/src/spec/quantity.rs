@@ -2,7 +2,8 @@
 //!
 //! Never rounds and never goes through floating point: `0.1s` is 100,000,000 ns, `0.1ns` is refused.
 
-use crate::terminal::counted::grouped;
+use quadrant_reports::number::grouped;
+
 use crate::terminal::nearest::quoted;
 
 /// A kind of quantity and the least and the most of it that is allowed.

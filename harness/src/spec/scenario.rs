@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use quadrant_reports::number::grouped;
 use quadrant_reports::record::AxisValue;
 use quadrant_suite::hash;
 use quadrant_suite::plan::Action;
@@ -17,7 +18,6 @@ use super::fields::Fields;
 use super::limits;
 use super::names;
 use super::yaml::{self, Node};
-use crate::terminal::counted::grouped;
 
 /// A scenario of which every case has been checked.
 #[derive(Debug)]

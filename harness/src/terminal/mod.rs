@@ -1,9 +1,9 @@
-//! What the user sees: colours, numbers with nouns, hints at a misspelt word, progress, standard output and standard error.
+//! What the user sees: colours, hints at a misspelt word, progress, standard output and standard
+//! error.
 //!
 //! Never decides what is shown.
 
 pub mod color;
-pub mod counted;
 pub mod nearest;
 pub mod progress;
 pub mod standard_error;

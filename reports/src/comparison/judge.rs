@@ -46,9 +46,7 @@ pub(super) fn relate_to_others(cells: &mut [ComparedCell], pairs: &[Pair]) {
 /// The changes of the same figure in the other subjects of a cell's case.
 fn others(all: &[ComparedCell], cell: &ComparedCell, name: &str, basis: Basis) -> Vec<Change> {
     let is_other = |other: &&ComparedCell| {
-        other.key.scenario == cell.key.scenario
-            && other.key.case == cell.key.case
-            && other.key.subject != cell.key.subject
+        other.key.is_same_case(&cell.key) && other.key.subject != cell.key.subject
     };
     let changes = all.iter().filter(is_other).filter_map(|other| other.change(name).copied());
     changes.filter(|change| change.basis == basis).collect()

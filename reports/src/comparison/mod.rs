@@ -23,6 +23,7 @@ pub use side::{CellKey, Side, State};
 use crate::driver_limit::BUSY_MAX;
 use crate::paint::Style;
 use crate::record::Status;
+use crate::{markdown, terminal};
 use side::SideCell;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -142,8 +143,12 @@ impl Comparison {
         style: Style,
     ) -> io::Result<()> {
         match format {
-            Format::Table => output.write_all(table::draw(self, names, style).as_bytes()),
-            Format::Markdown => output.write_all(table::page(self, names).as_bytes()),
+            Format::Table => {
+                output.write_all(terminal::draw(&table::parts(self, names), style).as_bytes())
+            }
+            Format::Markdown => {
+                output.write_all(markdown::write(&table::parts(self, names)).as_bytes())
+            }
             Format::Json => json::write(self, names, output),
         }
     }

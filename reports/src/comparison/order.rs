@@ -90,7 +90,7 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::InTurns;
+    use crate::tests::sample::InTurns;
 
     fn pairs(base: &[(&str, f64)], new: &[(&str, f64)]) -> Pairs {
         let order = |subjects: &[(&str, f64)]| {

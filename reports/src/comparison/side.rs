@@ -24,6 +24,12 @@ pub struct CellKey {
     pub subject: String,
 }
 
+impl CellKey {
+    pub(super) fn is_same_case(&self, other: &CellKey) -> bool {
+        self.scenario == other.scenario && self.case == other.case
+    }
+}
+
 /// A run, filled case by case.
 pub struct Side {
     /// What is kept of a trial.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::by_case::{ByCase, CaseCounts};
 use crate::record::{self, AxisValue, Record};
-use crate::sample::{self, InTurns};
+use crate::tests::sample::{self, InTurns};
 
 fn side(options: &Options, records: &[Record]) -> Side {
     let mut counts = CaseCounts::default();

@@ -18,7 +18,7 @@ mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 
-pub(crate) use layout::{draw, page};
+pub(crate) use layout::parts;
 
 use crate::prose::clean;
 use crate::record::Record;

@@ -6,7 +6,8 @@ use super::*;
 use crate::paint::Style;
 use crate::random::SplitMix;
 use crate::record::{AxisValue, LoadMetrics, Status};
-use crate::sample;
+use crate::tests::sample;
+use crate::{markdown, terminal};
 
 const IO_URING: &str = "compio/per-core/io_uring";
 const EPOLL: &str = "compio/per-core/epoll";
@@ -238,9 +239,12 @@ fn other_axes_are_held() {
     let sweeps = sweeps_of(&all);
     assert_eq!(sweeps.len(), 2, "{sweeps:?}");
     let style = Style { color: false, width: 100 };
-    let drawn: String = sweeps.iter().map(|sweep| draw(sweep, style)).collect();
-    let pages: String = sweeps.iter().map(page).collect();
-    insta::assert_snapshot!(format!("{drawn}{pages}"));
+    let parts: Vec<_> = sweeps.iter().flat_map(parts).collect();
+    insta::assert_snapshot!(format!(
+        "{}\n{}",
+        terminal::draw(&parts, style),
+        markdown::write(&parts)
+    ));
 }
 
 #[test]
@@ -355,8 +359,8 @@ proptest! {
         let mut crossovers = Crossovers::default();
         crate::read::by_case(records).iter().for_each(|case| crossovers.add(case));
         for sweep in crossovers.end_all() {
-            draw(&sweep, Style { color: true, width: 40 });
-            page(&sweep);
+            terminal::draw(&parts(&sweep), Style { color: true, width: 40 });
+            markdown::write(&parts(&sweep));
             prop_assert!(sweep.values.len() >= 2);
         }
     }

@@ -18,6 +18,7 @@ pub use ratio::{Conclusion, Decisive, Ratio, Verdict, conclusion, ratio};
 use crate::paint::Style;
 use crate::record::{AxisValue, Status};
 use crate::turns::{Start, Turn, sum};
+use crate::{markdown, terminal};
 
 /// All turns of a subject together, by its place in every start.
 pub fn turns_of(starts: &[Start], subject: usize) -> Turn {
@@ -72,8 +73,12 @@ pub fn write(
     style: Style,
 ) -> io::Result<()> {
     match format {
-        Format::Table => output.write_all(table::draw(cases, concern, style).as_bytes()),
-        Format::Markdown => output.write_all(table::page(cases, concern).as_bytes()),
+        Format::Table => {
+            output.write_all(terminal::draw(&table::parts(cases, concern), style).as_bytes())
+        }
+        Format::Markdown => {
+            output.write_all(markdown::write(&table::parts(cases, concern)).as_bytes())
+        }
         Format::Json => json::write(cases, concern, output),
     }
 }

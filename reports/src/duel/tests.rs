@@ -9,7 +9,7 @@ use crate::turns::Thawed;
 fn starts(seed: u64, ratio: f64, noise: f64) -> Vec<Start> {
     let mut random = SplitMix(seed);
     let mut turn = |rate: f64| {
-        let spoilt = if random.next().is_multiple_of(20) { 0.5 } else { 1.0 };
+        let spoilt = if random.draw().is_multiple_of(20) { 0.5 } else { 1.0 };
         let rate = rate * spoilt * (1.0 + noise * random.normal());
         let operations = (rate * 0.02) as u64;
         let thawed = Thawed {

@@ -4,13 +4,12 @@
 //! throughput of its trials is kept.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::io::{self, Write};
-use std::str::FromStr;
 
 use crate::case_table::CaseTable;
 use crate::columns::Kind;
 use crate::crossover::{self, Crossovers, Sweep};
+use crate::format::Format;
 use crate::paint::Style;
 use crate::prose::clean;
 use crate::record::Record;
@@ -18,47 +17,6 @@ use crate::summary::Summary;
 use crate::table::{Part, Tint};
 use crate::tally::Tally;
 use crate::{csv, legend, markdown, terminal};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Format {
-    Table,
-    Json,
-    Jsonl,
-    Csv,
-    Markdown,
-}
-
-impl Format {
-    pub const ALL: [Format; 5] =
-        [Format::Table, Format::Json, Format::Jsonl, Format::Csv, Format::Markdown];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Format::Table => "table",
-            Format::Json => "json",
-            Format::Jsonl => "jsonl",
-            Format::Csv => "csv",
-            Format::Markdown => "markdown",
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Format {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|format| format.name() == text).ok_or_else(|| {
-            let names = Self::ALL.map(Format::name).join(", ");
-            format!("there is no format '{text}'; there are {names}")
-        })
-    }
-}
 
 /// Writes one report. Call [`Reporter::case`] for each finished scenario case, with the records
 /// of all its cells and trials, [`Reporter::end_scenario`] when none of its cases is left, and
@@ -299,16 +257,5 @@ mod tests {
     fn no_case_no_text() {
         assert_eq!(report(Format::Table, &[]), "");
         assert_eq!(report(Format::Markdown, &[]), "");
-    }
-
-    #[test]
-    fn formats_go_by_their_names() {
-        for format in Format::ALL {
-            assert_eq!(format.to_string().parse(), Ok(format));
-        }
-        assert_eq!(
-            "yaml".parse::<Format>().unwrap_err(),
-            "there is no format 'yaml'; there are table, json, jsonl, csv, markdown"
-        );
     }
 }

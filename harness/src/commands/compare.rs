@@ -6,12 +6,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use quadrant_reports::by_case::{ByCase, CaseCounts};
-use quadrant_reports::comparison::{self, Comparison, Names, Options, Side, better, choices};
+use quadrant_reports::comparison::{Comparison, Names, Options, Side, better, choices};
+use quadrant_reports::format::Format;
 
+use crate::commands::arguments;
 use crate::commands::failure::Failure;
-use crate::commands::percent::percent;
 use crate::commands::run::{differences, each_record, read_run};
 use crate::terminal::color::Color;
 use crate::terminal::standard_error::say;
@@ -33,7 +34,7 @@ pub struct CompareOptions {
     #[arg(value_name = "NEW")]
     pub new: PathBuf,
     /// Changes up to this many per cent are not flagged
-    #[arg(long, value_name = "PERCENT", default_value_t = 2.0, value_parser = percent)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 2.0, value_parser = arguments::percent)]
     pub threshold: f64,
     /// The figure that decides, by its name in expectations: ops_per_sec, latency.p99 …; without
     /// it CPU time per operation, throughput or p99, whichever is the sharpest in a cell
@@ -42,16 +43,8 @@ pub struct CompareOptions {
     /// Compare runs of other machines, CPUs or scenarios all the same
     #[arg(long)]
     pub force: bool,
-    #[arg(long, value_enum, default_value_t)]
-    pub format: CompareFormat,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum CompareFormat {
-    #[default]
-    Table,
-    Json,
-    Markdown,
+    #[arg(long, default_value = "table", value_parser = arguments::format(arguments::READABLE))]
+    pub format: Format,
 }
 
 fn metric(name: &str) -> Result<String, String> {
@@ -74,13 +67,9 @@ pub fn compare(options: &CompareOptions, color: Color) -> Result<u8, Failure> {
         unlike,
     };
     let comparison = Comparison::of(&base, &new, asked);
-    let format = match options.format {
-        CompareFormat::Table => comparison::Format::Table,
-        CompareFormat::Json => comparison::Format::Json,
-        CompareFormat::Markdown => comparison::Format::Markdown,
-    };
     let mut output = io::BufWriter::new(io::stdout());
-    let written = comparison.write(&mut output, format, &names, standard_output::style(color));
+    let written =
+        comparison.write(&mut output, options.format, &names, standard_output::style(color));
     match written.and_then(|()| io::Write::flush(&mut output)) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
         _ => {}

@@ -8,8 +8,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use quadrant_reports::by_case::{ByCase, CaseCounts};
-use quadrant_reports::report::{Format, Reporter};
+use quadrant_reports::format::Format;
+use quadrant_reports::report::Reporter;
 
+use crate::commands::arguments;
 use crate::commands::failure::Failure;
 use crate::commands::run::each_record;
 use crate::terminal::color::Color;
@@ -21,8 +23,7 @@ pub struct ReportOptions {
     /// The folder of a run, with its records.jsonl
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
-    /// table, json, jsonl, csv or markdown
-    #[arg(long, default_value = "table", value_parser = str::parse::<Format>)]
+    #[arg(long, default_value = "table", value_parser = arguments::format(&Format::ALL))]
     pub format: Format,
 }
 

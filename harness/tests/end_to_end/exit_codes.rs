@@ -46,7 +46,7 @@ fn two_is_a_mistake_on_the_command_line_or_in_a_scenario() {
         (words(&["run", &unfinished]), &["wrong.yaml", "tasks"]),
         (words(&["lint", &unfinished, YIELD]), &["wrong.yaml", "1 of 2 files"]),
         (words(&["run", "echo/conections"]), &["did you mean `echo/connections`?"]),
-        (words(&["run", "timer"]), &["there is no scenario `timer`", "tasks/timers"]),
+        (words(&["run", "timer"]), &["there is no scenario `timer`", "did you mean", "/timers`"]),
         (words(&["run", "xyzzy"]), &["there is no scenario `xyzzy`", "quadrant list specs"]),
         (words(&["run", "--axes", "a=1"]), &["--axes", "--axis"]),
         (words(&["run", YIELD, "--axis", "tasks"]), &["NAME=VALUE"]),
@@ -93,7 +93,7 @@ fn an_expectation_of_nobody_is_told_and_is_no_mistake() {
     let text = "name: nobody\nquestion: Of whom?\ntasks:\n  - { name: a, repeat: 5, steps: [yield] }\n\
                 expect:\n  - { subjects: \"thraeds/**\", ops: 1 }\n  - { subjects: threads, ops: 5 }\n";
     let spec = stage.write("nobody.yaml", text);
-    let told = ["nobody", "`subjects: thraeds/**` means no subject", "quadrant list subjects"];
+    let told = ["nobody", "`subjects: thraeds/**` matches no subject", "quadrant list subjects"];
     let linted = stage.quadrant(&["lint", &spec]).expect_code(0).expect_words(&told);
     assert!(!linted.stderr.contains("subjects: threads"), "{}", linted.stderr);
     let out = stage.named("results");
@@ -101,7 +101,7 @@ fn an_expectation_of_nobody_is_told_and_is_no_mistake() {
     // Whoever chooses among the subjects leaves some out on purpose.
     let out = stage.named("chosen");
     let chosen = stage.run(&[&spec, "--quick", "-r", "threads", "--out", &out]).run();
-    assert!(!chosen.expect_code(0).stderr.contains("means no subject"));
+    assert!(!chosen.expect_code(0).stderr.contains("matches no subject"));
 }
 
 #[test]

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 pub use ratio::{Conclusion, Decisive, Ratio, Verdict, conclusion, ratio};
 
+use crate::format::Format;
 use crate::paint::Style;
 use crate::record::{AxisValue, Status};
 use crate::turns::{Start, Turn, sum};
@@ -57,13 +58,6 @@ pub struct NoResult {
     pub reason: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    Table,
-    Json,
-    Markdown,
-}
-
 /// Writes one case in a format of texts; JSON wants all of them at once.
 pub fn write(
     cases: &[DuelCase],
@@ -73,13 +67,11 @@ pub fn write(
     style: Style,
 ) -> io::Result<()> {
     match format {
-        Format::Table => {
-            output.write_all(terminal::draw(&table::parts(cases, concern), style).as_bytes())
-        }
         Format::Markdown => {
             output.write_all(markdown::write(&table::parts(cases, concern)).as_bytes())
         }
         Format::Json => json::write(cases, concern, output),
+        _ => output.write_all(terminal::draw(&table::parts(cases, concern), style).as_bytes()),
     }
 }
 

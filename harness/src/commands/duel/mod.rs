@@ -79,7 +79,7 @@ pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
     progress.end();
     let mut output = BufWriter::new(io::stdout());
     let style = standard_output::style(color);
-    let written = duel::write(&fought, options.threshold(), &mut output, options.format(), style);
+    let written = duel::write(&fought, options.threshold(), &mut output, options.format, style);
     match written.and_then(|()| output.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
         _ => {}

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Instant;
 
+use quadrant_reports::format::Format;
 use quadrant_reports::paint::Style;
-use quadrant_reports::report::{Format, Reporter};
+use quadrant_reports::report::Reporter;
 use quadrant_reports::tally::Tally;
 
 use super::ceilings::Ceilings;
@@ -23,7 +24,7 @@ use crate::adapters::filter::Filter;
 use crate::adapters::subject::Subject;
 use crate::commands::failure::Failure;
 use crate::commands::selection::Selected;
-use crate::commands::unmatched;
+use crate::commands::selection::unmatched;
 use crate::fixtures::FixtureStore;
 use crate::system::interrupt;
 use crate::system::paths;

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use quadrant_reports::report::Format;
+use quadrant_reports::format::Format;
 
+use crate::commands::arguments;
 use crate::commands::selection::{ScenarioOptions, SubjectOptions};
 use crate::system::allocator::Allocator;
 use crate::system::forbid::Forbidden;
@@ -33,7 +34,7 @@ pub struct CellOptions {
     pub starts: Option<u32>,
     /// Measure each case until every difference is known to this many per cent, or ten times as long
     /// as usual
-    #[arg(long, value_name = "PERCENT", value_parser = crate::commands::percent::percent)]
+    #[arg(long, value_name = "PERCENT", value_parser = arguments::percent)]
     pub until: Option<f64>,
     /// Whether memory that a subject has freed stays with its process, or goes back to the system
     /// as its allocator decides [default: the scenario's `allocator`, else untrimmed]
@@ -72,8 +73,7 @@ pub struct RunOptions {
     /// Go on with an interrupted run, with the options it had
     #[arg(long, value_name = "DIR", conflicts_with_all = ["specs", "out", "seed", "trials", "starts", "until", "allocator", "quick", "runtime", "exclude", "axis", "workers", "evidence", "forbid", "time_limit", "memory_limit"])]
     pub resume: Option<PathBuf>,
-    /// table, json, jsonl, csv or markdown
-    #[arg(long, default_value = "table", value_parser = str::parse::<Format>)]
+    #[arg(long, default_value = "table", value_parser = arguments::format(&Format::ALL))]
     pub format: Format,
     /// Seconds a subject may take to become ready, and to end after its time
     #[arg(long, value_name = "SECONDS", default_value_t = usual_time_limit(), value_parser = seconds)]

@@ -18,7 +18,7 @@ use crate::spec::Expected;
 use crate::trial::Measured;
 use quadrant_reports::number::counted;
 
-use crate::commands::unmatched;
+use crate::commands::selection::unmatched;
 
 /// A window longer than asked by this much was not the harness's choice.
 const WINDOW_EXCESS_MAX: f64 = 1.2;

@@ -4,11 +4,10 @@
 //! Never leaves out which subjects a remark is about.
 
 use crate::expectation::{Expectation, Unit, metric_unit};
-use crate::figures::{Cell, metrics, status_word};
+use crate::figures::{Cell, status_word};
 use crate::number::{self, counted};
 use crate::prose::clean;
 use crate::record::Pass;
-use crate::series::Bases;
 use crate::table::{Item, Tint};
 
 /// No two pings are further apart.
@@ -49,7 +48,7 @@ fn warnings<'c>(cells: &'c [Cell]) -> Vec<(String, &'c str)> {
         let mut warn = |text: String| warnings.push((text, id(cell)));
         for record in &cell.trials {
             record.warnings.iter().for_each(|text| warn(text.clone()));
-            let errors = metrics(record).map_or(0, |metrics| metrics.errors);
+            let errors = record.valid_metrics().map_or(0, |metrics| metrics.errors);
             if errors > 0 {
                 warn(format!("{} among the operations", counted(errors, "error")));
             }
@@ -71,7 +70,7 @@ fn warnings<'c>(cells: &'c [Cell]) -> Vec<(String, &'c str)> {
 /// one ping late by its length, less the time until that ping came.
 fn unfelt_stalls(cell: &Cell) -> Option<String> {
     let mut count = 0;
-    for metrics in cell.trials.iter().filter_map(|record| metrics(record)) {
+    for metrics in cell.trials.iter().filter_map(|record| record.valid_metrics()) {
         let stalls = &metrics.stalls;
         if stalls.count > 0 {
             let latest_ns = metrics.impact_ns.as_ref()?.max;
@@ -88,8 +87,7 @@ fn unfelt_stalls(cell: &Cell) -> Option<String> {
 
 /// A subject that was not asked for needs a reason to be in the table.
 fn reference(cells: &[Cell]) -> Option<Item> {
-    let bases = Bases::new(cells.iter().flat_map(|cell| cell.trials.iter().copied()));
-    let cell = cells.iter().find(|cell| cell.is_only_reference(&bases))?;
+    let cell = cells.iter().find(|cell| cell.is_only_reference())?;
     let text = "the reference: it ran in the same turns, so that groups and runs can be joined by \
                 the ratios to it";
     Some(note(id(cell), text))

@@ -133,14 +133,13 @@ impl Stop {
 
 /// Who is ahead, and whether that stands on a single trial.
 fn state(rivals: &[Option<Contender>; 2], by: Figure) -> (State, bool) {
-    let merit = |who: usize| rivals[who].as_ref().and_then(|rival| rival.merit(by));
-    let (first, second) = match [merit(0), merit(1)] {
+    let merits = |who: usize| rivals[who].as_ref().and_then(|rival| rival.merits.as_ref());
+    let (first, second) = match [merits(0), merits(1)] {
         [Some(first), Some(second)] => (first, second),
         [None, _] => return (State::Absent(0), false),
         [_, None] => return (State::Absent(1), false),
     };
-    let effect = first.0.against(second.0);
-    let effect = effect.unwrap_or_else(|| Effect::of_ratio(first.1 / second.1));
+    let Some(effect) = first.against(second, by) else { return (State::Unclear, false) };
     let effect = if by.is_better_more() { effect } else { effect.inverse() };
     let lead = |who, effect: Effect| {
         State::Ahead(Lead { who, ratio: effect.ratio(), interval: effect.interval() })

@@ -133,11 +133,6 @@ pub fn widest_interval(records: &[Record]) -> Option<f64> {
         .try_fold(0.0_f64, |widest, uncertainty| Some(widest.max(uncertainty?)))
 }
 
-/// Which figure decides the order of a case.
-pub fn deciding_figure(records: &[Record]) -> Figure {
-    Ranking::new(&Cell::all_of(records)).by
-}
-
 fn entries<'c>(cells: &'c [Cell]) -> Vec<Entry<'c>> {
     let measured =
         || cells.iter().enumerate().filter_map(|(at, cell)| Some((at, cell, cell.figures()?)));
@@ -306,6 +301,10 @@ mod tests {
     const B: &str = "b/b/epoll";
     const C: &str = "c/b/epoll";
     const R: &str = "r/b/epoll";
+
+    fn deciding_figure(records: &[Record]) -> Figure {
+        Ranking::new(&Cell::all_of(records)).by
+    }
 
     /// The subjects in their order, each with what it is.
     fn standings(records: &[Record]) -> Vec<(String, Standing)> {

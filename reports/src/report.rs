@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use crate::case_table::CaseTable;
 use crate::columns::Kind;
-use crate::crossover::{self, Crossovers, Sweep};
+use crate::crossover::Crossovers;
 use crate::paint::Style;
 use crate::prose::clean;
 use crate::record::Record;
@@ -117,7 +117,7 @@ impl<W: Write> Reporter<W> {
     /// No more cases of this scenario will come: what they say together.
     pub fn end_scenario(&mut self, run_id: &str, scenario: &str) -> io::Result<()> {
         let sweeps = self.crossovers.end(run_id, scenario);
-        self.sweeps(&sweeps)?;
+        self.parts(&sweeps)?;
         self.output.flush()
     }
 
@@ -129,7 +129,7 @@ impl<W: Write> Reporter<W> {
     /// Closes the report, and gives back where it was written and what became of the run.
     pub fn finish(mut self) -> io::Result<(W, Tally)> {
         let sweeps = self.crossovers.end_all();
-        self.sweeps(&sweeps)?;
+        self.parts(&sweeps)?;
         match self.format {
             Format::Json => {
                 self.output.write_all(if self.written > 0 { b"\n]\n" } else { b"]\n" })?
@@ -169,10 +169,6 @@ impl<W: Write> Reporter<W> {
         self.parts(&table.parts)
     }
 
-    fn sweeps(&mut self, sweeps: &[Sweep]) -> io::Result<()> {
-        sweeps.iter().try_for_each(|sweep| self.parts(&crossover::parts(sweep)))
-    }
-
     fn end_of_tables(&mut self) -> io::Result<()> {
         if self.summary.is_needed() {
             self.parts(&self.summary.parts())?;
@@ -188,6 +184,9 @@ impl<W: Write> Reporter<W> {
     }
 
     fn parts(&mut self, parts: &[Part]) -> io::Result<()> {
+        if parts.is_empty() {
+            return Ok(());
+        }
         let text = match self.format {
             Format::Markdown => markdown::write(parts),
             _ => terminal::draw(parts, self.style),

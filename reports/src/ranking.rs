@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 
 use crate::driver_limit::BUSY_MAX;
-use crate::effect::{Answer, Effect, Rule};
+use crate::effect::{Effect, Rule, Verdict};
 use crate::figures::{Cell, Figures};
 use crate::number;
 use crate::record::{Pass, Record};
@@ -37,10 +37,8 @@ pub(crate) enum Standing {
     Best,
     /// The best of a leading group.
     JointBest,
-    /// In the leading group: it differs from the best by less than this share.
-    Same {
-        below: f64,
-    },
+    /// In the leading group: it differs little from the best.
+    Same,
     /// In the leading group, because it is not known to be behind.
     MayBeBest,
     Behind,
@@ -219,16 +217,15 @@ fn is_better(effect: Effect, by: Figure) -> bool {
 
 fn beside(entry: &Entry, leader: &Entry, by: Figure) -> Option<Compared> {
     let effect = entry.against(leader, by)?;
-    let answer = effect.hint(by.rule());
-    let standing = match answer {
-        Answer::Same { below } => Standing::Same { below },
-        Answer::NotTold => Standing::MayBeBest,
-        Answer::More | Answer::Less => Standing::Behind,
+    let standing = match effect.hint(by.rule()) {
+        Verdict::Same => Standing::Same,
+        Verdict::CannotTell => Standing::MayBeBest,
+        Verdict::More | Verdict::Less => Standing::Behind,
     };
     let cpu = (by == Figure::Throughput && standing.is_leading())
         .then(|| entry.against(leader, Figure::Cpu))
         .flatten()
-        .filter(|cpu| matches!(cpu.answer(Rule::TABLE), Answer::More | Answer::Less));
+        .filter(|cpu| matches!(cpu.verdict(Rule::TABLE), Verdict::More | Verdict::Less));
     let series = entry.figures.merits.series(by);
     let speeds = two_speeds(&series.in_turns())
         .zip(series.mean_in_turns())
@@ -331,7 +328,8 @@ mod tests {
         let records = in_turns().records(&[(C, 80.0e3), (A, 100.0e3), (B, 100.4e3)]);
         let standings = standings(&records);
         assert_eq!(standings[0].1, Standing::JointBest);
-        let Standing::Same { below } = standings[1].1 else { panic!("{standings:?}") };
+        assert_eq!(standings[1].1, Standing::Same, "{standings:?}");
+        let below = of(&records, &standings[1].0).effect.below().unwrap();
         assert!(below < 0.06, "{below}");
         assert_eq!(standings[2], (C.to_owned(), Standing::Behind));
         let alone = in_turns().records(&[(C, 80.0e3), (A, 100.0e3)]);

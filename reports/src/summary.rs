@@ -54,7 +54,7 @@ impl Summary {
             match standing {
                 None | Some(Standing::Reference) => counts.not_compared += 1,
                 Some(Standing::Best) => counts.best += 1,
-                Some(Standing::JointBest | Standing::Same { .. } | Standing::MayBeBest) => {
+                Some(Standing::JointBest | Standing::Same | Standing::MayBeBest) => {
                     counts.among_the_best += 1;
                 }
                 Some(Standing::Behind) => counts.behind += 1,

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::effect::Answer;
+use crate::effect::Verdict;
 use crate::figures::Cell;
 use crate::ranking::Ranking;
 use crate::series::{Figure, Series};
@@ -41,10 +41,10 @@ impl Order {
         let mut ahead = BTreeSet::new();
         for (index, one) in series.iter().enumerate() {
             for (other_index, other) in series.iter().enumerate().skip(index + 1) {
-                let answer = one.against(other).map(|effect| effect.answer(by.rule()));
-                let is_ahead = match answer {
-                    Some(Answer::More) => by.is_better_more(),
-                    Some(Answer::Less) => !by.is_better_more(),
+                let verdict = one.against(other).map(|effect| effect.verdict(by.rule()));
+                let is_ahead = match verdict {
+                    Some(Verdict::More) => by.is_better_more(),
+                    Some(Verdict::Less) => !by.is_better_more(),
                     _ => continue,
                 };
                 ahead.insert(if is_ahead { (index, other_index) } else { (other_index, index) });

@@ -3,7 +3,7 @@
 //! Never reads a lead into figures that the tables would not tell apart.
 
 use super::kept::Contender;
-use crate::effect::{Answer, Effect};
+use crate::effect::{Effect, Verdict};
 use crate::interval::Interval;
 use crate::series::Figure;
 
@@ -145,10 +145,10 @@ fn state(rivals: &[Option<Contender>; 2], by: Figure) -> (State, bool) {
         State::Ahead(Lead { who, ratio: effect.ratio(), interval: effect.interval() })
     };
     let state = match effect.hint(by.rule()) {
-        Answer::More => lead(0, effect),
-        Answer::Less => lead(1, effect.inverse()),
-        Answer::Same { .. } => State::Same,
-        Answer::NotTold => State::Unclear,
+        Verdict::More => lead(0, effect),
+        Verdict::Less => lead(1, effect.inverse()),
+        Verdict::Same => State::Same,
+        Verdict::CannotTell => State::Unclear,
     };
     (state, effect.interval().is_none() && state != State::Unclear)
 }

@@ -13,7 +13,8 @@ use std::ops::Add;
 
 use serde::Serialize;
 
-pub use ratio::{Conclusion, Decisive, Ratio, Verdict, conclusion, ratio};
+pub use crate::effect::Verdict;
+pub use ratio::{Conclusion, Decisive, Ratio, conclusion, ratio};
 
 use crate::paint::Style;
 use crate::record::{AxisValue, Status};

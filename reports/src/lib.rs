@@ -15,6 +15,7 @@ pub mod effect;
 pub mod evidence;
 pub mod expectation;
 mod figures;
+pub mod format;
 pub mod interval;
 mod legend;
 pub mod markdown;

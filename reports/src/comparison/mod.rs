@@ -20,10 +20,11 @@ pub use order::Pairs;
 pub use outcome::Counts;
 pub use side::{CellKey, Side, State};
 
+pub use crate::format::Format;
+
 use crate::driver_limit::BUSY_MAX;
 use crate::paint::Style;
 use crate::record::Status;
-use crate::{markdown, terminal};
 use side::SideCell;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -39,13 +40,6 @@ impl Default for Options {
     fn default() -> Self {
         Self { metric: None, threshold: 0.02 }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    Table,
-    Json,
-    Markdown,
 }
 
 /// What the reader calls the two runs, and what has to be said of both.
@@ -142,15 +136,8 @@ impl Comparison {
         names: &Names,
         style: Style,
     ) -> io::Result<()> {
-        match format {
-            Format::Table => {
-                output.write_all(terminal::draw(&table::parts(self, names), style).as_bytes())
-            }
-            Format::Markdown => {
-                output.write_all(markdown::write(&table::parts(self, names)).as_bytes())
-            }
-            Format::Json => json::write(self, names, output),
-        }
+        let json = || json::value(self, names);
+        format.write(output, style, || table::parts(self, names), json)
     }
 }
 

@@ -5,13 +5,13 @@
 use std::collections::BTreeSet;
 
 use crate::columns::{Kind, Measured, Workers, columns};
-use crate::figures::{Cell, Outcome, metrics, severity, status_tint};
+use crate::figures::{Cell, Outcome, severity, status_tint};
 use crate::number::{self, counted};
 use crate::prose::clean;
 use crate::ranking::{Compared, Ranking, Standing};
 use crate::record::{Cpus, Metrics, Pass, Record, Status};
 use crate::remarks::remarks;
-use crate::series::{Figure, turns};
+use crate::series::Figure;
 use crate::statistics::median;
 use crate::table::{Heading, Item, Part, Table, Tint};
 
@@ -43,9 +43,11 @@ impl CaseTable {
                 Some(Measured { figures, workers, compared, by })
             })
             .collect();
-        let threshold_ns =
-            records.iter().find_map(metrics).map_or(0, |metrics| metrics.stalls.threshold_ns);
-        let operation = records.iter().find_map(operation).filter(|_| !measured.is_empty());
+        let threshold_ns = records
+            .iter()
+            .find_map(Record::valid_metrics)
+            .map_or(0, |metrics| metrics.stalls.threshold_ns);
+        let operation = records.iter().find_map(Record::operation).filter(|_| !measured.is_empty());
         let columns = operation
             .map_or_else(Vec::new, |operation| columns(operation, threshold_ns, &measured));
         let kinds = columns.iter().map(|(kind, _)| *kind).collect();
@@ -95,12 +97,6 @@ pub(crate) fn table_of(without_figures: impl Iterator<Item = Item>) -> Table {
     }
 }
 
-/// What one operation of a case is.
-pub(crate) fn operation(record: &Record) -> Option<&str> {
-    let alone = metrics(record).map(|metrics| metrics.operation.as_str());
-    alone.or_else(|| Some(turns(record)?.operation.as_str()))
-}
-
 /// The worst first.
 fn without_figures<'c>(cells: &'c [Cell]) -> Vec<(&'c Cell<'c>, Status, &'c str)> {
     let told = |cell: &'c Cell<'c>| match &cell.outcome {
@@ -117,7 +113,7 @@ fn workload(records: &[Record], cells: &[Cell]) -> String {
     let most = |pass| cells.iter().map(|cell| cell.of_pass(pass).count()).max().unwrap_or_default();
     let lengths: Vec<f64> = records
         .iter()
-        .filter_map(metrics)
+        .filter_map(Record::valid_metrics)
         .map(|metrics: &Metrics| metrics.elapsed_ns as f64)
         .collect();
     let length = median(&lengths).map_or_else(String::new, |length| {
@@ -131,7 +127,8 @@ fn workload(records: &[Record], cells: &[Cell]) -> String {
     };
     let trials = number_of(most(Pass::Alone), "trial", &length);
     // A reference takes part in every group of a start.
-    let starts = records.iter().filter(|record| turns(record).is_some()).map(|record| record.trial);
+    let starts =
+        records.iter().filter(|record| record.valid_turns().is_some()).map(|record| record.trial);
     let starts = starts.max().map_or(0, |last| last as usize + 1);
     let starts = number_of(starts, "start", " in turns");
     let cpus = records.iter().find_map(|record| record.cpus.as_ref());

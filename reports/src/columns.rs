@@ -174,8 +174,10 @@ fn standing(row: &Measured) -> Cell {
     let text = match compared.standing {
         Standing::Best => format!("{doubt}best"),
         Standing::JointBest => format!("{doubt}joint best"),
-        Standing::Same { .. } if !doubt.is_empty() => format!("{doubt}same"),
-        Standing::Same { below } => format!("same (< {})", number::percent_above(below)),
+        Standing::Same => match compared.effect.below() {
+            Some(below) => format!("same (< {})", number::percent_above(below)),
+            None => format!("{doubt}same"),
+        },
         Standing::MayBeBest => format!("may be best, {}", with_range(compared.effect)),
         Standing::Behind if compared.by != row.by => {
             format!("{} in rate", with_range(compared.effect))

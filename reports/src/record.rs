@@ -78,6 +78,27 @@ impl Record {
         };
         key(self) == key(other) && self.subject.id == other.subject.id
     }
+
+    /// The metrics, if they may be believed.
+    pub fn valid_metrics(&self) -> Option<&Metrics> {
+        self.metrics.as_ref().filter(|_| self.status == Status::Ok)
+    }
+
+    /// The turns, if they may be believed.
+    pub fn valid_turns(&self) -> Option<&Turns> {
+        let turns = self.turns.as_ref()?;
+        (self.status == Status::Ok && !turns.rounds.is_empty()).then_some(turns)
+    }
+
+    pub fn has_figures(&self) -> bool {
+        self.valid_metrics().is_some() || self.valid_turns().is_some()
+    }
+
+    /// What one operation is, where there are figures.
+    pub fn operation(&self) -> Option<&str> {
+        let alone = self.valid_metrics().map(|metrics| metrics.operation.as_str());
+        alone.or_else(|| Some(self.valid_turns()?.operation.as_str()))
+    }
 }
 
 /// How a trial's subject was run.

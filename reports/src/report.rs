@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use crate::case_table::CaseTable;
 use crate::columns::Kind;
-use crate::crossover::{self, Crossovers, Sweep};
+use crate::crossover::Crossovers;
 use crate::format::Format;
 use crate::paint::Style;
 use crate::prose::clean;
@@ -75,7 +75,7 @@ impl<W: Write> Reporter<W> {
     /// No more cases of this scenario will come: what they say together.
     pub fn end_scenario(&mut self, run_id: &str, scenario: &str) -> io::Result<()> {
         let sweeps = self.crossovers.end(run_id, scenario);
-        self.sweeps(&sweeps)?;
+        self.parts(&sweeps)?;
         self.output.flush()
     }
 
@@ -87,7 +87,7 @@ impl<W: Write> Reporter<W> {
     /// Closes the report, and gives back where it was written and what became of the run.
     pub fn finish(mut self) -> io::Result<(W, Tally)> {
         let sweeps = self.crossovers.end_all();
-        self.sweeps(&sweeps)?;
+        self.parts(&sweeps)?;
         match self.format {
             Format::Json => {
                 self.output.write_all(if self.written > 0 { b"\n]\n" } else { b"]\n" })?
@@ -127,10 +127,6 @@ impl<W: Write> Reporter<W> {
         self.parts(&table.parts)
     }
 
-    fn sweeps(&mut self, sweeps: &[Sweep]) -> io::Result<()> {
-        sweeps.iter().try_for_each(|sweep| self.parts(&crossover::parts(sweep)))
-    }
-
     fn end_of_tables(&mut self) -> io::Result<()> {
         if self.summary.is_needed() {
             self.parts(&self.summary.parts())?;
@@ -146,6 +142,9 @@ impl<W: Write> Reporter<W> {
     }
 
     fn parts(&mut self, parts: &[Part]) -> io::Result<()> {
+        if parts.is_empty() {
+            return Ok(());
+        }
         let text = match self.format {
             Format::Markdown => markdown::write(parts),
             _ => terminal::draw(parts, self.style),

@@ -39,7 +39,7 @@ pub fn better(metric: &str) -> Option<Better> {
 /// What can be asked for, in a sentence.
 pub fn choices() -> String {
     let names: Vec<&str> =
-        metric_names().iter().copied().filter(|name| better(name).is_some()).collect();
+        metric_names().into_iter().filter(|name| better(name).is_some()).collect();
     format!("{}, steps.NAME.p99, groups.NAME.ops_per_sec and the like", names.join(", "))
 }
 

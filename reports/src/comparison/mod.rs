@@ -20,11 +20,11 @@ pub use order::Pairs;
 pub use outcome::Counts;
 pub use side::{CellKey, Side, State};
 
+pub use crate::format::Format;
+
 use crate::driver_limit::BUSY_MAX;
-use crate::format::Format;
 use crate::paint::Style;
 use crate::record::Status;
-use crate::{markdown, terminal};
 use side::SideCell;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -136,13 +136,8 @@ impl Comparison {
         names: &Names,
         style: Style,
     ) -> io::Result<()> {
-        match format {
-            Format::Markdown => {
-                output.write_all(markdown::write(&table::parts(self, names)).as_bytes())
-            }
-            Format::Json => json::write(self, names, output),
-            _ => output.write_all(terminal::draw(&table::parts(self, names), style).as_bytes()),
-        }
+        let json = || json::value(self, names);
+        format.write(output, style, || table::parts(self, names), json)
     }
 }
 

@@ -7,11 +7,10 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::effect::Answer;
+use crate::effect::Verdict;
 use crate::figures::Cell;
-use crate::ranking::deciding_figure;
-use crate::record::Record;
-use crate::series::{Bases, Figure, Series};
+use crate::ranking::Ranking;
+use crate::series::{Figure, Series};
 
 /// Pairs of subjects that both runs have, over all cases.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -33,25 +32,19 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// The records must be all of one case.
-    pub(super) fn of_case(case: &[Record]) -> Self {
-        let by = deciding_figure(case);
-        let bases = Bases::new(case.iter());
-        let (subjects, series): (Vec<String>, Vec<Series>) = Cell::all_of(case)
-            .iter()
-            .filter(|cell| cell.figures().is_some())
-            .map(|cell| {
-                let series = Series::new(cell.trials.iter().copied(), &bases, by);
-                (cell.subject.id.clone(), series)
-            })
-            .unzip();
+    /// The cells must be all of one case.
+    pub(super) fn of_case(cells: &[Cell]) -> Self {
+        let by = Ranking::new(cells).by;
+        let measured = cells.iter().filter_map(|cell| Some((&cell.subject.id, cell.figures()?)));
+        let (subjects, series): (Vec<String>, Vec<&Series>) =
+            measured.map(|(id, figures)| (id.clone(), figures.merits.series(by))).unzip();
         let mut ahead = BTreeSet::new();
         for (index, one) in series.iter().enumerate() {
             for (other_index, other) in series.iter().enumerate().skip(index + 1) {
-                let answer = one.against(other).map(|effect| effect.answer(by.rule()));
-                let is_ahead = match answer {
-                    Some(Answer::More) => by.is_better_more(),
-                    Some(Answer::Less) => !by.is_better_more(),
+                let verdict = one.against(other).map(|effect| effect.verdict(by.rule()));
+                let is_ahead = match verdict {
+                    Some(Verdict::More) => by.is_better_more(),
+                    Some(Verdict::Less) => !by.is_better_more(),
                     _ => continue,
                 };
                 ahead.insert(if is_ahead { (index, other_index) } else { (other_index, index) });
@@ -95,7 +88,7 @@ mod tests {
     fn pairs(base: &[(&str, f64)], new: &[(&str, f64)]) -> Pairs {
         let order = |subjects: &[(&str, f64)]| {
             let case = InTurns { noise: 0.01, ..InTurns::new(10) };
-            Order::of_case(&case.records(subjects))
+            Order::of_case(&Cell::all_of(&case.records(subjects)))
         };
         let mut pairs = Pairs::default();
         order(base).against(&order(new), &mut pairs);

@@ -8,12 +8,11 @@ use std::collections::{BTreeMap, HashMap};
 use super::change::Values;
 use super::metric::{CPU, P99, THROUGHPUT};
 use super::order::{Order, Pairs};
-use crate::case_table::operation;
 use crate::expectation::metric_value;
-use crate::figures::{Cell, Outcome, metrics};
+use crate::figures::{Cell, Outcome};
 use crate::noise;
 use crate::record::{AxisValue, Pass, Record, Status};
-use crate::series::{Bases, Figure, Series, turns};
+use crate::series::Figure;
 use crate::turns::sum;
 
 /// Where a cell of one run is found in the other.
@@ -78,13 +77,12 @@ impl Side {
         let mut axes = case[0].case.clone();
         axes.sort_by(|a, b| a.axis.cmp(&b.axis));
         let place = (case[0].scenario.clone(), axes.clone());
-        self.orders.insert(place, Order::of_case(case));
-        let bases = Bases::new(case.iter());
-        let version = |id: &str| {
-            case.iter().find(|record| record.subject.id == id).map(|record| &record.subject.version)
-        };
-        let reference = bases.reference.and_then(|id| Some((id.to_owned(), version(id)?.clone())));
-        for cell in Cell::all_of(case) {
+        let cells = Cell::all_of(case);
+        self.orders.insert(place, Order::of_case(&cells));
+        let reference = cells.iter().find(|cell| cell.is_reference);
+        let reference =
+            reference.map(|cell| (cell.subject.id.clone(), cell.subject.version.clone()));
+        for cell in cells {
             let key = CellKey {
                 scenario: case[0].scenario.clone(),
                 case: axes.clone(),
@@ -95,8 +93,8 @@ impl Side {
                 self.cells.len() - 1
             });
             let side = &mut self.cells[index].1;
-            side.add(&cell, &bases, &self.metrics);
-            side.is_reference = reference.as_ref().is_some_and(|(id, _)| *id == cell.subject.id);
+            side.add(&cell, &self.metrics);
+            side.is_reference = cell.is_reference;
             side.reference.clone_from(&reference);
         }
     }
@@ -118,10 +116,10 @@ impl Side {
 }
 
 impl SideCell {
-    fn add(&mut self, cell: &Cell, bases: &Bases, names: &[String]) {
+    fn add(&mut self, cell: &Cell, names: &[String]) {
         let records = || cell.trials.iter().copied();
         self.warned += records().filter(|record| !record.warnings.is_empty()).count() as u64;
-        if let Some(operation) = records().find_map(operation) {
+        if let Some(operation) = records().find_map(Record::operation) {
             operation.clone_into(&mut self.operation);
         }
         let figures = match &cell.outcome {
@@ -134,7 +132,7 @@ impl SideCell {
         self.states.push(State::Measured);
         self.is_in_turns = figures.is_in_turns;
         self.driver_busy = self.driver_busy.max(figures.driver_busy);
-        self.keeps_rate = figures.alone.as_ref().and_then(|alone| alone.keeps_rate);
+        self.keeps_rate = figures.keeps_rate();
         let pass = if figures.is_in_turns { Pass::Turns } else { Pass::Alone };
         let shares: Vec<f64> = cell.of_pass(pass).map(noise::share).collect();
         self.noise = self.noise.max(crate::statistics::mean(&shares).unwrap_or_default());
@@ -147,15 +145,13 @@ impl SideCell {
             };
             match figure.filter(|_| figures.is_in_turns) {
                 Some(figure) => {
-                    let starts = records().filter_map(turns).map(|turns| sum(&turns.rounds));
-                    values.absolute.extend(starts.map(|all| figure.of_turn(&all)));
-                    if bases.reference.is_some() {
-                        let series = Series::new(records(), bases, figure);
-                        values.to_reference.extend(series.in_turns());
-                    }
+                    let starts = records().filter_map(Record::valid_turns);
+                    let starts = starts.map(|turns| figure.of_turn(&sum(&turns.rounds)));
+                    values.absolute.extend(starts);
+                    values.to_reference.extend(figures.merits.series(figure).to_reference());
                 }
                 None => {
-                    let trials = records().filter_map(metrics);
+                    let trials = records().filter_map(Record::valid_metrics);
                     values.absolute.extend(trials.filter_map(|one| metric_value(one, name)));
                 }
             }

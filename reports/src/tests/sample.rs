@@ -414,3 +414,17 @@ pub(crate) fn edit_turns(records: &mut [Record], id: &str, change: impl Fn(u32, 
         rounds.for_each(|turn| change(start, turn));
     }
 }
+
+/// Sorts records into their scenario cases, in the order the cases first appear: shards and
+/// interrupted runs may have left one case's trials apart.
+pub(crate) fn by_case(records: impl IntoIterator<Item = Record>) -> Vec<Vec<Record>> {
+    let mut cases: Vec<Vec<Record>> = Vec::new();
+    for record in records {
+        // The newest case first: trials of one case mostly stand together.
+        match cases.iter_mut().rev().find(|case| crate::read::same_case(&case[0], &record)) {
+            Some(case) => case.push(record),
+            None => cases.push(vec![record]),
+        }
+    }
+    cases
+}

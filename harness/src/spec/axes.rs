@@ -5,8 +5,8 @@
 use quadrant_reports::number::grouped;
 use quadrant_reports::record::AxisValue;
 
-use super::error::{Place, SpecError};
-use super::fields::Field;
+use super::error::{Place, SpecError, error};
+use super::fields::{Field, Fields};
 use super::limits;
 use super::names;
 use super::quantity::Limit;
@@ -34,16 +34,14 @@ impl Axes {
         for (name, values) in node.map()? {
             names::check(name)?;
             let values = read_values(name, values)?;
-            let error = |message| Err(SpecError::new(name.at, message));
             if axes.all.len() == limits::AXES {
-                return error(format!(
-                    "there are too many axes; a scenario can have {}",
-                    limits::AXES
-                ));
+                let most = limits::AXES;
+                return Err(error!(name.at, "there are too many axes; a scenario can have {most}"));
             }
             let cases = axes.case_count() * values.len();
             if cases > limits::CASES {
-                return error(format!(
+                return Err(error!(
+                    name.at,
                     "with this axis there are {} cases; a scenario can have {}",
                     grouped(cases as u64),
                     grouped(limits::CASES as u64)
@@ -64,7 +62,7 @@ impl Axes {
     pub(super) fn check_used(&self, used: &[bool]) -> Result<(), SpecError> {
         let Some(unused) = used.iter().position(|used| !used) else { return Ok(()) };
         let name = &self.all[unused].name;
-        Err(SpecError::new(self.names_at[unused], format!("the axis `{name}` is never used"))
+        Err(error!(self.names_at[unused], "the axis `{name}` is never used")
             .help(format!("write `${name}` where its values belong")))
     }
 }
@@ -73,12 +71,13 @@ fn read_values<'a>(name: &Scalar, values: &'a Node) -> Result<Vec<&'a Scalar>, S
     let axis = quoted(&name.text);
     let values = values.list()?;
     if values.is_empty() {
-        return Err(SpecError::new(name.at, format!("the axis {axis} has no values")));
+        return Err(error!(name.at, "the axis {axis} has no values"));
     }
     if let Some(first_beyond) = values.get(limits::AXIS_VALUES) {
-        return Err(SpecError::new(
+        return Err(error!(
             first_beyond.at,
-            format!("the axis {axis} has too many values; it can have {}", limits::AXIS_VALUES),
+            "the axis {axis} has too many values; it can have {}",
+            limits::AXIS_VALUES
         ));
     }
     let mut read: Vec<&Scalar> = Vec::new();
@@ -89,16 +88,13 @@ fn read_values<'a>(name: &Scalar, values: &'a Node) -> Result<Vec<&'a Scalar>, S
         // These values are given on the command line too: `--axis how=blocking,offload`.
         let plain = |c: char| c.is_ascii_alphanumeric() || "._/-+".contains(c);
         if text.is_empty() || text.len() > limits::NAME_CHARS || !text.chars().all(plain) {
-            return Err(SpecError::new(
+            return Err(error!(
                 value.at,
-                format!(
-                    "{shown} cannot be a value of an axis; it is made of letters, digits and `.` `_` `/` `-` `+`"
-                ),
+                "{shown} cannot be a value of an axis; it is made of letters, digits and `.` `_` `/` `-` `+`"
             ));
         }
         if read.iter().any(|before| before.text == text) {
-            let message = format!("the value {shown} stands twice in the axis {axis}");
-            return Err(SpecError::new(value.at, message));
+            return Err(error!(value.at, "the value {shown} stands twice in the axis {axis}"));
         }
         read.push(value);
     }
@@ -153,7 +149,7 @@ impl<'a> CaseValues<'a> {
             let help = near.unwrap_or_else(|| {
                 format!("name it under `axes:`, as in `axes: {{ {name}: [1, 2] }}`")
             });
-            SpecError::new(at, format!("there is no axis {}", quoted(name))).help(help)
+            error!(at, "there is no axis {}", quoted(name)).help(help)
         })
     }
 
@@ -171,9 +167,8 @@ impl<'a> CaseValues<'a> {
         if values.contains(&value.text) {
             return Ok(());
         }
-        let message = format!("{} is no value of the axis `{name}`", quoted(&value.text));
-        Err(SpecError::new(value.at, message)
-            .help(hint(&value.text, values.iter().map(String::as_str))))
+        Err(error!(value.at, "{} is no value of the axis `{name}`", quoted(&value.text))
+            .help_if(hint(&value.text, values.iter().map(String::as_str))))
     }
 
     /// Reads a value, or the axis's value where `$axis` stands.
@@ -210,10 +205,11 @@ impl<'a> CaseValues<'a> {
     /// A quantity within its limit, as a type that the limit fits into.
     pub(super) fn quantity<T: TryFrom<u64>>(
         &mut self,
-        field: Field<'_>,
+        fields: &Fields<'_>,
+        key: &'static str,
         limit: Limit,
     ) -> Result<T, SpecError> {
-        self.read(field, |text| {
+        self.read(fields.need(key)?, |text| {
             T::try_from(limit.read(text)?).map_err(|_| format!("{} is too large", quoted(text)))
         })
     }
@@ -221,10 +217,11 @@ impl<'a> CaseValues<'a> {
     /// The same for a field that may be left out.
     pub(super) fn quantity_if<T: TryFrom<u64>>(
         &mut self,
-        field: Option<Field<'_>>,
+        fields: &Fields<'_>,
+        key: &'static str,
         limit: Limit,
     ) -> Result<Option<T>, SpecError> {
-        field.map(|field| self.quantity(field, limit)).transpose()
+        fields.get(key).map(|_| self.quantity(fields, key, limit)).transpose()
     }
 
     /// One of a few words, where it is not left out.
@@ -239,7 +236,7 @@ impl<'a> CaseValues<'a> {
             found.map(|(_, value)| Some(value)).ok_or_else(|| {
                 let words: Vec<&str> = words.clone().into_iter().map(|(word, _)| word).collect();
                 let message = format!("{} is not possible for {}", quoted(text), field.usage());
-                SpecError::from(message).help(hint(text, words))
+                SpecError::from(message).help_if(hint(text, words))
             })
         };
         self.read(field, read)

@@ -42,8 +42,12 @@ impl SpecError {
         Self { path: String::new(), at, message: message.into(), help: None, line: None }
     }
 
-    pub(super) fn help(mut self, help: impl Into<Option<String>>) -> Self {
-        self.help = help.into();
+    pub(super) fn help(self, help: impl Into<String>) -> Self {
+        self.help_if(Some(help.into()))
+    }
+
+    pub(super) fn help_if(mut self, help: Option<String>) -> Self {
+        self.help = help;
         self
     }
 
@@ -71,6 +75,14 @@ impl SpecError {
         &self.message
     }
 }
+
+/// An error at a place, with a message as for `format!`.
+macro_rules! error {
+    ($at:expr, $($message:tt)*) => {
+        $crate::spec::error::SpecError::new($at, format!($($message)*))
+    };
+}
+pub(super) use error;
 
 /// A message whose place the caller adds.
 impl From<String> for SpecError {
@@ -156,7 +168,7 @@ mod tests {
     fn escape_sequences_do_not_reach_the_terminal() {
         let at = Place { line: 1, column: 1, width: 900 };
         let shown = SpecError::new(at, "`\u{1b}[31m`")
-            .help("\u{7}".to_owned())
+            .help("\u{7}")
             .in_text("\u{1b}.yaml", "\u{1b}[31m")
             .to_string();
         assert!(!shown.contains(['\u{1b}', '\u{7}']), "{shown:?}");

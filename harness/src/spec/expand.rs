@@ -8,7 +8,7 @@ use quadrant_suite::plan::{Group, Pace, Program, Server};
 
 use super::axes::{Axes, CaseValues};
 use super::case::{Case, Files, Load, Work};
-use super::error::{Place, SpecError};
+use super::error::{Place, SpecError, error};
 use super::expect::{self, Named};
 use super::fields::Fields;
 use super::limits;
@@ -79,17 +79,20 @@ pub(super) fn expand(root: &Node, axes: &Axes, case: usize) -> Result<Expanded, 
 
 /// Everything but the programs.
 fn read_settings(scenario: &Fields<'_>, values: &mut CaseValues<'_>) -> Result<Work, SpecError> {
-    let workers = values.quantity_if(scenario.get("workers"), limits::WORKERS)?;
+    let workers = values.quantity_if(scenario, "workers", limits::WORKERS)?;
     let allocator = values.one_of(scenario.get("allocator"), Allocator::ALL)?;
     let files = fields_in(scenario, "files", "count size cache")?;
     let files = files.map(|files| read_files(&files, values)).transpose()?;
     let load = fields_in(scenario, "load", "connections send rate")?;
     let load = load.map(|load| read_load(&load, values)).transpose()?;
     let time = fields_in(scenario, "time", "warmup measure")?;
-    let time = |key| time.and_then(|time| time.get(key));
-    let warmup_ns = values.quantity_if(time("warmup"), limits::WARMUP)?;
-    let measure_ns = values.quantity_if(time("measure"), limits::MEASURE)?;
-    let stall_threshold_ns = values.quantity_if(scenario.get("stall"), limits::STALL)?;
+    let mut time = |key, limit| match &time {
+        None => Ok(None),
+        Some(time) => values.quantity_if(time, key, limit),
+    };
+    let warmup_ns = time("warmup", limits::WARMUP)?;
+    let measure_ns = time("measure", limits::MEASURE)?;
+    let stall_threshold_ns = values.quantity_if(scenario, "stall", limits::STALL)?;
     Ok(Work {
         workers,
         allocator,
@@ -103,44 +106,38 @@ fn read_settings(scenario: &Fields<'_>, values: &mut CaseValues<'_>) -> Result<W
 }
 
 fn read_files(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> Result<Files, SpecError> {
-    let count: u32 = values.quantity(fields.need("count")?, limits::FILES)?;
-    let size = fields.need("size")?;
-    let bytes = values.quantity(size, limits::FILE_SIZE)?;
+    let count: u32 = values.quantity(fields, "count", limits::FILES)?;
+    let bytes = values.quantity(fields, "size", limits::FILE_SIZE)?;
     let cold = values.one_of(fields.get("cache"), [("hot", false), ("cold", true)])?;
     let total = u64::from(count).saturating_mul(bytes);
     if total > limits::FILES_BYTES {
-        return Err(SpecError::new(
-            size.node.at,
-            format!(
-                "{} files of {} take {}{}; all together can take {}",
-                grouped(count.into()),
-                SIZE.written(bytes),
-                SIZE.written(total),
-                values.in_case(),
-                SIZE.written(limits::FILES_BYTES),
-            ),
+        return Err(error!(
+            fields.need("size")?.node.at,
+            "{} files of {} take {}{}; all together can take {}",
+            grouped(count.into()),
+            SIZE.written(bytes),
+            SIZE.written(total),
+            values.in_case(),
+            SIZE.written(limits::FILES_BYTES)
         ));
     }
     Ok(Files { count, bytes, cold: cold.unwrap_or(false) })
 }
 
 fn read_load(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> Result<Load, SpecError> {
-    let connections: u32 = values.quantity(fields.need("connections")?, limits::CONNECTIONS)?;
-    let send = fields.need("send")?;
-    let bytes: u64 = values.quantity(send, limits::MESSAGE)?;
-    let rate_per_second = values.quantity_if(fields.get("rate"), limits::LOAD_RATE)?;
+    let connections: u32 = values.quantity(fields, "connections", limits::CONNECTIONS)?;
+    let bytes: u64 = values.quantity(fields, "send", limits::MESSAGE)?;
+    let rate_per_second = values.quantity_if(fields, "rate", limits::LOAD_RATE)?;
     let in_flight = u64::from(connections) * bytes;
     if in_flight > limits::IN_FLIGHT_BYTES {
-        return Err(SpecError::new(
-            send.node.at,
-            format!(
-                "{} connections with {} each put {} in flight{}; {} is possible",
-                grouped(connections.into()),
-                SIZE.written(bytes),
-                SIZE.written(in_flight),
-                values.in_case(),
-                SIZE.written(limits::IN_FLIGHT_BYTES),
-            ),
+        return Err(error!(
+            fields.need("send")?.node.at,
+            "{} connections with {} each put {} in flight{}; {} is possible",
+            grouped(connections.into()),
+            SIZE.written(bytes),
+            SIZE.written(in_flight),
+            values.in_case(),
+            SIZE.written(limits::IN_FLIGHT_BYTES)
         ));
     }
     Ok(Load { connections, message_bytes: bytes as usize, rate_per_second })
@@ -182,31 +179,35 @@ fn add_programs<'a>(
 fn check_group_name(name: &Scalar, before: &[&Scalar]) -> Result<(), SpecError> {
     names::check(name)?;
     if name.text == OPERATION_OF_A_SERVER {
-        return Err(SpecError::new(
+        return Err(error!(
             name.at,
-            "`request` is the name of a server's operation; take another name",
+            "`request` is the name of a server's operation; take another name"
         ));
     }
     if let Some(first) = before.iter().find(|before| before.text == name.text) {
-        let message =
-            format!("the tasks in line {} already have the name `{}`", first.at.line, name.text);
-        return Err(SpecError::new(name.at, message));
+        return Err(error!(
+            name.at,
+            "the tasks in line {} already have the name `{}`", first.at.line, name.text
+        ));
     }
     Ok(())
 }
 
 /// How many tasks a group has, and when each begins an operation.
 fn read_pace(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> Result<(u32, Pace), SpecError> {
-    let count = values.quantity_if(fields.get("count"), limits::GROUP_TASKS)?;
-    let pace = match (fields.get("every"), fields.get("repeat")) {
+    let count = values.quantity_if(fields, "count", limits::GROUP_TASKS)?;
+    let every = values.quantity_if(fields, "every", limits::EVERY)?;
+    let pace = match (every, fields.get("repeat")) {
         (Some(_), Some(repeat)) => {
-            return Err(SpecError::new(
+            return Err(error!(
                 repeat.node.at,
-                "tasks have either `every` (on a schedule) or `repeat` (so many times), not both",
+                "tasks have either `every` (on a schedule) or `repeat` (so many times), not both"
             ));
         }
-        (Some(every), None) => Pace::Every { ns: values.quantity(every, limits::EVERY)? },
-        (None, Some(repeat)) => Pace::Repeat { times: values.quantity(repeat, limits::TIMES)? },
+        (Some(ns), None) => Pace::Every { ns },
+        (None, Some(_)) => {
+            Pace::Repeat { times: values.quantity(fields, "repeat", limits::TIMES)? }
+        }
         (None, None) => Pace::BackToBack,
     };
     Ok((count.unwrap_or(1), pace))
@@ -215,15 +216,13 @@ fn read_pace(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> Result<(u32, P
 fn check_parts(scenario: &Fields<'_>) -> Result<(), SpecError> {
     let at = |key| scenario.get(key).map(|field| field.node.at);
     match (at("server"), at("load")) {
-        (Some(server), None) => {
-            Err(SpecError::new(server, "a server without `load` never gets a request")
-                .help("add `load: { connections: 50, send: 64B }`".to_owned()))
-        }
-        (None, Some(load)) => Err(SpecError::new(load, "there is no `server` for this load")
-            .help("add `server: { steps: [echo] }`".to_owned())),
-        (None, None) if scenario.items("tasks")?.is_empty() => Err(SpecError::new(
+        (Some(server), None) => Err(error!(server, "a server without `load` never gets a request")
+            .help("add `load: { connections: 50, send: 64B }`")),
+        (None, Some(load)) => Err(error!(load, "there is no `server` for this load")
+            .help("add `server: { steps: [echo] }`")),
+        (None, None) if scenario.items("tasks")?.is_empty() => Err(error!(
             at("name").unwrap_or(scenario.at),
-            "this scenario does nothing: it has neither `server` nor `tasks`",
+            "this scenario does nothing: it has neither `server` nor `tasks`"
         )),
         _ => Ok(()),
     }
@@ -248,29 +247,25 @@ fn check_together(
         let last = scenario.items("tasks")?.last().and_then(|group| group.find("name"));
         let at = last.map_or(scenario.at, |name| name.at);
         let tasks = if tasks == u64::MAX { "far too many".to_owned() } else { grouped(tasks) };
-        return Err(SpecError::new(
+        return Err(error!(
             at,
-            format!(
-                "{tasks} tasks could be alive at once{}, spawned ones and branches included; {} are possible",
-                values.in_case(),
-                grouped(limits::TASKS),
-            ),
+            "{tasks} tasks could be alive at once{}, spawned ones and branches included; {} are possible",
+            values.in_case(),
+            grouped(limits::TASKS)
         ));
     }
     let readers = together(peak::readers);
     let buffers = readers.saturating_mul(work.files.map_or(0, |files| files.bytes));
     if let Some(files) = work.files.filter(|_| buffers > limits::FILES_BYTES) {
         let size = scenario.get("files").and_then(|files| files.node.find("size"));
-        return Err(SpecError::new(
+        return Err(error!(
             size.map_or(scenario.at, |size| size.at),
-            format!(
-                "{} tasks that read {} each need {} of memory{}; {} is possible",
-                grouped(readers),
-                SIZE.written(files.bytes),
-                SIZE.written(buffers),
-                values.in_case(),
-                SIZE.written(limits::FILES_BYTES),
-            ),
+            "{} tasks that read {} each need {} of memory{}; {} is possible",
+            grouped(readers),
+            SIZE.written(files.bytes),
+            SIZE.written(buffers),
+            values.in_case(),
+            SIZE.written(limits::FILES_BYTES)
         ));
     }
     Ok(readers > 0)

@@ -6,7 +6,7 @@ use quadrant_reports::expectation::{Comparison, Expectation, Unit, metric_names,
 
 use super::axes::CaseValues;
 use super::case::Expected;
-use super::error::SpecError;
+use super::error::{SpecError, error};
 use super::names;
 use super::quantity::{DURATION, SIZE};
 use super::yaml::{Node, Scalar};
@@ -36,8 +36,8 @@ pub(super) fn read(
     subjects.map_or(Ok(()), names::check_pattern)?;
     let is_metric = |key: &Scalar| key.text != "when" && key.text != "subjects";
     if !node.map()?.iter().any(|(key, _)| is_metric(key)) {
-        return Err(SpecError::new(node.at, "this expects nothing")
-            .help("name a figure, for example `stalls.count: 0`".to_owned()));
+        return Err(error!(node.at, "this expects nothing")
+            .help("name a figure, for example `stalls.count: 0`"));
     }
     let mut included = true;
     let mut metrics = Vec::new();
@@ -78,7 +78,7 @@ fn includes(when: &Node, values: &CaseValues<'_>) -> Result<bool, SpecError> {
 
 fn unit(metric: &Scalar, named: &Named<'_>) -> Result<Unit, SpecError> {
     let text = metric.text.as_str();
-    let error = |message: String, help| Err(SpecError::new(metric.at, message).help(help));
+    let error = |message: String, help| Err(SpecError::new(metric.at, message).help_if(help));
     let Some(unit) = metric_unit(text) else {
         let help = if text.starts_with("steps.") {
             Some("a step's figures are written like `steps.db.p99`".to_owned())
@@ -135,14 +135,11 @@ fn number(text: &str) -> Result<f64, SpecError> {
         && text.chars().all(|c| c.is_ascii_digit() || c == '.');
     match text.parse::<f64>() {
         Ok(value) if plain && value.is_finite() => Ok(value),
-        _ => Err(SpecError::from(format!(
-            "{} is nothing a figure can be compared with",
-            quoted(text)
-        ))
-        .help(
-            "write a number, or a comparison in quotes: \"<= 5\", \">= 10\", \"< 3\", \"> 2\""
-                .to_owned(),
-        )),
+        _ => Err(SpecError::from(format!("{} cannot be compared with a figure", quoted(text)))
+            .help(
+                "write a number, or a comparison in quotes: \"<= 5\", \">= 10\", \"< 3\", \"> 2\""
+                    .to_owned(),
+            )),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Never reads a value; that is done with the axes of a case at hand.
 
-use super::error::{Place, SpecError};
+use super::error::{Place, SpecError, error};
 use super::yaml::{Node, Scalar, Value};
 use crate::terminal::nearest::{hint, quoted};
 
@@ -90,8 +90,8 @@ impl<'a> Fields<'a> {
         match fields.entries.iter().find(|(key, _)| is_unknown(key)) {
             None => Ok(fields),
             Some((key, _)) => {
-                let message = format!("unknown key {}", quoted(&key.text));
-                Err(SpecError::new(key.at, message).help(hint(&key.text, known)))
+                Err(error!(key.at, "unknown key {}", quoted(&key.text))
+                    .help_if(hint(&key.text, known)))
             }
         }
     }
@@ -115,7 +115,7 @@ impl<'a> Fields<'a> {
     pub(super) fn need(&self, key: &'static str) -> Result<Field<'a>, SpecError> {
         self.get(key).ok_or_else(|| {
             let at = self.entries.first().map_or(self.at, |(first, _)| first.at);
-            SpecError::new(at, format!("the key `{key}` is missing here"))
+            error!(at, "the key `{key}` is missing here")
         })
     }
 

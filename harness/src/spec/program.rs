@@ -4,7 +4,7 @@
 
 use quadrant_suite::plan::{Action, Program, Step};
 
-use super::error::{Place, SpecError};
+use super::error::{Place, SpecError, error};
 
 /// What runs a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,13 +52,12 @@ impl Draft {
 
     pub(super) fn check_joined(&self) -> Result<(), SpecError> {
         let Some(at) = self.spawned else { return Ok(()) };
-        Err(SpecError::new(at, "nothing waits for these tasks")
-            .help("add `- join` further down in the same list of steps".to_owned()))
+        Err(error!(at, "nothing waits for these tasks")
+            .help("add `- join` further down in the same list of steps"))
     }
 
     /// That `recv`, `send` or `echo` may stand here, and comes once and in order.
     pub(super) fn check_exchange(&mut self, word: &str, at: Place) -> Result<(), SpecError> {
-        let error = |why: String| Err(SpecError::new(at, why));
         let connectionless = match self.runner {
             Runner::Connection => None,
             Runner::Task => Some("a task"),
@@ -66,17 +65,20 @@ impl Draft {
             Runner::Branch => Some("a branch of `gather`"),
         };
         if let Some(runner) = connectionless {
-            return error(format!(
+            return Err(error!(
+                at,
                 "`{word}` cannot stand here: {runner} has no connection; only the steps of `server` have one"
             ));
         }
         if self.repeated {
-            return error(format!(
+            return Err(error!(
+                at,
                 "`{word}` cannot stand in `repeat`: a request is received once and answered once"
             ));
         }
         let once = |before: Option<Place>, verb: &str| match before {
-            Some(Place { line, .. }) => error(format!(
+            Some(Place { line, .. }) => Err(error!(
+                at,
                 "line {line} has {verb} already: a request is received once and answered once"
             )),
             None => Ok(()),
@@ -90,9 +92,8 @@ impl Draft {
             self.send = Some(at);
         }
         if self.recv.is_none() {
-            return error(
-                "`send` comes before `recv`: a request is received, then answered".to_owned(),
-            );
+            let rule = "a request is received, then answered";
+            return Err(error!(at, "`send` comes before `recv`: {rule}"));
         }
         Ok(())
     }
@@ -105,10 +106,7 @@ impl Draft {
             (Some(_), None) => "`send` is missing",
             (None, _) => "`recv` and `send` are missing",
         };
-        Err(SpecError::new(
-            at,
-            format!("{missing}: a server receives each request once and answers it once"),
-        )
-        .help("the shortest server is `server: { steps: [echo] }`".to_owned()))
+        Err(error!(at, "{missing}: a server receives each request once and answers it once")
+            .help("the shortest server is `server: { steps: [echo] }`"))
     }
 }

@@ -6,7 +6,7 @@ use quadrant_reports::number::grouped;
 use quadrant_suite::plan::{Action, FileChoice, How, Program};
 
 use super::axes::CaseValues;
-use super::error::{Place, SpecError};
+use super::error::{Place, SpecError, error};
 use super::fields::Fields;
 use super::limits;
 use super::names;
@@ -60,8 +60,10 @@ impl<'v, 'a> Programs<'v, 'a> {
                 self.steps_written += usize::from(!matches!(item.value, Value::List(_)));
                 if self.steps_written > limits::STEPS {
                     let most = grouped(limits::STEPS as u64);
-                    let message = format!("there are too many steps; a scenario can have {most}");
-                    return Err(SpecError::new(item.at, message));
+                    return Err(error!(
+                        item.at,
+                        "there are too many steps; a scenario can have {most}"
+                    ));
                 }
                 self.count(item)
             }),
@@ -94,18 +96,16 @@ impl<'v, 'a> Programs<'v, 'a> {
             return Ok(());
         }
         let case = if steps.is_empty() { String::new() } else { self.values.in_case() };
-        Err(SpecError::new(at, format!("there are no steps here{case}"))
-            .help("a step that does next to nothing is `yield`".to_owned()))
+        Err(error!(at, "there are no steps here{case}")
+            .help("a step that does next to nothing is `yield`"))
     }
 
     fn steps(&mut self, steps: &'a [Node], draft: &mut Draft) -> Result<(), SpecError> {
         if let Some(first) = steps.first().filter(|_| draft.depth > limits::NESTING) {
-            return Err(SpecError::new(
+            return Err(error!(
                 first.at,
-                format!(
-                    "step lists are nested too deeply here; {} lists inside lists are possible",
-                    limits::NESTING
-                ),
+                "step lists are nested too deeply here; {} lists inside lists are possible",
+                limits::NESTING
             ));
         }
         steps.iter().try_for_each(|step| self.step(step, draft))
@@ -113,9 +113,16 @@ impl<'v, 'a> Programs<'v, 'a> {
 
     fn step(&mut self, node: &'a Node, draft: &mut Draft) -> Result<(), SpecError> {
         let step = Step::of(node)?;
-        let fields = &step.fields;
-        let action = match step.shape.word {
-            "echo" | "sequence" | "repeat" => return self.compound(&step, draft),
+        let Step { shape, at, fields } = &step;
+        let words = shape.how.iter().map(|how| (how.word(), *how));
+        let how = self.values.one_of(fields.get("how"), words)?;
+        let how = how.or(shape.how.first().copied()).unwrap_or(How::Await);
+        if matches!(shape.word, "recv" | "send" | "echo") {
+            draft.check_exchange(shape.word, *at)?;
+        }
+        let values = &mut *self.values;
+        let action = match shape.word {
+            "echo" | "sequence" | "repeat" => return self.compound(&step, how, draft),
             "choose" => {
                 let steps = self.chosen(fields)?;
                 draft.depth += 1;
@@ -123,43 +130,36 @@ impl<'v, 'a> Programs<'v, 'a> {
                 draft.depth -= 1;
                 return Ok(());
             }
-            "recv" => Action::Recv { how: self.exchange(&step, draft)? },
-            "send" => Action::Send { how: self.exchange(&step, draft)? },
-            "sleep" => {
-                let ns = self.values.quantity(fields.need("for")?, limits::SLEEP)?;
-                Action::Sleep { ns, how: self.how(&step)? }
-            }
-            "cpu" => {
-                let ns = self.values.quantity(fields.need("for")?, limits::CPU)?;
-                Action::Cpu { ns, how: self.how(&step)? }
-            }
+            "recv" => Action::Recv { how },
+            "send" => Action::Send { how },
+            "sleep" => Action::Sleep { ns: values.quantity(fields, "for", limits::SLEEP)?, how },
+            "cpu" => Action::Cpu { ns: values.quantity(fields, "for", limits::CPU)?, how },
             "hash" => {
-                let rounds = self.values.quantity(fields.need("rounds")?, limits::HASH_ROUNDS)?;
-                self.hashes.push((rounds, step.at));
+                let rounds = values.quantity(fields, "rounds", limits::HASH_ROUNDS)?;
+                self.hashes.push((rounds, *at));
                 // The answer is put in when a case is taken from the scenario.
-                Action::Hash { rounds, expected: 0, how: self.how(&step)? }
+                Action::Hash { rounds, expected: 0, how }
             }
-            "read_file" => Action::ReadFile { file: self.file(&step)?, how: self.how(&step)? },
+            "read_file" => Action::ReadFile { file: self.file(&step)?, how },
             "yield" => Action::Yield,
             "spawn" => {
-                let count = self.values.quantity(fields.need("count")?, limits::SPAWNED)?;
+                let count = values.quantity(fields, "count", limits::SPAWNED)?;
                 let steps = fields.need("steps")?.node.list()?;
-                let program = self.program(steps, Runner::Spawned, step.at, draft.depth + 1)?;
-                draft.spawned = Some(step.at);
+                let program = self.program(steps, Runner::Spawned, *at, draft.depth + 1)?;
+                draft.spawned = Some(*at);
                 Action::Spawn { program, count }
             }
             "join" => {
                 if draft.spawned.take().is_none() {
-                    let message = "nothing was spawned that `join` could wait for";
-                    return Err(SpecError::new(step.at, message)
-                        .help("`join` follows `spawn` in the same list of steps".to_owned()));
+                    return Err(error!(*at, "nothing was spawned that `join` could wait for")
+                        .help("`join` follows `spawn` in the same list of steps"));
                 }
                 Action::Join
             }
             "gather" => Action::Gather { programs: self.branches(&step, draft)? },
             "ping_pong" => {
-                let limit = limits::PING_PONG_ROUNDS;
-                Action::PingPong { rounds: self.values.quantity(fields.need("rounds")?, limit)? }
+                let rounds = values.quantity(fields, "rounds", limits::PING_PONG_ROUNDS)?;
+                Action::PingPong { rounds }
             }
             word => unreachable!("`{word}` has a shape"),
         };
@@ -169,26 +169,17 @@ impl<'v, 'a> Programs<'v, 'a> {
     }
 
     /// A step that becomes several, with one row around all of them.
-    fn compound(&mut self, step: &Step<'a>, draft: &mut Draft) -> Result<(), SpecError> {
+    fn compound(&mut self, step: &Step<'a>, how: How, draft: &mut Draft) -> Result<(), SpecError> {
+        let row = self.row(&step.fields)?;
+        draft.open(row);
         match step.shape.word {
             "echo" => {
-                let how = self.exchange(step, draft)?;
-                let row = self.row(&step.fields)?;
-                draft.open(row);
                 draft.push(Action::Recv { how }, None);
                 draft.push(Action::Send { how }, None);
-                draft.close(row);
             }
-            "sequence" => {
-                let row = self.row(&step.fields)?;
-                draft.open(row);
-                self.inner_list(step, draft)?;
-                draft.close(row);
-            }
+            "sequence" => self.inner_list(step, draft)?,
             _ => {
-                let times = self.values.quantity(step.fields.need("times")?, limits::TIMES)?;
-                let row = self.row(&step.fields)?;
-                draft.open(row);
+                let times = self.values.quantity(&step.fields, "times", limits::TIMES)?;
                 let head = draft.steps.len();
                 draft.push(Action::Repeat { times, length: 0 }, None);
                 // What is spawned in one round is joined in it, or tasks would pile up.
@@ -200,9 +191,9 @@ impl<'v, 'a> Programs<'v, 'a> {
                 draft.repeated = repeated;
                 let length = draft.steps.len() - head - 1;
                 draft.steps[head].action = Action::Repeat { times, length };
-                draft.close(row);
             }
         }
+        draft.close(row);
         Ok(())
     }
 
@@ -214,16 +205,10 @@ impl<'v, 'a> Programs<'v, 'a> {
         Ok(())
     }
 
-    fn exchange(&mut self, step: &Step<'a>, draft: &mut Draft) -> Result<How, SpecError> {
-        let how = self.how(step)?;
-        draft.check_exchange(step.shape.word, step.at)?;
-        Ok(how)
-    }
-
     fn file(&mut self, step: &Step<'a>) -> Result<FileChoice, SpecError> {
         let Some(count) = self.files else {
-            return Err(SpecError::new(step.at, "there are no files to read")
-                .help("add them: `files: { count: 100, size: 4KiB }`".to_owned()));
+            return Err(error!(step.at, "there are no files to read")
+                .help("add them: `files: { count: 100, size: 4KiB }`"));
         };
         match step.fields.get("file") {
             None => Ok(FileChoice::Next),
@@ -234,7 +219,7 @@ impl<'v, 'a> Programs<'v, 'a> {
     fn branches(&mut self, step: &Step<'a>, draft: &Draft) -> Result<Vec<usize>, SpecError> {
         let branches = step.fields.need("branches")?.node.list()?;
         if branches.is_empty() {
-            return Err(SpecError::new(step.at, "`gather` has no branches"));
+            return Err(error!(step.at, "`gather` has no branches"));
         }
         let mut programs = Vec::new();
         for branch in branches {
@@ -254,7 +239,7 @@ impl<'v, 'a> Programs<'v, 'a> {
             let message = format!("`by` names an axis with `$`, and {} is none", quoted(&by.text));
             let known = self.values.find("", &by.text, by.at).is_ok();
             return Err(SpecError::new(by.at, message)
-                .help(known.then(|| format!("did you mean `${}`?", by.text))));
+                .help_if(known.then(|| format!("did you mean `${}`?", by.text))));
         };
         let axis = self.values.find("$", name, by.at)?;
         self.values.used[axis] = true;
@@ -262,20 +247,16 @@ impl<'v, 'a> Programs<'v, 'a> {
         alternatives().try_for_each(|(key, _)| self.values.check_value(axis, key))?;
         for value in &self.values.axis(axis).values {
             if !alternatives().any(|(key, _)| key.text == *value) {
-                let message = format!("the value `{value}` of the axis `{name}` has no steps here");
-                return Err(SpecError::new(by.at, message)
-                    .help(format!("add `{value}: [ … ]`; it may be empty: `{value}: []`")));
+                return Err(error!(
+                    by.at,
+                    "the value `{value}` of the axis `{name}` has no steps here"
+                )
+                .help(format!("add `{value}: [ … ]`; it may be empty: `{value}: []`")));
             }
         }
         let value = self.values.value(axis);
         let chosen = alternatives().find(|(key, _)| key.text == value);
         chosen.expect("every value has an alternative").1.list()
-    }
-
-    fn how(&mut self, step: &Step<'a>) -> Result<How, SpecError> {
-        let words = step.shape.how.iter().map(|how| (how.word(), *how));
-        let how = self.values.one_of(step.fields.get("how"), words)?;
-        Ok(how.unwrap_or(step.shape.how[0]))
     }
 
     /// The row that a step's name gives it.
@@ -285,10 +266,10 @@ impl<'v, 'a> Programs<'v, 'a> {
         names::check(name)?;
         if let Some(first) = self.rows.iter().position(|row| *row == name.text) {
             let (line, name_text) = (self.rows_at[first].line, &name.text);
-            let message = format!(
+            return Err(error!(
+                name.at,
                 "a step in line {line} is named `{name_text}` already; every name has one row"
-            );
-            return Err(SpecError::new(name.at, message));
+            ));
         }
         self.rows.push(name.text.clone());
         self.rows_at.push(name.at);
@@ -311,5 +292,5 @@ fn file_choice(text: &str, count: u32) -> Result<FileChoice, SpecError> {
         "{} is no file; write `next`, `random` or a file's number, from 0 to {most}",
         quoted(text)
     );
-    Err(SpecError::from(message).help(hint(text, ["next", "random"])))
+    Err(SpecError::from(message).help_if(hint(text, ["next", "random"])))
 }

@@ -11,7 +11,7 @@ use quadrant_suite::plan::Action;
 
 use super::axes::{Axes, Axis, CaseValues};
 use super::case::Case;
-use super::error::SpecError;
+use super::error::{SpecError, error};
 use super::expand::{expand, fields_of};
 use super::expect;
 use super::fields::Fields;
@@ -88,23 +88,19 @@ impl Scenario {
                 }
                 rounds_together = rounds_together.saturating_add(rounds);
                 if rounds_together > limits::HASH_ROUNDS_TOGETHER {
-                    return Err(SpecError::new(
+                    return Err(error!(
                         at,
-                        format!(
-                            "with this step, the different `rounds` of all `hash` steps add up to {}; {} are possible, since each answer is computed beforehand",
-                            grouped(rounds_together),
-                            grouped(limits::HASH_ROUNDS_TOGETHER),
-                        ),
+                        "with this step, the different `rounds` of all `hash` steps add up to {}; {} are possible, since each answer is computed beforehand",
+                        grouped(rounds_together),
+                        grouped(limits::HASH_ROUNDS_TOGETHER)
                     ));
                 }
             }
         }
         self.axes.check_used(&used)?;
         match fields_of(&self.root)?.get("files") {
-            Some(files) if !reads_files => {
-                Err(SpecError::new(files.node.at, "no step reads these files")
-                    .help("read them with the step `read_file`".to_owned()))
-            }
+            Some(files) if !reads_files => Err(error!(files.node.at, "no step reads these files")
+                .help("read them with the step `read_file`")),
             _ => Ok(()),
         }
     }
@@ -169,11 +165,8 @@ fn read_subjects(scenario: &Fields<'_>) -> Result<Vec<String>, SpecError> {
     let Some(field) = scenario.get("subjects") else { return Ok(Vec::new()) };
     let patterns = field.node.texts()?;
     if patterns.is_empty() {
-        return Err(SpecError::new(
-            field.node.at,
-            "`subjects` names no subjects: the list is empty",
-        )
-        .help("leave it out, or write a pattern like `tokio` or `**/poll`".to_owned()));
+        return Err(error!(field.node.at, "`subjects` names no subjects: the list is empty")
+            .help("leave it out, or write a pattern like `tokio` or `**/poll`"));
     }
     patterns.iter().try_for_each(|pattern| names::check_pattern(pattern))?;
     Ok(patterns.iter().map(|pattern| pattern.text.clone()).collect())

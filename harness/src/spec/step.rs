@@ -4,7 +4,7 @@
 
 use quadrant_suite::plan::How;
 
-use super::error::{Place, SpecError};
+use super::error::{Place, SpecError, error};
 use super::fields::Fields;
 use super::yaml::{Node, Scalar, Value};
 use crate::terminal::nearest::{hint, quoted};
@@ -58,8 +58,8 @@ const fn shape(
 impl Shape {
     fn of(word: &Scalar) -> Result<&'static Self, SpecError> {
         SHAPES.iter().find(|shape| shape.word == word.text).ok_or_else(|| {
-            SpecError::new(word.at, format!("unknown step {}", quoted(&word.text)))
-                .help(hint(&word.text, SHAPES.iter().map(|shape| shape.word)))
+            error!(word.at, "unknown step {}", quoted(&word.text))
+                .help_if(hint(&word.text, SHAPES.iter().map(|shape| shape.word)))
         })
     }
 }
@@ -79,17 +79,15 @@ impl<'a> Step<'a> {
             _ => &[],
         };
         let [(word, value), rest @ ..] = entries else {
-            return Err(SpecError::new(node.at, "a step is expected here"));
+            return Err(error!(node.at, "a step is expected here"));
         };
         let shape = Shape::of(word)?;
         if let Some((second, _)) = rest.first() {
             let word = shape.word;
-            return Err(SpecError::new(
+            return Err(error!(
                 second.at,
-                format!(
-                    "{} stands beside `{word}`; begin every step with `-`, and put what belongs to a step in braces: `{word}: {{ … }}`",
-                    quoted(&second.text)
-                ),
+                "{} stands beside `{word}`; begin every step with `-`, and put what belongs to a step in braces: `{word}: {{ … }}`",
+                quoted(&second.text)
             ));
         }
         let fields = match (&value.value, shape.main, shape.keys) {
@@ -105,8 +103,7 @@ impl<'a> Step<'a> {
         let shape = Shape::of(word)?;
         if !shape.example.is_empty() {
             let Shape { word: name, example, .. } = shape;
-            let message = format!("`{name}` needs a value; write it like `{example}`");
-            return Err(SpecError::new(word.at, message));
+            return Err(error!(word.at, "`{name}` needs a value; write it like `{example}`"));
         }
         Ok(Self { shape, at: word.at, fields: Fields::short(shape.word, None) })
     }

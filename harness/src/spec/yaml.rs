@@ -10,7 +10,7 @@ use serde::de::{self, Deserialize, Deserializer};
 use serde_yaml::options::MergeKeyPolicy;
 use serde_yaml::{Error, MessageFormatter, Spanned, UserMessageFormatter};
 
-use super::error::{Place, SpecError};
+use super::error::{Place, SpecError, error};
 use super::limits;
 use crate::terminal::nearest::quoted;
 
@@ -31,7 +31,7 @@ pub(super) enum Value {
 }
 
 /// A single value as it was written.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Scalar {
     pub(super) text: String,
     pub(super) at: Place,
@@ -42,8 +42,8 @@ pub(super) fn read(text: &str) -> Result<Node, SpecError> {
         .map_err(|error| spec_error(&error, text))?;
     root.take_texts(text);
     match root.value {
-        Value::Empty => Err(SpecError::new(root.at, "the file is empty")
-            .help("a scenario begins with `name:` and `question:`".to_owned())),
+        Value::Empty => Err(error!(root.at, "the file is empty")
+            .help("a scenario begins with `name:` and `question:`")),
         _ => Ok(root),
     }
 }
@@ -174,9 +174,9 @@ fn spec_error(error: &Error, text: &str) -> SpecError {
         Error::DuplicateMappingKey { key: Some(key), .. } => {
             format!("{} stands here a second time", quoted(key))
         }
-        Error::DuplicateMappingKey { .. } => "this key stands here a second time".to_owned(),
-        Error::Unexpected { .. } => "a single value is expected here".to_owned(),
-        Error::NullIntoString { .. } => "a value is missing here".to_owned(),
+        Error::Unexpected { .. } | Error::NullIntoString { .. } => {
+            "a key must be a single value".to_owned()
+        }
         Error::MultipleDocuments { .. } => {
             "a second document begins here; one file holds one scenario".to_owned()
         }
@@ -184,22 +184,12 @@ fn spec_error(error: &Error, text: &str) -> SpecError {
             "merge keys (`<<`) are not supported; write the keys out".to_owned()
         }
         Error::UnknownAnchor { .. } => "there is no anchor of this name above".to_owned(),
-        Error::Budget { .. }
-        | Error::AliasReplayLimitExceeded { .. }
-        | Error::AliasExpansionLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. } => {
-            "the document is too large or too deeply nested from here on".to_owned()
-        }
         other => {
-            let why = UserMessageFormatter.format_message(other);
-            let error = SpecError::new(at, format!("this is not valid YAML: {why}"));
-            // The mistake that this language invites: in YAML, `metric: >= 10` begins a block of text.
-            let line = text.lines().nth(at.line.wrapping_sub(1)).unwrap_or("");
-            return error.help(
-                line.contains(": >")
-                    .then(|| "put a text that begins with `>` in quotes: \">= 10\"".to_owned()),
-            );
+            format!("the YAML cannot be read: {}", UserMessageFormatter.format_message(other))
         }
     };
-    SpecError::new(at, message)
+    // The mistake that this language invites: in YAML, `metric: >= 10` begins a block of text.
+    let line = text.lines().nth(at.line.wrapping_sub(1)).unwrap_or("");
+    let quote = "put a text that begins with `>` in quotes: \">= 10\"";
+    SpecError::new(at, message).help_if(line.contains(": >").then(|| quote.to_owned()))
 }

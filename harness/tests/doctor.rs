@@ -1,10 +1,10 @@
-//! `quadrant doctor` as a program: it answers on any machine, and says so in both formats.
+//! `quadrant doctor` as a program: it works on any machine, in both formats.
 #![allow(clippy::unwrap_used)] // all of it is a test
 
 use std::process::Command;
 
 #[test]
-fn it_answers_with_findings() {
+fn every_finding_has_its_cost_and_remedy() {
     let doctor = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_quadrant"));
         command.arg("doctor");
@@ -18,7 +18,7 @@ fn it_answers_with_findings() {
         let level = finding["level"].as_str().unwrap();
         assert!(["ok", "warning", "obstacle"].contains(&level), "{finding}");
         assert!(!finding["says"].as_str().unwrap().is_empty(), "{finding}");
-        // Whoever is told of a trouble is told what it costs and what to do.
+        // Whatever is not good has its cost and its remedy.
         assert_eq!(level == "ok", finding.get("remedy").is_none(), "{finding}");
         assert_eq!(level == "ok", finding.get("costs").is_none(), "{finding}");
     }

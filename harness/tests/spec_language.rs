@@ -8,7 +8,7 @@ use quadrant_reports::expectation::Comparison;
 use quadrant_suite::hash;
 use quadrant_suite::plan::{Action, FileChoice, How, Pace, Program};
 
-fn sound(text: &str) -> Scenario {
+fn valid(text: &str) -> Scenario {
     spec::parse("x.yaml", text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
@@ -19,7 +19,7 @@ fn task(steps: &str) -> Case {
     } else {
         ""
     };
-    sound(&format!("name: x\nquestion: q?\n{files}tasks: [{{ name: t, steps: {steps} }}]\n"))
+    valid(&format!("name: x\nquestion: q?\n{files}tasks: [{{ name: t, steps: {steps} }}]\n"))
         .case(0)
 }
 
@@ -36,12 +36,12 @@ fn taught() -> Vec<String> {
 }
 
 #[test]
-fn everything_taught_is_sound() {
+fn everything_taught_is_valid() {
     let taught = taught();
     assert!(taught.len() >= 5, "{}", taught.len());
     let mut names = HashSet::new();
     for text in taught {
-        assert!(names.insert(sound(&text).name));
+        assert!(names.insert(valid(&text).name));
     }
 }
 
@@ -75,10 +75,20 @@ fn every_step_becomes_its_action() {
 }
 
 #[test]
-fn workers_are_those_of_the_case_or_left_to_the_machine() {
+fn an_alias_stands_for_its_anchor() {
+    let text = "name: x\nquestion: q?\ntasks:\n  - name: t\n    count: &n 100\n    steps: &s [{ ping_pong: *n }]\n  - { name: u, steps: *s }\n";
+    let work = valid(text).case(0).work;
+    assert_eq!(work.groups[0].count, 100);
+    for program in &work.programs {
+        assert_eq!(program[0].action, Action::PingPong { rounds: 100 });
+    }
+}
+
+#[test]
+fn workers_come_from_the_case_or_the_machine() {
     let tasks = "tasks: [{ name: t, steps: [yield] }]";
     let asked = |rest: &str| -> Vec<Option<u32>> {
-        let scenario = sound(&format!("name: x\nquestion: q?\n{rest}\n{tasks}\n"));
+        let scenario = valid(&format!("name: x\nquestion: q?\n{rest}\n{tasks}\n"));
         (0..scenario.case_count()).map(|case| scenario.case(case).work.workers).collect()
     };
     assert_eq!(asked(""), [None]);
@@ -113,7 +123,7 @@ fn lists_inside_lists_are_laid_out_flat() {
 #[test]
 fn an_echo_is_a_recv_and_a_send() {
     let server = |steps: &str| {
-        sound(&format!(
+        valid(&format!(
             "name: x\nquestion: q?\nserver: {{ steps: {steps} }}\nload: {{ connections: 5, send: 64B, rate: 100/s }}\n"
         ))
         .case(0)
@@ -145,7 +155,7 @@ fn defaults_and_summaries() {
     assert_eq!(work.measure_ns, 1_000_000_000);
     assert_eq!(work.stall_threshold_ns, 10_000_000);
     assert_eq!(work.summary, "1 task, back to back; 3 files of 4 KiB, cold");
-    let work = sound(
+    let work = valid(
         "name: x\nquestion: q?\naxes: { n: [1, 2] }\nserver: { steps: [echo] }\nload: { connections: $n, send: 1KiB }\ntasks:\n  - { name: a, every: 50ms, steps: [yield] }\n  - { name: b, repeat: 3, steps: [yield] }\n",
     )
     .case(0)
@@ -157,7 +167,7 @@ fn defaults_and_summaries() {
 
 #[test]
 fn expectations_follow_the_case() {
-    let scenario = sound(
+    let scenario = valid(
         "name: x\nquestion: q?\naxes: { n: [1, 5], how: [blocking, offload] }\ntasks:\n  - name: t\n    count: $n\n    steps: [{ cpu: { for: 1ms, how: $how } }]\nexpect:\n  - concurrency.peak: \"<= $n\"\n  - when: { how: [offload], n: 5 }\n    subjects: tokio\n    latency.p99: \"< 5ms\"\n",
     );
     let expected = |index: usize| -> Vec<String> {
@@ -174,11 +184,11 @@ fn expectations_follow_the_case() {
 }
 
 #[test]
-fn a_scenario_may_say_whom_it_is_about() {
+fn a_scenario_may_name_its_subjects() {
     let about = |subjects: &str| {
         let text =
             format!("name: x\nquestion: q?\n{subjects}tasks: [{{ name: t, steps: [yield] }}]\n");
-        sound(&text).subjects().to_vec()
+        valid(&text).subjects().to_vec()
     };
     assert_eq!(about(""), [""; 0]);
     assert_eq!(about("subjects: tokio\n"), ["tokio"]);
@@ -187,7 +197,7 @@ fn a_scenario_may_say_whom_it_is_about() {
 
 #[test]
 fn a_chosen_list_stands_in_place_of_the_choice() {
-    let scenario = sound(
+    let scenario = valid(
         "name: x\nquestion: q?\naxes: { order: [in-turn, together] }\ntasks:\n  - name: t\n    steps:\n      - yield\n      - choose:\n          by: $order\n          in-turn: [{ yield: { as: inner } }, yield]\n          together: [{ gather: [{ yield: { as: inner } }, yield] }]\n",
     );
     assert_eq!(actions(&scenario.case(0)), [Action::Yield, Action::Yield, Action::Yield]);
@@ -200,7 +210,7 @@ fn a_chosen_list_stands_in_place_of_the_choice() {
 
 #[test]
 fn files_are_made_only_for_cases_that_read_them() {
-    let scenario = sound(
+    let scenario = valid(
         "name: x\nquestion: q?\naxes: { with: [files, nothing] }\nfiles: { count: 1, size: 1B }\ntasks:\n  - name: t\n    steps: [{ choose: { by: $with, files: [read_file], nothing: [yield] } }]\n",
     );
     assert!(scenario.case(0).work.files.is_some());
@@ -208,9 +218,9 @@ fn files_are_made_only_for_cases_that_read_them() {
 }
 
 #[test]
-fn ten_thousand_cases_are_worked_out_one_by_one() {
+fn ten_thousand_cases_are_expanded_one_by_one() {
     let ten = "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]";
-    let scenario = sound(&format!(
+    let scenario = valid(&format!(
         "name: x\nquestion: q?\naxes: {{ a: {ten}, b: {ten}, c: {ten}, d: {ten} }}\ntasks:\n  - name: t\n    count: $a\n    repeat: $b\n    steps: [{{ hash: $c }}, {{ ping_pong: $d }}]\n"
     ));
     assert_eq!(scenario.case_count(), 10_000);
@@ -321,7 +331,7 @@ proptest! {
             steps.push(format!("{{ ping_pong: $a{axis} }}"));
         }
         text += &format!("tasks: [{{ name: t, steps: [{}] }}]\n", steps.join(", "));
-        let scenario = sound(&text);
+        let scenario = valid(&text);
         prop_assert_eq!(scenario.case_count(), sizes.iter().product::<usize>());
         let mut before: Option<Vec<u32>> = None;
         for index in 0..scenario.case_count() {

@@ -27,3 +27,28 @@ pub fn format(possible: &'static [Format]) -> impl TypedValueParser<Value = Form
         *format.expect("clap lets only the names of these formats pass")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Arg, Command};
+
+    use super::*;
+
+    #[test]
+    fn formats_go_by_their_names() {
+        let command = || Command::new("x").arg(Arg::new("format").value_parser(format(READABLE)));
+        for expected in READABLE {
+            let read = command().try_get_matches_from(["x", expected.name()]).unwrap();
+            assert_eq!(read.get_one::<Format>("format"), Some(expected));
+        }
+        let error = command().try_get_matches_from(["x", "csv"]).unwrap_err().to_string();
+        assert!(error.contains("'csv'") && error.contains("table, json, markdown"), "{error}");
+    }
+
+    #[test]
+    fn percentages_may_have_their_sign() {
+        assert_eq!(percent("2"), Ok(2.0));
+        assert_eq!(percent("0.5 %"), Ok(0.5));
+        assert!(percent("101%").is_err() && percent("few").is_err());
+    }
+}

@@ -1,7 +1,7 @@
 //! `quadrant compare`: two results folders, cell by cell.
 //!
-//! Never decides by itself what a difference means; the reports do. It reads, and refuses runs
-//! that were not made alike.
+//! Never decides what a difference means; the reports do. It reads the runs, and refuses those that
+//! differ in more than what is compared.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,29 +58,26 @@ fn metric(name: &str) -> Result<String, String> {
 
 pub fn compare(options: &CompareOptions, color: Color) -> Result<u8, Failure> {
     let unlike = unlike(options)?;
-    let asked = Options { metric: options.metric.clone(), threshold: options.threshold / 100.0 };
-    let base = side(&options.base, &asked)?;
-    let new = side(&options.new, &asked)?;
+    let wanted = Options { metric: options.metric.clone(), threshold: options.threshold / 100.0 };
+    let base = side(&options.base, &wanted)?;
+    let new = side(&options.new, &wanted)?;
     let names = Names {
         base: options.base.display().to_string(),
         new: options.new.display().to_string(),
         unlike,
     };
-    let comparison = Comparison::of(&base, &new, asked);
+    let comparison = Comparison::of(&base, &new, wanted);
     let mut output = io::BufWriter::new(io::stdout());
     let written =
         comparison.write(&mut output, options.format, &names, standard_output::style(color));
-    match written.and_then(|()| io::Write::flush(&mut output)) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
-        _ => {}
-    }
+    standard_output::unless_closed(written.and_then(|()| io::Write::flush(&mut output)))?;
     if comparison.exit_code() == 4 {
         say!("no cell has figures in both runs, so there is nothing to compare");
     }
     Ok(comparison.exit_code())
 }
 
-/// What is unlike and was forced; without force it is a refusal.
+/// The differences between the runs, which `--force` allows.
 fn unlike(options: &CompareOptions) -> Result<Vec<String>, Failure> {
     let read =
         |folder: &Path| read_run(folder).map_err(|error| Failure::usage(format!("{error:#}")));

@@ -14,7 +14,7 @@ use crate::adapters::subject::{Listed, Subject};
 use crate::commands::arguments;
 use crate::commands::failure::Failure;
 use crate::commands::run::{CellOptions, Circumstances, PlannedCase};
-use crate::commands::selection::{self, ScenarioOptions, SubjectOptions};
+use crate::commands::selection::{self, ScenarioOptions, Selected, SubjectOptions};
 use crate::system;
 use crate::system::interrupt;
 use crate::system::paths;
@@ -69,14 +69,12 @@ fn list_specs(options: &ListOptions) -> Result<u8, Failure> {
     } else {
         options.scenarios.load()?
     };
-    let listed: Vec<ListedSpec> = selected
-        .into_iter()
-        .map(|selected| ListedSpec {
-            question: selected.scenario.question.clone(),
-            cases: selected.cases.len(),
-            name: selected.name,
-        })
-        .collect();
+    let listed = selected.into_iter().map(|Selected { name, scenario, cases }| ListedSpec {
+        name,
+        question: scenario.question,
+        cases: cases.len(),
+    });
+    let listed: Vec<ListedSpec> = listed.collect();
     print(options.format, &listed, ["scenario", "cases", "question"], |spec| {
         [spec.name.clone(), spec.cases.to_string(), spec.question.clone()]
     })?;
@@ -127,18 +125,15 @@ fn list_cells(options: &ListOptions) -> Result<u8, Failure> {
         let filter = options.subjects.filter_for(&selected.scenario)?;
         for &index in &selected.cases {
             let case = PlannedCase::new(selected, index, &cell_options, &circumstances);
-            let values: Vec<String> = case
-                .case
-                .values
-                .iter()
-                .map(|value| format!("{}={}", value.axis, value.value))
-                .collect();
+            let values = case.case.values.iter();
+            let values = values.map(|value| format!("{}={}", value.axis, value.value));
+            let values = values.collect::<Vec<_>>().join(" ");
             for subject in subjects.iter().filter(|subject| filter.selects(subject)) {
                 let reason = subject.listed().reason;
                 let reason = reason.or_else(|| subject.unsupported(&case.plan(subject, None)));
                 listed.push(ListedCell {
                     scenario: selected.name.clone(),
-                    case: values.join(" "),
+                    case: values.clone(),
                     subject: subject.id.clone(),
                     runs: reason.is_none(),
                     reason,

@@ -7,7 +7,6 @@ pub mod duel;
 pub mod failure;
 mod lint;
 mod list;
-
 mod report;
 pub mod run;
 pub mod selection;

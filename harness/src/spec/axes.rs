@@ -19,52 +19,47 @@ pub struct Axis {
     pub name: String,
     /// As written.
     pub values: Vec<String>,
+    name_at: Place,
+    values_at: Vec<Place>,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Axes {
-    pub(super) all: Vec<Axis>,
-    names_at: Vec<Place>,
-    values_at: Vec<Vec<Place>>,
-}
-
-impl Axes {
-    pub(super) fn read(node: &Node) -> Result<Self, SpecError> {
-        let mut axes = Self::default();
-        for (name, values) in node.map()? {
-            names::check(name)?;
-            let values = read_values(name, values)?;
-            if axes.all.len() == limits::AXES {
-                let most = limits::AXES;
-                return Err(error!(name.at, "there are too many axes; a scenario can have {most}"));
-            }
-            let cases = axes.case_count() * values.len();
-            if cases > limits::CASES {
-                return Err(error!(
-                    name.at,
-                    "with this axis there are {} cases; a scenario can have {}",
-                    grouped(cases as u64),
-                    grouped(limits::CASES as u64)
-                ));
-            }
-            axes.names_at.push(name.at);
-            axes.values_at.push(values.iter().map(|value| value.at).collect());
-            let values = values.iter().map(|value| value.text.clone()).collect();
-            axes.all.push(Axis { name: name.text.clone(), values });
+pub(super) fn read(node: &Node) -> Result<Vec<Axis>, SpecError> {
+    let mut axes = Vec::new();
+    for (name, values) in node.map()? {
+        names::check(name)?;
+        let values = read_values(name, values)?;
+        if axes.len() == limits::AXES {
+            let most = limits::AXES;
+            return Err(error!(name.at, "there are too many axes; a scenario can have {most}"));
         }
-        Ok(axes)
+        axes.push(Axis {
+            name: name.text.clone(),
+            values: values.iter().map(|value| value.text.clone()).collect(),
+            name_at: name.at,
+            values_at: values.iter().map(|value| value.at).collect(),
+        });
+        let (cases, most) = (case_count(&axes), limits::CASES);
+        if cases > most {
+            let (cases, most) = (grouped(cases as u64), grouped(most as u64));
+            return Err(error!(
+                name.at,
+                "with this axis there are {cases} cases; a scenario can have {most}"
+            ));
+        }
     }
+    Ok(axes)
+}
 
-    pub(super) fn case_count(&self) -> usize {
-        self.all.iter().map(|axis| axis.values.len()).product()
-    }
+pub(super) fn case_count(axes: &[Axis]) -> usize {
+    axes.iter().map(|axis| axis.values.len()).product()
+}
 
-    pub(super) fn check_used(&self, used: &[bool]) -> Result<(), SpecError> {
-        let Some(unused) = used.iter().position(|used| !used) else { return Ok(()) };
-        let name = &self.all[unused].name;
-        Err(error!(self.names_at[unused], "the axis `{name}` is never used")
+pub(super) fn check_used(axes: &[Axis], used: &[bool]) -> Result<(), SpecError> {
+    let unused = axes.iter().zip(used).find(|(_, used)| !**used);
+    unused.map_or(Ok(()), |(Axis { name, name_at, .. }, _)| {
+        Err(error!(*name_at, "the axis `{name}` is never used")
             .help(format!("write `${name}` where its values belong")))
-    }
+    })
 }
 
 fn read_values<'a>(name: &Scalar, values: &'a Node) -> Result<Vec<&'a Scalar>, SpecError> {
@@ -103,7 +98,7 @@ fn read_values<'a>(name: &Scalar, values: &'a Node) -> Result<Vec<&'a Scalar>, S
 
 /// The axes' values in one case, put in where `$axis` stands.
 pub(super) struct CaseValues<'a> {
-    axes: &'a Axes,
+    axes: &'a [Axis],
     /// Which value of each axis.
     positions: Vec<usize>,
     /// Which axes have been used so far.
@@ -112,18 +107,18 @@ pub(super) struct CaseValues<'a> {
 
 impl<'a> CaseValues<'a> {
     /// The last axis changes fastest.
-    pub(super) fn of(axes: &'a Axes, case: usize) -> Self {
+    pub(super) fn of(axes: &'a [Axis], case: usize) -> Self {
         let mut rest = case;
-        let mut positions = vec![0; axes.all.len()];
-        for (position, axis) in positions.iter_mut().zip(&axes.all).rev() {
+        let mut positions = vec![0; axes.len()];
+        for (position, axis) in positions.iter_mut().zip(axes).rev() {
             *position = rest % axis.values.len();
             rest /= axis.values.len();
         }
-        Self { axes, positions, used: vec![false; axes.all.len()] }
+        Self { axes, positions, used: vec![false; axes.len()] }
     }
 
     pub(super) fn list(&self) -> Vec<AxisValue> {
-        let axes = self.axes.all.iter().zip(&self.positions);
+        let axes = self.axes.iter().zip(&self.positions);
         axes.map(|(axis, position)| AxisValue {
             axis: axis.name.clone(),
             value: axis.values[*position].clone(),
@@ -141,7 +136,7 @@ impl<'a> CaseValues<'a> {
 
     /// The index of an axis. `sign` stands before its name there: `$`, or nothing.
     pub(super) fn find(&self, sign: &str, name: &str, at: Place) -> Result<usize, SpecError> {
-        let axes = &self.axes.all;
+        let axes = self.axes;
         axes.iter().position(|axis| axis.name == name).ok_or_else(|| {
             let names: Vec<String> =
                 axes.iter().map(|axis| format!("{sign}{}", axis.name)).collect();
@@ -154,7 +149,7 @@ impl<'a> CaseValues<'a> {
     }
 
     pub(super) fn axis(&self, axis: usize) -> &'a Axis {
-        &self.axes.all[axis]
+        &self.axes[axis]
     }
 
     pub(super) fn value(&self, axis: usize) -> &'a str {
@@ -163,7 +158,7 @@ impl<'a> CaseValues<'a> {
 
     /// A text that must be one of an axis's values.
     pub(super) fn check_value(&self, axis: usize, value: &Scalar) -> Result<(), SpecError> {
-        let Axis { name, values } = self.axis(axis);
+        let Axis { name, values, .. } = self.axis(axis);
         if values.contains(&value.text) {
             return Ok(());
         }
@@ -198,7 +193,7 @@ impl<'a> CaseValues<'a> {
             let line = at.line;
             let more =
                 format!(" (a value of the axis `{name}`, which line {line} uses as {})", usage());
-            error.into().moved(self.axes.values_at[axis][self.positions[axis]], &more)
+            error.into().moved(self.axes[axis].values_at[self.positions[axis]], &more)
         })
     }
 

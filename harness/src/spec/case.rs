@@ -1,6 +1,6 @@
 //! One case of a scenario: its axis values, its work, and what is expected of it.
 //!
-//! Never knows the subject; what depends on runtime or machine is added when a plan is made.
+//! Never depends on the subject; what depends on runtime or machine is added when a plan is made.
 
 use quadrant_reports::expectation::Expectation;
 use quadrant_reports::number::{counted, grouped};
@@ -23,7 +23,7 @@ pub struct Case {
 /// What is expected of one figure, and of which subjects.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expected {
-    /// A glob over subject ids; `None` means all.
+    /// A glob over subject ids; `None` is all.
     pub subjects: Option<String>,
     pub expectation: Expectation,
 }

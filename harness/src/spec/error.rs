@@ -65,7 +65,7 @@ impl SpecError {
         self
     }
 
-    /// Line and column, both from 1; `None` when the file as a whole is meant.
+    /// Line and column, both from 1; `None` for an error of the whole file.
     pub fn position(&self) -> Option<(usize, usize)> {
         (self.at.line > 0).then_some((self.at.line, self.at.column))
     }

@@ -6,7 +6,7 @@ use quadrant_reports::number::grouped;
 use quadrant_suite::peak;
 use quadrant_suite::plan::{Group, Pace, Program, Server};
 
-use super::axes::{Axes, CaseValues};
+use super::axes::{Axis, CaseValues};
 use super::case::{Case, Files, Load, Work};
 use super::error::{Place, SpecError, error};
 use super::expect::{self, Named};
@@ -48,7 +48,7 @@ pub(super) struct Expanded {
     pub(super) reads_files: bool,
 }
 
-pub(super) fn expand(root: &Node, axes: &Axes, case: usize) -> Result<Expanded, SpecError> {
+pub(super) fn expand(root: &Node, axes: &[Axis], case: usize) -> Result<Expanded, SpecError> {
     let scenario = fields_of(root)?;
     let mut values = CaseValues::of(axes, case);
     let mut work = read_settings(&scenario, &mut values)?;

@@ -1,6 +1,6 @@
 //! The scenario language: YAML in, checked cases out. `specs/README.md` teaches it.
 //!
-//! Never names a runtime, never touches the machine: it does not know whether a case can run here.
+//! Never names a runtime, never touches the machine: whether a case can run here is decided elsewhere.
 //!
 //! A text becomes a tree of nodes with their places (`yaml`), whose values stay texts, because any
 //! may be `$axis`. `expand` reads the tree once for every case, with that case's values at hand

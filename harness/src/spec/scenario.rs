@@ -9,7 +9,7 @@ use quadrant_reports::record::AxisValue;
 use quadrant_suite::hash;
 use quadrant_suite::plan::Action;
 
-use super::axes::{Axes, Axis, CaseValues};
+use super::axes::{self, Axis, CaseValues};
 use super::case::Case;
 use super::error::{SpecError, error};
 use super::expand::{expand, fields_of};
@@ -30,7 +30,7 @@ pub struct Scenario {
     workers: Option<String>,
     source: String,
     root: Node,
-    axes: Axes,
+    axes: Vec<Axis>,
     /// The answers of all `hash` steps, by their rounds.
     hashes: BTreeMap<u64, u64>,
 }
@@ -47,7 +47,7 @@ impl Scenario {
         names::check(name)?;
         let question = fields.need("question")?.node.text()?;
         names::check_question(question)?;
-        let axes = fields.get("axes").map(|axes| Axes::read(axes.node)).transpose()?;
+        let axes = fields.get("axes").map(|axes| axes::read(axes.node)).transpose()?;
         let workers = fields.get("workers").map(|workers| workers.node.text()).transpose()?;
         let mut expected_subjects = BTreeSet::new();
         for entry in fields.items("expect")? {
@@ -97,7 +97,7 @@ impl Scenario {
                 }
             }
         }
-        self.axes.check_used(&used)?;
+        axes::check_used(&self.axes, &used)?;
         match fields_of(&self.root)?.get("files") {
             Some(files) if !reads_files => Err(error!(files.node.at, "no step reads these files")
                 .help("read them with the step `read_file`")),
@@ -127,12 +127,12 @@ impl Scenario {
 
     /// In the order written.
     pub fn axes(&self) -> &[Axis] {
-        &self.axes.all
+        &self.axes
     }
 
     /// At least one: a scenario without axes is a single case.
     pub fn case_count(&self) -> usize {
-        self.axes.case_count()
+        axes::case_count(&self.axes)
     }
 
     /// The axes' values alone, without the work of the case. The last axis changes fastest.

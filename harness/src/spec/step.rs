@@ -1,6 +1,6 @@
 //! How a step is written: `- yield`, `- sleep: 10ms`, `- sleep: { for: 10ms, how: polling }`.
 //!
-//! Never knows where a step stands, nor what `$axis` is; it checks the shape and keeps the places.
+//! Never depends on where a step stands or what `$axis` is; it checks the shape and keeps the places.
 
 use quadrant_suite::plan::How;
 

@@ -20,7 +20,8 @@ pub struct Finding {
     pub about: &'static str,
     pub level: Level,
     /// How it is, in a sentence.
-    pub says: String,
+    #[serde(rename = "says")]
+    pub state: String,
     /// What that does to measurements.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub costs: Option<&'static str>,
@@ -34,10 +35,10 @@ pub struct Finding {
 
 impl Finding {
     /// A warning unless it is good.
-    pub fn check(about: &'static str, is_good: bool, says: impl Into<String>) -> Self {
+    pub fn check(about: &'static str, is_good: bool, state: impl Into<String>) -> Self {
         let level = if is_good { Level::Ok } else { Level::Warning };
-        let says = says.into();
-        Self { about, level, says, costs: None, remedy: None, stops_everything: false }
+        let state = state.into();
+        Self { about, level, state, costs: None, remedy: None, stops_everything: false }
     }
 
     /// What it costs if it is not good, and what to do then.

@@ -62,8 +62,8 @@ fn judge_load(seen: Option<Seen>, load_milli: Option<u64>) -> Finding {
     };
     let load = load_milli
         .map_or_else(String::new, |milli| format!(" (load {:.1})", milli as f64 / 1_000.0));
-    let says = format!("other processes use {} of the CPUs now{load}", percent(busy));
-    Finding::check("load", busy <= BUSY_MAX, says).or(
+    let state = format!("other processes use {} of the CPUs now{load}", percent(busy));
+    Finding::check("load", busy <= BUSY_MAX, state).or(
         "figures are too low and vary; ranges are wide and comparisons end in `cannot tell`",
         "stop what is not needed: ps -eo pcpu,pid,comm --sort=-pcpu | head",
     )
@@ -73,9 +73,9 @@ fn judge_steal(seen: Option<Seen>, since_boot: Option<f64>) -> Finding {
     let now = seen.map_or(0.0, |seen| seen.steal);
     let ever = since_boot.unwrap_or(0.0);
     let (now_shown, ever_shown) = (percent(now), percent(ever));
-    let says =
+    let state =
         format!("the host takes {now_shown} of the CPU time now, {ever_shown} since the start");
-    Finding::check("steal", now <= STEAL_MAX && ever <= STEAL_MAX, says).or(
+    Finding::check("steal", now <= STEAL_MAX && ever <= STEAL_MAX, state).or(
         "other guests of the host change the figures from trial to trial",
         "use a host or an instance type with CPUs of its own, or make more trials (--trials 10)",
     )
@@ -83,8 +83,8 @@ fn judge_steal(seen: Option<Seen>, since_boot: Option<f64>) -> Finding {
 
 fn judge_swap(used: Option<u64>) -> Finding {
     let used = used.unwrap_or(0);
-    let says = format!("{} MiB of memory are swapped out", used >> 20);
-    Finding::check("swap", used <= SWAP_MAX_BYTES, says).or(
+    let state = format!("{} MiB of memory are swapped out", used >> 20);
+    Finding::check("swap", used <= SWAP_MAX_BYTES, state).or(
         "a page that is read back is a stall that no runtime has caused",
         "free memory, then: swapoff -a && swapon -a",
     )
@@ -99,7 +99,7 @@ fn percent(share: f64) -> String {
 }
 
 fn judge_count(cpus: &[usize]) -> Finding {
-    let check = |is_good, says| Finding::check("CPUs", is_good, says);
+    let check = |is_good, state| Finding::check("CPUs", is_good, state);
     match cpus {
         [] | [_] => check(
             false,
@@ -137,8 +137,8 @@ fn judge_cores(cpus: &[usize], siblings: impl Fn(usize) -> Vec<usize>) -> Findin
     let one_each: Vec<String> =
         cpus.iter().filter(|cpu| is_first(cpu)).map(usize::to_string).collect();
     let driver = driver.first().copied().unwrap_or_default();
-    let says = format!("the driver's CPU {driver} and the subject's CPU {shared} are one core");
-    Finding::check("cores", false, says).or(
+    let state = format!("the driver's CPU {driver} and the subject's CPU {shared} are one core");
+    Finding::check("cores", false, state).or(
         "each slows the other, by up to half",
         format!("taskset -c {} quadrant run …", one_each.join(",")),
     )
@@ -148,8 +148,8 @@ fn judge_quota(quota: Option<f64>, cpus: usize) -> Finding {
     match quota.filter(|quota| *quota < cpus as f64) {
         None => Finding::check("CPU quota", true, "no control group limits the CPU time"),
         Some(quota) => {
-            let says = format!("a control group allows {quota:.1} of {cpus} CPUs");
-            Finding::check("CPU quota", false, says).or(
+            let state = format!("a control group allows {quota:.1} of {cpus} CPUs");
+            Finding::check("CPU quota", false, state).or(
                 "all threads are frozen for the rest of every 100 ms once that is used up: stalls \
                  and p99 that no runtime has caused",
                 "give whole CPUs instead of a share: docker run --cpuset-cpus=0,1 without --cpus",
@@ -159,11 +159,11 @@ fn judge_quota(quota: Option<f64>, cpus: usize) -> Finding {
 }
 
 fn judge_governor(governor: Option<&str>) -> Finding {
-    let says = match governor {
+    let state = match governor {
         None => "the CPUs' frequency is not set from here".to_owned(),
         Some(governor) => format!("the CPUs' frequency is set by `{governor}`"),
     };
-    Finding::check("governor", matches!(governor, None | Some("performance")), says).or(
+    Finding::check("governor", matches!(governor, None | Some("performance")), state).or(
         "speed changes with load: light work looks slower than it is",
         "cpupower frequency-set -g performance",
     )
@@ -173,8 +173,8 @@ fn judge_turbo(switch: Option<(&str, &str)>) -> Finding {
     match switch {
         None => Finding::check("turbo", true, "no turbo that could be switched off from here"),
         Some((file, off)) => {
-            let says = "the CPUs go beyond their nominal frequency while they are cool";
-            Finding::check("turbo", false, says).or(
+            let state = "the CPUs go beyond their nominal frequency while they are cool";
+            Finding::check("turbo", false, state).or(
                 "the first trials of a run are faster than the last",
                 format!("echo {off} | sudo tee {file}"),
             )
@@ -184,12 +184,12 @@ fn judge_turbo(switch: Option<(&str, &str)>) -> Finding {
 
 fn judge_clock(counter: bool, source: Option<&str>) -> Finding {
     let source = source.unwrap_or("unknown");
-    let says = if counter {
+    let state = if counter {
         "the CPU's own counter is the clock: some 10 ns a reading".to_owned()
     } else {
         format!("the CPU's counter is not used here (the kernel's clock is {source})")
     };
-    Finding::check("clock", counter, says).or(
+    Finding::check("clock", counter, state).or(
         "each reading costs 30 ns or more, and a poll has two of them",
         "where the CPU's counter is constant: boot with clocksource=tsc tsc=reliable",
     )
@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(load(0.04).level, Ok);
         let finding = load(0.744);
         assert_eq!(finding.level, Warning);
-        assert_eq!(finding.says, "other processes use 74 % of the CPUs now (load 7.7)");
+        assert_eq!(finding.state, "other processes use 74 % of the CPUs now (load 7.7)");
         assert_eq!(judge_load(None, None).level, Ok);
     }
 
@@ -241,7 +241,7 @@ mod tests {
             assert_eq!(judge_count(cpus).level, level, "{cpus:?}");
         }
         assert!(
-            judge_count(&[4, 9]).says.ends_with("the driver has CPU 9, the subject only CPU 4")
+            judge_count(&[4, 9]).state.ends_with("the driver has CPU 9, the subject only CPU 4")
         );
     }
 
@@ -250,11 +250,11 @@ mod tests {
         let pairs = |cpu: usize| vec![cpu % 2, cpu % 2 + 2];
         let finding = judge_cores(&[0, 1, 2, 3], pairs);
         assert_eq!(finding.level, Warning);
-        assert_eq!(finding.says, "the driver's CPU 3 and the subject's CPU 1 are one core");
+        assert_eq!(finding.state, "the driver's CPU 3 and the subject's CPU 1 are one core");
         assert_eq!(finding.remedy.as_deref(), Some("taskset -c 0,1 quadrant run …"));
         assert_eq!(judge_cores(&[0, 1, 2, 3], |cpu| vec![cpu]).level, Ok);
         assert_eq!(judge_cores(&[0, 1], pairs).level, Ok);
-        // On one CPU there is nothing to be said that its number does not say.
+        // With one CPU there is nothing to report beside the number of CPUs.
         assert_eq!(judge_cores(&[0], pairs).level, Ok);
     }
 
@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(judge_quota(Some(4.0), 4).level, Ok);
         let finding = judge_quota(Some(1.5), 4);
         assert_eq!(
-            (finding.level, finding.says.as_str()),
+            (finding.level, finding.state.as_str()),
             (Warning, "a control group allows 1.5 of 4 CPUs")
         );
     }
@@ -288,6 +288,6 @@ mod tests {
         assert_eq!(judge_clock(true, Some("tsc")).level, Ok);
         let finding = judge_clock(false, Some("hpet"));
         assert_eq!(finding.level, Warning);
-        assert!(finding.says.contains("hpet"));
+        assert!(finding.state.contains("hpet"));
     }
 }

@@ -57,11 +57,11 @@ fn parts(findings: &[Finding]) -> [Part; 2] {
             Level::Warning => (Tint::Doubtful, "warning"),
             Level::Obstacle => (Tint::Bad, "obstacle"),
         };
-        let says = format!("{word}: {}", finding.says);
+        let state = format!("{word}: {}", finding.state);
         let costs = finding.costs.map(|costs| Item::new(Tint::Dim, "", format!("costs: {costs}")));
         let remedy = finding.remedy.as_ref();
         let remedy = remedy.map(|remedy| Item::new(Tint::Dim, "", format!("do: {remedy}")));
-        table.sentences.push(Item::new(tint, finding.about, says));
+        table.sentences.push(Item::new(tint, finding.about, state));
         table.sentences.extend(costs.into_iter().chain(remedy));
     }
     [Part::Table(table), Part::Text(Tint::Plain, summary(findings))]

@@ -38,40 +38,40 @@ fn judge_io_uring(works: Result<(), String>) -> Finding {
     let command = reason.as_ref().and_then(|reason| reason.split('`').nth(1));
     let remedy =
         command.unwrap_or("ask the administrator of this machine or container to allow it");
-    let says = match &reason {
+    let state = match &reason {
         None => "a ring was set up and completed an operation",
         Some(reason) => reason,
     };
-    Finding::check("io_uring", reason.is_none(), says)
+    Finding::check("io_uring", reason.is_none(), state)
         .or_obstacle("subjects on io_uring are `unsupported` here; all others run", remedy)
 }
 
 fn judge_locked_memory(limit: Option<u64>) -> Finding {
-    let says = match limit {
+    let state = match limit {
         None => "any amount of memory may be locked".to_owned(),
         Some(bytes) => format!("{} of memory may be locked", number::bytes(bytes)),
     };
     let is_good = limit.is_none_or(|bytes| bytes >= LOCKED_MEMORY_WANTED);
-    Finding::check("locked memory", is_good, says).or(
+    Finding::check("locked memory", is_good, state).or(
         "io_uring with registered buffers, or with many workers on kernels before 5.12, fails",
         "ulimit -l unlimited (as root, or by /etc/security/limits.conf)",
     )
 }
 
 fn judge_open_files(limit: Option<u64>) -> Finding {
-    let says = match limit {
+    let state = match limit {
         None => "any number of files and connections may be open".to_owned(),
         Some(files) => format!("{} files and connections may be open", grouped(files)),
     };
     let is_good = limit.is_none_or(|files| files >= OPEN_FILES_WANTED);
-    Finding::check("open files", is_good, says).or(
+    Finding::check("open files", is_good, state).or(
         "cases with a thousand connections and more fail",
         "ulimit -n 65536 (as root, or by /etc/security/limits.conf)",
     )
 }
 
 fn judge_counting(group: &Possible) -> Finding {
-    let (says, remedy) = match group {
+    let (state, remedy) = match group {
         Possible::In(folder) => {
             (format!("a group that counts threads may be made in {}", folder.display()), "")
         }
@@ -84,7 +84,7 @@ fn judge_counting(group: &Possible) -> Finding {
             "mount the control groups with their pids controller",
         ),
     };
-    Finding::check("thread count", matches!(group, Possible::In(_)), says).or(
+    Finding::check("thread count", matches!(group, Possible::In(_)), state).or(
         "threads are sampled every 10 ms instead of counted exactly: the peak may miss one that \
          lived for less",
         remedy,
@@ -94,34 +94,34 @@ fn judge_counting(group: &Possible) -> Finding {
 fn judge_tracepoints(tracing: Tracing) -> Finding {
     let paranoid = tracing.paranoid.map_or_else(|| "unknown".to_owned(), |level| level.to_string());
     let for_all = tracing.paranoid.is_some_and(|paranoid| paranoid < 0);
-    let says = match (tracing.privileged, for_all) {
+    let state = match (tracing.privileged, for_all) {
         (true, _) => "this user may use tracepoints and BPF programs".to_owned(),
         (_, true) => {
             format!("all users may use tracepoints (kernel.perf_event_paranoid={paranoid})")
         }
         _ => format!("only root may use tracepoints (kernel.perf_event_paranoid={paranoid})"),
     };
-    Finding::check("tracepoints", tracing.privileged || for_all, says).or(
-        "system calls cannot be counted cheaply, so only the adapter's word tells the backend",
+    Finding::check("tracepoints", tracing.privileged || for_all, state).or(
+        "system calls cannot be counted cheaply, so a backend is only what its adapter claims",
         "run as root, or: sudo sysctl kernel.perf_event_paranoid=-1",
     )
 }
 
 fn judge_tracefs(tracing: Tracing) -> Finding {
     let is_mounted = tracing.tracefs_mounted;
-    let says = if is_mounted { "it is mounted" } else { "it is not mounted" };
-    Finding::check("tracefs", is_mounted, says).or(
+    let state = if is_mounted { "it is mounted" } else { "it is not mounted" };
+    Finding::check("tracefs", is_mounted, state).or(
         "tracepoints cannot be found by their names; BPF programs still can",
         "sudo mount -t tracefs tracefs /sys/kernel/tracing",
     )
 }
 
 fn judge_fuse(opens: io::Result<()>) -> Finding {
-    let says = match &opens {
+    let state = match &opens {
         Ok(()) => "a program may serve a file system of its own".to_owned(),
         Err(error) => format!("/dev/fuse cannot be opened: {error}"),
     };
-    Finding::check("FUSE", opens.is_ok(), says).or(
+    Finding::check("FUSE", opens.is_ok(), state).or(
         "no slow disk can be imitated; all scenarios that come with Quadrant run without",
         "run as root, or give the container the device: --device /dev/fuse",
     )

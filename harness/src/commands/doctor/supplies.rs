@@ -54,7 +54,7 @@ fn version_of(mut program: Command) -> Option<String> {
 }
 
 fn judge_adapters(seen: &Adapters) -> Finding {
-    let check = |is_good, says: String| Finding::check("adapters", is_good, says);
+    let check = |is_good, state: String| Finding::check("adapters", is_good, state);
     match seen {
         Adapters { installed: installed @ 1.., .. } => {
             check(true, format!("{installed} are installed beside the program"))
@@ -69,7 +69,7 @@ fn judge_adapters(seen: &Adapters) -> Finding {
             )
         }
         _ => {
-            let (says, remedy) = if seen.workspace {
+            let (state, remedy) = if seen.workspace {
                 ("none are built, and cargo was not found", "install Rust: https://rustup.rs")
             } else {
                 (
@@ -78,15 +78,15 @@ fn judge_adapters(seen: &Adapters) -> Finding {
                 )
             };
             let finding =
-                check(false, says.to_owned()).or_obstacle("nothing can be measured", remedy);
+                check(false, state.to_owned()).or_obstacle("nothing can be measured", remedy);
             Finding { stops_everything: true, ..finding }
         }
     }
 }
 
 fn judge_compiler(found: bool) -> Finding {
-    let says = if found { "cc was found" } else { "cc was not found" };
-    Finding::check("C compiler", found, says).or(
+    let state = if found { "cc was found" } else { "cc was not found" };
+    Finding::check("C compiler", found, state).or(
         "it links the adapters: without it only those that are built already can be used",
         "install one: apt-get install build-essential, or what your system calls it",
     )
@@ -94,12 +94,12 @@ fn judge_compiler(found: bool) -> Finding {
 
 fn judge_files(memory_backed: bool, folder: &Path) -> Finding {
     let folder = folder.display();
-    let says = if memory_backed {
+    let state = if memory_backed {
         format!("{folder} is in memory")
     } else {
         format!("{folder} is on a disk, so files can be cold")
     };
-    Finding::check("files", !memory_backed, says).or(
+    Finding::check("files", !memory_backed, state).or(
         "cold files are impossible there: every read is a read from memory",
         "TMPDIR=/var/tmp quadrant run …",
     )

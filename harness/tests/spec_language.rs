@@ -76,7 +76,7 @@ fn every_step_becomes_its_action() {
 
 #[test]
 fn an_alias_stands_for_its_anchor() {
-    let text = "name: x\nquestion: q?\ntasks:\n  - name: t\n    count: &n 100\n    steps: &s [{ ping_pong: *n }]\n  - { name: u, steps: *s }\n";
+    let text = "name: x\nquestion: ä?\ntasks:\n  - name: t\n    count: &n 100\n    steps: &s [{ ping_pong: *n }]\n  - { name: u, steps: *s }\n";
     let work = valid(text).case(0).work;
     assert_eq!(work.groups[0].count, 100);
     for program in &work.programs {

@@ -8,12 +8,12 @@ use quadrant_suite::plan::{Group, Pace, Program, Server};
 
 use super::axes::{Axis, CaseValues};
 use super::case::{Case, Files, Load, Work};
+use super::draft::Runner;
 use super::error::{Place, SpecError, error};
 use super::expect::{self, Named};
 use super::fields::Fields;
 use super::limits;
 use super::names;
-use super::program::Runner;
 use super::programs::Programs;
 use super::quantity::SIZE;
 

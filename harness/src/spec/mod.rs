@@ -5,18 +5,18 @@
 //! A text becomes a tree of nodes with their places (`yaml`), whose values stay texts, because any
 //! may be `$axis`. `expand` reads the tree once for every case, with that case's values at hand
 //! (`axes`): the shape of each map (`fields`), its quantities (`quantity`, `limits`), its step lists
-//! (`step`, `programs`, `program`) and its expectations (`expect`). Loading a scenario expands every case, so
+//! (`step`, `programs`, `draft`) and its expectations (`expect`). Loading a scenario expands every case, so
 //! that an error in only one combination is reported before anything runs.
 
 mod axes;
 mod case;
+mod draft;
 mod error;
 mod expand;
 mod expect;
 mod fields;
 mod limits;
 mod names;
-mod program;
 mod programs;
 mod quantity;
 mod scenario;

@@ -6,11 +6,11 @@ use quadrant_reports::number::grouped;
 use quadrant_suite::plan::{Action, FileChoice, How, Program};
 
 use super::axes::CaseValues;
+use super::draft::{Draft, Runner};
 use super::error::{Place, SpecError, error};
 use super::fields::Fields;
 use super::limits;
 use super::names;
-use super::program::{Draft, Runner};
 use super::quantity::{COUNT, Limit};
 use super::step::Step;
 use super::yaml::{Node, Value};

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::columns::{Kind, Measured, Workers, columns};
+use crate::columns::{Kind, Row, columns};
 use crate::figures::{Cell, Outcome, severity, status_tint};
 use crate::number::{self, counted};
 use crate::prose::clean;
-use crate::ranking::{Compared, Ranking, Standing};
+use crate::ranking::{Ranking, Standing};
 use crate::record::{Cpus, Metrics, Pass, Record, Status};
 use crate::remarks::remarks;
 use crate::series::Figure;
@@ -33,27 +33,22 @@ impl CaseTable {
         let first = records.first()?;
         let cells = Cell::all_of(records);
         let ranking = Ranking::new(&cells);
-        let ranked: Vec<(&Cell, Option<Compared>)> =
-            ranking.order.iter().map(|index| (&cells[*index], ranking.compared[*index])).collect();
-        let measured: Vec<Measured> = ranked
-            .iter()
-            .filter_map(|(cell, compared)| {
-                let workers = Workers { had: cell.subject.workers, asked: cell.workers_asked() };
-                let (figures, compared, by) = (cell.figures()?, *compared, ranking.by);
-                Some(Measured { figures, workers, compared, by })
-            })
-            .collect();
+        let row = |index: &usize| {
+            let cell = &cells[*index];
+            Some(Row { cell, figures: cell.figures()?, compared: ranking.compared[*index] })
+        };
+        let rows: Vec<Row> = ranking.order.iter().filter_map(row).collect();
         let threshold_ns = records
             .iter()
             .find_map(Record::valid_metrics)
             .map_or(0, |metrics| metrics.stalls.threshold_ns);
-        let operation = records.iter().find_map(Record::operation).filter(|_| !measured.is_empty());
+        let operation = records.iter().find_map(Record::operation).filter(|_| !rows.is_empty());
         let columns = operation
-            .map_or_else(Vec::new, |operation| columns(operation, threshold_ns, &measured));
+            .map_or_else(Vec::new, |operation| columns(operation, threshold_ns, ranking.by, &rows));
         let kinds = columns.iter().map(|(kind, _)| *kind).collect();
         let told = without_figures(&cells);
         let table = Table {
-            names: ranked.iter().map(|(cell, _)| clean(&cell.subject.id)).collect(),
+            names: rows.iter().map(|row| clean(&row.cell.subject.id)).collect(),
             columns: columns.into_iter().map(|(_, column)| column).collect(),
             ..table_of(told.iter().map(|(cell, status, text)| {
                 Item::new(status_tint(*status), clean(&cell.subject.id), *text)
@@ -72,11 +67,9 @@ impl CaseTable {
         Some(Self {
             scenario: clean(&first.scenario),
             by: ranking.by,
-            standings: ranked
+            standings: rows
                 .iter()
-                .map(|(cell, compared)| {
-                    (clean(&cell.subject.id), compared.map(|compared| compared.standing))
-                })
+                .map(|row| (clean(&row.cell.subject.id), row.compared.map(|best| best.standing)))
                 .collect(),
             without_figures: told
                 .iter()

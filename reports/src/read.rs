@@ -95,11 +95,6 @@ fn parse(text: &[u8], line: u64) -> Result<Record, ReadError> {
     serde_json::from_slice(text).map_err(refuse)
 }
 
-/// Whether two records may stand in one table.
-pub fn same_case(a: &Record, b: &Record) -> bool {
-    a.scenario == b.scenario && a.case == b.case && a.run_id == b.run_id
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::effect::{Effect, Rule};
+use crate::effect::{Effect, Rule, Verdict};
 use crate::interval::{Estimate, estimate, estimate_difference};
 use crate::record::{Metrics, Record};
 use crate::statistics::mean;
@@ -30,6 +30,11 @@ impl Figure {
 
     pub(crate) fn is_better_more(self) -> bool {
         self == Figure::Throughput
+    }
+
+    /// The verdict on an effect of this figure by which a subject is ahead.
+    pub(crate) fn better(self) -> Verdict {
+        if self.is_better_more() { Verdict::More } else { Verdict::Less }
     }
 
     pub(crate) fn rule(self) -> Rule {

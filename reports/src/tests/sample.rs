@@ -421,7 +421,9 @@ pub(crate) fn by_case(records: impl IntoIterator<Item = Record>) -> Vec<Vec<Reco
     let mut cases: Vec<Vec<Record>> = Vec::new();
     for record in records {
         // The newest case first: trials of one case mostly stand together.
-        match cases.iter_mut().rev().find(|case| crate::read::same_case(&case[0], &record)) {
+        let place =
+            |record: &Record| (record.run_id.clone(), record.scenario.clone(), record.case.clone());
+        match cases.iter_mut().rev().find(|case| place(&case[0]) == place(&record)) {
             Some(case) => case.push(record),
             None => cases.push(vec![record]),
         }

@@ -9,11 +9,11 @@ use quadrant_suite::histogram::Histogram;
 
 use crate::number::counted;
 use crate::prose::clean;
+use crate::record::turns::{self, Thawed, Turn};
 use crate::record::{Evidence, Latency, Metrics, Pass, Record, Status, Subject};
 use crate::series::{Bases, Figure, KEPT, Merits};
 use crate::statistics::{mean, median, spread};
 use crate::table::Tint;
-use crate::turns::{self, Thawed, Turn};
 
 /// One subject in one scenario case.
 pub(crate) struct Cell<'a> {

@@ -5,10 +5,10 @@
 
 use std::cmp::Ordering;
 
-use crate::driver_limit::BUSY_MAX;
 use crate::effect::{Effect, Rule, Verdict};
 use crate::figures::{Cell, Figures};
 use crate::number;
+use crate::record::driver_limit::BUSY_MAX;
 use crate::record::{Pass, Record};
 use crate::series::Figure;
 use crate::speeds::two_speeds;

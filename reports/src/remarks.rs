@@ -3,11 +3,11 @@
 //!
 //! Never leaves out which subjects a remark is about.
 
-use crate::expectation::{Expectation, Unit, metric_unit};
 use crate::figures::{Cell, status_word};
 use crate::number::{self, counted};
 use crate::prose::clean;
 use crate::record::Pass;
+use crate::record::expectation::{Expectation, Unit, metric_unit};
 use crate::table::{Item, Tint};
 
 /// No two pings are further apart.

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use crate::effect::{Effect, Rule, Verdict};
 use crate::interval::{Estimate, estimate, estimate_difference};
+use crate::record::turns::{Turn, log_ratio};
 use crate::record::{Metrics, Record};
 use crate::statistics::mean;
-use crate::turns::{Turn, log_ratio};
 
 /// A rate counts as kept from this share of it on.
 pub(crate) const KEPT: f64 = 0.98;

@@ -2,8 +2,8 @@
 //!
 //! Never invents a figure: all of them are metrics that expectations know too.
 
-use crate::expectation::{Unit, metric_names, metric_unit};
 use crate::number;
+use crate::record::expectation::{Unit, metric_names, metric_unit};
 
 pub const THROUGHPUT: &str = "ops_per_sec";
 pub(super) const CPU: &str = "cpu_ns_per_op";

@@ -22,9 +22,9 @@ pub use side::{CellKey, Side, State};
 
 pub use crate::format::Format;
 
-use crate::driver_limit::BUSY_MAX;
 use crate::paint::Style;
 use crate::record::Status;
+use crate::record::driver_limit::BUSY_MAX;
 use side::SideCell;
 
 #[derive(Debug, Clone, PartialEq)]

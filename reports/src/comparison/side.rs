@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, HashMap};
 use super::change::Values;
 use super::metric::{CPU, P99, THROUGHPUT};
 use super::order::{Order, Pairs};
-use crate::expectation::metric_value;
 use crate::figures::{Cell, Outcome};
-use crate::noise;
+use crate::record::expectation::metric_value;
+use crate::record::noise;
+use crate::record::turns::sum;
 use crate::record::{AxisValue, Pass, Record, Status};
 use crate::series::Figure;
-use crate::turns::sum;
 
 /// Where a cell of one run is found in the other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -1,7 +1,7 @@
 //! Whole comparisons of made-up runs.
 
 use super::*;
-use crate::by_case::{ByCase, CaseCounts};
+use crate::record::by_case::{ByCase, CaseCounts};
 use crate::record::{self, AxisValue, Record};
 use crate::tests::sample::{self, InTurns};
 

@@ -5,10 +5,10 @@
 use serde::Serialize;
 
 use super::turns_of;
-use crate::driver_limit::BUSY_MAX;
 use crate::effect::{Effect, Rule, Verdict};
 use crate::interval::{Interval, estimate};
-use crate::turns::{Start, Turn, log_ratio};
+use crate::record::driver_limit::BUSY_MAX;
+use crate::record::turns::{Start, Turn, log_ratio};
 
 /// A difference of less is not told apart from what the method itself may add.
 const NOISE: f64 = 0.001;

@@ -9,9 +9,9 @@ use crate::case_table::table_of;
 use crate::figures::status_tint;
 use crate::number::{self, counted};
 use crate::prose::{clean, per_second};
+use crate::record::turns::{Start, Turn};
 use crate::remarks::warning;
 use crate::table::{Cell, Column, Heading, Item, Part, Table, Tint};
-use crate::turns::{Start, Turn};
 
 pub(super) fn parts(cases: &[DuelCase], concern: f64) -> Vec<Part> {
     let mut parts: Vec<Part> = cases.iter().flat_map(|case| case_parts(case, concern)).collect();

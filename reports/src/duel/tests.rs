@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::random::SplitMix;
-use crate::turns::Thawed;
+use crate::record::turns::Thawed;
 
 /// Starts in which subject 1 is `ratio` times as fast as subject 0 and both run under the same conditions: a
 /// slow drift, noise of its own in each turn, and now and then a turn that somebody spoilt.

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use quadrant_suite::histogram::Histogram;
 
-use crate::evidence::{Pass, judge, objection};
 use crate::random::SplitMix;
+use crate::record::evidence::{Pass, judge, objection};
+use crate::record::turns::{Thawed, Turn};
 use crate::record::{
     self, AxisValue, CheckedExpectation, Concurrency, ContextSwitches, Cpus, GroupMetrics, Latency,
     LoadMetrics, Metrics, Noise, Record, Rss, SCHEMA, Stalls, Status, Subject, Threads, Turns,
 };
-use crate::turns::{Thawed, Turn};
 
 /// A trial that completed `ops_per_sec` operations of about `latency_us` each for a second.
 pub(crate) fn ok(id: &str, trial: u32, ops_per_sec: f64, latency_us: u64) -> Record {

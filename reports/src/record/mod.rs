@@ -1,7 +1,16 @@
 //! The record: what one trial left behind, as one JSON line.
 //!
-//! Integers in nanoseconds, bytes and counts; nothing is rounded for people here. Fields are
-//! added, never changed in meaning; `schema` tells a reader that cannot follow.
+//! Integers in nanoseconds, bytes and counts; nothing is rounded here. Fields are added, never
+//! changed in meaning; a reader refuses a `schema` that it does not support. Never depends on
+//! anything that compares or prints, so that measuring code needs this module only.
+
+pub mod by_case;
+pub mod driver_limit;
+pub mod evidence;
+pub mod expectation;
+pub mod noise;
+pub mod read;
+pub mod turns;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +18,7 @@ use std::fmt;
 use quadrant_suite::histogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use crate::turns::Turn;
+use turns::Turn;
 
 /// The version of this format.
 pub const SCHEMA: u32 = 1;

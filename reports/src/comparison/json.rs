@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::outcome::metrics;
 use super::{Change, ComparedCell, Comparison, Names, State};
 use crate::record::Status;
 
 pub(super) fn value(comparison: &Comparison, names: &Names) -> Value {
-    let geometric_means: BTreeMap<String, Value> = comparison
-        .metrics()
+    let geometric_means: BTreeMap<String, Value> = metrics(&comparison.cells, &comparison.options)
         .into_iter()
         .map(|summary| {
             let mean = json!({ "ratio": summary.ratios.value(), "cells": summary.ratios.count() });

@@ -12,8 +12,30 @@ pub(super) const THREADS: &str = "threads.peak";
 pub(super) const STALLS: &str = "stalls.count";
 
 /// Looked at in every comparison; each is the column of its name.
-pub(super) const ALWAYS: [&str; 7] =
-    [THROUGHPUT, "latency.p50", P99, "impact.p99", CPU, THREADS, STALLS];
+const ALWAYS: [&str; 7] = [THROUGHPUT, "latency.p50", P99, "impact.p99", CPU, THREADS, STALLS];
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// The figure whose change decides about a cell; without one CPU time per operation,
+    /// throughput or p99, whichever is the sharpest and not limited by the load.
+    pub metric: Option<String>,
+    /// A share: changes within it are nobody's concern.
+    pub threshold: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { metric: None, threshold: 0.02 }
+    }
+}
+
+impl Options {
+    pub(super) fn metrics(&self) -> Vec<String> {
+        let mut names = ALWAYS.map(str::to_owned).to_vec();
+        names.extend(self.metric.clone().filter(|name| !ALWAYS.contains(&name.as_str())));
+        names
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Better {

@@ -6,14 +6,16 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::change::Values;
-use super::metric::{CPU, P99, THROUGHPUT};
+use super::metric::{CPU, Options, P99, THROUGHPUT};
 use super::order::{Order, Pairs};
 use crate::figures::{Cell, Outcome};
+use crate::record::driver_limit::BUSY_MAX;
 use crate::record::expectation::metric_value;
 use crate::record::noise;
 use crate::record::turns::sum;
 use crate::record::{AxisValue, Pass, Record, Status};
 use crate::series::Figure;
+use crate::statistics::mean;
 
 /// Where a cell of one run is found in the other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -66,12 +68,15 @@ pub enum State {
     Told { status: Status, text: String },
 }
 
-impl Side {
-    /// `metrics` are all that will be asked for.
-    pub(super) fn new(metrics: Vec<String>) -> Self {
-        Self { metrics, cells: Vec::new(), found: HashMap::new(), orders: HashMap::new() }
+impl Options {
+    /// An empty side of a comparison under these options.
+    pub fn side(&self) -> Side {
+        let metrics = self.metrics();
+        Side { metrics, cells: Vec::new(), found: HashMap::new(), orders: HashMap::new() }
     }
+}
 
+impl Side {
     /// All records of one case, of all of its subjects: they are what each other is related to.
     pub fn add(&mut self, case: &[Record]) {
         let mut axes = case[0].case.clone();
@@ -135,7 +140,7 @@ impl SideCell {
         self.keeps_rate = figures.keeps_rate();
         let pass = if figures.is_in_turns { Pass::Turns } else { Pass::Alone };
         let shares: Vec<f64> = cell.of_pass(pass).map(noise::share).collect();
-        self.noise = self.noise.max(crate::statistics::mean(&shares).unwrap_or_default());
+        self.noise = self.noise.max(mean(&shares).unwrap_or_default());
         for name in names {
             let values = self.values.entry(name.clone()).or_default();
             let figure = match name.as_str() {
@@ -167,7 +172,7 @@ impl SideCell {
     /// The metrics by which its verdict may be reached, without one that was asked for.
     pub fn candidates(&self, other: &SideCell) -> Vec<&'static str> {
         let keeps = [self, other].map(|side| side.keeps_rate);
-        let is_limited = [self, other].iter().any(|side| side.driver_busy >= super::BUSY_MAX);
+        let is_limited = [self, other].iter().any(|side| side.driver_busy >= BUSY_MAX);
         let mut names = vec![CPU];
         match keeps {
             // What was done is the load's doing, if both keep its rate.

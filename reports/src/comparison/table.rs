@@ -3,7 +3,7 @@
 //! Never decides about a verdict.
 
 use super::metric::{CPU, P99, STALLS, THREADS, THROUGHPUT, shown};
-use super::outcome::MetricSummary;
+use super::outcome::{MetricSummary, metrics};
 use super::{Basis, Change, ComparedCell, Comparison, Doubt, Names, State, Verdict};
 use crate::case_table::table_of;
 use crate::number::{self, counted};
@@ -305,7 +305,7 @@ fn summary_table(comparison: &Comparison) -> Table {
         "geometric mean of NEW/BASE",
         "over",
     ]);
-    for MetricSummary { name, counts, ratios } in comparison.metrics() {
+    for MetricSummary { name, counts, ratios } in metrics(&comparison.cells, &comparison.options) {
         let counts = [counts.regressed, counts.improved, counts.same, counts.cannot_tell];
         let mean = Cell::maybe(ratios.value().map(number::fine_ratio));
         let over = Cell::number(counted(ratios.count(), "cell"));
@@ -316,12 +316,14 @@ fn summary_table(comparison: &Comparison) -> Table {
 
 /// Every cell that regressed or improved, once more, so that none has to be searched for.
 fn changed(comparison: &Comparison) -> Vec<Item> {
-    let item = |verdict: Verdict| {
-        let text = |cell: &ComparedCell| format!("{}: {}", cell_name(cell), why(cell));
-        let item = move |cell| Item::new(tint(verdict), verdict.word(), text(cell));
-        comparison.of_verdict(verdict).map(item)
+    let of = |verdict: Verdict| {
+        let such = comparison.cells.iter().filter(move |cell| cell.verdict == Some(verdict));
+        such.map(move |cell| {
+            let text = format!("{}: {}", cell_name(cell), why(cell));
+            Item::new(tint(verdict), verdict.word(), text)
+        })
     };
-    [Verdict::Regressed, Verdict::Improved].into_iter().flat_map(item).collect()
+    [Verdict::Regressed, Verdict::Improved].into_iter().flat_map(of).collect()
 }
 
 fn cell_name(cell: &ComparedCell) -> String {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::record::by_case::{ByCase, CaseCounts};
-use crate::record::{self, AxisValue, Record};
+use crate::record::{self, AxisValue, Record, Status};
 use crate::tests::sample::{self, InTurns};
 
 fn side(options: &Options, records: &[Record]) -> Side {

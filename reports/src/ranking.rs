@@ -97,7 +97,13 @@ impl Ranking {
                 });
             }
             if compared.iter().any(Option::is_some) {
-                compared[leader.cell] = Some(at_the_top(leader, by, &ranked, &compared));
+                let has_company = ranked
+                    .iter()
+                    .filter_map(|entry| compared[entry.cell])
+                    .any(|other| other.standing.is_leading());
+                let standing = if has_company { Standing::JointBest } else { Standing::Best };
+                compared[leader.cell] = beside(leader, leader, by)
+                    .map(|with_itself| Compared { standing, ..with_itself });
             }
         }
         Self { by, why, order: order(&entries, by, &compared), compared }
@@ -231,22 +237,6 @@ fn beside(entry: &Entry, leader: &Entry, by: Figure) -> Option<Compared> {
         .zip(series.mean_in_turns())
         .map(|(speeds, mean)| speeds.map(|speed| effect.ratio() * (speed - mean).exp()));
     Some(Compared { by, standing, effect, cpu, speeds })
-}
-
-fn at_the_top(
-    leader: &Entry,
-    by: Figure,
-    ranked: &[&Entry],
-    compared: &[Option<Compared>],
-) -> Compared {
-    let has_company = ranked
-        .iter()
-        .filter_map(|entry| compared[entry.cell])
-        .any(|other| other.standing.is_leading());
-    let with_itself = leader.against(leader, by).unwrap_or(Effect::of_ratio(1.0));
-    let speeds = beside(leader, leader, by).and_then(|compared| compared.speeds);
-    let standing = if has_company { Standing::JointBest } else { Standing::Best };
-    Compared { by, standing, effect: with_itself, cpu: None, speeds }
 }
 
 /// Best first; then those that do not keep the rate, those that leave connections without an

@@ -31,15 +31,10 @@ pub enum Format {
 impl Format {
     pub const ALL: [Format; 5] =
         [Format::Table, Format::Json, Format::Jsonl, Format::Csv, Format::Markdown];
+    const NAMES: [&str; 5] = ["table", "json", "jsonl", "csv", "markdown"];
 
     pub fn name(self) -> &'static str {
-        match self {
-            Format::Table => "table",
-            Format::Json => "json",
-            Format::Jsonl => "jsonl",
-            Format::Csv => "csv",
-            Format::Markdown => "markdown",
-        }
+        Self::NAMES[self as usize]
     }
 }
 
@@ -54,8 +49,7 @@ impl FromStr for Format {
 
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|format| format.name() == text).ok_or_else(|| {
-            let names = Self::ALL.map(Format::name).join(", ");
-            format!("there is no format '{text}'; there are {names}")
+            format!("there is no format '{text}'; there are {}", Self::NAMES.join(", "))
         })
     }
 }

@@ -72,13 +72,7 @@ impl Comparison {
     ];
 
     pub fn symbol(self) -> &'static str {
-        match self {
-            Comparison::Equal => "=",
-            Comparison::AtMost => "<=",
-            Comparison::AtLeast => ">=",
-            Comparison::Below => "<",
-            Comparison::Above => ">",
-        }
+        ["=", "<=", ">=", "<", ">"][self as usize]
     }
 
     pub fn from_symbol(symbol: &str) -> Option<Self> {

@@ -46,11 +46,11 @@ impl CaseTable {
         let columns = operation
             .map_or_else(Vec::new, |operation| columns(operation, threshold_ns, ranking.by, &rows));
         let kinds = columns.iter().map(|(kind, _)| *kind).collect();
-        let told = without_figures(&cells);
+        let missing = without_figures(&cells);
         let table = Table {
             names: rows.iter().map(|row| clean(&row.cell.subject.id)).collect(),
             columns: columns.into_iter().map(|(_, column)| column).collect(),
-            ..table_of(told.iter().map(|(cell, status, text)| {
+            ..table_of(missing.iter().map(|(cell, status, text)| {
                 Item::new(status_tint(*status), clean(&cell.subject.id), *text)
             }))
         };
@@ -71,7 +71,7 @@ impl CaseTable {
                 .iter()
                 .map(|row| (clean(&row.cell.subject.id), row.compared.map(|best| best.standing)))
                 .collect(),
-            without_figures: told
+            without_figures: missing
                 .iter()
                 .map(|(cell, status, _)| (clean(&cell.subject.id), *status))
                 .collect(),
@@ -92,13 +92,13 @@ pub(crate) fn table_of(without_figures: impl Iterator<Item = Item>) -> Table {
 
 /// The worst first.
 fn without_figures<'c>(cells: &'c [Cell]) -> Vec<(&'c Cell<'c>, Status, &'c str)> {
-    let told = |cell: &'c Cell<'c>| match &cell.outcome {
+    let missing = |cell: &'c Cell<'c>| match &cell.outcome {
         Outcome::Measured(_) => None,
-        Outcome::Told { status, text } => Some((cell, *status, text.as_str())),
+        Outcome::NoFigures { status, text } => Some((cell, *status, text.as_str())),
     };
-    let mut told: Vec<_> = cells.iter().filter_map(told).collect();
-    told.sort_by_key(|(cell, status, _)| (severity(*status), &cell.subject.id));
-    told
+    let mut missing: Vec<_> = cells.iter().filter_map(missing).collect();
+    missing.sort_by_key(|(cell, status, _)| (severity(*status), &cell.subject.id));
+    missing
 }
 
 /// `64 B, closed loop, 3 trials × 1 s, 10 starts in turns`.
@@ -110,7 +110,7 @@ fn workload(records: &[Record], cells: &[Cell]) -> String {
         .map(|metrics: &Metrics| metrics.elapsed_ns as f64)
         .collect();
     let length = median(&lengths).map_or_else(String::new, |length| {
-        // Two digits are what somebody asked for; the rest is how late the window closed.
+        // Two digits were asked for; the rest is how late the window closed.
         let unit = 10_f64.powf(length.max(10.0).log10().floor() - 1.0);
         format!(" × {}", number::round_duration(((length / unit).round() * unit) as u64))
     });

@@ -26,10 +26,10 @@ pub(crate) struct Cell<'a> {
 
 pub(crate) enum Outcome {
     Measured(Box<Figures>),
-    Told { status: Status, text: String },
+    NoFigures { status: Status, text: String },
 }
 
-/// Everything that is known of a cell, as one.
+/// All trials of a cell, taken together.
 pub(crate) struct Figures {
     /// In turns where there are any, else alone.
     pub rate: Rate,
@@ -122,21 +122,21 @@ impl<'a> Cell<'a> {
     pub(crate) fn figures(&self) -> Option<&Figures> {
         match &self.outcome {
             Outcome::Measured(figures) => Some(figures),
-            Outcome::Told { .. } => None,
+            Outcome::NoFigures { .. } => None,
         }
     }
 
-    /// Workers wanted of every subject of the case, where somebody said so.
+    /// Workers that the scenario or the command line asks for.
     pub(crate) fn workers_asked(&self) -> Option<u32> {
         self.trials.iter().find_map(|record| record.workers_asked)
     }
 
-    /// Trials of one pass that have no figures, of a cell that has.
+    /// Trials of one pass that have no figures, in a cell that has some.
     pub(crate) fn lost_trials(&self, pass: Pass) -> impl Iterator<Item = &'a Record> {
         self.of_pass(pass).filter(|record| self.figures().is_some() && !record.has_figures())
     }
 
-    /// Whether it was not asked for, and took turns only for others to be compared with.
+    /// Whether it took turns only as the reference, without having been asked for.
     pub(crate) fn is_only_reference(&self) -> bool {
         self.is_reference && self.of_pass(Pass::Alone).next().is_none()
     }
@@ -150,7 +150,7 @@ fn outcome(trials: &[&Record], bases: &Bases) -> Outcome {
     let spoiled = trials.iter().any(|record| spoils_others(record.status));
     match figures(trials, bases).filter(|_| !spoiled) {
         Some(figures) => Outcome::Measured(Box::new(figures)),
-        None => told(trials),
+        None => no_figures(trials),
     }
 }
 
@@ -210,7 +210,7 @@ pub(crate) fn spoils_others(status: Status) -> bool {
     matches!(status, Status::Failed | Status::Crashed | Status::TimedOut)
 }
 
-/// The word for a status, as people read it.
+/// The word for a status in tables.
 pub(crate) fn status_word(status: Status) -> &'static str {
     match status {
         Status::Ok => "ok",
@@ -239,7 +239,7 @@ fn status_and_reason(record: &Record) -> (Status, String) {
 }
 
 /// The worst status, and every different way in which the trials of this cell went wrong.
-fn told(trials: &[&Record]) -> Outcome {
+fn no_figures(trials: &[&Record]) -> Outcome {
     let mut ways: Vec<((Status, String), u64)> = Vec::new();
     for record in trials.iter().filter(|record| !record.has_figures()) {
         let way = status_and_reason(record);
@@ -263,7 +263,7 @@ fn told(trials: &[&Record]) -> Outcome {
         .collect::<Vec<_>>()
         .join("; ");
     let status = ways.first().map_or(Status::Unmeasured, |((status, _), _)| *status);
-    Outcome::Told { status, text }
+    Outcome::NoFigures { status, text }
 }
 
 /// Worst first; also the order of the rows beneath a table's figures.
@@ -334,7 +334,7 @@ fn keeps_rate(trials: &[&Metrics]) -> Option<bool> {
     Some(median(&shares)? >= KEPT)
 }
 
-/// At a given rate there may be fewer requests than connections: then each has to be another's.
+/// At a fixed rate there may be fewer requests than connections; each then needs its own connection.
 fn starving<'a>(trials: impl Iterator<Item = &'a Metrics>) -> Option<(u64, u64)> {
     trials
         .filter_map(|metrics| Some((metrics.ops, metrics.load.as_ref()?)))
@@ -372,14 +372,14 @@ mod tests {
             .zip(0..)
             .map(|((status, reason), trial)| match status {
                 Status::Ok => sample::ok("a/b/c", trial, 10.0, 5),
-                status => sample::told("a/b/c", trial, *status, Some(reason)),
+                status => sample::no_figures("a/b/c", trial, *status, Some(reason)),
             })
             .collect();
         let cells = Cell::all_of(&records);
         assert_eq!(cells.len(), 1);
         match &cells[0].outcome {
             Outcome::Measured(_) => "figures".to_owned(),
-            Outcome::Told { text, .. } => text.clone(),
+            Outcome::NoFigures { text, .. } => text.clone(),
         }
     }
 
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn trials_are_taken_together_by_what_each_figure_means() {
+    fn each_figure_combines_trials_in_its_own_way() {
         let records = [
             sample::edit(sample::ok("a/b/c", 0, 100.0, 10), |metrics| {
                 metrics.stalls.count = 2;
@@ -431,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn throughput_and_cpu_come_from_the_turns_where_there_are_any() {
+    fn throughput_and_cpu_come_from_turns_if_any() {
         let case = sample::InTurns::new(10);
         let mut records = case.records(&[("a/b/c", 5_000.0)]);
         let cells = Cell::all_of(&records);
@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_are_starved_only_where_there_were_requests_for_them() {
+    fn starved_connections_had_requests() {
         for (ops, asked_per_sec, served, expected) in [
             (5_000.0, None, 4_096, None),
             (5_000.0, None, 4_095, Some((4_095, 4_096))),

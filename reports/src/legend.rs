@@ -29,7 +29,7 @@ fn line(kind: Kind) -> (&'static str, &'static str) {
         ),
         Kind::Besides => (
             "besides",
-            "more, less CPU: where throughput does not tell a subject from the best, and CPU time per operation does. two speeds: from start to start it has one or the other, as shares of the best",
+            "more, less CPU: where throughput does not differ from the best, and CPU time per operation does. two speeds: from start to start it has one or the other, as shares of the best",
         ),
         Kind::Latency => (
             "latency",

@@ -222,20 +222,20 @@ mod tests {
             .map(|(connections, share)| {
                 let mut records: Vec<Record> = (0..3)
                     .flat_map(|trial| {
-                        let weather = 1.0 + f64::from(trial) * 0.02;
+                        let drift = 1.0 + f64::from(trial) * 0.02;
                         [
-                            sample::ok("tokio/multi-thread/epoll", trial, 90_000.0 * weather, 30),
+                            sample::ok("tokio/multi-thread/epoll", trial, 90_000.0 * drift, 30),
                             sample::ok(
                                 "smol/multi-thread/epoll",
                                 trial,
-                                90_000.0 * weather * share,
+                                90_000.0 * drift * share,
                                 31,
                             ),
                         ]
                     })
                     .collect();
                 let reason = Some("io_uring is disabled here");
-                records.push(sample::told(
+                records.push(sample::no_figures(
                     "glommio/per-core/io_uring",
                     0,
                     Status::Unsupported,
@@ -262,8 +262,8 @@ mod tests {
     #[test]
     fn json_of_two_records() {
         let records = vec![
-            sample::told("a/b/c", 0, Status::Crashed, Some("killed by signal 9")),
-            sample::told("d/e/f", 0, Status::Unsupported, None),
+            sample::no_figures("a/b/c", 0, Status::Crashed, Some("killed by signal 9")),
+            sample::no_figures("d/e/f", 0, Status::Unsupported, None),
         ];
         insta::assert_snapshot!(report(Format::Json, &[records]));
     }

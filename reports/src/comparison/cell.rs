@@ -86,11 +86,11 @@ impl ComparedCell {
     }
 
     /// `ok` or what is wrong, in the words of the record.
-    pub(super) fn told(state: Option<&State>) -> &str {
+    pub(super) fn status_text(state: Option<&State>) -> &str {
         match state {
             None => "not run",
             Some(State::Measured) => "ok",
-            Some(State::Told { text, .. }) => text,
+            Some(State::NoFigures { text, .. }) => text,
         }
     }
 }
@@ -115,8 +115,12 @@ fn by_status(states: (&State, &State)) -> Option<Verdict> {
     match states {
         // Though one may not have a figure that decides.
         (State::Measured, State::Measured) => Some(Verdict::CannotTell),
-        (State::Measured, State::Told { status, .. }) => Some(towards(*status, Verdict::Regressed)),
-        (State::Told { status, .. }, State::Measured) => Some(towards(*status, Verdict::Improved)),
-        (State::Told { .. }, State::Told { .. }) => None,
+        (State::Measured, State::NoFigures { status, .. }) => {
+            Some(towards(*status, Verdict::Regressed))
+        }
+        (State::NoFigures { status, .. }, State::Measured) => {
+            Some(towards(*status, Verdict::Improved))
+        }
+        (State::NoFigures { .. }, State::NoFigures { .. }) => None,
     }
 }

@@ -1,6 +1,6 @@
 //! A comparison for programs: one JSON object, nothing rounded.
 //!
-//! Never says less than the tables do.
+//! Never holds less than the tables do.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +55,7 @@ fn state(state: Option<&State>) -> Value {
     match state {
         None => Value::Null,
         Some(State::Measured) => json!({ "status": Status::Ok, "reason": null }),
-        Some(State::Told { status, text }) => json!({ "status": status, "reason": text }),
+        Some(State::NoFigures { status, text }) => json!({ "status": status, "reason": text }),
     }
 }
 

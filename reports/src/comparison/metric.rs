@@ -16,10 +16,10 @@ const ALWAYS: [&str; 7] = [THROUGHPUT, "latency.p50", P99, "impact.p99", CPU, TH
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// The figure whose change decides about a cell; without one CPU time per operation,
+    /// The figure whose change decides about a cell. `None` for CPU time per operation,
     /// throughput or p99, whichever is the sharpest and not limited by the load.
     pub metric: Option<String>,
-    /// A share: changes within it are nobody's concern.
+    /// A share: smaller changes are ignored.
     pub threshold: f64,
 }
 
@@ -65,7 +65,7 @@ pub fn choices() -> String {
     format!("{}, steps.NAME.p99, groups.NAME.ops_per_sec and the like", names.join(", "))
 }
 
-/// A value as people read it: `184 k/s`, `351 µs`, `3`.
+/// A value for tables: `184 k/s`, `351 µs`, `3`.
 pub(super) fn shown(metric: &str, value: f64) -> String {
     match metric_unit(metric) {
         // A conversion of a float saturates, so nothing wraps.

@@ -1,6 +1,6 @@
 //! Two runs, cell by cell: regressed, improved, same, or cannot tell.
 //!
-//! Never asks whether the runs may be compared at all; whoever read them knows their machines.
+//! Never checks whether the runs may be compared at all; that is up to the caller, which read them.
 
 mod cell;
 mod change;
@@ -26,12 +26,12 @@ pub use crate::format::Format;
 use crate::paint::Style;
 use side::SideCell;
 
-/// What the reader calls the two runs, and what has to be said of both.
+/// The names of the two runs, and their differences.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     pub base: String,
     pub new: String,
-    /// What is unlike between the runs, one sentence each.
+    /// One sentence for each difference between the runs.
     pub unlike: Vec<String>,
 }
 

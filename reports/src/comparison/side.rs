@@ -33,7 +33,7 @@ impl CellKey {
 
 /// A run, filled case by case.
 pub struct Side {
-    /// What is kept of a trial.
+    /// The figures that are kept of a trial.
     metrics: Vec<String>,
     pub(super) cells: Vec<(CellKey, SideCell)>,
     found: HashMap<CellKey, usize>,
@@ -65,7 +65,7 @@ pub(super) struct SideCell {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     Measured,
-    Told { status: Status, text: String },
+    NoFigures { status: Status, text: String },
 }
 
 impl Options {
@@ -77,7 +77,7 @@ impl Options {
 }
 
 impl Side {
-    /// All records of one case, of all of its subjects: they are what each other is related to.
+    /// Adds all records of one case, of all its subjects, because they are related to each other.
     pub fn add(&mut self, case: &[Record]) {
         let mut axes = case[0].case.clone();
         axes.sort_by(|a, b| a.axis.cmp(&b.axis));
@@ -128,8 +128,8 @@ impl SideCell {
             operation.clone_into(&mut self.operation);
         }
         let figures = match &cell.outcome {
-            Outcome::Told { status, text } => {
-                self.states.push(State::Told { status: *status, text: text.clone() });
+            Outcome::NoFigures { status, text } => {
+                self.states.push(State::NoFigures { status: *status, text: text.clone() });
                 return;
             }
             Outcome::Measured(figures) => figures,
@@ -163,19 +163,19 @@ impl SideCell {
         }
     }
 
-    /// The worst that it came to.
+    /// The worst state in any of the runs.
     pub fn state(&self) -> State {
-        let told = self.states.iter().find(|state| **state != State::Measured);
-        told.cloned().unwrap_or(State::Measured)
+        let missing = self.states.iter().find(|state| **state != State::Measured);
+        missing.cloned().unwrap_or(State::Measured)
     }
 
-    /// The metrics by which its verdict may be reached, without one that was asked for.
+    /// The metrics that may decide the verdict, if the options name none.
     pub fn candidates(&self, other: &SideCell) -> Vec<&'static str> {
         let keeps = [self, other].map(|side| side.keeps_rate);
         let is_limited = [self, other].iter().any(|side| side.driver_busy >= BUSY_MAX);
         let mut names = vec![CPU];
         match keeps {
-            // What was done is the load's doing, if both keep its rate.
+            // If both keep the rate, the load alone decides the throughput.
             [Some(true), Some(true)] => names.push(P99),
             [None, None] if is_limited => {}
             _ => names.push(THROUGHPUT),

@@ -65,7 +65,7 @@ fn case_parts(comparison: &Comparison, cells: &[&ComparedCell]) -> [Part; 3] {
     let table = Table {
         names: measured.iter().map(|cell| clean(&cell.key.subject)).collect(),
         columns: if measured.is_empty() { Vec::new() } else { columns(comparison, &measured) },
-        ..table_of(others.iter().map(|cell| told(cell)))
+        ..table_of(others.iter().map(|cell| no_figures(cell)))
     };
     let notes = warned(&measured).into_iter().chain(unrelated(&measured));
     [Part::Heading(heading), Part::Table(table), Part::List(notes.collect())]
@@ -76,9 +76,11 @@ fn is_measured(cell: &ComparedCell) -> bool {
 }
 
 /// A cell that has no figures on one side or on both.
-fn told(cell: &ComparedCell) -> Item {
-    let (base, new) =
-        (ComparedCell::told(cell.base.as_ref()), ComparedCell::told(cell.new.as_ref()));
+fn no_figures(cell: &ComparedCell) -> Item {
+    let (base, new) = (
+        ComparedCell::status_text(cell.base.as_ref()),
+        ComparedCell::status_text(cell.new.as_ref()),
+    );
     let text = match (cell.verdict, &cell.base, &cell.new) {
         (Some(verdict), ..) => format!("{}: {}", verdict.word(), from_to(base, new)),
         (None, Some(_), None) => "only in BASE".to_owned(),
@@ -144,7 +146,7 @@ fn columns(comparison: &Comparison, cells: &[&ComparedCell]) -> Vec<Column> {
             add([&heading[0], &heading[1]], &|cell| judged(of(cell, metric), threshold));
         }
     }
-    // Mostly the same in both: then a column of them would say nothing.
+    // Shown only if they differ, because mostly they are the same in both runs.
     for (metric, heading) in [(THREADS, "threads"), (STALLS, "stalls/trial")] {
         let differs = |cell: &&ComparedCell| {
             cell.change(metric)
@@ -182,7 +184,7 @@ fn verdict(cell: &ComparedCell, threshold: f64) -> Cell {
     Cell::words(words).tinted(tint(verdict))
 }
 
-/// A figure that does not decide, with a word of its own where it changed.
+/// A figure that does not decide, with a word if it changed.
 fn judged(change: Option<Change>, threshold: f64) -> Cell {
     let Some(change) = change else { return Cell::none() };
     let verdict = change.verdict(threshold);
@@ -338,7 +340,10 @@ fn cell_name(cell: &ComparedCell) -> String {
 fn why(cell: &ComparedCell) -> String {
     match (cell.decided_by.as_deref(), cell.deciding()) {
         (Some(metric), Some(change)) => format!("{metric} {}", with_interval(change).text()),
-        _ => from_to(ComparedCell::told(cell.base.as_ref()), ComparedCell::told(cell.new.as_ref())),
+        _ => from_to(
+            ComparedCell::status_text(cell.base.as_ref()),
+            ComparedCell::status_text(cell.new.as_ref()),
+        ),
     }
 }
 

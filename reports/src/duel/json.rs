@@ -1,4 +1,4 @@
-//! A duel for programs: every case with its ratios and every turn.
+//! A duel as JSON: every case with its ratios and every turn.
 //!
 //! Never rounds and never leaves a turn out.
 

@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn cases_that_lie_apart_come_together() {
         let mut again = sample::ok("a/b/c", 1, 20.0, 5);
-        let lost = sample::told("a/b/c", 1, Status::Unmeasured, Some("interrupted"));
+        let lost = sample::no_figures("a/b/c", 1, Status::Unmeasured, Some("interrupted"));
         let first = vec![sample::ok("a/b/c", 0, 10.0, 5), lost];
         let between = sample::open_loop();
         let (cases, most_open) =

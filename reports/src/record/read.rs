@@ -36,7 +36,7 @@ impl<R: BufRead> Records<R> {
         Self { lines, line: 0, broken_end: None, ended: false }
     }
 
-    /// After the last record: what to tell if the file ends within one.
+    /// After the last record: a warning if the file ends within one.
     pub fn broken_end(&self) -> Option<&str> {
         self.broken_end.as_deref()
     }
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_off_end_is_told_and_costs_one_record() {
+    fn a_cut_off_end_costs_one_record() {
         let record = sample::ok("a/b/c", 0, 10.0, 5);
         let whole = line(&record);
         for cut in [1, whole.len() / 2, whole.len() - 2] {
@@ -169,7 +169,7 @@ mod tests {
             ok in any::<bool>(),
         ) -> Record {
             if !ok {
-                return sample::told("a/b/c", numbers[0] as u32, Status::Failed, Some(&text));
+                return sample::no_figures("a/b/c", numbers[0] as u32, Status::Failed, Some(&text));
             }
             let mut histogram = Histogram::default();
             latencies.iter().for_each(|latency| histogram.record(*latency));

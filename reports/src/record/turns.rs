@@ -7,7 +7,7 @@ use std::ops::Add;
 
 use serde::{Deserialize, Serialize};
 
-/// The share of rounds that is left out at either end of a mean: those that a neighbour spoilt.
+/// The share of rounds that is left out at either end of a mean, because of noise.
 const TRIMMED: f64 = 0.25;
 
 /// One turn.

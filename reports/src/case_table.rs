@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::columns::{Kind, Row, columns};
+use crate::columns::{Row, columns};
 use crate::figures::{Cell, Outcome, severity, status_tint};
 use crate::number::{self, counted};
 use crate::prose::clean;
@@ -22,8 +22,8 @@ pub(crate) struct CaseTable {
     /// Subjects that have figures, best first, with how they stand to the best.
     pub standings: Vec<(String, Option<Standing>)>,
     pub without_figures: Vec<(String, Status)>,
-    /// What the columns are about.
-    pub kinds: BTreeSet<Kind>,
+    /// The names of the columns in the legend.
+    pub legend: BTreeSet<&'static str>,
     pub parts: Vec<Part>,
 }
 
@@ -45,7 +45,7 @@ impl CaseTable {
         let operation = records.iter().find_map(Record::operation).filter(|_| !rows.is_empty());
         let columns = operation
             .map_or_else(Vec::new, |operation| columns(operation, threshold_ns, ranking.by, &rows));
-        let kinds = columns.iter().map(|(kind, _)| *kind).collect();
+        let legend = columns.iter().map(|(name, _)| *name).collect();
         let missing = without_figures(&cells);
         let table = Table {
             names: rows.iter().map(|row| clean(&row.cell.subject.id)).collect(),
@@ -75,7 +75,7 @@ impl CaseTable {
                 .iter()
                 .map(|(cell, status, _)| (clean(&cell.subject.id), *status))
                 .collect(),
-            kinds,
+            legend,
             parts,
         })
     }

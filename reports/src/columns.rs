@@ -6,33 +6,12 @@ use std::collections::BTreeSet;
 
 use quadrant_suite::histogram::Histogram;
 
-use crate::figures::{Alone, Cause, Cell, Figures, Rate};
+use crate::figures::{Alone, Cell, Figures, Rate};
 use crate::number;
 use crate::prose::{clean, per_second};
 use crate::ranking::{Compared, Standing, with_range};
 use crate::series::Figure;
 use crate::table::{self, Column, Tint};
-
-/// What a column is about; each has a line in the legend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    Throughput,
-    Standing,
-    Besides,
-    Latency,
-    InFlight,
-    Workers,
-    Threads,
-    Stalls,
-    Impact,
-    Group,
-    Cpu,
-    PageFaults,
-    Memory,
-    Syscalls,
-    Backend,
-    Step,
-}
 
 /// A subject that has figures, and how it stands to the best.
 pub(crate) struct Row<'a> {
@@ -46,23 +25,23 @@ const PAGE_FAULT_NS: f64 = 250.0;
 /// Page faults that cost less than this share of the CPU time of an operation are not shown.
 const PAGE_FAULTS_SHARE_MIN: f64 = 0.02;
 
-/// Every column that these figures can fill; `threshold_ns` is that of stalls, and `by` decides the order.
+/// Every column that these figures can fill, with its name in the legend; `threshold_ns` is that of
+/// stalls, and `by` decides the order.
 pub(crate) fn columns(
     operation: &str,
     threshold_ns: u64,
     by: Figure,
     rows: &[Row],
-) -> Vec<(Kind, Column)> {
+) -> Vec<(&'static str, Column)> {
     let operation = clean(operation);
     let mut columns = Vec::new();
-    let mut add = |kind, heading: [&str; 2], cell: &dyn Fn(&Row) -> table::Cell| {
-        let heading = heading.map(str::to_owned);
-        columns.push((kind, Column { heading, cells: rows.iter().map(cell).collect() }));
+    let mut add = |name, heading: [&str; 2], cell: &dyn Fn(&Row) -> table::Cell| {
+        columns.push((name, Column::new(heading, rows.iter().map(cell))));
     };
     let per_second = per_second(&operation);
     let is_in_turns = rows.iter().any(|row| row.figures.is_in_turns);
     let how = if is_in_turns { "in turns" } else { "median" };
-    add(Kind::Throughput, [&per_second, how], &|row| {
+    add("…/s", [&per_second, how], &|row| {
         let mut cell = throughput(row.figures.rate);
         if is_in_turns && !row.figures.is_in_turns {
             cell.rest.push_str(" alone");
@@ -75,10 +54,10 @@ pub(crate) fn columns(
             Figure::Cpu => format!("by CPU per {operation}"),
             Figure::P99 => "by p99".to_owned(),
         };
-        add(Kind::Standing, ["against the best", &heading], &|row| standing(row, by));
+        add("against the best", ["against the best", &heading], &|row| standing(row, by));
     }
     if rows.iter().filter_map(|row| row.compared).any(|compared| !besides(compared).is_empty()) {
-        add(Kind::Besides, ["besides", ""], &|row| {
+        add("besides", ["besides", ""], &|row| {
             table::Cell::words(row.compared.map_or_else(String::new, besides))
         });
     }
@@ -86,32 +65,32 @@ pub(crate) fn columns(
         row.figures.alone.as_ref().map_or_else(table::Cell::none, cell)
     };
     for (point, share) in [("p50", 0.5), ("p99", 0.99)] {
-        add(Kind::Latency, ["latency", point], &|row| {
+        add("latency", ["latency", point], &|row| {
             alone(row, &|figures| quantile(Some(&figures.latency), share))
         });
     }
-    add(Kind::InFlight, ["in flight", "peak (mean)"], &|row| alone(row, &in_flight));
+    add("in flight", ["in flight", "peak (mean)"], &|row| alone(row, &in_flight));
     if rows.iter().any(|row| row.cell.workers_asked().is_some()) {
-        add(Kind::Workers, ["workers", "(asked)"], &|row| workers(row.cell));
+        add("workers", ["workers", "(asked)"], &|row| workers(row.cell));
     }
-    add(Kind::Threads, ["threads", "peak (loops)"], &|row| alone(row, &threads));
+    add("threads", ["threads", "peak (loops)"], &|row| alone(row, &threads));
     let stall_heading = format!("stalls ≥ {}", number::round_duration(threshold_ns));
-    add(Kind::Stalls, [&stall_heading, "count, longest"], &|row| alone(row, &stalls));
+    add("stalls", [&stall_heading, "count, longest"], &|row| alone(row, &stalls));
     let all_alone = || rows.iter().filter_map(|row| row.figures.alone.as_ref());
     if all_alone().any(|figures| figures.impact.is_some()) {
-        add(Kind::Impact, ["ping", "p99"], &|row| {
+        add("ping", ["ping", "p99"], &|row| {
             alone(row, &|figures| quantile(figures.impact.as_ref(), 0.99))
         });
     }
     let groups: BTreeSet<&String> = all_alone().flat_map(|figures| figures.groups.keys()).collect();
     for name in groups {
-        add(Kind::Group, [&format!("{}/s", clean(name)), "median"], &|row| {
+        add("other …/s", [&format!("{}/s", clean(name)), "median"], &|row| {
             alone(row, &|figures| {
                 figures.groups.get(name).copied().map_or_else(table::Cell::none, throughput)
             })
         });
     }
-    add(Kind::Cpu, ["CPU per", &operation], &|row| {
+    add("CPU per …", ["CPU per", &operation], &|row| {
         table::Cell::maybe(row.figures.cpu_ns_per_op.map(number::duration))
     });
     let page_faults = |row: &Row| row.figures.page_faults_per_op;
@@ -120,16 +99,16 @@ pub(crate) fn columns(
         cost_ns > PAGE_FAULTS_SHARE_MIN * row.figures.cpu_ns_per_op.unwrap_or_default() as f64
     };
     if rows.iter().any(matters) {
-        add(Kind::PageFaults, ["page faults", "per op"], &|row| {
+        add("page faults", ["page faults", "per op"], &|row| {
             table::Cell::maybe(page_faults(row).map(number::mean_count))
         });
     }
-    add(Kind::Memory, ["memory", "peak"], &|row| {
+    add("memory", ["memory", "peak"], &|row| {
         alone(row, &|figures| table::Cell::number(number::bytes(figures.rss_peak_bytes)))
     });
     if all_alone().any(|figures| figures.evidence.is_some()) {
-        add(Kind::Syscalls, ["syscalls", "per op"], &|row| alone(row, &syscalls));
-        add(Kind::Backend, ["backend", "seen"], &|row| {
+        add("syscalls", ["syscalls", "per op"], &|row| alone(row, &syscalls));
+        add("backend", ["backend", "seen"], &|row| {
             row.figures.alone.as_ref().map_or_else(words_none, backend_seen)
         });
     }
@@ -137,7 +116,7 @@ pub(crate) fn columns(
     for name in steps {
         let heading = format!("step {}", clean(name));
         for (point, share) in [("p50", 0.5), ("p99", 0.99)] {
-            add(Kind::Step, [&heading, point], &|row| {
+            add("step …", [&heading, point], &|row| {
                 alone(row, &|figures| quantile(figures.steps.get(name), share))
             });
         }
@@ -243,13 +222,7 @@ fn stalls(figures: &Alone) -> table::Cell {
     if figures.stalls == 0 {
         return table::Cell::none();
     }
-    let cause = match figures.stalls_cause {
-        Some(Cause::Computing) => " cpu",
-        Some(Cause::Queueing) => " queue",
-        Some(Cause::Blocked) => " blocked",
-        Some(Cause::Unended) => " unended",
-        None => "",
-    };
+    let cause = figures.stalls_cause.map_or_else(String::new, |cause| format!(" {cause}"));
     table::Cell::number(number::count(figures.stalls))
         .with(format!(", {}{cause}", number::duration(figures.stalls_longest_ns)))
         .tinted(Tint::Bad)

@@ -67,8 +67,9 @@ pub(crate) struct Alone {
     pub threads_kernel: u64,
     pub stalls: u64,
     pub stalls_longest_ns: u64,
-    /// What most of the stalled time went to.
-    pub stalls_cause: Option<Cause>,
+    /// Where most of the stalled time went: computing (`cpu`), waiting for a CPU (`queue`), waiting
+    /// in the middle of a poll (`blocked`), or not known because the window ended (`unended`).
+    pub stalls_cause: Option<&'static str>,
     /// How late pings were answered.
     pub impact: Option<Histogram>,
     pub rss_peak_bytes: u64,
@@ -76,17 +77,6 @@ pub(crate) struct Alone {
     pub evidence: Option<Evidence>,
     pub groups: BTreeMap<String, Rate>,
     pub steps: BTreeMap<String, Histogram>,
-}
-
-/// What a stalled thread did meanwhile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cause {
-    Computing,
-    /// It could have run, and others had the CPU.
-    Queueing,
-    Blocked,
-    /// Not known: the stall had not ended with the window.
-    Unended,
 }
 
 impl Figures {
@@ -267,15 +257,10 @@ fn no_figures(trials: &[&Record]) -> Outcome {
 }
 
 /// Worst first; also the order of the rows beneath a table's figures.
-pub(crate) fn severity(status: Status) -> u8 {
-    match status {
-        Status::Failed => 0,
-        Status::Crashed => 1,
-        Status::TimedOut => 2,
-        Status::Unmeasured => 3,
-        Status::Unsupported => 4,
-        Status::Ok => 5,
-    }
+pub(crate) fn severity(status: Status) -> Option<usize> {
+    use Status::{Crashed, Failed, Ok, TimedOut, Unmeasured, Unsupported};
+    let worst_first = [Failed, Crashed, TimedOut, Unmeasured, Unsupported, Ok];
+    worst_first.iter().position(|known| *known == status)
 }
 
 fn together(trials: &[&Metrics]) -> Alone {
@@ -309,10 +294,10 @@ fn together(trials: &[&Metrics]) -> Alone {
         stalls: sum(|metrics| metrics.stalls.count),
         stalls_longest_ns: most(|metrics| metrics.stalls.longest_ns),
         stalls_cause: main_cause([
-            (Cause::Computing, sum(|metrics| metrics.stalls.cpu_ns)),
-            (Cause::Queueing, sum(|metrics| metrics.stalls.run_queue_ns)),
-            (Cause::Blocked, sum(|metrics| metrics.stalls.blocked_ns)),
-            (Cause::Unended, sum(|metrics| metrics.stalls.unfinished_ns)),
+            ("cpu", sum(|metrics| metrics.stalls.cpu_ns)),
+            ("queue", sum(|metrics| metrics.stalls.run_queue_ns)),
+            ("blocked", sum(|metrics| metrics.stalls.blocked_ns)),
+            ("unended", sum(|metrics| metrics.stalls.unfinished_ns)),
         ]),
         impact: all()
             .any(|metrics| metrics.impact_ns.is_some())
@@ -347,7 +332,7 @@ fn starving<'a>(trials: impl Iterator<Item = &'a Metrics>) -> Option<(u64, u64)>
 }
 
 /// What took more time than anything else.
-fn main_cause(times: [(Cause, u64); 4]) -> Option<Cause> {
+fn main_cause(times: [(&'static str, u64); 4]) -> Option<&'static str> {
     times.into_iter().filter(|(_, ns)| *ns > 0).max_by_key(|(_, ns)| *ns).map(|(cause, _)| cause)
 }
 

@@ -81,7 +81,10 @@ fn stalls_without_delay(cell: &Cell) -> Option<String> {
         }
     }
     (count > 0).then(|| {
-        format!("{} that delayed no ping: another thread went on meanwhile", counted(count, "stall"))
+        format!(
+            "{} that delayed no ping: another thread went on meanwhile",
+            counted(count, "stall")
+        )
     })
 }
 

@@ -9,7 +9,6 @@ use std::io::{self, Write};
 use std::str::FromStr;
 
 use crate::case_table::CaseTable;
-use crate::columns::Kind;
 use crate::crossover::Crossovers;
 use crate::paint::Style;
 use crate::prose::clean;
@@ -65,7 +64,8 @@ pub struct Reporter<W> {
     tally: Tally,
     summary: Summary,
     crossovers: Crossovers,
-    kinds: BTreeSet<Kind>,
+    /// Names of columns that have appeared.
+    columns: BTreeSet<&'static str>,
     /// Runtimes that have figures, and their versions.
     versions: BTreeSet<String>,
     written: u64,
@@ -86,7 +86,7 @@ impl<W: Write> Reporter<W> {
             tally: Tally::default(),
             summary: Summary::default(),
             crossovers: Crossovers::default(),
-            kinds: BTreeSet::new(),
+            columns: BTreeSet::new(),
             versions: BTreeSet::new(),
             written: 0,
         })
@@ -157,7 +157,7 @@ impl<W: Write> Reporter<W> {
         };
         self.summary.add(&table);
         self.crossovers.add(records);
-        self.kinds.extend(table.kinds);
+        self.columns.extend(&table.legend);
         let measured = records.iter().filter(|record| record.metrics.is_some());
         self.versions.extend(measured.map(version));
         self.parts(&table.parts)
@@ -167,12 +167,12 @@ impl<W: Write> Reporter<W> {
         if self.summary.is_needed() {
             self.parts(&self.summary.parts())?;
         }
-        if self.kinds.is_empty() {
+        if self.columns.is_empty() {
             return Ok(());
         }
         let versions: Vec<&str> = self.versions.iter().map(String::as_str).collect();
         let versions = format!("versions: {}", versions.join(", "));
-        let mut parts = legend::legend(&self.kinds);
+        let mut parts = legend::legend(&self.columns);
         parts.push(Part::Text(Tint::Plain, versions));
         self.parts(&parts)
     }

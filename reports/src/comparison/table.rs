@@ -109,8 +109,7 @@ fn columns(comparison: &Comparison, cells: &[&ComparedCell]) -> Vec<Column> {
     let operation = clean(&cells[0].operation);
     let mut columns = Vec::new();
     let mut add = |heading: [&str; 2], cell: &dyn Fn(&ComparedCell) -> Cell| {
-        let heading = heading.map(str::to_owned);
-        columns.push(Column { heading, cells: cells.iter().map(|one| cell(one)).collect() });
+        columns.push(Column::new(heading, cells.iter().map(|one| cell(one))));
     };
     let per_second = per_second(&operation);
     let name = |metric: &str| match metric {

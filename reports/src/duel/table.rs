@@ -64,8 +64,7 @@ fn columns(duel: &DuelCase, starts: &[Start], concern: f64) -> Vec<Column> {
     let operation = clean(&duel.operation);
     let mut columns = Vec::new();
     let mut add = |heading: [&str; 2], cell: &dyn Fn(usize) -> Cell| {
-        let cells = (0..duel.subjects.len()).map(cell).collect();
-        columns.push(Column { heading: heading.map(str::to_owned), cells });
+        columns.push(Column::new(heading, (0..duel.subjects.len()).map(cell)));
     };
     let all = |side: usize| turns_of(starts, side);
     let against = ["against the first", "ratio (99 %)"];

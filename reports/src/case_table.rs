@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::columns::{Kind, Measured, Workers, columns};
+use crate::columns::{Row, columns};
 use crate::figures::{Cell, Outcome, severity, status_tint};
 use crate::number::{self, counted};
 use crate::prose::clean;
-use crate::ranking::{Compared, Ranking, Standing};
+use crate::ranking::{Ranking, Standing};
 use crate::record::{Cpus, Metrics, Pass, Record, Status};
 use crate::remarks::remarks;
 use crate::series::Figure;
@@ -22,8 +22,8 @@ pub(crate) struct CaseTable {
     /// Subjects that have figures, best first, with how they stand to the best.
     pub standings: Vec<(String, Option<Standing>)>,
     pub without_figures: Vec<(String, Status)>,
-    /// What the columns are about.
-    pub kinds: BTreeSet<Kind>,
+    /// The names of the columns in the legend.
+    pub legend: BTreeSet<&'static str>,
     pub parts: Vec<Part>,
 }
 
@@ -33,29 +33,24 @@ impl CaseTable {
         let first = records.first()?;
         let cells = Cell::all_of(records);
         let ranking = Ranking::new(&cells);
-        let ranked: Vec<(&Cell, Option<Compared>)> =
-            ranking.order.iter().map(|index| (&cells[*index], ranking.compared[*index])).collect();
-        let measured: Vec<Measured> = ranked
-            .iter()
-            .filter_map(|(cell, compared)| {
-                let workers = Workers { had: cell.subject.workers, asked: cell.workers_asked() };
-                let (figures, compared, by) = (cell.figures()?, *compared, ranking.by);
-                Some(Measured { figures, workers, compared, by })
-            })
-            .collect();
+        let row = |index: &usize| {
+            let cell = &cells[*index];
+            Some(Row { cell, figures: cell.figures()?, compared: ranking.compared[*index] })
+        };
+        let rows: Vec<Row> = ranking.order.iter().filter_map(row).collect();
         let threshold_ns = records
             .iter()
             .find_map(Record::valid_metrics)
             .map_or(0, |metrics| metrics.stalls.threshold_ns);
-        let operation = records.iter().find_map(Record::operation).filter(|_| !measured.is_empty());
+        let operation = records.iter().find_map(Record::operation).filter(|_| !rows.is_empty());
         let columns = operation
-            .map_or_else(Vec::new, |operation| columns(operation, threshold_ns, &measured));
-        let kinds = columns.iter().map(|(kind, _)| *kind).collect();
-        let told = without_figures(&cells);
+            .map_or_else(Vec::new, |operation| columns(operation, threshold_ns, ranking.by, &rows));
+        let legend = columns.iter().map(|(name, _)| *name).collect();
+        let missing = without_figures(&cells);
         let table = Table {
-            names: ranked.iter().map(|(cell, _)| clean(&cell.subject.id)).collect(),
+            names: rows.iter().map(|row| clean(&row.cell.subject.id)).collect(),
             columns: columns.into_iter().map(|(_, column)| column).collect(),
-            ..table_of(told.iter().map(|(cell, status, text)| {
+            ..table_of(missing.iter().map(|(cell, status, text)| {
                 Item::new(status_tint(*status), clean(&cell.subject.id), *text)
             }))
         };
@@ -72,17 +67,15 @@ impl CaseTable {
         Some(Self {
             scenario: clean(&first.scenario),
             by: ranking.by,
-            standings: ranked
+            standings: rows
                 .iter()
-                .map(|(cell, compared)| {
-                    (clean(&cell.subject.id), compared.map(|compared| compared.standing))
-                })
+                .map(|row| (clean(&row.cell.subject.id), row.compared.map(|best| best.standing)))
                 .collect(),
-            without_figures: told
+            without_figures: missing
                 .iter()
                 .map(|(cell, status, _)| (clean(&cell.subject.id), *status))
                 .collect(),
-            kinds,
+            legend,
             parts,
         })
     }
@@ -99,13 +92,13 @@ pub(crate) fn table_of(without_figures: impl Iterator<Item = Item>) -> Table {
 
 /// The worst first.
 fn without_figures<'c>(cells: &'c [Cell]) -> Vec<(&'c Cell<'c>, Status, &'c str)> {
-    let told = |cell: &'c Cell<'c>| match &cell.outcome {
+    let missing = |cell: &'c Cell<'c>| match &cell.outcome {
         Outcome::Measured(_) => None,
-        Outcome::Told { status, text } => Some((cell, *status, text.as_str())),
+        Outcome::NoFigures { status, text } => Some((cell, *status, text.as_str())),
     };
-    let mut told: Vec<_> = cells.iter().filter_map(told).collect();
-    told.sort_by_key(|(cell, status, _)| (severity(*status), &cell.subject.id));
-    told
+    let mut missing: Vec<_> = cells.iter().filter_map(missing).collect();
+    missing.sort_by_key(|(cell, status, _)| (severity(*status), &cell.subject.id));
+    missing
 }
 
 /// `64 B, closed loop, 3 trials × 1 s, 10 starts in turns`.
@@ -117,7 +110,7 @@ fn workload(records: &[Record], cells: &[Cell]) -> String {
         .map(|metrics: &Metrics| metrics.elapsed_ns as f64)
         .collect();
     let length = median(&lengths).map_or_else(String::new, |length| {
-        // Two digits are what somebody asked for; the rest is how late the window closed.
+        // Two digits were asked for; the rest is how late the window closed.
         let unit = 10_f64.powf(length.max(10.0).log10().floor() - 1.0);
         format!(" × {}", number::round_duration(((length / unit).round() * unit) as u64))
     });

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::record::Record;
-use crate::turns;
+use crate::record::turns;
 
 /// Each column and where its cell is found in the record as JSON. What lies beneath `made` and the
 /// sum over the rounds of a start are added to it; `thawed` is from being thawed to being frozen

@@ -1,7 +1,7 @@
-//! How much one thing is of another, how sure that is, and whether they are the same.
+//! The ratio of two figures, its interval, and whether the two are the same.
 //!
-//! One rule for tables, crossovers, `compare` and `duel`. Never answers without the size of the
-//! difference: what cannot be told apart still has an effect and a range.
+//! One rule for tables, crossovers, `compare` and `duel`. Never gives a verdict without the size of
+//! the difference: figures that are the same still have a ratio and an interval.
 
 use serde::Serialize;
 
@@ -27,19 +27,19 @@ pub enum Verdict {
     CannotTell,
 }
 
-/// Which differences matter to whoever asks, as shares.
+/// Which differences matter, as shares.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rule {
-    /// No difference up to this is called one, however sure it is.
+    /// A difference up to this share is ignored, however sure it is.
     pub negligible: f64,
-    /// Whatever surely differs by less than this is the same.
+    /// Figures that surely differ by less than this share are the same.
     pub same: f64,
 }
 
 impl Rule {
-    /// Of tables and crossovers: nothing should be chosen by 1 %.
+    /// For tables and crossovers: 1 % is no reason to choose one subject over another.
     pub const TABLE: Rule = Rule { negligible: 0.01, same: 0.10 };
-    /// The same of latencies, which are known to the width of a histogram's bucket.
+    /// For latencies, which are known to the width of a histogram's bucket.
     pub const LATENCY: Rule = Rule { negligible: 0.02, ..Rule::TABLE };
 }
 
@@ -61,7 +61,7 @@ impl Effect {
         self.log.value.exp()
     }
 
-    /// Holds the true ratio in 99 of 100 cases; `None` where there is too little to tell.
+    /// Holds the true ratio in 99 of 100 cases; `None` if there are too few values.
     pub fn interval(&self) -> Option<Interval> {
         let half = self.log.half_width?;
         Some(Interval { low: (self.log.value - half).exp(), high: (self.log.value + half).exp() })

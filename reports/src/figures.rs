@@ -9,11 +9,11 @@ use quadrant_suite::histogram::Histogram;
 
 use crate::number::counted;
 use crate::prose::clean;
+use crate::record::turns::{self, Thawed, Turn};
 use crate::record::{Evidence, Latency, Metrics, Pass, Record, Status, Subject};
 use crate::series::{Bases, Figure, KEPT, Merits};
 use crate::statistics::{mean, median, spread};
 use crate::table::Tint;
-use crate::turns::{self, Thawed, Turn};
 
 /// One subject in one scenario case.
 pub(crate) struct Cell<'a> {
@@ -26,10 +26,10 @@ pub(crate) struct Cell<'a> {
 
 pub(crate) enum Outcome {
     Measured(Box<Figures>),
-    Told { status: Status, text: String },
+    NoFigures { status: Status, text: String },
 }
 
-/// Everything that is known of a cell, as one.
+/// All trials of a cell, taken together.
 pub(crate) struct Figures {
     /// In turns where there are any, else alone.
     pub rate: Rate,
@@ -67,8 +67,9 @@ pub(crate) struct Alone {
     pub threads_kernel: u64,
     pub stalls: u64,
     pub stalls_longest_ns: u64,
-    /// What most of the stalled time went to.
-    pub stalls_cause: Option<Cause>,
+    /// Where most of the stalled time went: computing (`cpu`), waiting for a CPU (`queue`), waiting
+    /// in the middle of a poll (`blocked`), or not known because the window ended (`unended`).
+    pub stalls_cause: Option<&'static str>,
     /// How late pings were answered.
     pub impact: Option<Histogram>,
     pub rss_peak_bytes: u64,
@@ -76,17 +77,6 @@ pub(crate) struct Alone {
     pub evidence: Option<Evidence>,
     pub groups: BTreeMap<String, Rate>,
     pub steps: BTreeMap<String, Histogram>,
-}
-
-/// What a stalled thread did meanwhile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cause {
-    Computing,
-    /// It could have run, and others had the CPU.
-    Queueing,
-    Blocked,
-    /// Not known: the stall had not ended with the window.
-    Unended,
 }
 
 impl Figures {
@@ -122,21 +112,21 @@ impl<'a> Cell<'a> {
     pub(crate) fn figures(&self) -> Option<&Figures> {
         match &self.outcome {
             Outcome::Measured(figures) => Some(figures),
-            Outcome::Told { .. } => None,
+            Outcome::NoFigures { .. } => None,
         }
     }
 
-    /// Workers wanted of every subject of the case, where somebody said so.
+    /// Workers that the scenario or the command line asks for.
     pub(crate) fn workers_asked(&self) -> Option<u32> {
         self.trials.iter().find_map(|record| record.workers_asked)
     }
 
-    /// Trials of one pass that have no figures, of a cell that has.
+    /// Trials of one pass that have no figures, in a cell that has some.
     pub(crate) fn lost_trials(&self, pass: Pass) -> impl Iterator<Item = &'a Record> {
         self.of_pass(pass).filter(|record| self.figures().is_some() && !record.has_figures())
     }
 
-    /// Whether it was not asked for, and took turns only for others to be compared with.
+    /// Whether it took turns only as the reference, without having been asked for.
     pub(crate) fn is_only_reference(&self) -> bool {
         self.is_reference && self.of_pass(Pass::Alone).next().is_none()
     }
@@ -150,7 +140,7 @@ fn outcome(trials: &[&Record], bases: &Bases) -> Outcome {
     let spoiled = trials.iter().any(|record| spoils_others(record.status));
     match figures(trials, bases).filter(|_| !spoiled) {
         Some(figures) => Outcome::Measured(Box::new(figures)),
-        None => told(trials),
+        None => no_figures(trials),
     }
 }
 
@@ -210,7 +200,7 @@ pub(crate) fn spoils_others(status: Status) -> bool {
     matches!(status, Status::Failed | Status::Crashed | Status::TimedOut)
 }
 
-/// The word for a status, as people read it.
+/// The word for a status in tables.
 pub(crate) fn status_word(status: Status) -> &'static str {
     match status {
         Status::Ok => "ok",
@@ -239,7 +229,7 @@ fn status_and_reason(record: &Record) -> (Status, String) {
 }
 
 /// The worst status, and every different way in which the trials of this cell went wrong.
-fn told(trials: &[&Record]) -> Outcome {
+fn no_figures(trials: &[&Record]) -> Outcome {
     let mut ways: Vec<((Status, String), u64)> = Vec::new();
     for record in trials.iter().filter(|record| !record.has_figures()) {
         let way = status_and_reason(record);
@@ -263,19 +253,14 @@ fn told(trials: &[&Record]) -> Outcome {
         .collect::<Vec<_>>()
         .join("; ");
     let status = ways.first().map_or(Status::Unmeasured, |((status, _), _)| *status);
-    Outcome::Told { status, text }
+    Outcome::NoFigures { status, text }
 }
 
 /// Worst first; also the order of the rows beneath a table's figures.
-pub(crate) fn severity(status: Status) -> u8 {
-    match status {
-        Status::Failed => 0,
-        Status::Crashed => 1,
-        Status::TimedOut => 2,
-        Status::Unmeasured => 3,
-        Status::Unsupported => 4,
-        Status::Ok => 5,
-    }
+pub(crate) fn severity(status: Status) -> Option<usize> {
+    use Status::{Crashed, Failed, Ok, TimedOut, Unmeasured, Unsupported};
+    let worst_first = [Failed, Crashed, TimedOut, Unmeasured, Unsupported, Ok];
+    worst_first.iter().position(|known| *known == status)
 }
 
 fn together(trials: &[&Metrics]) -> Alone {
@@ -309,10 +294,10 @@ fn together(trials: &[&Metrics]) -> Alone {
         stalls: sum(|metrics| metrics.stalls.count),
         stalls_longest_ns: most(|metrics| metrics.stalls.longest_ns),
         stalls_cause: main_cause([
-            (Cause::Computing, sum(|metrics| metrics.stalls.cpu_ns)),
-            (Cause::Queueing, sum(|metrics| metrics.stalls.run_queue_ns)),
-            (Cause::Blocked, sum(|metrics| metrics.stalls.blocked_ns)),
-            (Cause::Unended, sum(|metrics| metrics.stalls.unfinished_ns)),
+            ("cpu", sum(|metrics| metrics.stalls.cpu_ns)),
+            ("queue", sum(|metrics| metrics.stalls.run_queue_ns)),
+            ("blocked", sum(|metrics| metrics.stalls.blocked_ns)),
+            ("unended", sum(|metrics| metrics.stalls.unfinished_ns)),
         ]),
         impact: all()
             .any(|metrics| metrics.impact_ns.is_some())
@@ -334,7 +319,7 @@ fn keeps_rate(trials: &[&Metrics]) -> Option<bool> {
     Some(median(&shares)? >= KEPT)
 }
 
-/// At a given rate there may be fewer requests than connections: then each has to be another's.
+/// At a fixed rate there may be fewer requests than connections; each then needs its own connection.
 fn starving<'a>(trials: impl Iterator<Item = &'a Metrics>) -> Option<(u64, u64)> {
     trials
         .filter_map(|metrics| Some((metrics.ops, metrics.load.as_ref()?)))
@@ -347,7 +332,7 @@ fn starving<'a>(trials: impl Iterator<Item = &'a Metrics>) -> Option<(u64, u64)>
 }
 
 /// What took more time than anything else.
-fn main_cause(times: [(Cause, u64); 4]) -> Option<Cause> {
+fn main_cause(times: [(&'static str, u64); 4]) -> Option<&'static str> {
     times.into_iter().filter(|(_, ns)| *ns > 0).max_by_key(|(_, ns)| *ns).map(|(cause, _)| cause)
 }
 
@@ -372,14 +357,14 @@ mod tests {
             .zip(0..)
             .map(|((status, reason), trial)| match status {
                 Status::Ok => sample::ok("a/b/c", trial, 10.0, 5),
-                status => sample::told("a/b/c", trial, *status, Some(reason)),
+                status => sample::no_figures("a/b/c", trial, *status, Some(reason)),
             })
             .collect();
         let cells = Cell::all_of(&records);
         assert_eq!(cells.len(), 1);
         match &cells[0].outcome {
             Outcome::Measured(_) => "figures".to_owned(),
-            Outcome::Told { text, .. } => text.clone(),
+            Outcome::NoFigures { text, .. } => text.clone(),
         }
     }
 
@@ -405,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn trials_are_taken_together_by_what_each_figure_means() {
+    fn each_figure_combines_trials_in_its_own_way() {
         let records = [
             sample::edit(sample::ok("a/b/c", 0, 100.0, 10), |metrics| {
                 metrics.stalls.count = 2;
@@ -431,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn throughput_and_cpu_come_from_the_turns_where_there_are_any() {
+    fn throughput_and_cpu_come_from_turns_if_any() {
         let case = sample::InTurns::new(10);
         let mut records = case.records(&[("a/b/c", 5_000.0)]);
         let cells = Cell::all_of(&records);
@@ -447,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_are_starved_only_where_there_were_requests_for_them() {
+    fn starved_connections_had_requests() {
         for (ops, asked_per_sec, served, expected) in [
             (5_000.0, None, 4_096, None),
             (5_000.0, None, 4_095, Some((4_095, 4_096))),

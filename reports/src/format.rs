@@ -24,13 +24,7 @@ impl Format {
         [Format::Table, Format::Json, Format::Jsonl, Format::Csv, Format::Markdown];
 
     pub fn name(self) -> &'static str {
-        match self {
-            Format::Table => "table",
-            Format::Json => "json",
-            Format::Jsonl => "jsonl",
-            Format::Csv => "csv",
-            Format::Markdown => "markdown",
-        }
+        ["table", "json", "jsonl", "csv", "markdown"][self as usize]
     }
 
     /// Of what has no rows to export: anything but Markdown and JSON is a table.

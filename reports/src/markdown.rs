@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_reason_cannot_break_the_table() {
-        let records = [sample::told("a/b/c", 0, Status::Failed, Some("a | b\n<script> `x`"))];
+        let records = [sample::no_figures("a/b/c", 0, Status::Failed, Some("a | b\n<script> `x`"))];
         let text = write(&CaseTable::new(&records).unwrap().parts);
         assert!(text.contains(r"| failed: a \| b &lt;script> \`x\` |"), "{text}");
     }

@@ -1,4 +1,4 @@
-//! Numbers as people read them: `182 k`, `351 µs`, `11 MiB`, `1,024`.
+//! Numbers for tables and sentences: `182 k`, `351 µs`, `11 MiB`, `1,024`.
 //!
 //! Never shows more than about three digits of a measured value, and never feeds a file: those
 //! hold the integers of the record.
@@ -83,7 +83,7 @@ pub fn duration(nanoseconds: u64) -> String {
     }
 }
 
-/// A duration somebody chose, which is mostly round: `2 s`, `300 ms`, `1.5 s`.
+/// A duration that was chosen, which is mostly round: `2 s`, `300 ms`, `1.5 s`.
 pub fn round_duration(nanoseconds: u64) -> String {
     let text = duration(nanoseconds);
     match text.split_once(' ') {

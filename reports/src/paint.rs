@@ -1,10 +1,10 @@
 //! How a report may look: its width, and whether it may use colours.
 //!
-//! Never asks the terminal; the caller knows where the text goes.
+//! Never queries the terminal: the caller does.
 
 use crate::table::Tint;
 
-/// What the caller allows.
+/// Chosen by the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
     pub color: bool,

@@ -1,19 +1,19 @@
-//! The order of the subjects of a case: by which figure, who leads, and by how much.
+//! The order of the subjects of a case: by which figure, which ones lead, and by how much.
 //!
 //! Never leaves a case without a leading group: the best one, and all that are not shown to be
 //! different from it.
 
 use std::cmp::Ordering;
 
-use crate::driver_limit::BUSY_MAX;
 use crate::effect::{Effect, Rule, Verdict};
 use crate::figures::{Cell, Figures};
 use crate::number;
+use crate::record::driver_limit::BUSY_MAX;
 use crate::record::{Pass, Record};
 use crate::series::Figure;
 use crate::speeds::two_speeds;
 
-/// Fewer starts or trials may agree by chance: an interval of them is no reason to stop.
+/// With fewer starts or trials an interval may be narrow by chance, and is no reason to stop.
 const PIECES_MIN: usize = 4;
 
 /// How one subject stands to the best one.
@@ -22,10 +22,10 @@ pub(crate) struct Compared {
     /// Under a rate that not all keep, those that do not are compared by what they achieved.
     pub by: Figure,
     pub standing: Standing,
-    /// Its figure by that of the best.
+    /// The ratio of its figure to that of the best.
     pub effect: Effect,
-    /// Its CPU time per operation by that of the best, where throughput does not tell them apart
-    /// and this does.
+    /// The ratio of its CPU time per operation to that of the best, where throughput is the same
+    /// and CPU time is not.
     pub cpu: Option<Effect>,
     /// Two speeds, as ratios to the best.
     pub speeds: Option<[f64; 2]>,
@@ -57,7 +57,7 @@ pub(crate) struct Ranking {
     pub by: Figure,
     /// Why it is not throughput, in a sentence.
     pub why: Option<String>,
-    /// For each cell that was asked about.
+    /// One for each cell; `None` for a cell that is not compared.
     pub compared: Vec<Option<Compared>>,
     /// Best first, as indices of the cells; those without figures are not among them.
     pub order: Vec<usize>,
@@ -78,7 +78,7 @@ impl Ranking {
         let mut ranked: Vec<&Entry> = entries.iter().filter(|entry| entry.is_ranked).collect();
         let (by, why) = decide(&ranked);
         let mut compared = vec![None; cells.len()];
-        // What does not keep a rate is no match for what does.
+        // Latencies compare only among subjects that keep the rate.
         let keeps = |entry: &Entry| entry.figures.keeps_rate() != Some(false);
         if by == Figure::P99 {
             ranked.retain(|entry| keeps(entry));
@@ -97,7 +97,13 @@ impl Ranking {
                 });
             }
             if compared.iter().any(Option::is_some) {
-                compared[leader.cell] = Some(at_the_top(leader, by, &ranked, &compared));
+                let has_company = ranked
+                    .iter()
+                    .filter_map(|entry| compared[entry.cell])
+                    .any(|other| other.standing.is_leading());
+                let standing = if has_company { Standing::JointBest } else { Standing::Best };
+                compared[leader.cell] = beside(leader, leader, by)
+                    .map(|with_itself| Compared { standing, ..with_itself });
             }
         }
         Self { by, why, order: order(&entries, by, &compared), compared }
@@ -139,7 +145,7 @@ fn entries<'c>(cells: &'c [Cell]) -> Vec<Entry<'c>> {
         cell: at,
         id: &cell.subject.id,
         figures,
-        // With a single other one there is nothing else to compare that with.
+        // A single other subject can be compared with nothing but the reference.
         is_ranked: figures.starving().is_none() && (wanted < 2 || !cell.is_only_reference()),
     };
     measured().map(entry).collect()
@@ -176,7 +182,7 @@ fn decide(ranked: &[&Entry]) -> (Figure, Option<String>) {
     let Some(leader) = leader(ranked, Figure::Throughput) else {
         return (Figure::Throughput, None);
     };
-    // One that is clearly slower has not met the driver's limit, however busy that was.
+    // A subject that is clearly slower was not limited by its driver, however busy that was.
     let leads = |entry: &&&Entry| {
         entry.cell == leader.cell
             || beside(entry, leader, Figure::Throughput)
@@ -233,22 +239,6 @@ fn beside(entry: &Entry, leader: &Entry, by: Figure) -> Option<Compared> {
     Some(Compared { by, standing, effect, cpu, speeds })
 }
 
-fn at_the_top(
-    leader: &Entry,
-    by: Figure,
-    ranked: &[&Entry],
-    compared: &[Option<Compared>],
-) -> Compared {
-    let has_company = ranked
-        .iter()
-        .filter_map(|entry| compared[entry.cell])
-        .any(|other| other.standing.is_leading());
-    let with_itself = leader.against(leader, by).unwrap_or(Effect::of_ratio(1.0));
-    let speeds = beside(leader, leader, by).and_then(|compared| compared.speeds);
-    let standing = if has_company { Standing::JointBest } else { Standing::Best };
-    Compared { by, standing, effect: with_itself, cpu: None, speeds }
-}
-
 /// Best first; then those that do not keep the rate, those that leave connections without an
 /// answer, and at the end a reference that is not ranked.
 fn order(entries: &[Entry], by: Figure, compared: &[Option<Compared>]) -> Vec<usize> {
@@ -303,7 +293,7 @@ mod tests {
         Ranking::new(&Cell::all_of(records)).by
     }
 
-    /// The subjects in their order, each with what it is.
+    /// The subjects in their order, each with its standing.
     fn standings(records: &[Record]) -> Vec<(String, Standing)> {
         let cells = Cell::all_of(records);
         let ranking = Ranking::new(&cells);
@@ -366,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn cpu_time_is_told_where_throughput_is_the_same() {
+    fn cpu_time_is_shown_where_throughput_is_the_same() {
         let records = in_turns().with_cpu(&[(A, 100.0e3, 5_000.0), (B, 100.0e3, 5_600.0)]);
         let cpu = [A, B].map(|id| of(&records, id).cpu).into_iter().flatten().next().unwrap();
         assert!((cpu.ratio().ln().abs() - 1.12_f64.ln()).abs() < 0.01, "{cpu:?}");
@@ -392,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_keep_the_rate_stands_behind_those_who_do() {
+    fn subjects_that_miss_the_rate_stand_beneath() {
         let records =
             [at_rate(A, 2_000.0, 900), at_rate(B, 1_200.0, 500), at_rate(C, 2_000.0, 1_200)];
         let records = records.concat();
@@ -455,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn without_turns_trials_alone_decide_and_one_trial_is_a_hint() {
+    fn without_turns_trials_alone_decide() {
         let trials = |count| {
             (0..count).flat_map(|trial| {
                 let speed = 1.0 + 0.1 * f64::from(trial);
@@ -493,7 +483,7 @@ mod tests {
         assert_eq!(widest(3), None);
         let (few, many) = (widest(6).unwrap(), widest(60).unwrap());
         assert!(few > 0.02 && many < 0.015, "{few} {many}");
-        let crashed = sample::told(R, 0, Status::Crashed, None);
+        let crashed = sample::no_figures(R, 0, Status::Crashed, None);
         let mut records = InTurns::new(60).records(&subjects);
         records.push(crashed);
         assert_eq!(widest_interval(&records), Some(many));
@@ -503,7 +493,7 @@ mod tests {
 
     /// Copies of one subject among others, in two groups.
     #[test]
-    fn copies_are_seldom_told_apart() {
+    fn copies_seldom_differ() {
         let mut flagged = 0;
         for seed in 0..150 {
             let group = |group| InTurns { group, seed, reference: Some(R), ..in_turns() };

@@ -3,11 +3,11 @@
 //!
 //! Never leaves out which subjects a remark is about.
 
-use crate::expectation::{Expectation, Unit, metric_unit};
 use crate::figures::{Cell, status_word};
 use crate::number::{self, counted};
 use crate::prose::clean;
 use crate::record::Pass;
+use crate::record::expectation::{Expectation, Unit, metric_unit};
 use crate::table::{Item, Tint};
 
 /// No two pings are further apart.
@@ -27,8 +27,8 @@ pub(crate) fn remarks(cells: &[Cell]) -> Vec<Item> {
     let warnings = once_each(warnings(cells), cells);
     remarks.extend(warnings.iter().map(|(subjects, text)| warning(subjects, text)));
     let given = cells.iter().filter_map(|cell| Some((cell.subject.note.clone()?, id(cell))));
-    let unfelt = cells.iter().filter_map(|cell| Some((unfelt_stalls(cell)?, id(cell))));
-    let notes = once_each(given.chain(unfelt), cells);
+    let undelayed = cells.iter().filter_map(|cell| Some((stalls_without_delay(cell)?, id(cell))));
+    let notes = once_each(given.chain(undelayed), cells);
     remarks.extend(notes.iter().map(|(subjects, text)| note(subjects, text)));
     remarks.extend(reference(cells));
     // Where a number was asked for, a column shows it of every subject.
@@ -65,10 +65,10 @@ fn warnings<'c>(cells: &'c [Cell]) -> Vec<(String, &'c str)> {
     warnings
 }
 
-/// Stalls that held up no ping: the runtime moved what else was to be done to another thread
+/// Stalls that delayed no ping: the runtime moved what else was to be done to another thread
 /// (`block_in_place`), or another worker went on. A stall on the loop that answers would have made
 /// one ping late by its length, less the time until that ping came.
-fn unfelt_stalls(cell: &Cell) -> Option<String> {
+fn stalls_without_delay(cell: &Cell) -> Option<String> {
     let mut count = 0;
     for metrics in cell.trials.iter().filter_map(|record| record.valid_metrics()) {
         let stalls = &metrics.stalls;
@@ -81,7 +81,10 @@ fn unfelt_stalls(cell: &Cell) -> Option<String> {
         }
     }
     (count > 0).then(|| {
-        format!("{}, felt by no ping: another thread went on meanwhile", counted(count, "stall"))
+        format!(
+            "{} that delayed no ping: another thread went on meanwhile",
+            counted(count, "stall")
+        )
     })
 }
 
@@ -340,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_names_whom_it_spoils() {
+    fn a_warning_names_its_subjects() {
         let ids = ["a/b/c", "d/e/f", "g/h/i", "j/k/l"];
         let with = |who: &[&str]| -> Vec<Record> {
             ids.iter()
@@ -357,18 +360,18 @@ mod tests {
     }
 
     #[test]
-    fn trials_lost_to_an_interruption_are_told_beside_the_figures() {
+    fn trials_lost_to_an_interruption_give_a_warning() {
         check(
             &[
                 sample::ok("a/b/c", 0, 10.0, 5),
-                sample::told("a/b/c", 1, Status::Unmeasured, Some("interrupted")),
+                sample::no_figures("a/b/c", 1, Status::Unmeasured, Some("interrupted")),
             ],
             &[("a/b/c", "1 of 2 trials unmeasured: interrupted")],
         );
     }
 
     #[test]
-    fn fewer_workers_are_said_once() {
+    fn fewer_workers_are_noted_once() {
         let with = |workers: &[u32]| -> Vec<Record> {
             let ids = ["a/b/c", "d/e/f", "g/h/i", "j/k/l"];
             ids.into_iter()
@@ -389,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn stalls_that_no_ping_felt_are_told() {
+    fn stalls_that_delayed_no_ping_are_noted() {
         let stalled = |trial, count, latest_ns| {
             sample::edit(sample::ok("a/b/c", trial, 10.0, 5), |metrics| {
                 metrics.stalls.count = count;
@@ -399,12 +402,12 @@ mod tests {
         let said = |records: &[Record]| -> Vec<String> {
             of_kind("note", records).into_iter().map(|(_, text)| text).collect()
         };
-        let unfelt = "42 stalls, felt by no ping: another thread went on meanwhile";
-        assert_eq!(said(&[stalled(0, 40, 400_000), stalled(1, 2, 4_999_999)]), [unfelt]);
+        let undelayed = "42 stalls that delayed no ping: another thread went on meanwhile";
+        assert_eq!(said(&[stalled(0, 40, 400_000), stalled(1, 2, 4_999_999)]), [undelayed]);
         // The last ping of a stall of 10 ms may have come 5 ms after its beginning.
         assert!(said(&[stalled(0, 40, 400_000), stalled(1, 2, 5_000_000)]).is_empty());
         // Without a stall it does not matter why a ping is late.
-        assert_eq!(said(&[stalled(0, 42, 400_000), stalled(1, 0, 90_000_000)]), [unfelt]);
+        assert_eq!(said(&[stalled(0, 42, 400_000), stalled(1, 0, 90_000_000)]), [undelayed]);
         assert!(said(&[stalled(0, 0, 400_000)]).is_empty());
         let mut unpinged = stalled(0, 42, 0);
         unpinged.metrics.as_mut().unwrap().impact_ns = None;
@@ -412,13 +415,13 @@ mod tests {
     }
 
     #[test]
-    fn errors_among_believed_operations_are_not_passed_over() {
+    fn errors_among_operations_give_a_warning() {
         let record = sample::edit(sample::ok("a/b/c", 0, 10.0, 5), |metrics| metrics.errors = 1);
         check(&[record], &[("a/b/c", "1 error among the operations")]);
     }
 
     #[test]
-    fn expectations_are_said_in_the_units_of_people() {
+    fn expectations_are_shown_with_units() {
         for (expected, seen, text) in [
             (
                 "latency.p99 <= 5000000",

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use crate::case_table::CaseTable;
-use crate::columns::Kind;
 use crate::crossover::Crossovers;
 use crate::format::Format;
 use crate::paint::Style;
@@ -29,7 +28,8 @@ pub struct Reporter<W> {
     tally: Tally,
     summary: Summary,
     crossovers: Crossovers,
-    kinds: BTreeSet<Kind>,
+    /// Names of columns that have appeared.
+    columns: BTreeSet<&'static str>,
     /// Runtimes that have figures, and their versions.
     versions: BTreeSet<String>,
     written: u64,
@@ -50,7 +50,7 @@ impl<W: Write> Reporter<W> {
             tally: Tally::default(),
             summary: Summary::default(),
             crossovers: Crossovers::default(),
-            kinds: BTreeSet::new(),
+            columns: BTreeSet::new(),
             versions: BTreeSet::new(),
             written: 0,
         })
@@ -121,7 +121,7 @@ impl<W: Write> Reporter<W> {
         };
         self.summary.add(&table);
         self.crossovers.add(records);
-        self.kinds.extend(table.kinds);
+        self.columns.extend(&table.legend);
         let measured = records.iter().filter(|record| record.metrics.is_some());
         self.versions.extend(measured.map(version));
         self.parts(&table.parts)
@@ -131,12 +131,12 @@ impl<W: Write> Reporter<W> {
         if self.summary.is_needed() {
             self.parts(&self.summary.parts())?;
         }
-        if self.kinds.is_empty() {
+        if self.columns.is_empty() {
             return Ok(());
         }
         let versions: Vec<&str> = self.versions.iter().map(String::as_str).collect();
         let versions = format!("versions: {}", versions.join(", "));
-        let mut parts = legend::legend(&self.kinds);
+        let mut parts = legend::legend(&self.columns);
         parts.push(Part::Text(Tint::Plain, versions));
         self.parts(&parts)
     }
@@ -186,20 +186,20 @@ mod tests {
             .map(|(connections, share)| {
                 let mut records: Vec<Record> = (0..3)
                     .flat_map(|trial| {
-                        let weather = 1.0 + f64::from(trial) * 0.02;
+                        let drift = 1.0 + f64::from(trial) * 0.02;
                         [
-                            sample::ok("tokio/multi-thread/epoll", trial, 90_000.0 * weather, 30),
+                            sample::ok("tokio/multi-thread/epoll", trial, 90_000.0 * drift, 30),
                             sample::ok(
                                 "smol/multi-thread/epoll",
                                 trial,
-                                90_000.0 * weather * share,
+                                90_000.0 * drift * share,
                                 31,
                             ),
                         ]
                     })
                     .collect();
                 let reason = Some("io_uring is disabled here");
-                records.push(sample::told(
+                records.push(sample::no_figures(
                     "glommio/per-core/io_uring",
                     0,
                     Status::Unsupported,
@@ -226,8 +226,8 @@ mod tests {
     #[test]
     fn json_of_two_records() {
         let records = vec![
-            sample::told("a/b/c", 0, Status::Crashed, Some("killed by signal 9")),
-            sample::told("d/e/f", 0, Status::Unsupported, None),
+            sample::no_figures("a/b/c", 0, Status::Crashed, Some("killed by signal 9")),
+            sample::no_figures("d/e/f", 0, Status::Unsupported, None),
         ];
         insta::assert_snapshot!(report(Format::Json, &[records]));
     }

@@ -2,15 +2,15 @@
 //!
 //! A start in turns is one value: the ratio to a subject that ran in the same turns, so that what
 //! the machine did meanwhile cancels. Never takes the rounds of one start for independent values:
-//! they share processes, whose memory lies where it lies.
+//! they share processes and their memory layout.
 
 use std::collections::BTreeMap;
 
-use crate::effect::{Effect, Rule};
+use crate::effect::{Effect, Rule, Verdict};
 use crate::interval::{Estimate, estimate, estimate_difference};
+use crate::record::turns::{Turn, log_ratio};
 use crate::record::{Metrics, Record};
 use crate::statistics::mean;
-use crate::turns::{Turn, log_ratio};
 
 /// A rate counts as kept from this share of it on.
 pub(crate) const KEPT: f64 = 0.98;
@@ -32,6 +32,11 @@ impl Figure {
         self == Figure::Throughput
     }
 
+    /// The verdict on an effect of this figure by which a subject is ahead.
+    pub(crate) fn better(self) -> Verdict {
+        if self.is_better_more() { Verdict::More } else { Verdict::Less }
+    }
+
     pub(crate) fn rule(self) -> Rule {
         if self == Figure::P99 { Rule::LATENCY } else { Rule::TABLE }
     }
@@ -47,7 +52,7 @@ impl Figure {
     pub(crate) fn of_trial(self, metrics: &Metrics) -> f64 {
         match self {
             Figure::Throughput => {
-                // More than was asked for is no merit, it only makes up for what was late.
+                // More than was asked for only makes up for late requests.
                 let asked = metrics.load.as_ref().and_then(|load| load.asked_per_sec);
                 asked.map_or(metrics.ops_per_sec, |asked| {
                     metrics.ops_per_sec.min(asked as f64 * KEPT)
@@ -162,7 +167,7 @@ impl Series {
 
     /// This subject's figure by that of another one of the case.
     ///
-    /// Paired where both ran together, because what befell the one befell the other; by way of
+    /// Paired where both ran together, because both ran under the same conditions; by way of
     /// the reference where they ran in different groups.
     pub(crate) fn against(&self, other: &Series) -> Option<Effect> {
         let paired = common(&self.turns, &other.turns);

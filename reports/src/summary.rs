@@ -130,5 +130,5 @@ fn leaders(by: Figure, Led { cases, leaders }: &Led) -> String {
 
 /// What the summary's words mean.
 const EXPLANATION: &str = "Counted are cases. best: ahead of all others. among the best: \
-in the leading group, none of whose members is shown to be behind. a = b: both lead in as many \
+in the leading group, which holds every subject not shown to be behind. a = b: both lead in as many \
 cases. Choose by the scenario that resembles your program";

@@ -91,10 +91,7 @@ impl Heading {
 impl Table {
     /// Without rows. `headings` are that of the names, and one line for each column.
     pub fn new(headings: &[&str]) -> Self {
-        let column = |heading: &&str| Column {
-            heading: [String::new(), (*heading).to_owned()],
-            cells: Vec::new(),
-        };
+        let column = |heading: &&str| Column::new(["", heading], []);
         let (first, others) = headings.split_first().unwrap_or((&"", &[]));
         Self {
             heading: (*first).to_owned(),
@@ -115,6 +112,10 @@ impl Table {
 }
 
 impl Column {
+    pub fn new(heading: [&str; 2], cells: impl IntoIterator<Item = Cell>) -> Self {
+        Self { heading: heading.map(str::to_owned), cells: cells.into_iter().collect() }
+    }
+
     /// Whether its cells hold words and no numbers.
     pub fn is_of_words(&self) -> bool {
         self.cells.iter().all(|cell| cell.number.is_empty())

@@ -72,7 +72,7 @@ mod tests {
         for status in statuses {
             let mut record = match status {
                 Status::Ok => sample::ok("a/b/c", 0, 10.0, 5),
-                status => sample::told("a/b/c", 0, *status, None),
+                status => sample::no_figures("a/b/c", 0, *status, None),
             };
             if missed {
                 record.expectations = sample::everything()[0].expectations.clone();
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn an_ok_without_figures_is_not_ok() {
         let mut tally = Tally::default();
-        tally.add(&sample::told("a/b/c", 0, Status::Ok, None));
+        tally.add(&sample::no_figures("a/b/c", 0, Status::Ok, None));
         assert_eq!((tally.ok, tally.unmeasured, tally.exit_code()), (0, 1, 3));
     }
 }

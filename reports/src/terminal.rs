@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn nothing_measured_is_still_a_table() {
-        let records = [sample::told(
+        let records = [sample::no_figures(
             "compio/per-core/io_uring",
             0,
             Status::Unsupported,
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_that_does_not_do_what_it_says() {
+    fn a_subject_that_contradicts_its_claim() {
         insta::assert_snapshot!(plain(&sample::with_evidence(), 170));
     }
 

@@ -114,7 +114,7 @@ fn files_that_a_pool_reads_in_the_place_of_a_ring_are_told() {
     for record in &records {
         let Some(evidence) = enough(record) else { continue };
         assert!(!evidence.agrees, "{evidence:?}");
-        let words = "says epoll+ring, reads files in a pool: ";
+        let words = "claims epoll+ring but reads files in a pool: ";
         let is_told = record.warnings.iter().any(|text| text.starts_with(words));
         assert!(is_told, "{:?}", record.warnings);
     }
@@ -131,7 +131,7 @@ fn a_subject_that_lies_about_its_backend_is_found_out() {
         assert_eq!(evidence.backend_seen, BackendSeen::Blocking, "{record:?}");
         let lies = record.subject.backend == "io_uring";
         assert_eq!(evidence.agrees, !lies);
-        let begin = "says io_uring, makes blocking calls: ";
+        let begin = "claims io_uring but makes blocking calls: ";
         let is_told = record.warnings.iter().any(|text| text.starts_with(begin));
         assert_eq!(is_told, lies, "{:?}", record.warnings);
     }

@@ -18,7 +18,7 @@ pub enum Verdict {
     /// Worse, and all of the interval lies beyond the threshold.
     Regressed,
     Improved,
-    /// All of the interval lies within the threshold, or within the bound that is told.
+    /// All of the interval lies within the threshold, or within the bound that is shown.
     Same,
     CannotTell,
 }

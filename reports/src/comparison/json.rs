@@ -1,17 +1,17 @@
 //! A comparison for programs: one JSON object, nothing rounded.
 //!
-//! Never says less than the tables do.
+//! Never holds less than the tables do.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::outcome::metrics;
 use super::{Change, ComparedCell, Comparison, Names, State};
 use crate::record::Status;
 
 pub(super) fn value(comparison: &Comparison, names: &Names) -> Value {
-    let geometric_means: BTreeMap<String, Value> = comparison
-        .metrics()
+    let geometric_means: BTreeMap<String, Value> = metrics(&comparison.cells, &comparison.options)
         .into_iter()
         .map(|summary| {
             let mean = json!({ "ratio": summary.ratios.value(), "cells": summary.ratios.count() });
@@ -55,7 +55,7 @@ fn state(state: Option<&State>) -> Value {
     match state {
         None => Value::Null,
         Some(State::Measured) => json!({ "status": Status::Ok, "reason": null }),
-        Some(State::Told { status, text }) => json!({ "status": status, "reason": text }),
+        Some(State::NoFigures { status, text }) => json!({ "status": status, "reason": text }),
     }
 }
 

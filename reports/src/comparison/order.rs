@@ -1,13 +1,12 @@
-//! Whether two runs put their subjects in the same order: a pair of which each is ahead in one run
-//! contradicts, whatever the changes of single cells.
+//! Whether two runs put their subjects in the same order. A pair contradicts if each of the two is
+//! ahead in one run, whatever the changes of single cells.
 //!
-//! Never counts a pair of which neither run knows who is ahead as a contradiction.
+//! Never counts a pair as a contradiction if one of the runs cannot tell which is ahead.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::effect::Verdict;
 use crate::figures::Cell;
 use crate::ranking::Ranking;
 use crate::series::{Figure, Series};
@@ -22,13 +21,13 @@ pub struct Pairs {
     pub contradicted: u64,
 }
 
-/// Who is ahead of whom in one case of one run.
+/// Which subject is ahead of which in one case of one run.
 #[derive(Debug, Clone)]
 pub(super) struct Order {
     by: Figure,
-    subjects: Vec<String>,
-    /// The one ahead first.
-    ahead: BTreeSet<(usize, usize)>,
+    subjects: BTreeSet<String>,
+    /// The one that is ahead first.
+    ahead: BTreeSet<(String, String)>,
 }
 
 impl Order {
@@ -36,20 +35,18 @@ impl Order {
     pub(super) fn of_case(cells: &[Cell]) -> Self {
         let by = Ranking::new(cells).by;
         let measured = cells.iter().filter_map(|cell| Some((&cell.subject.id, cell.figures()?)));
-        let (subjects, series): (Vec<String>, Vec<&Series>) =
-            measured.map(|(id, figures)| (id.clone(), figures.merits.series(by))).unzip();
+        let series: Vec<(&String, &Series)> =
+            measured.map(|(id, figures)| (id, figures.merits.series(by))).collect();
         let mut ahead = BTreeSet::new();
-        for (index, one) in series.iter().enumerate() {
-            for (other_index, other) in series.iter().enumerate().skip(index + 1) {
+        for (id, one) in &series {
+            for (other_id, other) in &series {
                 let verdict = one.against(other).map(|effect| effect.verdict(by.rule()));
-                let is_ahead = match verdict {
-                    Some(Verdict::More) => by.is_better_more(),
-                    Some(Verdict::Less) => !by.is_better_more(),
-                    _ => continue,
-                };
-                ahead.insert(if is_ahead { (index, other_index) } else { (other_index, index) });
+                if verdict == Some(by.better()) {
+                    ahead.insert(((*id).clone(), (*other_id).clone()));
+                }
             }
         }
+        let subjects = series.into_iter().map(|(id, _)| id.clone()).collect();
         Self { by, subjects, ahead }
     }
 
@@ -58,25 +55,13 @@ impl Order {
         if self.by != other.by {
             return;
         }
-        let places: Vec<Option<usize>> = self
-            .subjects
-            .iter()
-            .map(|id| other.subjects.iter().position(|other| other == id))
-            .collect();
-        for (first, place) in places.iter().enumerate() {
-            for (second, other_place) in places.iter().enumerate().skip(first + 1) {
-                let (Some(place), Some(other_place)) = (*place, *other_place) else { continue };
-                pairs.compared += 1;
-                let orders = [(first, second), (second, first)];
-                let others = [(place, other_place), (other_place, place)];
-                for turn in 0..2 {
-                    if self.ahead.contains(&orders[turn]) {
-                        pairs.confirmed += u64::from(other.ahead.contains(&others[turn]));
-                        pairs.contradicted += u64::from(other.ahead.contains(&others[1 - turn]));
-                    }
-                }
-            }
-        }
+        let common = self.subjects.intersection(&other.subjects).count() as u64;
+        pairs.compared += common * common.saturating_sub(1) / 2;
+        pairs.confirmed += self.ahead.intersection(&other.ahead).count() as u64;
+        let is_opposite = |(first, second): &&(String, String)| {
+            other.ahead.contains(&(second.clone(), first.clone()))
+        };
+        pairs.contradicted += self.ahead.iter().filter(is_opposite).count() as u64;
     }
 }
 

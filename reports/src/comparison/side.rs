@@ -6,14 +6,16 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::change::Values;
-use super::metric::{CPU, P99, THROUGHPUT};
+use super::metric::{CPU, Options, P99, THROUGHPUT};
 use super::order::{Order, Pairs};
-use crate::expectation::metric_value;
 use crate::figures::{Cell, Outcome};
-use crate::noise;
+use crate::record::driver_limit::BUSY_MAX;
+use crate::record::expectation::metric_value;
+use crate::record::noise;
+use crate::record::turns::sum;
 use crate::record::{AxisValue, Pass, Record, Status};
 use crate::series::Figure;
-use crate::turns::sum;
+use crate::statistics::mean;
 
 /// Where a cell of one run is found in the other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -31,7 +33,7 @@ impl CellKey {
 
 /// A run, filled case by case.
 pub struct Side {
-    /// What is kept of a trial.
+    /// The figures that are kept of a trial.
     metrics: Vec<String>,
     pub(super) cells: Vec<(CellKey, SideCell)>,
     found: HashMap<CellKey, usize>,
@@ -63,16 +65,19 @@ pub(super) struct SideCell {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     Measured,
-    Told { status: Status, text: String },
+    NoFigures { status: Status, text: String },
+}
+
+impl Options {
+    /// An empty side of a comparison under these options.
+    pub fn side(&self) -> Side {
+        let metrics = self.metrics();
+        Side { metrics, cells: Vec::new(), found: HashMap::new(), orders: HashMap::new() }
+    }
 }
 
 impl Side {
-    /// `metrics` are all that will be asked for.
-    pub(super) fn new(metrics: Vec<String>) -> Self {
-        Self { metrics, cells: Vec::new(), found: HashMap::new(), orders: HashMap::new() }
-    }
-
-    /// All records of one case, of all of its subjects: they are what each other is related to.
+    /// Adds all records of one case, of all its subjects, because they are related to each other.
     pub fn add(&mut self, case: &[Record]) {
         let mut axes = case[0].case.clone();
         axes.sort_by(|a, b| a.axis.cmp(&b.axis));
@@ -123,8 +128,8 @@ impl SideCell {
             operation.clone_into(&mut self.operation);
         }
         let figures = match &cell.outcome {
-            Outcome::Told { status, text } => {
-                self.states.push(State::Told { status: *status, text: text.clone() });
+            Outcome::NoFigures { status, text } => {
+                self.states.push(State::NoFigures { status: *status, text: text.clone() });
                 return;
             }
             Outcome::Measured(figures) => figures,
@@ -135,7 +140,7 @@ impl SideCell {
         self.keeps_rate = figures.keeps_rate();
         let pass = if figures.is_in_turns { Pass::Turns } else { Pass::Alone };
         let shares: Vec<f64> = cell.of_pass(pass).map(noise::share).collect();
-        self.noise = self.noise.max(crate::statistics::mean(&shares).unwrap_or_default());
+        self.noise = self.noise.max(mean(&shares).unwrap_or_default());
         for name in names {
             let values = self.values.entry(name.clone()).or_default();
             let figure = match name.as_str() {
@@ -158,19 +163,19 @@ impl SideCell {
         }
     }
 
-    /// The worst that it came to.
+    /// The worst state in any of the runs.
     pub fn state(&self) -> State {
-        let told = self.states.iter().find(|state| **state != State::Measured);
-        told.cloned().unwrap_or(State::Measured)
+        let missing = self.states.iter().find(|state| **state != State::Measured);
+        missing.cloned().unwrap_or(State::Measured)
     }
 
-    /// The metrics by which its verdict may be reached, without one that was asked for.
+    /// The metrics that may decide the verdict, if the options name none.
     pub fn candidates(&self, other: &SideCell) -> Vec<&'static str> {
         let keeps = [self, other].map(|side| side.keeps_rate);
-        let is_limited = [self, other].iter().any(|side| side.driver_busy >= super::BUSY_MAX);
+        let is_limited = [self, other].iter().any(|side| side.driver_busy >= BUSY_MAX);
         let mut names = vec![CPU];
         match keeps {
-            // What was done is the load's doing, if both keep its rate.
+            // If both keep the rate, the load alone decides the throughput.
             [Some(true), Some(true)] => names.push(P99),
             [None, None] if is_limited => {}
             _ => names.push(THROUGHPUT),

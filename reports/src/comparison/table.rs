@@ -3,7 +3,7 @@
 //! Never decides about a verdict.
 
 use super::metric::{CPU, P99, STALLS, THREADS, THROUGHPUT, shown};
-use super::outcome::MetricSummary;
+use super::outcome::{MetricSummary, metrics};
 use super::{Basis, Change, ComparedCell, Comparison, Doubt, Names, State, Verdict};
 use crate::case_table::table_of;
 use crate::number::{self, counted};
@@ -65,7 +65,7 @@ fn case_parts(comparison: &Comparison, cells: &[&ComparedCell]) -> [Part; 3] {
     let table = Table {
         names: measured.iter().map(|cell| clean(&cell.key.subject)).collect(),
         columns: if measured.is_empty() { Vec::new() } else { columns(comparison, &measured) },
-        ..table_of(others.iter().map(|cell| told(cell)))
+        ..table_of(others.iter().map(|cell| no_figures(cell)))
     };
     let notes = warned(&measured).into_iter().chain(unrelated(&measured));
     [Part::Heading(heading), Part::Table(table), Part::List(notes.collect())]
@@ -76,9 +76,11 @@ fn is_measured(cell: &ComparedCell) -> bool {
 }
 
 /// A cell that has no figures on one side or on both.
-fn told(cell: &ComparedCell) -> Item {
-    let (base, new) =
-        (ComparedCell::told(cell.base.as_ref()), ComparedCell::told(cell.new.as_ref()));
+fn no_figures(cell: &ComparedCell) -> Item {
+    let (base, new) = (
+        ComparedCell::status_text(cell.base.as_ref()),
+        ComparedCell::status_text(cell.new.as_ref()),
+    );
     let text = match (cell.verdict, &cell.base, &cell.new) {
         (Some(verdict), ..) => format!("{}: {}", verdict.word(), from_to(base, new)),
         (None, Some(_), None) => "only in BASE".to_owned(),
@@ -107,8 +109,7 @@ fn columns(comparison: &Comparison, cells: &[&ComparedCell]) -> Vec<Column> {
     let operation = clean(&cells[0].operation);
     let mut columns = Vec::new();
     let mut add = |heading: [&str; 2], cell: &dyn Fn(&ComparedCell) -> Cell| {
-        let heading = heading.map(str::to_owned);
-        columns.push(Column { heading, cells: cells.iter().map(|one| cell(one)).collect() });
+        columns.push(Column::new(heading, cells.iter().map(|one| cell(one))));
     };
     let per_second = per_second(&operation);
     let name = |metric: &str| match metric {
@@ -144,7 +145,7 @@ fn columns(comparison: &Comparison, cells: &[&ComparedCell]) -> Vec<Column> {
             add([&heading[0], &heading[1]], &|cell| judged(of(cell, metric), threshold));
         }
     }
-    // Mostly the same in both: then a column of them would say nothing.
+    // Shown only if they differ, because mostly they are the same in both runs.
     for (metric, heading) in [(THREADS, "threads"), (STALLS, "stalls/trial")] {
         let differs = |cell: &&ComparedCell| {
             cell.change(metric)
@@ -182,7 +183,7 @@ fn verdict(cell: &ComparedCell, threshold: f64) -> Cell {
     Cell::words(words).tinted(tint(verdict))
 }
 
-/// A figure that does not decide, with a word of its own where it changed.
+/// A figure that does not decide, with a word if it changed.
 fn judged(change: Option<Change>, threshold: f64) -> Cell {
     let Some(change) = change else { return Cell::none() };
     let verdict = change.verdict(threshold);
@@ -305,7 +306,7 @@ fn summary_table(comparison: &Comparison) -> Table {
         "geometric mean of NEW/BASE",
         "over",
     ]);
-    for MetricSummary { name, counts, ratios } in comparison.metrics() {
+    for MetricSummary { name, counts, ratios } in metrics(&comparison.cells, &comparison.options) {
         let counts = [counts.regressed, counts.improved, counts.same, counts.cannot_tell];
         let mean = Cell::maybe(ratios.value().map(number::fine_ratio));
         let over = Cell::number(counted(ratios.count(), "cell"));
@@ -316,12 +317,14 @@ fn summary_table(comparison: &Comparison) -> Table {
 
 /// Every cell that regressed or improved, once more, so that none has to be searched for.
 fn changed(comparison: &Comparison) -> Vec<Item> {
-    let item = |verdict: Verdict| {
-        let text = |cell: &ComparedCell| format!("{}: {}", cell_name(cell), why(cell));
-        let item = move |cell| Item::new(tint(verdict), verdict.word(), text(cell));
-        comparison.of_verdict(verdict).map(item)
+    let of = |verdict: Verdict| {
+        let such = comparison.cells.iter().filter(move |cell| cell.verdict == Some(verdict));
+        such.map(move |cell| {
+            let text = format!("{}: {}", cell_name(cell), why(cell));
+            Item::new(tint(verdict), verdict.word(), text)
+        })
     };
-    [Verdict::Regressed, Verdict::Improved].into_iter().flat_map(item).collect()
+    [Verdict::Regressed, Verdict::Improved].into_iter().flat_map(of).collect()
 }
 
 fn cell_name(cell: &ComparedCell) -> String {
@@ -336,7 +339,10 @@ fn cell_name(cell: &ComparedCell) -> String {
 fn why(cell: &ComparedCell) -> String {
     match (cell.decided_by.as_deref(), cell.deciding()) {
         (Some(metric), Some(change)) => format!("{metric} {}", with_interval(change).text()),
-        _ => from_to(ComparedCell::told(cell.base.as_ref()), ComparedCell::told(cell.new.as_ref())),
+        _ => from_to(
+            ComparedCell::status_text(cell.base.as_ref()),
+            ComparedCell::status_text(cell.new.as_ref()),
+        ),
     }
 }
 

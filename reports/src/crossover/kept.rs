@@ -23,7 +23,7 @@ pub(super) struct KeptCase {
 pub(super) struct Contender {
     /// `compio/per-core`: runtime and executor.
     pub family: String,
-    /// What tells it from others of its family: its backend.
+    /// What distinguishes it from others of its family: its backend, with the variant.
     pub rival: String,
     pub backend: String,
     /// `None` where there are no figures to compare.
@@ -56,7 +56,7 @@ impl KeptCase {
             let value = contender.merits.as_ref()?.value(by);
             Some(if by.is_better_more() { value } else { -value })
         };
-        // Without figures is less than any merit.
+        // A contender without figures is less than any other.
         of_it.max_by(|a, b| merit(a).partial_cmp(&merit(b)).unwrap_or(Ordering::Equal)).cloned()
     }
 }
@@ -66,7 +66,7 @@ fn contender(cell: &Cell) -> Contender {
     let family = format!("{}/{}", subject.runtime, subject.executor);
     let rival = subject.id.strip_prefix(&format!("{family}/")).unwrap_or(&subject.id);
     let (merits, absent) = match &cell.outcome {
-        Outcome::Told { status, .. } => (None, Some(status_word(*status))),
+        Outcome::NoFigures { status, .. } => (None, Some(status_word(*status))),
         Outcome::Measured(figures) if figures.starving().is_some() => {
             (None, Some("not all connections served"))
         }

@@ -1,8 +1,8 @@
 //! Where one backend overtakes another along an axis of numbers, in words.
 //!
-//! Never judges by other rules than the tables: at each value two rivals are compared as their
-//! rows would be if they stood alone in a table, and a crossover needs a clear answer on either
-//! side of it. Never takes a figure that may be the load driver's for the subject's.
+//! Never judges by other rules than the tables: at each value two rivals are compared as if they
+//! were alone in a table, and a crossover needs a clear verdict on either side of it. Never
+//! attributes to a subject what may be the load driver's limit.
 //!
 //! A case is kept small when its table is written (`kept`). When its scenario is over, each axis of
 //! numbers (`scale`) is followed with the other axes held, two rivals at a time (`course`), and the

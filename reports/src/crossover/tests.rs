@@ -19,7 +19,7 @@ fn cases(axis: &str, values: &[&str], subjects: &[(&str, &[f64])]) -> Vec<Vec<Re
     let case = |(index, value): (usize, &&str)| {
         let of_subject = |(id, rates): &(&str, &[f64])| {
             (0..3)
-                .map(|trial| sample::ok(id, trial, rates[index] * weather(trial, id), 300))
+                .map(|trial| sample::ok(id, trial, rates[index] * drift(trial, id), 300))
                 .collect::<Vec<_>>()
         };
         let mut records: Vec<Record> = subjects.iter().flat_map(of_subject).collect();
@@ -32,7 +32,7 @@ fn cases(axis: &str, values: &[&str], subjects: &[(&str, &[f64])]) -> Vec<Vec<Re
 }
 
 /// Most of it hits all subjects alike, some of it not.
-fn weather(trial: u32, id: &str) -> f64 {
+fn drift(trial: u32, id: &str) -> f64 {
     let own = if id.len().is_multiple_of(2) { 0.002 } else { -0.002 };
     1.0 + 0.01 * f64::from(trial) + own * f64::from(trial % 2)
 }
@@ -137,7 +137,7 @@ fn trials_that_vary_too_much_make_no_crossover() {
 }
 
 #[test]
-fn nothing_is_claimed_of_an_axis_of_which_less_than_half_is_known() {
+fn nothing_is_claimed_with_less_than_half_known() {
     let mut cases = cases("connections", &VALUES, &[(IO_URING, &[120.0; 5]), (EPOLL, &[100.0; 5])]);
     let spread = [1.0, 0.4, 1.9];
     for record in cases[2..].iter_mut().flatten().filter(|record| record.subject.id == IO_URING) {
@@ -152,7 +152,7 @@ fn nothing_is_claimed_of_an_axis_of_which_less_than_half_is_known() {
 }
 
 #[test]
-fn what_has_no_figures_is_said_and_bridged() {
+fn a_value_without_figures_is_named_and_bridged() {
     let mut cases = cases(
         "connections",
         &VALUES,
@@ -182,7 +182,7 @@ fn limit(record: &mut Record) {
 }
 
 #[test]
-fn a_driver_at_its_limit_lets_cpu_time_decide_at_all_values() {
+fn cpu_time_decides_if_the_driver_is_limited() {
     let rates = [90.0, 100.0, 100.0, 100.0, 100.0];
     let mut cases = cases("connections", &VALUES, &[(IO_URING, &rates), (EPOLL, &[100.0; 5])]);
     let of_io_uring = [6_000, 5_700, 5_200, 5_000, 4_800];
@@ -223,7 +223,7 @@ fn three_backends_meet_two_by_two() {
 }
 
 #[test]
-fn the_best_of_each_backend_meet_whatever_their_runtimes() {
+fn the_best_of_each_backend_are_compared() {
     let cases = cases(
         "connections",
         &["1", "64"],
@@ -261,7 +261,7 @@ fn other_axes_are_held() {
 }
 
 #[test]
-fn at_a_given_rate_the_time_it_takes_decides() {
+fn latency_decides_at_a_fixed_rate() {
     let mut cases =
         cases("rate", &["100/s", "2000/s"], &[(IO_URING, &[100.0; 2]), (EPOLL, &[100.0; 2])]);
     for (case, latencies_us) in cases.iter_mut().zip([[300, 200], [300, 900]]) {
@@ -283,7 +283,7 @@ fn at_a_given_rate_the_time_it_takes_decides() {
 }
 
 #[test]
-fn one_trial_is_a_hint() {
+fn one_trial_gives_an_unsure_result() {
     let mut cases =
         cases("connections", &["1", "4"], &[(IO_URING, &[90.0, 130.0]), (EPOLL, &[100.0; 2])]);
     cases.iter_mut().for_each(|case| case.retain(|record| record.trial == 0));
@@ -294,7 +294,7 @@ fn one_trial_is_a_hint() {
 }
 
 #[test]
-fn to_and_fro_in_one_trial_is_luck() {
+fn several_changes_in_one_trial_are_chance() {
     let rates = [90.0, 110.0, 110.0, 90.0, 110.0];
     let mut cases = cases("connections", &VALUES, &[(IO_URING, &rates), (EPOLL, &[100.0; 5])]);
     cases.iter_mut().for_each(|case| case.retain(|record| record.trial == 0));
@@ -315,7 +315,7 @@ fn words_one_value_and_one_backend_are_no_sweep() {
 
 /// Copies of one subject, 2 % of noise a trial, seven values: how often luck makes a crossover.
 #[test]
-fn copies_seldom_seem_to_cross_and_hardly_ever_do() {
+fn copies_seldom_cross() {
     let mut random = SplitMix(11);
     let values = ["1", "2", "4", "8", "16", "32", "64"];
     let (mut seeming, mut said) = (0, 0);
@@ -366,7 +366,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn nothing_that_may_stand_in_records_does_harm(records in prop::collection::vec(records(), 0..40)) {
+    fn no_record_causes_a_panic(records in prop::collection::vec(records(), 0..40)) {
         let mut crossovers = Crossovers::default();
         sample::by_case(records).iter().for_each(|case| crossovers.add(case));
         let parts = crossovers.end_all();

@@ -1,4 +1,4 @@
-//! A duel for programs: every case with its ratios and every turn.
+//! A duel as JSON: every case with its ratios and every turn.
 //!
 //! Never rounds and never leaves a turn out.
 
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{DuelCase, conclusion, ratio};
-use crate::turns::{Start, Turn};
+use crate::record::turns::{Start, Turn};
 
 pub(super) fn value(cases: &[DuelCase], concern: f64) -> Value {
     let cases: Vec<Value> = cases.iter().map(|case| of(case, concern)).collect();

@@ -1,6 +1,6 @@
-//! Duels: subjects that took turns in lock-step, and what their turns say about each other.
+//! Duels: subjects that took turns in lock-step, and the ratios of their turns.
 //!
-//! Never looks at a latency: there is none of a subject that was frozen in between.
+//! Never reads a latency: a subject that is frozen in between has none.
 
 mod json;
 mod ratio;
@@ -18,8 +18,8 @@ pub use crate::format::Format;
 pub use ratio::{Conclusion, Decisive, Ratio, conclusion, ratio};
 
 use crate::paint::Style;
+use crate::record::turns::{Start, Turn, sum};
 use crate::record::{AxisValue, Status};
-use crate::turns::{Start, Turn, sum};
 
 /// All turns of a subject together, by its place in every start.
 pub fn turns_of(starts: &[Start], subject: usize) -> Turn {
@@ -41,10 +41,10 @@ pub struct DuelCase {
     pub warnings: Vec<Warning>,
 }
 
-/// What makes the ratios less than they seem.
+/// Something that makes the ratios less reliable.
 #[derive(Debug, Clone, Serialize)]
 pub struct Warning {
-    /// Whom it is about; all of them where there is none.
+    /// The subject that it is about; `None` for all.
     pub subject: Option<String>,
     pub text: String,
 }
@@ -52,13 +52,13 @@ pub struct Warning {
 /// Why there are no ratios.
 #[derive(Debug, Clone)]
 pub struct NoResult {
-    /// Whose fault it is, where it is one's.
+    /// The subject that caused it, if a single one did.
     pub subject: Option<String>,
     pub status: Status,
     pub reason: String,
 }
 
-/// Writes one case in a format of texts; JSON wants all of them at once.
+/// Writes the cases one after the other.
 pub fn write(
     cases: &[DuelCase],
     concern: f64,
@@ -70,7 +70,7 @@ pub fn write(
     format.write(output, style, || table::parts(cases, concern), json)
 }
 
-/// 3 when a case could not be measured, 4 when there was nothing to fight, 0 otherwise.
+/// 3 when a case could not be measured, 4 when nothing could be compared, 0 otherwise.
 pub fn exit_code(cases: &[DuelCase]) -> u8 {
     let failed = |case: &DuelCase| {
         case.result.as_ref().is_err_and(|none| none.status != Status::Unsupported)

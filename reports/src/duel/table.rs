@@ -9,9 +9,9 @@ use crate::case_table::table_of;
 use crate::figures::status_tint;
 use crate::number::{self, counted};
 use crate::prose::{clean, per_second};
+use crate::record::turns::{Start, Turn};
 use crate::remarks::warning;
 use crate::table::{Cell, Column, Heading, Item, Part, Table, Tint};
-use crate::turns::{Start, Turn};
 
 pub(super) fn parts(cases: &[DuelCase], concern: f64) -> Vec<Part> {
     let mut parts: Vec<Part> = cases.iter().flat_map(|case| case_parts(case, concern)).collect();
@@ -64,8 +64,7 @@ fn columns(duel: &DuelCase, starts: &[Start], concern: f64) -> Vec<Column> {
     let operation = clean(&duel.operation);
     let mut columns = Vec::new();
     let mut add = |heading: [&str; 2], cell: &dyn Fn(usize) -> Cell| {
-        let cells = (0..duel.subjects.len()).map(cell).collect();
-        columns.push(Column { heading: heading.map(str::to_owned), cells });
+        columns.push(Column::new(heading, (0..duel.subjects.len()).map(cell)));
     };
     let all = |side: usize| turns_of(starts, side);
     let against = ["against the first", "ratio (99 %)"];

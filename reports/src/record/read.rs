@@ -36,7 +36,7 @@ impl<R: BufRead> Records<R> {
         Self { lines, line: 0, broken_end: None, ended: false }
     }
 
-    /// After the last record: what to tell if the file ends within one.
+    /// After the last record: a warning if the file ends within one.
     pub fn broken_end(&self) -> Option<&str> {
         self.broken_end.as_deref()
     }
@@ -95,11 +95,6 @@ fn parse(text: &[u8], line: u64) -> Result<Record, ReadError> {
     serde_json::from_slice(text).map_err(refuse)
 }
 
-/// Whether two records may stand in one table.
-pub fn same_case(a: &Record, b: &Record) -> bool {
-    a.scenario == b.scenario && a.case == b.case && a.run_id == b.run_id
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -123,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_off_end_is_told_and_costs_one_record() {
+    fn a_cut_off_end_costs_one_record() {
         let record = sample::ok("a/b/c", 0, 10.0, 5);
         let whole = line(&record);
         for cut in [1, whole.len() / 2, whole.len() - 2] {
@@ -174,7 +169,7 @@ mod tests {
             ok in any::<bool>(),
         ) -> Record {
             if !ok {
-                return sample::told("a/b/c", numbers[0] as u32, Status::Failed, Some(&text));
+                return sample::no_figures("a/b/c", numbers[0] as u32, Status::Failed, Some(&text));
             }
             let mut histogram = Histogram::default();
             latencies.iter().for_each(|latency| histogram.record(*latency));

@@ -1,4 +1,4 @@
-//! What else went on in a trial: when it is worth a warning, and how much it may have spoilt.
+//! Noise of a trial: when it is worth a warning, and how much of the figures it may explain.
 //!
 //! Never reads the machine: it judges what was recorded.
 

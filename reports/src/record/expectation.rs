@@ -1,4 +1,4 @@
-//! Expectations: what a scenario demands of its figures, and whether a record keeps to it.
+//! Expectations: what a scenario demands of its figures, and whether a record meets it.
 //!
 //! Never decides what follows from a broken one; that is the caller's and the exit code's.
 
@@ -72,13 +72,7 @@ impl Comparison {
     ];
 
     pub fn symbol(self) -> &'static str {
-        match self {
-            Comparison::Equal => "=",
-            Comparison::AtMost => "<=",
-            Comparison::AtLeast => ">=",
-            Comparison::Below => "<",
-            Comparison::Above => ">",
-        }
+        ["=", "<=", ">=", "<", ">"][self as usize]
     }
 
     pub fn from_symbol(symbol: &str) -> Option<Self> {

@@ -7,9 +7,7 @@ use std::ops::Add;
 
 use serde::{Deserialize, Serialize};
 
-use crate::statistics::mean;
-
-/// The share of rounds that is left out at either end of a mean: those that a neighbour spoilt.
+/// The share of rounds that is left out at either end of a mean, because of noise.
 const TRIMMED: f64 = 0.25;
 
 /// One turn.
@@ -89,5 +87,6 @@ pub fn log_ratio(of: &[Turn], to: &[Turn], figure: impl Fn(&Turn) -> f64) -> Opt
         .collect();
     logarithms.sort_by(f64::total_cmp);
     let cut = (logarithms.len() as f64 * TRIMMED) as usize;
-    mean(&logarithms[cut..logarithms.len() - cut])
+    let kept = &logarithms[cut..logarithms.len() - cut];
+    (!kept.is_empty()).then(|| kept.iter().sum::<f64>() / kept.len() as f64)
 }

@@ -1,10 +1,10 @@
-//! The error messages for mistakes in scenarios: place, sentence, snippet, advice.
+//! The errors of wrong scenarios: place, message, snippet, hint.
 
 use std::fmt::Write as _;
 
 use quadrant::spec;
 
-/// The beginning of a valid scenario; the tested part follows it.
+/// The beginning of a valid scenario; the tested part follows.
 const HEAD: &str = "name: x\nquestion: What if?\n";
 
 fn snapshot(name: &str, text: &str) {
@@ -14,12 +14,12 @@ fn snapshot(name: &str, text: &str) {
 }
 
 /// The messages of a list of wrong scenarios, each under its title.
-fn messages(mistakes: &[(&str, &str)]) -> String {
+fn errors_of(scenarios: &[(&str, &str)]) -> String {
     let mut text = String::new();
-    for (title, rest) in mistakes {
+    for (title, rest) in scenarios {
         let error = spec::parse("x.yaml", &format!("{HEAD}{rest}"))
             .err()
-            .unwrap_or_else(|| panic!("{title}: was taken"));
+            .unwrap_or_else(|| panic!("{title}: no error"));
         let _ = writeln!(text, "--- {title}\n{error}\n");
     }
     text
@@ -29,34 +29,33 @@ fn task(steps: &str) -> String {
     format!("tasks:\n  - name: t\n    steps: {steps}\n")
 }
 
-/// The messages of wrong lists of steps of a task, each under its title.
-fn messages_of_tasks(mistakes: &[(&str, &str)]) -> String {
+/// One list of steps of a task for each title.
+fn errors_of_tasks(scenarios: &[(&str, &str)]) -> String {
     let whole: Vec<(&str, String)> =
-        mistakes.iter().map(|(title, steps)| (*title, task(steps))).collect();
+        scenarios.iter().map(|(title, steps)| (*title, task(steps))).collect();
     let whole: Vec<(&str, &str)> = whole.iter().map(|(t, s)| (*t, s.as_str())).collect();
-    messages(&whole)
+    errors_of(&whole)
 }
 
-/// The messages of wrong lists of steps of a server, each under its title.
-fn messages_of_servers(mistakes: &[(&str, &str)]) -> String {
+fn errors_of_servers(scenarios: &[(&str, &str)]) -> String {
     let server = |steps: &str| {
         format!("server: {{ steps: {steps} }}\nload: {{ connections: 1, send: 1B }}\n")
     };
     let whole: Vec<(&str, String)> =
-        mistakes.iter().map(|(title, steps)| (*title, server(steps))).collect();
+        scenarios.iter().map(|(title, steps)| (*title, server(steps))).collect();
     let whole: Vec<(&str, &str)> = whole.iter().map(|(t, s)| (*t, s.as_str())).collect();
-    messages(&whole)
+    errors_of(&whole)
 }
 
 #[test]
 fn wrong_shapes_are_explained() {
     snapshot(
         "shape",
-        &messages(&[
+        &errors_of(&[
             ("unknown key", "taks: []\n"),
             ("unknown key that is near to nothing", "workload: []\n"),
             ("unknown key inside", "load: { conections: 5 }\n"),
-            ("about nobody", &format!("subjects: []\n{}", task("[yield]"))),
+            ("an empty list of subjects", &format!("subjects: []\n{}", task("[yield]"))),
             ("a bad pattern", &format!("subjects: [tokio, \"smol/[\"]\n{}", task("[yield]"))),
             ("subjects left empty", "subjects:\n"),
             ("doubled key", "name: y\n"),
@@ -75,7 +74,7 @@ fn wrong_shapes_are_explained() {
                 "empty step",
                 "tasks: [{ name: t, steps: [yield, ] }, ]\nserver:\n  steps:\n    - recv\n    -\n",
             ),
-            ("no YAML", "tasks: [\n"),
+            ("invalid YAML", "tasks: [\n"),
             ("a tab", "load:\n\tconnections: 5\n"),
             ("a second document", "---\nname: y\n"),
             ("a merge key", "<<: { a: 1 }\n"),
@@ -84,7 +83,7 @@ fn wrong_shapes_are_explained() {
             ("a server without load", "server: { steps: [echo] }\n"),
             ("a load without server", "load: { connections: 1, send: 1B }\n"),
             (
-                "files that nobody reads",
+                "files that no step reads",
                 "files: { count: 1, size: 1B }\ntasks:\n  - { name: t, steps: [yield] }\n",
             ),
             (
@@ -122,7 +121,7 @@ fn wrong_heads_are_explained() {
 fn wrong_steps_are_explained() {
     snapshot(
         "steps",
-        &messages_of_tasks(&[
+        &errors_of_tasks(&[
             ("unknown step", "[slep]"),
             ("unknown step with a value", "[{ slep: 10ms }]"),
             ("a step near to nothing", "[write_file]"),
@@ -169,7 +168,7 @@ fn wrong_steps_are_explained() {
 fn wrong_servers_are_explained() {
     snapshot(
         "servers",
-        &messages_of_servers(&[
+        &errors_of_servers(&[
             ("no exchange", "[yield]"),
             ("recv alone", "[recv]"),
             ("send alone", "[send, yield]"),
@@ -186,7 +185,7 @@ fn wrong_servers_are_explained() {
 fn wrong_quantities_are_explained() {
     snapshot(
         "quantities",
-        &messages_of_tasks(&[
+        &errors_of_tasks(&[
             ("no unit of time", "[{ sleep: 10 fortnights }]"),
             ("a number without unit", "[{ sleep: 10 }]"),
             ("negative", "[{ cpu: -5ms }]"),
@@ -195,12 +194,13 @@ fn wrong_quantities_are_explained() {
             ("overflow", "[{ sleep: 99999999999999999999s }]"),
             ("a fraction of a count", "[{ ping_pong: 1.5 }]"),
             ("no number", "[{ hash: .nan }]"),
+            ("a number in another notation", "[{ ping_pong: 0x10 }]"),
             ("too many rounds", "[{ hash: 20000000 }]"),
         ]),
     );
     snapshot(
         "quantities_elsewhere",
-        &messages(&[
+        &errors_of(&[
             (
                 "too many connections",
                 "server: { steps: [echo] }\nload: { connections: 1000000000, send: 64B }\n",
@@ -272,7 +272,7 @@ fn wrong_axes_are_explained() {
     let nine = format!("{{ {} }}", nine.join(", "));
     snapshot(
         "axes",
-        &messages(&[
+        &errors_of(&[
             ("undefined", &with("{ pauses: [1ms], how: [await] }")),
             ("undefined, and there is none", &with("{}")),
             ("never used", &with("{ pause: [1ms], how: [await], files: [1, 2] }")),
@@ -302,7 +302,7 @@ fn wrong_choices_are_explained() {
     };
     snapshot(
         "choices",
-        &messages(&[
+        &errors_of(&[
             ("by is missing", &with("{ first: [yield], second: [yield] }")),
             ("by is no axis", &with("{ by: order, first: [yield], second: [yield] }")),
             ("by is an unknown axis", &with("{ by: $ordre, first: [yield], second: [yield] }")),
@@ -324,7 +324,7 @@ fn wrong_expectations_are_explained() {
     };
     snapshot(
         "expectations",
-        &messages(&[
+        &errors_of(&[
             ("unknown figure", &with("stalls.cuont: 0")),
             ("unknown figure of a step", &with("steps.work.p98: 0")),
             ("unknown step", &with("steps.wrk.p99: 5ms")),

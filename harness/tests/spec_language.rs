@@ -8,7 +8,7 @@ use quadrant_reports::expectation::Comparison;
 use quadrant_suite::hash;
 use quadrant_suite::plan::{Action, FileChoice, How, Pace, Program};
 
-fn parsed(text: &str) -> Scenario {
+fn valid(text: &str) -> Scenario {
     spec::parse("x.yaml", text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
@@ -19,7 +19,7 @@ fn task(steps: &str) -> Case {
     } else {
         ""
     };
-    parsed(&format!("name: x\nquestion: q?\n{files}tasks: [{{ name: t, steps: {steps} }}]\n"))
+    valid(&format!("name: x\nquestion: q?\n{files}tasks: [{{ name: t, steps: {steps} }}]\n"))
         .case(0)
 }
 
@@ -41,7 +41,7 @@ fn every_example_of_the_page_is_valid() {
     assert!(examples.len() >= 5, "{}", examples.len());
     let mut names = HashSet::new();
     for text in examples {
-        assert!(names.insert(parsed(&text).name));
+        assert!(names.insert(valid(&text).name));
     }
 }
 
@@ -75,10 +75,20 @@ fn every_step_becomes_its_action() {
 }
 
 #[test]
-fn workers_are_optional_and_depend_on_the_case() {
+fn an_alias_stands_for_its_anchor() {
+    let text = "name: x\nquestion: ä?\ntasks:\n  - name: t\n    count: &n 100\n    steps: &s [{ ping_pong: *n }]\n  - { name: u, steps: *s }\n";
+    let work = valid(text).case(0).work;
+    assert_eq!(work.groups[0].count, 100);
+    for program in &work.programs {
+        assert_eq!(program[0].action, Action::PingPong { rounds: 100 });
+    }
+}
+
+#[test]
+fn workers_come_from_the_case_or_the_machine() {
     let tasks = "tasks: [{ name: t, steps: [yield] }]";
     let asked = |rest: &str| -> Vec<Option<u32>> {
-        let scenario = parsed(&format!("name: x\nquestion: q?\n{rest}\n{tasks}\n"));
+        let scenario = valid(&format!("name: x\nquestion: q?\n{rest}\n{tasks}\n"));
         (0..scenario.case_count()).map(|case| scenario.case(case).work.workers).collect()
     };
     assert_eq!(asked(""), [None]);
@@ -113,7 +123,7 @@ fn nested_lists_are_flattened() {
 #[test]
 fn an_echo_is_a_recv_and_a_send() {
     let server = |steps: &str| {
-        parsed(&format!(
+        valid(&format!(
             "name: x\nquestion: q?\nserver: {{ steps: {steps} }}\nload: {{ connections: 5, send: 64B, rate: 100/s }}\n"
         ))
         .case(0)
@@ -145,7 +155,7 @@ fn defaults_apply_and_work_is_summarized() {
     assert_eq!(work.measure_ns, 1_000_000_000);
     assert_eq!(work.stall_threshold_ns, 10_000_000);
     assert_eq!(work.summary, "1 task, back to back; 3 files of 4 KiB, cold");
-    let work = parsed(
+    let work = valid(
         "name: x\nquestion: q?\naxes: { n: [1, 2] }\nserver: { steps: [echo] }\nload: { connections: $n, send: 1KiB }\ntasks:\n  - { name: a, every: 50ms, steps: [yield] }\n  - { name: b, repeat: 3, steps: [yield] }\n",
     )
     .case(0)
@@ -156,8 +166,8 @@ fn defaults_apply_and_work_is_summarized() {
 }
 
 #[test]
-fn expectations_depend_on_the_case() {
-    let scenario = parsed(
+fn expectations_follow_the_case() {
+    let scenario = valid(
         "name: x\nquestion: q?\naxes: { n: [1, 5], how: [blocking, offload] }\ntasks:\n  - name: t\n    count: $n\n    steps: [{ cpu: { for: 1ms, how: $how } }]\nexpect:\n  - concurrency.peak: \"<= $n\"\n  - when: { how: [offload], n: 5 }\n    subjects: tokio\n    latency.p99: \"< 5ms\"\n",
     );
     let expected = |index: usize| -> Vec<String> {
@@ -174,11 +184,11 @@ fn expectations_depend_on_the_case() {
 }
 
 #[test]
-fn a_scenario_may_select_its_subjects() {
+fn a_scenario_may_name_its_subjects() {
     let about = |subjects: &str| {
         let text =
             format!("name: x\nquestion: q?\n{subjects}tasks: [{{ name: t, steps: [yield] }}]\n");
-        parsed(&text).subjects().to_vec()
+        valid(&text).subjects().to_vec()
     };
     assert_eq!(about(""), [""; 0]);
     assert_eq!(about("subjects: tokio\n"), ["tokio"]);
@@ -186,8 +196,8 @@ fn a_scenario_may_select_its_subjects() {
 }
 
 #[test]
-fn a_choice_is_replaced_by_its_list() {
-    let scenario = parsed(
+fn a_chosen_list_stands_in_place_of_the_choice() {
+    let scenario = valid(
         "name: x\nquestion: q?\naxes: { order: [in-turn, together] }\ntasks:\n  - name: t\n    steps:\n      - yield\n      - choose:\n          by: $order\n          in-turn: [{ yield: { as: inner } }, yield]\n          together: [{ gather: [{ yield: { as: inner } }, yield] }]\n",
     );
     assert_eq!(actions(&scenario.case(0)), [Action::Yield, Action::Yield, Action::Yield]);
@@ -199,8 +209,8 @@ fn a_choice_is_replaced_by_its_list() {
 }
 
 #[test]
-fn only_cases_that_read_files_get_them() {
-    let scenario = parsed(
+fn files_are_made_only_for_cases_that_read_them() {
+    let scenario = valid(
         "name: x\nquestion: q?\naxes: { with: [files, nothing] }\nfiles: { count: 1, size: 1B }\ntasks:\n  - name: t\n    steps: [{ choose: { by: $with, files: [read_file], nothing: [yield] } }]\n",
     );
     assert!(scenario.case(0).work.files.is_some());
@@ -210,7 +220,7 @@ fn only_cases_that_read_files_get_them() {
 #[test]
 fn ten_thousand_cases_are_expanded_one_by_one() {
     let ten = "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]";
-    let scenario = parsed(&format!(
+    let scenario = valid(&format!(
         "name: x\nquestion: q?\naxes: {{ a: {ten}, b: {ten}, c: {ten}, d: {ten} }}\ntasks:\n  - name: t\n    count: $a\n    repeat: $b\n    steps: [{{ hash: $c }}, {{ ping_pong: $d }}]\n"
     ));
     assert_eq!(scenario.case_count(), 10_000);
@@ -321,7 +331,7 @@ proptest! {
             steps.push(format!("{{ ping_pong: $a{axis} }}"));
         }
         text += &format!("tasks: [{{ name: t, steps: [{}] }}]\n", steps.join(", "));
-        let scenario = parsed(&text);
+        let scenario = valid(&text);
         prop_assert_eq!(scenario.case_count(), sizes.iter().product::<usize>());
         let mut before: Option<Vec<u32>> = None;
         for index in 0..scenario.case_count() {

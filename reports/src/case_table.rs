@@ -1,44 +1,30 @@
-//! The table of one scenario case, before anybody decided how it is drawn.
+//! The report of one scenario case: its table, and what stands above and beneath it.
 //!
 //! Never leaves a subject out: without figures it stands beneath, with its status and reason.
 
-use crate::columns::{Column, Kind, Measured, Workers, columns};
-use crate::figures::{Cell, Outcome, metrics, severity};
-use crate::number;
-use crate::prose::{clean, plural};
-use crate::ranking::{Compared, Ranking};
+use std::collections::BTreeSet;
+
+use crate::columns::{Row, columns};
+use crate::figures::{Cell, Outcome, severity, status_tint};
+use crate::number::{self, counted};
+use crate::prose::clean;
+use crate::ranking::{Ranking, Standing};
 use crate::record::{Cpus, Metrics, Pass, Record, Status};
-use crate::remarks::{Remarks, remarks};
-use crate::series::{Figure, turns};
+use crate::remarks::remarks;
+use crate::series::Figure;
 use crate::statistics::median;
+use crate::table::{Heading, Item, Part, Table, Tint};
 
 pub(crate) struct CaseTable {
     pub scenario: String,
-    /// `connections=64`, `how=await`.
-    pub axes: Vec<String>,
-    /// Workload, trials and their length, in one line.
-    pub workload: String,
-    pub question: String,
-    pub columns: Vec<Column>,
-    /// Best first; each has a cell in every column.
-    pub subjects: Vec<Ranked>,
-    pub without_figures: Vec<Told>,
     /// What decides the order.
     pub by: Figure,
-    /// What the order stands on, in a sentence, where that is not throughput.
-    pub order: Option<String>,
-    pub remarks: Remarks,
-}
-
-pub(crate) struct Ranked {
-    pub id: String,
-    pub compared: Option<Compared>,
-}
-
-pub(crate) struct Told {
-    pub id: String,
-    pub status: Status,
-    pub text: String,
+    /// Subjects that have figures, best first, with how they stand to the best.
+    pub standings: Vec<(String, Option<Standing>)>,
+    pub without_figures: Vec<(String, Status)>,
+    /// The names of the columns in the legend.
+    pub legend: BTreeSet<&'static str>,
+    pub parts: Vec<Part>,
 }
 
 impl CaseTable {
@@ -47,65 +33,72 @@ impl CaseTable {
         let first = records.first()?;
         let cells = Cell::all_of(records);
         let ranking = Ranking::new(&cells);
-        let ranked: Vec<(&Cell, Option<Compared>)> =
-            ranking.order.iter().map(|index| (&cells[*index], ranking.compared[*index])).collect();
-        let measured: Vec<Measured> = ranked
+        let row = |index: &usize| {
+            let cell = &cells[*index];
+            Some(Row { cell, figures: cell.figures()?, compared: ranking.compared[*index] })
+        };
+        let rows: Vec<Row> = ranking.order.iter().filter_map(row).collect();
+        let threshold_ns = records
             .iter()
-            .filter_map(|(cell, compared)| {
-                let workers = Workers { had: cell.subject.workers, asked: cell.workers_asked() };
-                let (figures, compared, by) = (cell.figures()?, *compared, ranking.by);
-                Some(Measured { figures, workers, compared, by })
-            })
-            .collect();
-        let threshold_ns =
-            records.iter().find_map(metrics).map_or(0, |metrics| metrics.stalls.threshold_ns);
-        let operation = records.iter().find_map(operation);
+            .find_map(Record::valid_metrics)
+            .map_or(0, |metrics| metrics.stalls.threshold_ns);
+        let operation = records.iter().find_map(Record::operation).filter(|_| !rows.is_empty());
         let columns = operation
-            .map_or_else(Vec::new, |operation| columns(operation, threshold_ns, &measured));
+            .map_or_else(Vec::new, |operation| columns(operation, threshold_ns, ranking.by, &rows));
+        let legend = columns.iter().map(|(name, _)| *name).collect();
+        let missing = without_figures(&cells);
+        let table = Table {
+            names: rows.iter().map(|row| clean(&row.cell.subject.id)).collect(),
+            columns: columns.into_iter().map(|(_, column)| column).collect(),
+            ..table_of(missing.iter().map(|(cell, status, text)| {
+                Item::new(status_tint(*status), clean(&cell.subject.id), *text)
+            }))
+        };
+        let heading = Heading {
+            title: clean(&first.scenario),
+            labels: first.case.iter().map(|axis| clean(&axis.to_string())).collect(),
+            facts: vec![workload(records, &cells)],
+            text: clean(&first.question),
+        };
+        let order = ranking.why.as_deref().map(|why| Item::new(Tint::Bold, "order", clean(why)));
+        let notes: Vec<Item> = order.into_iter().chain(remarks(&cells)).collect();
+        let mut parts = vec![Part::Heading(heading), Part::Table(table)];
+        parts.extend((!notes.is_empty()).then_some(Part::List(notes)));
         Some(Self {
             scenario: clean(&first.scenario),
-            axes: first
-                .case
-                .iter()
-                .map(|axis| clean(&format!("{}={}", axis.axis, axis.value)))
-                .collect(),
-            workload: workload(records, &cells),
-            question: clean(&first.question),
-            columns: if measured.is_empty() { Vec::new() } else { columns },
-            subjects: ranked
-                .iter()
-                .map(|(cell, compared)| Ranked { id: clean(&cell.subject.id), compared: *compared })
-                .collect(),
-            without_figures: without_figures(&cells),
             by: ranking.by,
-            order: ranking.why.as_deref().map(clean),
-            remarks: remarks(&cells),
+            standings: rows
+                .iter()
+                .map(|row| (clean(&row.cell.subject.id), row.compared.map(|best| best.standing)))
+                .collect(),
+            without_figures: missing
+                .iter()
+                .map(|(cell, status, _)| (clean(&cell.subject.id), *status))
+                .collect(),
+            legend,
+            parts,
         })
-    }
-
-    pub(crate) fn kinds(&self) -> impl Iterator<Item = Kind> {
-        self.columns.iter().map(|column| column.kind)
     }
 }
 
-/// What one operation of a case is.
-pub(crate) fn operation(record: &Record) -> Option<&str> {
-    let alone = metrics(record).map(|metrics| metrics.operation.as_str());
-    alone.or_else(|| Some(turns(record)?.operation.as_str()))
+/// A table of subjects that so far holds those without figures.
+pub(crate) fn table_of(without_figures: impl Iterator<Item = Item>) -> Table {
+    Table {
+        sentences: without_figures.collect(),
+        sentences_heading: "why there are no figures".to_owned(),
+        ..Table::new(&["subject"])
+    }
 }
 
-fn without_figures(cells: &[Cell]) -> Vec<Told> {
-    let mut told: Vec<Told> = cells
-        .iter()
-        .filter_map(|cell| match &cell.outcome {
-            Outcome::Measured(_) => None,
-            Outcome::Told { status, text } => {
-                Some(Told { id: clean(&cell.subject.id), status: *status, text: text.clone() })
-            }
-        })
-        .collect();
-    told.sort_by(|a, b| severity(a.status).cmp(&severity(b.status)).then_with(|| a.id.cmp(&b.id)));
-    told
+/// The worst first.
+fn without_figures<'c>(cells: &'c [Cell]) -> Vec<(&'c Cell<'c>, Status, &'c str)> {
+    let missing = |cell: &'c Cell<'c>| match &cell.outcome {
+        Outcome::Measured(_) => None,
+        Outcome::NoFigures { status, text } => Some((cell, *status, text.as_str())),
+    };
+    let mut missing: Vec<_> = cells.iter().filter_map(missing).collect();
+    missing.sort_by_key(|(cell, status, _)| (severity(*status), &cell.subject.id));
+    missing
 }
 
 /// `64 B, closed loop, 3 trials × 1 s, 10 starts in turns`.
@@ -113,23 +106,24 @@ fn workload(records: &[Record], cells: &[Cell]) -> String {
     let most = |pass| cells.iter().map(|cell| cell.of_pass(pass).count()).max().unwrap_or_default();
     let lengths: Vec<f64> = records
         .iter()
-        .filter_map(metrics)
+        .filter_map(Record::valid_metrics)
         .map(|metrics: &Metrics| metrics.elapsed_ns as f64)
         .collect();
     let length = median(&lengths).map_or_else(String::new, |length| {
-        // Two digits are what somebody asked for; the rest is how late the window closed.
+        // Two digits were asked for; the rest is how late the window closed.
         let unit = 10_f64.powf(length.max(10.0).log10().floor() - 1.0);
         format!(" × {}", number::round_duration(((length / unit).round() * unit) as u64))
     });
-    let counted = |count: usize, one: &str, many: &str, rest: &str| match count {
+    let number_of = |count: usize, noun: &str, rest: &str| match count {
         0 => String::new(),
-        count => format!("{}{rest}", plural(count as u64, one, many)),
+        count => counted(count as u64, noun) + rest,
     };
-    let trials = counted(most(Pass::Alone), "trial", "trials", &length);
+    let trials = number_of(most(Pass::Alone), "trial", &length);
     // A reference takes part in every group of a start.
-    let starts = records.iter().filter(|record| turns(record).is_some()).map(|record| record.trial);
+    let starts =
+        records.iter().filter(|record| record.valid_turns().is_some()).map(|record| record.trial);
     let starts = starts.max().map_or(0, |last| last as usize + 1);
-    let starts = counted(starts, "start", "starts", " in turns");
+    let starts = number_of(starts, "start", " in turns");
     let cpus = records.iter().find_map(|record| record.cpus.as_ref());
     let parts =
         [clean(&records[0].workload), trials, starts, cpus.map_or_else(String::new, places)];

@@ -1,6 +1,6 @@
-//! The end of a run on a terminal: its summary, and what the columns mean.
+//! Lines for a terminal that are not drawn from a [`crate::table`] yet.
 //!
-//! Never repeats what a single table already said: one case has no summary.
+//! Never used outside the self-test.
 
 use tabled::builder::Builder;
 use tabled::settings::object::Columns;
@@ -8,41 +8,7 @@ use tabled::settings::{Alignment, Padding, Style as Borders};
 
 use crate::paint::{Paint, Style};
 use crate::prose::{width, wrap};
-use crate::summary::{EXPLANATION, Summary};
 use crate::terminal::{GAP, INDENT};
-
-pub(crate) fn summary(summary: &Summary, style: Style) -> String {
-    let paint = Paint::new(style);
-    let mut lines = vec![
-        String::new(),
-        format!("{}   {}", paint.bold("summary"), summary.title()),
-        String::new(),
-    ];
-    let mut leaders = vec![("scenario".to_owned(), "who leads".to_owned())];
-    leaders.extend(summary.leaders());
-    lines.extend(named(&leaders, style, |name| match name {
-        "scenario" => paint.dim(name),
-        name => name.to_owned(),
-    }));
-    lines.push(String::new());
-    lines.extend(grid(&Summary::HEADINGS, &summary.rows(), &paint));
-    lines.push(String::new());
-    lines.extend(wrap(EXPLANATION, style.width).iter().map(|line| paint.dim(line)));
-    joined(lines)
-}
-
-pub(crate) fn legend(legend: &[(&str, &str)], versions: &str, style: Style) -> String {
-    let paint = Paint::new(style);
-    let mut lines = vec![String::new(), paint.bold("what the columns mean")];
-    let meanings: Vec<(String, String)> =
-        legend.iter().map(|(name, meaning)| ((*name).to_owned(), (*meaning).to_owned())).collect();
-    lines.extend(named(&meanings, style, |name| paint.bold(name)));
-    if !versions.is_empty() {
-        lines.push(String::new());
-        lines.extend(wrap(versions, style.width));
-    }
-    joined(lines)
-}
 
 /// A name, and what is said of it hanging beside, over as many lines as it takes.
 pub(crate) fn named(

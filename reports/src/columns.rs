@@ -1,80 +1,23 @@
-//! The columns of a table: what each is called, what it means, and what a cell says in it.
+//! The columns of a case's table: what each is called, and what its cells hold.
 //!
-//! Never decides where a column is put; the terminal and the page each lay it out their way.
+//! Never decides which subjects have a row, nor in which order they stand.
 
 use std::collections::BTreeSet;
 
 use quadrant_suite::histogram::Histogram;
 
-use crate::figures::{Alone, Cause, Figures, Rate};
+use crate::figures::{Alone, Cell, Figures, Rate};
 use crate::number;
-use crate::prose::clean;
+use crate::prose::{clean, per_second};
 use crate::ranking::{Compared, Standing, with_range};
 use crate::series::Figure;
+use crate::table::{self, Column, Tint};
 
-/// One column with its cells, one for each subject that has figures.
-pub(crate) struct Column {
-    pub kind: Kind,
-    /// Two lines, so that a narrow figure does not need a wide heading. Neighbours with the
-    /// same first line belong together.
-    pub heading: [String; 2],
-    pub cells: Vec<CellText>,
-}
-
-/// What a column is about; each has a line in the legend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    Throughput,
-    Standing,
-    Besides,
-    Latency,
-    InFlight,
-    Workers,
-    Threads,
-    Stalls,
-    Impact,
-    Group,
-    Cpu,
-    PageFaults,
-    Memory,
-    Syscalls,
-    Backend,
-    Step,
-    /// How two runs differ.
-    Change,
-}
-
-/// A figure: its number, set to the right, and what belongs to it, set to the left of the rest.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct CellText {
-    pub number: String,
-    pub rest: String,
-    pub tint: Tint,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Tint {
-    #[default]
-    Plain,
-    Good,
-    Bad,
-}
-
-/// Threads that a subject was told to run tasks on, and how many were wanted.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Workers {
-    /// 0 for a thread for each task.
-    pub had: u32,
-    pub asked: Option<u32>,
-}
-
-/// A subject's figures and how they stand to the best.
-pub(crate) struct Measured<'a> {
+/// A subject that has figures, and how it stands to the best.
+pub(crate) struct Row<'a> {
+    pub cell: &'a Cell<'a>,
     pub figures: &'a Figures,
-    pub workers: Workers,
     pub compared: Option<Compared>,
-    /// What decides in this case.
-    pub by: Figure,
 }
 
 /// About what the kernel needs for a page fault.
@@ -82,24 +25,23 @@ const PAGE_FAULT_NS: f64 = 250.0;
 /// Page faults that cost less than this share of the CPU time of an operation are not shown.
 const PAGE_FAULTS_SHARE_MIN: f64 = 0.02;
 
-/// Every column these figures can fill; `threshold_ns` is that of stalls.
-pub(crate) fn columns(operation: &str, threshold_ns: u64, rows: &[Measured]) -> Vec<Column> {
+/// Every column that these figures can fill, with its name in the legend; `threshold_ns` is that of
+/// stalls, and `by` decides the order.
+pub(crate) fn columns(
+    operation: &str,
+    threshold_ns: u64,
+    by: Figure,
+    rows: &[Row],
+) -> Vec<(&'static str, Column)> {
     let operation = clean(operation);
     let mut columns = Vec::new();
-    let mut add = |kind, heading: [&str; 2], cell: &dyn Fn(&Measured) -> CellText| {
-        columns.push(Column {
-            kind,
-            heading: heading.map(str::to_owned),
-            cells: rows.iter().map(cell).collect(),
-        });
+    let mut add = |name, heading: [&str; 2], cell: &dyn Fn(&Row) -> table::Cell| {
+        columns.push((name, Column::new(heading, rows.iter().map(cell))));
     };
-    let per_second = match operation.as_str() {
-        "request" => "requests/s".to_owned(),
-        name => format!("{name}/s"),
-    };
+    let per_second = per_second(&operation);
     let is_in_turns = rows.iter().any(|row| row.figures.is_in_turns);
     let how = if is_in_turns { "in turns" } else { "median" };
-    add(Kind::Throughput, [&per_second, how], &|row| {
+    add("…/s", [&per_second, how], &|row| {
         let mut cell = throughput(row.figures.rate);
         if is_in_turns && !row.figures.is_in_turns {
             cell.rest.push_str(" alone");
@@ -107,75 +49,74 @@ pub(crate) fn columns(operation: &str, threshold_ns: u64, rows: &[Measured]) -> 
         cell
     });
     if rows.iter().any(|row| row.compared.is_some() || row.figures.starving().is_some()) {
-        let by = match rows[0].by {
+        let heading = match by {
             Figure::Throughput => format!("by {per_second}"),
             Figure::Cpu => format!("by CPU per {operation}"),
             Figure::P99 => "by p99".to_owned(),
         };
-        add(Kind::Standing, ["against the best", &by], &|row| standing(row));
+        add("against the best", ["against the best", &heading], &|row| standing(row, by));
     }
     if rows.iter().filter_map(|row| row.compared).any(|compared| !besides(compared).is_empty()) {
-        add(Kind::Besides, ["besides", ""], &|row| {
-            let rest = row.compared.map_or_else(String::new, besides);
-            CellText { rest, ..CellText::default() }
+        add("besides", ["besides", ""], &|row| {
+            table::Cell::words(row.compared.map_or_else(String::new, besides))
         });
     }
-    let alone = |row: &Measured, cell: &dyn Fn(&Alone) -> CellText| {
-        row.figures.alone.as_ref().map_or_else(CellText::none, cell)
+    let alone = |row: &Row, cell: &dyn Fn(&Alone) -> table::Cell| {
+        row.figures.alone.as_ref().map_or_else(table::Cell::none, cell)
     };
     for (point, share) in [("p50", 0.5), ("p99", 0.99)] {
-        add(Kind::Latency, ["latency", point], &|row| {
+        add("latency", ["latency", point], &|row| {
             alone(row, &|figures| quantile(Some(&figures.latency), share))
         });
     }
-    add(Kind::InFlight, ["in flight", "peak (mean)"], &|row| alone(row, &in_flight));
-    if rows.iter().any(|row| row.workers.asked.is_some()) {
-        add(Kind::Workers, ["workers", "(asked)"], &|row| workers(row.workers));
+    add("in flight", ["in flight", "peak (mean)"], &|row| alone(row, &in_flight));
+    if rows.iter().any(|row| row.cell.workers_asked().is_some()) {
+        add("workers", ["workers", "(asked)"], &|row| workers(row.cell));
     }
-    add(Kind::Threads, ["threads", "peak (loops)"], &|row| alone(row, &threads));
+    add("threads", ["threads", "peak (loops)"], &|row| alone(row, &threads));
     let stall_heading = format!("stalls ≥ {}", number::round_duration(threshold_ns));
-    add(Kind::Stalls, [&stall_heading, "count, longest"], &|row| alone(row, &stalls));
+    add("stalls", [&stall_heading, "count, longest"], &|row| alone(row, &stalls));
     let all_alone = || rows.iter().filter_map(|row| row.figures.alone.as_ref());
     if all_alone().any(|figures| figures.impact.is_some()) {
-        add(Kind::Impact, ["ping", "p99"], &|row| {
+        add("ping", ["ping", "p99"], &|row| {
             alone(row, &|figures| quantile(figures.impact.as_ref(), 0.99))
         });
     }
     let groups: BTreeSet<&String> = all_alone().flat_map(|figures| figures.groups.keys()).collect();
     for name in groups {
-        add(Kind::Group, [&format!("{}/s", clean(name)), "median"], &|row| {
+        add("other …/s", [&format!("{}/s", clean(name)), "median"], &|row| {
             alone(row, &|figures| {
-                figures.groups.get(name).copied().map_or_else(CellText::none, throughput)
+                figures.groups.get(name).copied().map_or_else(table::Cell::none, throughput)
             })
         });
     }
-    add(Kind::Cpu, ["CPU per", &operation], &|row| {
-        CellText::number(row.figures.cpu_ns_per_op.map(number::duration))
+    add("CPU per …", ["CPU per", &operation], &|row| {
+        table::Cell::maybe(row.figures.cpu_ns_per_op.map(number::duration))
     });
-    let page_faults = |row: &Measured| row.figures.page_faults_per_op;
-    let matters = |row: &Measured| {
+    let page_faults = |row: &Row| row.figures.page_faults_per_op;
+    let matters = |row: &Row| {
         let cost_ns = page_faults(row).unwrap_or_default() * PAGE_FAULT_NS;
         cost_ns > PAGE_FAULTS_SHARE_MIN * row.figures.cpu_ns_per_op.unwrap_or_default() as f64
     };
     if rows.iter().any(matters) {
-        add(Kind::PageFaults, ["page faults", "per op"], &|row| {
-            CellText::number(page_faults(row).map(number::mean_count))
+        add("page faults", ["page faults", "per op"], &|row| {
+            table::Cell::maybe(page_faults(row).map(number::mean_count))
         });
     }
-    add(Kind::Memory, ["memory", "peak"], &|row| {
-        alone(row, &|figures| CellText::number(Some(number::bytes(figures.rss_peak_bytes))))
+    add("memory", ["memory", "peak"], &|row| {
+        alone(row, &|figures| table::Cell::number(number::bytes(figures.rss_peak_bytes)))
     });
     if all_alone().any(|figures| figures.evidence.is_some()) {
-        add(Kind::Syscalls, ["syscalls", "per op"], &|row| alone(row, &syscalls));
-        add(Kind::Backend, ["backend", "seen"], &|row| {
-            row.figures.alone.as_ref().map_or_else(CellText::rest_none, backend_seen)
+        add("syscalls", ["syscalls", "per op"], &|row| alone(row, &syscalls));
+        add("backend", ["backend", "seen"], &|row| {
+            row.figures.alone.as_ref().map_or_else(words_none, backend_seen)
         });
     }
     let steps: BTreeSet<&String> = all_alone().flat_map(|figures| figures.steps.keys()).collect();
     for name in steps {
         let heading = format!("step {}", clean(name));
         for (point, share) in [("p50", 0.5), ("p99", 0.99)] {
-            add(Kind::Step, [&heading, point], &|row| {
+            add("step …", [&heading, point], &|row| {
                 alone(row, &|figures| quantile(figures.steps.get(name), share))
             });
         }
@@ -183,79 +124,42 @@ pub(crate) fn columns(operation: &str, threshold_ns: u64, rows: &[Measured]) -> 
     columns
 }
 
-impl Column {
-    /// The second line of the heading, in the two parts its cells have.
-    pub(crate) fn heading_cell(&self) -> CellText {
-        let line = self.heading[1].as_str();
-        let end = match self.kind {
-            Kind::Standing | Kind::Besides | Kind::Backend => 0,
-            _ => line.find([' ', ',']).unwrap_or(line.len()),
-        };
-        CellText { number: line[..end].to_owned(), rest: line[end..].to_owned(), tint: Tint::Plain }
-    }
-
-    /// The heading where there is one line for it.
-    pub(crate) fn title(&self) -> String {
-        match self.kind {
-            Kind::Throughput | Kind::Group | Kind::Workers => self.heading[0].clone(),
-            Kind::Stalls => format!("{}: {}", self.heading[0], self.heading[1]),
-            _ => self.heading.join(" ").trim().to_owned(),
-        }
-    }
+/// In a column of words.
+fn words_none() -> table::Cell {
+    table::Cell::words(number::NONE)
 }
 
-impl CellText {
-    pub(crate) fn none() -> Self {
-        Self::number(None)
-    }
-
-    pub(crate) fn number(number: Option<String>) -> Self {
-        Self { number: number.unwrap_or_else(|| number::NONE.to_owned()), ..Self::default() }
-    }
-
-    /// The same in a column of words.
-    fn rest_none() -> Self {
-        Self { rest: number::NONE.to_owned(), ..Self::default() }
-    }
-
-    /// Number and rest in a row, as they read.
-    pub(crate) fn joined(&self) -> String {
-        format!("{}{}", self.number, self.rest)
-    }
+fn throughput(Rate { per_sec, spread }: Rate) -> table::Cell {
+    let spread = spread.map(|spread| format!(" {}", number::plus_minus(spread)));
+    table::Cell::number(number::rate(per_sec)).with(spread.unwrap_or_default())
 }
 
-fn throughput(Rate { per_sec, spread }: Rate) -> CellText {
-    CellText {
-        number: number::rate(per_sec),
-        rest: spread.map_or_else(String::new, |spread| format!(" {}", number::plus_minus(spread))),
-        tint: Tint::Plain,
-    }
-}
-
-fn standing(row: &Measured) -> CellText {
+fn standing(row: &Row, by: Figure) -> table::Cell {
     if let Some((served, connections)) = row.figures.starving() {
-        let rest = format!("served {} of {}", number::count(served), number::count(connections));
-        return CellText { rest, tint: Tint::Bad, ..CellText::default() };
+        let (served, all) = (number::count(served), number::count(connections));
+        return table::Cell::words(format!("served {served} of {all}")).tinted(Tint::Bad);
     }
-    let Some(compared) = row.compared else { return CellText::rest_none() };
+    let Some(compared) = row.compared else { return words_none() };
     let doubt = if compared.effect.interval().is_none() { "~" } else { "" };
     let text = match compared.standing {
         Standing::Best => format!("{doubt}best"),
         Standing::JointBest => format!("{doubt}joint best"),
-        Standing::Same { .. } if !doubt.is_empty() => format!("{doubt}same"),
-        Standing::Same { below } => format!("same (< {})", number::percent_above(below)),
+        Standing::Same => match compared.effect.below() {
+            Some(below) => format!("same (< {})", number::percent_above(below)),
+            None => format!("{doubt}same"),
+        },
         Standing::MayBeBest => format!("may be best, {}", with_range(compared.effect)),
-        Standing::Behind if compared.by != row.by => {
+        Standing::Behind if compared.by != by => {
             format!("{} in rate", with_range(compared.effect))
         }
         Standing::Behind => with_range(compared.effect),
         Standing::Reference => format!("reference, {}", with_range(compared.effect)),
     };
     let tint = if compared.standing.is_leading() { Tint::Good } else { Tint::Plain };
-    CellText { number: String::new(), rest: text, tint }
+    table::Cell::words(text).tinted(tint)
 }
 
-/// What a ratio and its range do not say.
+/// What a ratio and its range do not show.
 fn besides(compared: Compared) -> String {
     let cpu = compared.cpu.map(|cpu| {
         let (percent, more) = number::more_or_less(cpu.ratio());
@@ -267,79 +171,59 @@ fn besides(compared: Compared) -> String {
     [cpu, speeds].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn quantile(histogram: Option<&Histogram>, share: f64) -> CellText {
+fn quantile(histogram: Option<&Histogram>, share: f64) -> table::Cell {
     let filled = histogram.filter(|histogram| !histogram.is_empty());
-    CellText::number(filled.map(|histogram| number::duration(histogram.quantile(share))))
+    table::Cell::maybe(filled.map(|histogram| number::duration(histogram.quantile(share))))
 }
 
-fn in_flight(figures: &Alone) -> CellText {
-    // Of connections that have not been answered yet nothing is in flight, however many there are.
+fn in_flight(figures: &Alone) -> table::Cell {
+    // Connections without an answer have nothing in flight, however many there are.
     if figures.in_flight_peak == 0 {
-        return CellText::none();
+        return table::Cell::none();
     }
-    let differs = figures.in_flight_mean < figures.in_flight_peak as f64 - 0.5;
-    CellText {
-        number: number::count(figures.in_flight_peak),
-        rest: if differs {
-            format!(" ({})", number::mean_count(figures.in_flight_mean))
-        } else {
-            String::new()
-        },
-        tint: Tint::Plain,
+    let peak = table::Cell::number(number::count(figures.in_flight_peak));
+    match figures.in_flight_mean < figures.in_flight_peak as f64 - 0.5 {
+        true => peak.with(format!(" ({})", number::mean_count(figures.in_flight_mean))),
+        false => peak,
     }
 }
 
-fn workers(Workers { had, asked }: Workers) -> CellText {
-    let rest = match asked {
-        Some(asked) if asked != had => format!(" ({asked})"),
-        _ => String::new(),
+fn workers(cell: &Cell) -> table::Cell {
+    let number = match cell.subject.workers {
+        0 => "per task".to_owned(),
+        workers => number::count(workers.into()),
     };
-    let number = if had == 0 { "per task".to_owned() } else { number::count(had.into()) };
-    CellText { number, rest, tint: Tint::Plain }
+    let asked = cell.workers_asked().filter(|asked| *asked != cell.subject.workers);
+    table::Cell::number(number).with(asked.map_or_else(String::new, |asked| format!(" ({asked})")))
 }
 
-fn threads(figures: &Alone) -> CellText {
+fn threads(figures: &Alone) -> table::Cell {
     let mut rest = format!(" ({})", number::count(figures.threads_loops));
     if figures.threads_kernel > 0 {
         rest.push_str(&format!(" +{} kernel", number::count(figures.threads_kernel)));
     }
-    CellText { number: number::count(figures.threads_peak), rest, tint: Tint::Plain }
+    table::Cell::number(number::count(figures.threads_peak)).with(rest)
 }
 
-fn syscalls(figures: &Alone) -> CellText {
+fn syscalls(figures: &Alone) -> table::Cell {
     let per_op = figures.evidence.as_ref().and_then(|evidence| evidence.syscalls_per_op());
-    CellText::number(per_op.map(number::mean_count))
+    table::Cell::maybe(per_op.map(number::mean_count))
 }
 
-fn backend_seen(figures: &Alone) -> CellText {
-    let Some(evidence) = &figures.evidence else {
-        return CellText::rest_none();
-    };
-    let mut rest = evidence.backend_seen.to_string();
-    if !evidence.agrees {
-        rest.push('!');
-    }
-    if let Some(files) = evidence.files_seen {
-        rest.push_str(&format!(", files: {}", files.word()));
-    }
-    let tint = if evidence.agrees { Tint::Plain } else { Tint::Bad };
-    CellText { number: String::new(), rest, tint }
+fn backend_seen(figures: &Alone) -> table::Cell {
+    let Some(evidence) = &figures.evidence else { return words_none() };
+    let doubt = if evidence.agrees { "" } else { "!" };
+    let files = evidence.files_seen.map(|files| format!(", files: {}", files.word()));
+    let text = format!("{}{doubt}{}", evidence.backend_seen, files.unwrap_or_default());
+    table::Cell::words(text).tinted(if evidence.agrees { Tint::Plain } else { Tint::Bad })
 }
 
-fn stalls(figures: &Alone) -> CellText {
+fn stalls(figures: &Alone) -> table::Cell {
     if figures.stalls == 0 {
-        return CellText::none();
+        return table::Cell::none();
     }
-    let cause = match figures.stalls_cause {
-        Some(Cause::Computing) => " cpu",
-        Some(Cause::Queueing) => " queue",
-        Some(Cause::Blocked) => " blocked",
-        Some(Cause::Unended) => " unended",
-        None => "",
-    };
-    CellText {
-        number: number::count(figures.stalls),
-        rest: format!(", {}{cause}", number::duration(figures.stalls_longest_ns)),
-        tint: Tint::Bad,
-    }
+    let cause = figures.stalls_cause.map_or_else(String::new, |cause| format!(" {cause}"));
+    table::Cell::number(number::count(figures.stalls))
+        .with(format!(", {}{cause}", number::duration(figures.stalls_longest_ns)))
+        .tinted(Tint::Bad)
 }

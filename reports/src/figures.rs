@@ -7,25 +7,29 @@ use std::collections::BTreeMap;
 
 use quadrant_suite::histogram::Histogram;
 
-use crate::prose::{clean, plural};
+use crate::number::counted;
+use crate::prose::clean;
+use crate::record::turns::{self, Thawed, Turn};
 use crate::record::{Evidence, Latency, Metrics, Pass, Record, Status, Subject};
-use crate::series::{Bases, Figure, KEPT, turns};
+use crate::series::{Bases, Figure, KEPT, Merits};
 use crate::statistics::{mean, median, spread};
-use crate::turns::{self, Turn};
+use crate::table::Tint;
 
 /// One subject in one scenario case.
 pub(crate) struct Cell<'a> {
     pub subject: &'a Subject,
     pub trials: Vec<&'a Record>,
     pub outcome: Outcome,
+    /// Whether the turns of the case are related to it.
+    pub is_reference: bool,
 }
 
 pub(crate) enum Outcome {
     Measured(Box<Figures>),
-    Told { status: Status, text: String },
+    NoFigures { status: Status, text: String },
 }
 
-/// Everything that is known of a cell, as one.
+/// All trials of a cell, taken together.
 pub(crate) struct Figures {
     /// In turns where there are any, else alone.
     pub rate: Rate,
@@ -37,6 +41,8 @@ pub(crate) struct Figures {
     pub driver_busy: f64,
     /// Of the trials alone: `None` for a reference that was not asked for by itself.
     pub alone: Option<Alone>,
+    /// What it is compared with others by.
+    pub merits: Merits,
 }
 
 /// Operations per second.
@@ -61,8 +67,9 @@ pub(crate) struct Alone {
     pub threads_kernel: u64,
     pub stalls: u64,
     pub stalls_longest_ns: u64,
-    /// What most of the stalled time went to.
-    pub stalls_cause: Option<Cause>,
+    /// Where most of the stalled time went: computing (`cpu`), waiting for a CPU (`queue`), waiting
+    /// in the middle of a poll (`blocked`), or not known because the window ended (`unended`).
+    pub stalls_cause: Option<&'static str>,
     /// How late pings were answered.
     pub impact: Option<Histogram>,
     pub rss_peak_bytes: u64,
@@ -72,34 +79,13 @@ pub(crate) struct Alone {
     pub steps: BTreeMap<String, Histogram>,
 }
 
-/// What a stalled thread did meanwhile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cause {
-    Computing,
-    /// It could have run, and others had the CPU.
-    Queueing,
-    Blocked,
-    /// Not known: the stall had not ended with the window.
-    Unended,
-}
-
 impl Figures {
     pub(crate) fn starving(&self) -> Option<(u64, u64)> {
         self.alone.as_ref()?.starving
     }
 
-    /// As the table shows it.
-    pub(crate) fn value(&self, figure: Figure) -> f64 {
-        match figure {
-            Figure::Throughput => self.rate.per_sec,
-            Figure::Cpu => self.cpu_ns_per_op.map_or(f64::NAN, |cpu| cpu as f64),
-            Figure::P99 => self.p99().map_or(f64::NAN, |p99| p99 as f64),
-        }
-    }
-
-    fn p99(&self) -> Option<u64> {
-        let latency = &self.alone.as_ref()?.latency;
-        (!latency.is_empty()).then(|| latency.quantile(0.99))
+    pub(crate) fn keeps_rate(&self) -> Option<bool> {
+        self.alone.as_ref()?.keeps_rate
     }
 }
 
@@ -113,32 +99,36 @@ impl<'a> Cell<'a> {
                 None => cells.push((&record.subject, vec![record])),
             }
         }
-        cells
-            .into_iter()
-            .map(|(subject, trials)| Cell { subject, outcome: outcome(&trials), trials })
-            .collect()
+        let bases = Bases::new(records.iter());
+        let cell = |(subject, trials): (&'a Subject, Vec<&'a Record>)| Cell {
+            subject,
+            outcome: outcome(&trials, &bases),
+            trials,
+            is_reference: bases.reference == Some(&subject.id),
+        };
+        cells.into_iter().map(cell).collect()
     }
 
     pub(crate) fn figures(&self) -> Option<&Figures> {
         match &self.outcome {
             Outcome::Measured(figures) => Some(figures),
-            Outcome::Told { .. } => None,
+            Outcome::NoFigures { .. } => None,
         }
     }
 
-    /// Workers wanted of every subject of the case, where somebody said so.
+    /// Workers that the scenario or the command line asks for.
     pub(crate) fn workers_asked(&self) -> Option<u32> {
         self.trials.iter().find_map(|record| record.workers_asked)
     }
 
-    /// Trials of one pass that have no figures, of a cell that has.
+    /// Trials of one pass that have no figures, in a cell that has some.
     pub(crate) fn lost_trials(&self, pass: Pass) -> impl Iterator<Item = &'a Record> {
-        self.of_pass(pass).filter(|record| self.figures().is_some() && !has_figures(record))
+        self.of_pass(pass).filter(|record| self.figures().is_some() && !record.has_figures())
     }
 
-    /// Whether it was not asked for, and took turns only for others to be compared with.
-    pub(crate) fn is_only_reference(&self, bases: &Bases) -> bool {
-        bases.reference == Some(&self.subject.id) && self.of_pass(Pass::Alone).next().is_none()
+    /// Whether it took turns only as the reference, without having been asked for.
+    pub(crate) fn is_only_reference(&self) -> bool {
+        self.is_reference && self.of_pass(Pass::Alone).next().is_none()
     }
 
     pub(crate) fn of_pass(&self, pass: Pass) -> impl Iterator<Item = &'a Record> {
@@ -146,74 +136,71 @@ impl<'a> Cell<'a> {
     }
 }
 
-/// The metrics of a trial that may be believed.
-pub(crate) fn metrics(record: &Record) -> Option<&Metrics> {
-    record.metrics.as_ref().filter(|_| record.status == Status::Ok)
-}
-
-/// Whether a trial of either pass has figures that may be believed.
-pub(crate) fn has_figures(record: &Record) -> bool {
-    metrics(record).is_some() || turns(record).is_some()
-}
-
-fn outcome(trials: &[&Record]) -> Outcome {
+fn outcome(trials: &[&Record], bases: &Bases) -> Outcome {
     let spoiled = trials.iter().any(|record| spoils_others(record.status));
-    match figures(trials).filter(|_| !spoiled) {
+    match figures(trials, bases).filter(|_| !spoiled) {
         Some(figures) => Outcome::Measured(Box::new(figures)),
-        None => told(trials),
+        None => no_figures(trials),
     }
 }
 
-fn figures(trials: &[&Record]) -> Option<Figures> {
-    let believed: Vec<&Metrics> = trials.iter().filter_map(|record| metrics(record)).collect();
+fn figures(trials: &[&Record], bases: &Bases) -> Option<Figures> {
+    let believed: Vec<&Metrics> =
+        trials.iter().filter_map(|record| record.valid_metrics()).collect();
     let starts: Vec<Turn> = trials
         .iter()
-        .filter_map(|record| turns(record))
+        .filter_map(|record| record.valid_turns())
         .map(|turns| turns::sum(&turns.rounds))
         .collect();
-    let sum =
-        |read: fn(&Metrics) -> u64| believed.iter().copied().map(read).fold(0, u64::saturating_add);
-    let alone = || {
-        let evidence = trials.iter().find_map(|record| record.evidence.clone());
-        Alone { evidence, ..together(&believed) }
-    };
-    let per_op =
-        |count: u64, operations: u64| (operations > 0).then(|| count as f64 / operations as f64);
-    let figures = if starts.is_empty() {
-        let rates: Vec<f64> = believed.iter().map(|metrics| metrics.ops_per_sec).collect();
-        let busy = sum(|metrics| metrics.load.as_ref().map_or(0, |load| load.busy_ns));
-        Figures {
-            rate: Rate { per_sec: median(&rates)?, spread: spread(&rates) },
-            is_in_turns: false,
-            cpu_ns_per_op: sum(|metrics| metrics.cpu_ns).checked_div(sum(|metrics| metrics.ops)),
-            page_faults_per_op: per_op(
-                sum(|metrics| metrics.page_faults),
-                sum(|metrics| metrics.ops),
-            ),
-            driver_busy: busy as f64 / sum(|metrics| metrics.elapsed_ns).max(1) as f64,
-            alone: Some(alone()),
-        }
-    } else {
+    let is_in_turns = !starts.is_empty();
+    let (all, per_sec, rates) = if is_in_turns {
         let all = turns::sum(&starts);
-        let rates: Vec<f64> = starts.iter().map(Turn::ops_per_sec).collect();
-        let operations = all.thawed.operations;
-        Figures {
-            rate: Rate { per_sec: all.ops_per_sec(), spread: spread(&rates) },
-            is_in_turns: true,
-            cpu_ns_per_op: all.thawed.cpu_ns.checked_div(operations),
-            page_faults_per_op: per_op(all.thawed.page_faults, operations),
-            driver_busy: all.driver_busy(),
-            alone: (!believed.is_empty()).then(alone),
-        }
+        (all, all.ops_per_sec(), starts.iter().map(Turn::ops_per_sec).collect())
+    } else {
+        let rates: Vec<f64> = believed.iter().map(|metrics| metrics.ops_per_sec).collect();
+        let trials: Vec<Turn> = believed.iter().map(|metrics| as_turn(metrics)).collect();
+        (turns::sum(&trials), median(&rates)?, rates)
     };
-    Some(figures)
+    let Thawed { operations, cpu_ns, page_faults, .. } = all.thawed;
+    let cpu_ns_per_op = cpu_ns.checked_div(operations);
+    let alone = (!believed.is_empty()).then(|| Alone {
+        evidence: trials.iter().find_map(|record| record.evidence.clone()),
+        ..together(&believed)
+    });
+    let p99 = alone.as_ref().map(|alone| &alone.latency).filter(|latency| !latency.is_empty());
+    let value = |figure| match figure {
+        Figure::Throughput => per_sec,
+        Figure::Cpu => cpu_ns_per_op.map_or(f64::NAN, |cpu| cpu as f64),
+        Figure::P99 => p99.map_or(f64::NAN, |latency| latency.quantile(0.99) as f64),
+    };
+    Some(Figures {
+        rate: Rate { per_sec, spread: spread(&rates) },
+        is_in_turns,
+        cpu_ns_per_op,
+        page_faults_per_op: (operations > 0).then(|| page_faults as f64 / operations as f64),
+        driver_busy: all.driver_busy(),
+        merits: Merits::new(trials, bases, value),
+        alone,
+    })
+}
+
+/// A trial alone, as if it had been a single turn.
+fn as_turn(metrics: &Metrics) -> Turn {
+    let thawed = Thawed {
+        elapsed_ns: metrics.elapsed_ns,
+        operations: metrics.ops,
+        cpu_ns: metrics.cpu_ns,
+        driver_cpu_ns: metrics.load.as_ref().map_or(0, |load| load.busy_ns),
+        page_faults: metrics.page_faults,
+    };
+    Turn { elapsed_ns: metrics.elapsed_ns, operations: metrics.ops, waited_ns: 0, thawed }
 }
 
 pub(crate) fn spoils_others(status: Status) -> bool {
     matches!(status, Status::Failed | Status::Crashed | Status::TimedOut)
 }
 
-/// The word for a status, as people read it.
+/// The word for a status in tables.
 pub(crate) fn status_word(status: Status) -> &'static str {
     match status {
         Status::Ok => "ok",
@@ -222,6 +209,14 @@ pub(crate) fn status_word(status: Status) -> &'static str {
         Status::Crashed => "crashed",
         Status::TimedOut => "timed out",
         Status::Unmeasured => "unmeasured",
+    }
+}
+
+pub(crate) fn status_tint(status: Status) -> Tint {
+    match status {
+        Status::Unsupported => Tint::Dim,
+        Status::Unmeasured => Tint::Doubtful,
+        _ => Tint::Bad,
     }
 }
 
@@ -234,9 +229,9 @@ fn status_and_reason(record: &Record) -> (Status, String) {
 }
 
 /// The worst status, and every different way in which the trials of this cell went wrong.
-fn told(trials: &[&Record]) -> Outcome {
+fn no_figures(trials: &[&Record]) -> Outcome {
     let mut ways: Vec<((Status, String), u64)> = Vec::new();
-    for record in trials.iter().filter(|record| !has_figures(record)) {
+    for record in trials.iter().filter(|record| !record.has_figures()) {
         let way = status_and_reason(record);
         match ways.iter_mut().find(|(known, _)| *known == way) {
             Some((_, count)) => *count += 1,
@@ -252,25 +247,20 @@ fn told(trials: &[&Record]) -> Outcome {
             match *count {
                 _ if all == 1 || *status == Status::Unsupported => format!("{word}: {reason}"),
                 count if count == all => format!("{word} in all {all} trials: {reason}"),
-                count => format!("{word} {count} of {}: {reason}", plural(all, "trial", "trials")),
+                count => format!("{word} {count} of {}: {reason}", counted(all, "trial")),
             }
         })
         .collect::<Vec<_>>()
         .join("; ");
     let status = ways.first().map_or(Status::Unmeasured, |((status, _), _)| *status);
-    Outcome::Told { status, text }
+    Outcome::NoFigures { status, text }
 }
 
 /// Worst first; also the order of the rows beneath a table's figures.
-pub(crate) fn severity(status: Status) -> u8 {
-    match status {
-        Status::Failed => 0,
-        Status::Crashed => 1,
-        Status::TimedOut => 2,
-        Status::Unmeasured => 3,
-        Status::Unsupported => 4,
-        Status::Ok => 5,
-    }
+pub(crate) fn severity(status: Status) -> Option<usize> {
+    use Status::{Crashed, Failed, Ok, TimedOut, Unmeasured, Unsupported};
+    let worst_first = [Failed, Crashed, TimedOut, Unmeasured, Unsupported, Ok];
+    worst_first.iter().position(|known| *known == status)
 }
 
 fn together(trials: &[&Metrics]) -> Alone {
@@ -304,10 +294,10 @@ fn together(trials: &[&Metrics]) -> Alone {
         stalls: sum(|metrics| metrics.stalls.count),
         stalls_longest_ns: most(|metrics| metrics.stalls.longest_ns),
         stalls_cause: main_cause([
-            (Cause::Computing, sum(|metrics| metrics.stalls.cpu_ns)),
-            (Cause::Queueing, sum(|metrics| metrics.stalls.run_queue_ns)),
-            (Cause::Blocked, sum(|metrics| metrics.stalls.blocked_ns)),
-            (Cause::Unended, sum(|metrics| metrics.stalls.unfinished_ns)),
+            ("cpu", sum(|metrics| metrics.stalls.cpu_ns)),
+            ("queue", sum(|metrics| metrics.stalls.run_queue_ns)),
+            ("blocked", sum(|metrics| metrics.stalls.blocked_ns)),
+            ("unended", sum(|metrics| metrics.stalls.unfinished_ns)),
         ]),
         impact: all()
             .any(|metrics| metrics.impact_ns.is_some())
@@ -329,7 +319,7 @@ fn keeps_rate(trials: &[&Metrics]) -> Option<bool> {
     Some(median(&shares)? >= KEPT)
 }
 
-/// At a given rate there may be fewer requests than connections: then each has to be another's.
+/// At a fixed rate there may be fewer requests than connections; each then needs its own connection.
 fn starving<'a>(trials: impl Iterator<Item = &'a Metrics>) -> Option<(u64, u64)> {
     trials
         .filter_map(|metrics| Some((metrics.ops, metrics.load.as_ref()?)))
@@ -342,7 +332,7 @@ fn starving<'a>(trials: impl Iterator<Item = &'a Metrics>) -> Option<(u64, u64)>
 }
 
 /// What took more time than anything else.
-fn main_cause(times: [(Cause, u64); 4]) -> Option<Cause> {
+fn main_cause(times: [(&'static str, u64); 4]) -> Option<&'static str> {
     times.into_iter().filter(|(_, ns)| *ns > 0).max_by_key(|(_, ns)| *ns).map(|(cause, _)| cause)
 }
 
@@ -359,7 +349,7 @@ fn pooled<'a>(latencies: impl Iterator<Item = &'a Latency>) -> Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample;
+    use crate::tests::sample;
 
     fn told(statuses: &[(Status, &str)]) -> String {
         let records: Vec<Record> = statuses
@@ -367,14 +357,14 @@ mod tests {
             .zip(0..)
             .map(|((status, reason), trial)| match status {
                 Status::Ok => sample::ok("a/b/c", trial, 10.0, 5),
-                status => sample::told("a/b/c", trial, *status, Some(reason)),
+                status => sample::no_figures("a/b/c", trial, *status, Some(reason)),
             })
             .collect();
         let cells = Cell::all_of(&records);
         assert_eq!(cells.len(), 1);
         match &cells[0].outcome {
             Outcome::Measured(_) => "figures".to_owned(),
-            Outcome::Told { text, .. } => text.clone(),
+            Outcome::NoFigures { text, .. } => text.clone(),
         }
     }
 
@@ -400,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn trials_are_taken_together_by_what_each_figure_means() {
+    fn each_figure_combines_trials_in_its_own_way() {
         let records = [
             sample::edit(sample::ok("a/b/c", 0, 100.0, 10), |metrics| {
                 metrics.stalls.count = 2;
@@ -426,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn throughput_and_cpu_come_from_the_turns_where_there_are_any() {
+    fn throughput_and_cpu_come_from_turns_if_any() {
         let case = sample::InTurns::new(10);
         let mut records = case.records(&[("a/b/c", 5_000.0)]);
         let cells = Cell::all_of(&records);
@@ -442,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_are_starved_only_where_there_were_requests_for_them() {
+    fn starved_connections_had_requests() {
         for (ops, asked_per_sec, served, expected) in [
             (5_000.0, None, 4_096, None),
             (5_000.0, None, 4_095, Some((4_095, 4_096))),

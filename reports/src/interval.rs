@@ -1,8 +1,8 @@
 //! How sure a mean of few values is: intervals by Student's t distribution that hold the truth in
 //! 99 of 100 such experiments.
 //!
-//! 99 and not 95, because a run compares many pairs: with 95, every twentieth copy of a subject
-//! would pass for another. Never resamples: of three values there is nothing to draw from.
+//! 99 and not 95, because a run compares many pairs: with 95, every twentieth comparison of a
+//! subject with its copy would show a difference. Never resamples: three values are too few for it.
 
 use serde::Serialize;
 

@@ -4,70 +4,88 @@
 
 use std::collections::BTreeSet;
 
-use crate::columns::Kind;
+use crate::table::{Heading, Item, Part, Tint};
 
-/// A name and a sentence for each kind of column that appeared.
-pub(crate) fn legend(kinds: &BTreeSet<Kind>) -> Vec<(&'static str, &'static str)> {
-    kinds.iter().map(|kind| line(*kind)).collect()
+/// A sentence for each name that appeared.
+pub(crate) fn legend(names: &BTreeSet<&str>) -> Vec<Part> {
+    let shown = MEANINGS.iter().filter(|(name, _)| names.contains(name));
+    let items = shown.map(|(name, meaning)| Item::new(Tint::Bold, *name, *meaning));
+    vec![Part::Heading(Heading::new("what the columns mean")), Part::List(items.collect())]
 }
 
-fn line(kind: Kind) -> (&'static str, &'static str) {
-    match kind {
-        Kind::Throughput => (
-            "…/s",
-            "operations completed per second. in turns: over all turns of all starts, while the other subjects were frozen; else the median of the trials. ±: half of the range over starts or trials",
-        ),
-        Kind::Standing => (
-            "against the best",
-            "best: ahead of all others. joint best: the highest of a leading group. same (< 4 %): in that group, and less than 4 % from the best. may be best: in that group, because the range includes the best. 0.79× (0.61…0.85): this share of the best, and the range that holds the true one in 99 of 100 cases. reference: there for others to be compared with, not ranked. ~: too few trials for a range. served 2 of 9: the other connections got no answer, so it is not compared",
-        ),
-        Kind::Besides => (
-            "besides",
-            "more, less CPU: where throughput does not tell a subject from the best, and CPU time per operation does. two speeds: from start to start it has one or the other, as shares of the best",
-        ),
-        Kind::Latency => (
-            "latency",
-            "half of all operations (p50), or 99 of 100 (p99), took at most this long; all trials together",
-        ),
-        Kind::InFlight => (
-            "in flight",
-            "operations begun and not yet ended: the most at one time, and (the mean) where it is lower",
-        ),
-        Kind::Workers => (
-            "workers",
-            "threads that the subject was given to run tasks on, and (how many were asked for) if that differs. per task: one thread for each task",
-        ),
-        Kind::Threads => (
-            "threads",
-            "the most threads of the subject at one time, and (how many of them ran tasks); kernel: io_uring's own workers",
-        ),
-        Kind::Stalls => (
-            "stalls",
-            "how often a task held its thread for this long or longer, the longest time, and where most of the time went: computing (cpu), waiting for a CPU (queue), waiting in the middle of a poll (blocked), or still going on at the end (unended); – is never",
-        ),
-        Kind::Impact => ("ping", "how late the loop answered 99 of 100 pings from outside"),
-        Kind::Group => ("other …/s", "what the other tasks of the scenario completed per second"),
-        Kind::Cpu => (
-            "CPU per …",
-            "CPU time of all threads of the subject per operation, with the kernel's work for them",
-        ),
-        Kind::PageFaults => (
-            "page faults",
-            "per operation: memory that is given back and taken again, or touched for the first time",
-        ),
-        Kind::Memory => ("memory", "the most resident memory of the subject's process"),
-        Kind::Syscalls => (
-            "syscalls",
-            "system calls of the subject per operation, counted in a pass of its own that is not timed",
-        ),
-        Kind::Backend => (
-            "backend",
-            "what operations were seen to wait by. unknown: the calls do not decide. !: not what the subject claims. files: read by io_uring's ring, by a pool of threads, or inline on the threads that run tasks",
-        ),
-        Kind::Step => ("step …", "latency of that named step alone"),
-        Kind::Change => (
-            "NEW/BASE",
-            "the ratio of the two runs, and the range that holds the true one in 99 of 100 cases. better, worse: all of the range lies beyond the threshold. ?: the range is too wide to say",
-        ),
+const MEANINGS: [(&str, &str); 16] = [
+    (
+        "…/s",
+        "operations completed per second. in turns: over all turns of all starts, while the other subjects were frozen; else the median of the trials. ±: half of the range over starts or trials",
+    ),
+    (
+        "against the best",
+        "best: ahead of all others. joint best: the highest of a leading group. same (< 4 %): in that group, and less than 4 % from the best. may be best: in that group, because the range includes the best. 0.79× (0.61…0.85): this share of the best, and the range that holds the true one in 99 of 100 cases. reference: there for others to be compared with, not ranked. ~: too few trials for a range. served 2 of 9: the other connections got no answer, so it is not compared",
+    ),
+    (
+        "besides",
+        "more, less CPU: where throughput does not differ from the best, and CPU time per operation does. two speeds: from start to start it has one or the other, as shares of the best",
+    ),
+    (
+        "latency",
+        "half of all operations (p50), or 99 of 100 (p99), took at most this long; all trials together",
+    ),
+    (
+        "in flight",
+        "operations begun and not yet ended: the most at one time, and (the mean) where it is lower",
+    ),
+    (
+        "workers",
+        "threads that the subject was given to run tasks on, and (how many were asked for) if that differs. per task: one thread for each task",
+    ),
+    (
+        "threads",
+        "the most threads of the subject at one time, and (how many of them ran tasks); kernel: io_uring's own workers",
+    ),
+    (
+        "stalls",
+        "how often a task held its thread for this long or longer, the longest time, and where most of the time went: computing (cpu), waiting for a CPU (queue), waiting in the middle of a poll (blocked), or still going on at the end (unended); – is never",
+    ),
+    ("ping", "how late the loop answered 99 of 100 pings from outside"),
+    ("other …/s", "what the other tasks of the scenario completed per second"),
+    (
+        "CPU per …",
+        "CPU time of all threads of the subject per operation, with the kernel's work for them",
+    ),
+    (
+        "page faults",
+        "per operation: memory that is given back and taken again, or touched for the first time",
+    ),
+    ("memory", "the most resident memory of the subject's process"),
+    (
+        "syscalls",
+        "system calls of the subject per operation, counted in a pass of its own that is not timed",
+    ),
+    (
+        "backend",
+        "what operations were seen to wait by. unknown: the calls do not decide. !: not what the subject claims. files: read by io_uring's ring, by a pool of threads, or inline on the threads that run tasks",
+    ),
+    ("step …", "latency of that named step alone"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case_table::CaseTable;
+    use crate::tests::sample;
+
+    #[test]
+    fn every_column_has_a_meaning() {
+        let cases = [
+            sample::everything(),
+            sample::open_loop(),
+            sample::with_workers(),
+            sample::with_evidence(),
+            sample::both_passes(),
+        ];
+        let names: BTreeSet<&str> =
+            cases.iter().flat_map(|case| CaseTable::new(case).unwrap().legend).collect();
+        let known: BTreeSet<&str> = MEANINGS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, known);
     }
 }

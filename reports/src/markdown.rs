@@ -1,112 +1,81 @@
-//! The same tables as GitHub's Markdown.
+//! Reports as GitHub's Markdown.
 //!
 //! Never lets a subject's or scenario's text become markup.
 
-use crate::case_table::CaseTable;
-use crate::columns::Kind;
-use crate::remarks::Remark;
-use crate::summary::{EXPLANATION, Summary};
+use crate::table::{Column, Heading, Item, Part, Table, Tint};
 
-pub(crate) fn write(table: &CaseTable) -> String {
-    let mut text = format!("### {}\n\n", escape(&table.scenario));
-    let mut facts: Vec<String> =
-        table.axes.iter().map(|axis| format!("**{}**", escape(axis))).collect();
-    if !table.workload.is_empty() {
-        facts.push(escape(&table.workload));
-    }
+pub fn write(parts: &[Part]) -> String {
+    let part = |part: &Part| match part {
+        Part::Heading(part) => heading(part),
+        Part::Table(part) => table(part),
+        Part::List(items) => list(items),
+        Part::Text(_, part) => format!("{}\n", escape(part)),
+    };
+    parts.iter().map(part).collect::<Vec<_>>().join("\n")
+}
+
+fn heading(heading: &Heading) -> String {
+    let mut text = format!("### {}\n", escape(&heading.title));
+    let labels = heading.labels.iter().map(|label| format!("**{}**", escape(label)));
+    let facts: Vec<String> = labels.chain(heading.facts.iter().map(|fact| escape(fact))).collect();
     if !facts.is_empty() {
-        text.push_str(&facts.join(" · "));
-        text.push_str("\n\n");
+        text.push_str(&format!("\n{}\n", facts.join(" · ")));
     }
-    if !table.question.is_empty() {
-        text.push_str(&format!("*{}*\n\n", escape(&table.question)));
-    }
-    grid(table, &mut text);
-    let mut list = Vec::new();
-    list.extend(table.order.iter().map(|order| format!("**order**: {}", escape(order))));
-    list.extend(said("**not as expected**:", &table.remarks.missed));
-    if !table.remarks.met.is_empty() {
-        list.push(format!("as expected: {}", escape(&table.remarks.met.join(", "))));
-    }
-    list.extend(said("warning:", &table.remarks.warnings));
-    list.extend(said("note:", &table.remarks.notes));
-    if !list.is_empty() {
-        text.push('\n');
-    }
-    for line in list {
-        text.push_str(&format!("- {line}\n"));
+    if !heading.text.is_empty() {
+        text.push_str(&format!("\n*{}*\n", escape(&heading.text)));
     }
     text
 }
 
-pub(crate) fn summary(summary: &Summary) -> String {
-    let mut text = format!("\n### Summary: {}\n\n", summary.title());
-    row(["scenario", "who leads"], &mut text);
-    row([":--", ":--"], &mut text);
-    for (scenario, leaders) in summary.leaders() {
-        row([escape(&scenario).as_str(), &escape(&leaders)], &mut text);
-    }
-    text.push('\n');
-    row(Summary::HEADINGS, &mut text);
-    row(
-        Summary::HEADINGS.map(|heading| if heading == "subject" { ":--" } else { "--:" }),
-        &mut text,
-    );
-    for cells in summary.rows() {
-        row(cells.each_ref().map(|cell| escape(cell)).iter().map(String::as_str), &mut text);
-    }
-    text.push_str(&format!("\n{EXPLANATION}.\n"));
-    text
-}
-
-pub(crate) fn legend(lines: &[(&str, &str)]) -> String {
-    let mut text = "\n### What the columns mean\n\n".to_owned();
-    for (name, meaning) in lines {
-        text.push_str(&format!("- **{}**: {}\n", escape(name), escape(meaning)));
+fn list(items: &[Item]) -> String {
+    let mut text = String::new();
+    let mut name = "";
+    for item in items {
+        name = if item.name.is_empty() { name } else { &item.name };
+        let mark = if matches!(item.tint, Tint::Plain | Tint::Dim) { "" } else { "**" };
+        let said: Vec<String> =
+            [&item.text].into_iter().chain(&item.details).map(|line| escape(line)).collect();
+        text.push_str(&format!("- {mark}{}{mark}: {}\n", escape(name), said.join(". ")));
     }
     text
 }
 
-fn grid(table: &CaseTable, text: &mut String) {
-    let mut titles = vec!["subject".to_owned()];
-    titles.extend(table.columns.iter().map(|column| escape(&column.title())));
-    let mut rules: Vec<&str> = vec![":--"];
-    rules.extend(table.columns.iter().map(|column| match column.kind {
-        Kind::Standing | Kind::Besides => ":--",
-        _ => "--:",
-    }));
+fn table(table: &Table) -> String {
+    let title = |column: &Column| column.heading.join(" ").trim().to_owned();
+    let mut titles = vec![table.heading.clone()];
+    titles.extend(table.columns.iter().map(title));
+    let side = |column: &Column| if column.is_of_words() { ":--" } else { "--:" };
+    let mut sides = vec![":--"];
+    sides.extend(table.columns.iter().map(side));
     if table.columns.is_empty() {
-        titles.push("why there are no figures".to_owned());
-        rules.push(":--");
+        titles.push(table.sentences_heading.clone());
+        sides.push(":--");
     }
-    row(titles.iter().map(String::as_str), text);
-    row(rules, text);
-    for (index, subject) in table.subjects.iter().enumerate() {
-        let mut cells = vec![escape(&subject.id)];
-        cells.extend(table.columns.iter().map(|column| escape(&column.cells[index].joined())));
+    let mut text = String::new();
+    let push = |cells: &[String], text: &mut String| {
+        let cells: Vec<String> = cells.iter().map(|cell| escape(cell)).collect();
         row(cells.iter().map(String::as_str), text);
+    };
+    push(&titles, &mut text);
+    row(sides, &mut text);
+    for (index, name) in table.names.iter().enumerate() {
+        let cells = table.columns.iter().map(|column| column.cells[index].text());
+        push(&[name.clone()].into_iter().chain(cells).collect::<Vec<_>>(), &mut text);
     }
-    for told in &table.without_figures {
-        let mut cells = vec![escape(&told.id), escape(&told.text)];
+    for item in &table.sentences {
+        let mut cells = vec![item.name.clone(), item.text.clone()];
         cells.resize(titles.len(), String::new());
-        row(cells.iter().map(String::as_str), text);
+        push(&cells, &mut text);
     }
+    text
 }
 
 pub(crate) fn row<'a>(cells: impl IntoIterator<Item = &'a str>, text: &mut String) {
     text.push('|');
     for cell in cells {
-        text.push(' ');
-        text.push_str(cell);
-        text.push_str(" |");
+        text.push_str(&format!(" {cell} |"));
     }
     text.push('\n');
-}
-
-fn said<'a>(label: &'a str, remarks: &'a [Remark]) -> impl Iterator<Item = String> + 'a {
-    remarks.iter().map(move |remark| {
-        format!("{label} {}: {}", escape(&remark.subjects), escape(&remark.text))
-    })
 }
 
 /// Words stay words: no cell ends early, nothing becomes a tag, a link or a heading.
@@ -137,18 +106,19 @@ pub(crate) fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::case_table::CaseTable;
     use crate::record::Status;
-    use crate::sample;
+    use crate::tests::sample;
 
     #[test]
     fn every_status_and_remark() {
-        insta::assert_snapshot!(write(&CaseTable::new(&sample::everything()).unwrap()));
+        insta::assert_snapshot!(write(&CaseTable::new(&sample::everything()).unwrap().parts));
     }
 
     #[test]
     fn a_reason_cannot_break_the_table() {
-        let records = [sample::told("a/b/c", 0, Status::Failed, Some("a | b\n<script> `x`"))];
-        let text = write(&CaseTable::new(&records).unwrap());
+        let records = [sample::no_figures("a/b/c", 0, Status::Failed, Some("a | b\n<script> `x`"))];
+        let text = write(&CaseTable::new(&records).unwrap().parts);
         assert!(text.contains(r"| failed: a \| b &lt;script> \`x\` |"), "{text}");
     }
 }

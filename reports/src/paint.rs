@@ -1,8 +1,10 @@
 //! How a report may look: its width, and whether it may use colours.
 //!
-//! Never asks the terminal; the caller knows where the text goes.
+//! Never queries the terminal: the caller does.
 
-/// What the caller allows.
+use crate::table::Tint;
+
+/// Chosen by the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
     pub color: bool,
@@ -14,7 +16,7 @@ impl Style {
     pub const PLAIN: Style = Style { color: false, width: usize::MAX };
 }
 
-/// Colours by meaning. Without colour nothing is lost: each meaning is also a word.
+/// Colours by meaning.
 pub struct Paint {
     color: bool,
 }
@@ -24,31 +26,39 @@ impl Paint {
         Self { color: style.color }
     }
 
-    pub fn bold(&self, text: &str) -> String {
-        self.with("1", text)
-    }
-
-    pub fn dim(&self, text: &str) -> String {
-        self.with("2", text)
-    }
-
-    pub fn bad(&self, text: &str) -> String {
-        self.with("31", text)
-    }
-
-    pub fn good(&self, text: &str) -> String {
-        self.with("32", text)
-    }
-
-    pub fn doubtful(&self, text: &str) -> String {
-        self.with("33", text)
-    }
-
-    fn with(&self, code: &str, text: &str) -> String {
+    pub fn tint(&self, tint: Tint, text: &str) -> String {
+        let code = match tint {
+            Tint::Plain => return text.to_owned(),
+            Tint::Bold => "1",
+            Tint::Dim => "2",
+            Tint::Bad => "31",
+            Tint::Good => "32",
+            Tint::Doubtful => "33",
+        };
         if self.color && !text.is_empty() {
             format!("\x1b[{code}m{text}\x1b[0m")
         } else {
             text.to_owned()
         }
+    }
+
+    pub fn bold(&self, text: &str) -> String {
+        self.tint(Tint::Bold, text)
+    }
+
+    pub fn dim(&self, text: &str) -> String {
+        self.tint(Tint::Dim, text)
+    }
+
+    pub fn bad(&self, text: &str) -> String {
+        self.tint(Tint::Bad, text)
+    }
+
+    pub fn good(&self, text: &str) -> String {
+        self.tint(Tint::Good, text)
+    }
+
+    pub fn doubtful(&self, text: &str) -> String {
+        self.tint(Tint::Doubtful, text)
     }
 }

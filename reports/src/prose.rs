@@ -1,6 +1,6 @@
-//! Other people's sentences (reasons, warnings, notes), made fit for a terminal.
+//! Sentences from elsewhere (reasons, warnings, notes), made fit for a terminal.
 //!
-//! Never shortens them: what was said is shown, over as many lines as it takes.
+//! Never shortens them: they are shown whole, over as many lines as needed.
 
 use std::ops::RangeInclusive;
 
@@ -10,7 +10,7 @@ use tabled::grid::util::string::get_string_width;
 const READABLE: usize = 100;
 const NARROWEST: usize = 24;
 
-/// One line without control characters: a crashing subject must not paint the terminal.
+/// One line without control characters, so that no subject's output can change the terminal.
 pub(crate) fn clean(text: &str) -> String {
     let mut visible = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();
@@ -38,7 +38,7 @@ pub(crate) fn width(text: &str) -> usize {
     get_string_width(text)
 }
 
-/// Wraps between words to at most `columns` wide; a longer word stands whole on a line of its own.
+/// Wraps between words to at most `columns`; a longer word has a line of its own.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.clamp(NARROWEST, READABLE);
     let mut lines = vec![String::new()];
@@ -81,8 +81,13 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-pub(crate) fn plural(count: u64, one: &str, many: &str) -> String {
-    format!("{} {}", crate::number::count(count), if count == 1 { one } else { many })
+/// The name of a throughput: `requests/s`, `reader/s`.
+pub(crate) fn per_second(operation: &str) -> String {
+    if operation == "request" { "requests/s".to_owned() } else { format!("{operation}/s") }
+}
+
+pub(crate) fn plural(count: u64, one: &str, _many: &str) -> String {
+    crate::number::counted(count, one)
 }
 
 #[cfg(test)]

@@ -1,81 +1,76 @@
-//! What stands beneath a table: broken expectations, warnings and notes, each said once, with
-//! the subjects it is about.
+//! The list beneath a table: missed expectations, warnings and notes, each once, with the subjects
+//! it is about.
 //!
-//! Never hides whom a remark spoils: it names them, or says that it is all of them.
+//! Never leaves out which subjects a remark is about.
 
-use crate::expectation::{Expectation, Unit, metric_unit};
-use crate::figures::{Cell, metrics, status_word};
-use crate::number;
-use crate::prose::{clean, plural};
+use crate::figures::{Cell, status_word};
+use crate::number::{self, counted};
+use crate::prose::clean;
 use crate::record::Pass;
-use crate::series::Bases;
+use crate::record::expectation::{Expectation, Unit, metric_unit};
+use crate::table::{Item, Tint};
 
 /// No two pings are further apart.
 const PINGS_APART_MAX_NS: u64 = 5_000_000;
 
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct Remarks {
-    pub missed: Vec<Remark>,
-    /// Expectations that every trial met.
-    pub met: Vec<String>,
-    pub warnings: Vec<Remark>,
-    pub notes: Vec<Remark>,
+pub(crate) fn warning(subjects: &str, text: &str) -> Item {
+    Item::new(Tint::Doubtful, "warning", clean(&format!("{subjects}: {text}")))
 }
 
-#[derive(Debug, PartialEq)]
-pub(crate) struct Remark {
-    pub subjects: String,
-    pub text: String,
+pub(crate) fn note(subjects: &str, text: &str) -> Item {
+    Item::new(Tint::Dim, "note", clean(&format!("{subjects}: {text}")))
 }
 
-pub(crate) fn remarks(cells: &[Cell]) -> Remarks {
-    let (missed, met) = expectations(cells);
-    let mut warnings: Vec<(String, &str)> = Vec::new();
+/// Missed expectations, then met ones, warnings and notes.
+pub(crate) fn remarks(cells: &[Cell]) -> Vec<Item> {
+    let mut remarks = expectations(cells);
+    let warnings = once_each(warnings(cells), cells);
+    remarks.extend(warnings.iter().map(|(subjects, text)| warning(subjects, text)));
+    let given = cells.iter().filter_map(|cell| Some((cell.subject.note.clone()?, id(cell))));
+    let undelayed = cells.iter().filter_map(|cell| Some((stalls_without_delay(cell)?, id(cell))));
+    let notes = once_each(given.chain(undelayed), cells);
+    remarks.extend(notes.iter().map(|(subjects, text)| note(subjects, text)));
+    remarks.extend(reference(cells));
+    // Where a number was asked for, a column shows it of every subject.
+    if cells.iter().all(|cell| cell.workers_asked().is_none()) {
+        remarks.extend(few_workers(cells));
+    }
+    remarks
+}
+
+fn id<'c>(cell: &'c Cell) -> &'c str {
+    &cell.subject.id
+}
+
+fn warnings<'c>(cells: &'c [Cell]) -> Vec<(String, &'c str)> {
+    let mut warnings = Vec::new();
     for cell in cells {
-        let subject = cell.subject.id.as_str();
+        let mut warn = |text: String| warnings.push((text, id(cell)));
         for record in &cell.trials {
-            warnings.extend(record.warnings.iter().map(|text| (clean(text), subject)));
-            if let Some(errors) =
-                metrics(record).map(|metrics| metrics.errors).filter(|errors| *errors > 0)
-            {
-                let text = format!("{} among the operations", plural(errors, "error", "errors"));
-                warnings.push((text, subject));
+            record.warnings.iter().for_each(|text| warn(text.clone()));
+            let errors = record.valid_metrics().map_or(0, |metrics| metrics.errors);
+            if errors > 0 {
+                warn(format!("{} among the operations", counted(errors, "error")));
             }
         }
-        for (pass, one, many) in
-            [(Pass::Alone, "trial", "trials"), (Pass::Turns, "start in turns", "starts in turns")]
+        for (pass, noun, rest) in [(Pass::Alone, "trial", ""), (Pass::Turns, "start", " in turns")]
         {
-            let lost = cell.lost_trials(pass).count();
-            let Some(record) = cell.lost_trials(pass).next() else { continue };
-            let text = format!(
-                "{lost} of {} {}: {}",
-                plural(cell.of_pass(pass).count() as u64, one, many),
-                status_word(record.status),
-                clean(record.reason.as_deref().unwrap_or("no reason was recorded")),
-            );
-            warnings.push((text, subject));
+            let lost: Vec<_> = cell.lost_trials(pass).collect();
+            let Some(first) = lost.first() else { continue };
+            let all = counted(cell.of_pass(pass).count() as u64, noun) + rest;
+            let reason = first.reason.as_deref().unwrap_or("no reason was recorded");
+            warn(format!("{} of {all} {}: {reason}", lost.len(), status_word(first.status)));
         }
     }
-    let notes = cells
-        .iter()
-        .filter_map(|cell| Some((clean(cell.subject.note.as_deref()?), cell.subject.id.as_str())));
-    let unfelt =
-        cells.iter().filter_map(|cell| Some((unfelt_stalls(cell)?, cell.subject.id.as_str())));
-    let mut notes = once_each(notes.chain(unfelt), cells);
-    notes.extend(reference(cells));
-    // Where a number was asked for, a column says it of every subject.
-    if cells.iter().all(|cell| cell.workers_asked().is_none()) {
-        notes.extend(few_workers(cells));
-    }
-    Remarks { missed, met, warnings: once_each(warnings, cells), notes }
+    warnings
 }
 
-/// Stalls that held up no ping: the runtime moved what else was to be done to another thread
+/// Stalls that delayed no ping: the runtime moved what else was to be done to another thread
 /// (`block_in_place`), or another worker went on. A stall on the loop that answers would have made
 /// one ping late by its length, less the time until that ping came.
-fn unfelt_stalls(cell: &Cell) -> Option<String> {
+fn stalls_without_delay(cell: &Cell) -> Option<String> {
     let mut count = 0;
-    for metrics in cell.trials.iter().filter_map(|record| metrics(record)) {
+    for metrics in cell.trials.iter().filter_map(|record| record.valid_metrics()) {
         let stalls = &metrics.stalls;
         if stalls.count > 0 {
             let latest_ns = metrics.impact_ns.as_ref()?.max;
@@ -87,24 +82,23 @@ fn unfelt_stalls(cell: &Cell) -> Option<String> {
     }
     (count > 0).then(|| {
         format!(
-            "{}, felt by no ping: another thread went on meanwhile",
-            plural(count, "stall", "stalls")
+            "{} that delayed no ping: another thread went on meanwhile",
+            counted(count, "stall")
         )
     })
 }
 
 /// A subject that was not asked for needs a reason to be in the table.
-fn reference(cells: &[Cell]) -> Option<Remark> {
-    let bases = Bases::new(cells.iter().flat_map(|cell| cell.trials.iter().copied()));
-    let cell = cells.iter().find(|cell| cell.is_only_reference(&bases))?;
+fn reference(cells: &[Cell]) -> Option<Item> {
+    let cell = cells.iter().find(|cell| cell.is_only_reference())?;
     let text = "the reference: it ran in the same turns, so that groups and runs can be joined by \
                 the ratios to it";
-    Some(Remark { subjects: clean(&cell.subject.id), text: text.to_owned() })
+    Some(note(id(cell), text))
 }
 
-/// Who had fewer workers than others, in one line: their figures are no match, and their
-/// executors' names do not always tell. A thread for each task has no workers.
-fn few_workers(cells: &[Cell]) -> Option<Remark> {
+/// The subjects with fewer workers than others, in one line: their figures cannot be compared, and
+/// the names of their executors do not always show it. A thread for each task has no workers.
+fn few_workers(cells: &[Cell]) -> Option<Item> {
     let counted = || {
         let measured = cells.iter().filter(|cell| cell.figures().is_some());
         measured.map(|cell| cell.subject).filter(|subject| subject.workers > 0)
@@ -116,112 +110,73 @@ fn few_workers(cells: &[Cell]) -> Option<Remark> {
     let theirs = if least == next { least.to_string() } else { format!("{least}…{next}") };
     let noun = if next == 1 { "worker" } else { "workers" };
     let ids: Vec<&str> = fewer.iter().map(|subject| subject.id.as_str()).collect();
-    Some(Remark {
-        subjects: clean(&ids.join(", ")),
-        text: format!("{theirs} {noun}, where others have {most}"),
-    })
+    Some(note(&ids.join(", "), &format!("{theirs} {noun}, where others have {most}")))
 }
 
 /// Equal texts become one. Texts that differ in their numbers only (`at 83 %`, `at 91 %`) do
 /// too, with the range each number went through.
-fn once_each<'a>(said: impl IntoIterator<Item = (String, &'a str)>, cells: &[Cell]) -> Vec<Remark> {
-    let mut kinds: Vec<(Vec<Piece>, Vec<&str>)> = Vec::new();
+fn once_each<'a>(
+    said: impl IntoIterator<Item = (String, &'a str)>,
+    cells: &[Cell],
+) -> Vec<(String, String)> {
+    let mut kinds: Vec<(Ranged, Vec<&str>)> = Vec::new();
     for (text, subject) in said {
-        let pieces = pieces(&text);
-        match kinds.iter_mut().find(|(known, _)| same_words(known, &pieces)) {
+        let text = Ranged::of(&clean(&text));
+        match kinds.iter_mut().find(|(known, _)| known.words == text.words) {
             Some((known, subjects)) => {
-                widen(known, &pieces);
+                known.widen(&text);
                 if !subjects.contains(&subject) {
                     subjects.push(subject);
                 }
             }
-            None => kinds.push((pieces, vec![subject])),
+            None => kinds.push((text, vec![subject])),
         }
     }
-    kinds
-        .into_iter()
-        .map(|(pieces, subjects)| Remark {
-            subjects: about(&subjects, cells),
-            text: pieces.iter().map(Piece::text).collect(),
-        })
-        .collect()
+    kinds.iter().map(|(text, subjects)| (about(subjects, cells), text.text())).collect()
 }
 
-/// Whom a remark is about, by name, or by the few it is not about.
+/// The subjects that a remark is about, or the one that it is not about.
 fn about(subjects: &[&str], cells: &[Cell]) -> String {
-    let measured: Vec<&str> = cells
-        .iter()
-        .filter(|cell| cell.figures().is_some())
-        .map(|cell| cell.subject.id.as_str())
-        .collect();
+    let measured: Vec<&str> =
+        cells.iter().filter(|cell| cell.figures().is_some()).map(id).collect();
     let others: Vec<&str> = measured.iter().copied().filter(|id| !subjects.contains(id)).collect();
     let only_measured = subjects.iter().all(|id| measured.contains(id));
-    let text = match others.as_slice() {
+    match others.as_slice() {
         _ if !only_measured || subjects.len() < 2 => subjects.join(", "),
         [] => "all measured".to_owned(),
         [one] if subjects.len() > 2 => format!("all measured but {one}"),
         _ => subjects.join(", "),
-    };
-    clean(&text)
+    }
 }
 
-#[derive(Debug, PartialEq)]
-enum Piece {
-    Words(String),
+/// A text and the ranges of the numbers in it.
+struct Ranged {
+    /// What stands before each number, and after the last.
+    words: Vec<String>,
     /// The lowest and the highest, as they were written.
-    Number(String, String),
+    numbers: Vec<[String; 2]>,
 }
 
-impl Piece {
-    fn text(&self) -> String {
-        match self {
-            Piece::Words(words) => words.clone(),
-            Piece::Number(low, high) if low == high => low.clone(),
-            Piece::Number(low, high) => format!("{low}…{high}"),
+impl Ranged {
+    fn of(text: &str) -> Self {
+        let (mut words, mut numbers) = (Vec::new(), Vec::new());
+        let mut rest = text;
+        while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+            let (before, from) = rest.split_at(start);
+            let end = from.find(|c: char| !matches!(c, '0'..='9' | '.' | ','));
+            // The full stop or comma after a number belongs to the sentence.
+            let number = from[..end.unwrap_or(from.len())].trim_end_matches(['.', ',']);
+            words.push(before.to_owned());
+            numbers.push([number.to_owned(), number.to_owned()]);
+            rest = &from[number.len()..];
         }
+        words.push(rest.to_owned());
+        Self { words, numbers }
     }
-}
 
-fn pieces(text: &str) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let numeric = rest.starts_with(|c: char| c.is_ascii_digit());
-        let end = rest
-            .find(|c: char| {
-                if numeric {
-                    !(c.is_ascii_digit() || c == '.' || c == ',')
-                } else {
-                    c.is_ascii_digit()
-                }
-            })
-            .unwrap_or(rest.len());
-        // The full stop or comma after a number belongs to the sentence.
-        let end = if numeric { rest[..end].trim_end_matches(['.', ',']).len() } else { end };
-        let (piece, after) = rest.split_at(end);
-        pieces.push(if numeric {
-            Piece::Number(piece.to_owned(), piece.to_owned())
-        } else {
-            Piece::Words(piece.to_owned())
-        });
-        rest = after;
-    }
-    pieces
-}
-
-fn same_words(a: &[Piece], b: &[Piece]) -> bool {
-    a.len() == b.len()
-        && a.iter().zip(b).all(|pair| match pair {
-            (Piece::Words(a), Piece::Words(b)) => a == b,
-            (Piece::Number(..), Piece::Number(..)) => true,
-            _ => false,
-        })
-}
-
-fn widen(known: &mut [Piece], other: &[Piece]) {
-    let value = |text: &str| text.replace(',', "").parse::<f64>().unwrap_or_default();
-    for pair in known.iter_mut().zip(other) {
-        if let (Piece::Number(low, high), Piece::Number(seen, _)) = pair {
+    fn widen(&mut self, other: &Self) {
+        let value = |text: &str| text.replace(',', "").parse::<f64>().unwrap_or_default();
+        for ([low, high], [seen, _]) in self.numbers.iter_mut().zip(&other.numbers) {
             if value(seen) < value(low) {
                 low.clone_from(seen);
             } else if value(seen) > value(high) {
@@ -229,49 +184,52 @@ fn widen(known: &mut [Piece], other: &[Piece]) {
             }
         }
     }
+
+    fn text(&self) -> String {
+        let number = |[low, high]: &[String; 2]| {
+            if low == high { low.clone() } else { format!("{low}…{high}") }
+        };
+        let numbers = self.numbers.iter().map(number).chain([String::new()]);
+        self.words.iter().zip(numbers).map(|(words, number)| words.clone() + &number).collect()
+    }
 }
 
-/// The broken ones, one line for each subject, and the ones nobody broke.
-fn expectations(cells: &[Cell]) -> (Vec<Remark>, Vec<String>) {
-    let mut known: Vec<(&str, bool)> = Vec::new();
-    let mut missed = Vec::new();
-    for checked in
-        cells.iter().flat_map(|cell| &cell.trials).flat_map(|record| &record.expectations)
-    {
-        if !known.iter().any(|(text, _)| *text == checked.expected) {
-            known.push((&checked.expected, false));
+/// The missed ones, one line for each subject, and then those that every trial met.
+fn expectations(cells: &[Cell]) -> Vec<Item> {
+    let mut known: Vec<&str> = Vec::new();
+    for record in cells.iter().flat_map(|cell| &cell.trials) {
+        for checked in &record.expectations {
+            if !known.contains(&checked.expected.as_str()) {
+                known.push(&checked.expected);
+            }
         }
     }
-    for (expected, broken) in &mut known {
+    let (mut items, mut met) = (Vec::new(), Vec::new());
+    for expected in known {
+        let before = items.len();
         for cell in cells {
-            let checks = cell
-                .trials
-                .iter()
-                .flat_map(|record| &record.expectations)
-                .filter(|checked| checked.expected == *expected);
-            let (mut all, mut seen) = (0_u64, Vec::new());
-            for checked in checks {
-                all += 1;
-                if !checked.met {
-                    seen.push(checked.seen);
-                }
-            }
+            let all = cell.trials.iter().flat_map(|record| &record.expectations);
+            let all: Vec<_> = all.filter(|checked| checked.expected == expected).collect();
+            let seen: Vec<_> =
+                all.iter().filter(|checked| !checked.met).map(|checked| checked.seen).collect();
             if !seen.is_empty() {
-                *broken = true;
+                let trials = counted(all.len() as u64, "trial");
                 let text = missed_text(expected, &seen);
-                missed.push(Remark {
-                    subjects: cell.subject.id.clone(),
-                    text: format!("{text} in {} of {}", seen.len(), plural(all, "trial", "trials")),
-                });
+                let text = format!("{}: {text} in {} of {trials}", id(cell), seen.len());
+                items.push(Item::new(Tint::Bold, "not as expected", clean(&text)));
             }
         }
+        if items.len() == before {
+            met.push(expectation_text(expected));
+        }
     }
-    let met = known
-        .iter()
-        .filter(|(_, broken)| !broken)
-        .map(|(text, _)| expectation_text(text))
-        .collect();
-    (missed, met)
+    if !met.is_empty() {
+        let count = counted(met.len() as u64, "expectation");
+        let everywhere = if items.is_empty() { " in every trial" } else { "" };
+        let text = format!("{count} met{everywhere}: {}", met.join(", "));
+        items.push(Item::new(Tint::Good, "as expected", text));
+    }
+    items
 }
 
 /// `latency.p99 ≤ 5 ms` for `latency.p99 <= 5000000`.
@@ -339,7 +297,7 @@ fn exactly(metric: &str, value: f64) -> String {
         _ => "",
     };
     match value.fract() == 0.0 {
-        true => format!("{}{unit}", number::exact_count(value as u64)),
+        true => format!("{}{unit}", number::grouped(value as u64)),
         false => format!("{value}{unit}"),
     }
 }
@@ -348,11 +306,16 @@ fn exactly(metric: &str, value: f64) -> String {
 mod tests {
     use super::*;
     use crate::record::{Record, Status};
-    use crate::sample;
+    use crate::tests::sample;
 
-    fn warnings(records: &[Record]) -> Vec<(String, String)> {
-        let remarks = remarks(&Cell::all_of(records));
-        remarks.warnings.into_iter().map(|remark| (remark.subjects, remark.text)).collect()
+    /// The subjects and texts of the remarks of one kind.
+    fn of_kind(kind: &str, records: &[Record]) -> Vec<(String, String)> {
+        let remarks = remarks(&Cell::all_of(records)).into_iter().filter(|item| item.name == kind);
+        let split = |item: Item| {
+            let (subjects, text) = item.text.split_once(": ").unwrap();
+            (subjects.to_owned(), text.to_owned())
+        };
+        remarks.map(split).collect()
     }
 
     fn warned(id: &str, trial: u32, text: &str) -> Record {
@@ -361,7 +324,7 @@ mod tests {
 
     #[track_caller]
     fn check(records: &[Record], expected: &[(&str, &str)]) {
-        let seen = warnings(records);
+        let seen = of_kind("warning", records);
         let seen: Vec<(&str, &str)> =
             seen.iter().map(|(who, text)| (who.as_str(), text.as_str())).collect();
         assert_eq!(seen, expected);
@@ -380,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_names_whom_it_spoils() {
+    fn a_warning_names_its_subjects() {
         let ids = ["a/b/c", "d/e/f", "g/h/i", "j/k/l"];
         let with = |who: &[&str]| -> Vec<Record> {
             ids.iter()
@@ -397,18 +360,18 @@ mod tests {
     }
 
     #[test]
-    fn trials_lost_to_an_interruption_are_told_beside_the_figures() {
+    fn trials_lost_to_an_interruption_give_a_warning() {
         check(
             &[
                 sample::ok("a/b/c", 0, 10.0, 5),
-                sample::told("a/b/c", 1, Status::Unmeasured, Some("interrupted")),
+                sample::no_figures("a/b/c", 1, Status::Unmeasured, Some("interrupted")),
             ],
             &[("a/b/c", "1 of 2 trials unmeasured: interrupted")],
         );
     }
 
     #[test]
-    fn fewer_workers_are_said_once() {
+    fn fewer_workers_are_noted_once() {
         let with = |workers: &[u32]| -> Vec<Record> {
             let ids = ["a/b/c", "d/e/f", "g/h/i", "j/k/l"];
             ids.into_iter()
@@ -420,10 +383,7 @@ mod tests {
                 })
                 .collect()
         };
-        let said = |workers: &[u32]| -> Vec<(String, String)> {
-            let remarks = remarks(&Cell::all_of(&with(workers)));
-            remarks.notes.into_iter().map(|remark| (remark.subjects, remark.text)).collect()
-        };
+        let said = |workers: &[u32]| of_kind("note", &with(workers));
         assert_eq!(said(&[2, 2, 0, 2]), []);
         assert_eq!(said(&[1, 0]), []);
         let expected = ("d/e/f, j/k/l".to_owned(), "1 worker, where others have 2".to_owned());
@@ -432,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn stalls_that_no_ping_felt_are_told() {
+    fn stalls_that_delayed_no_ping_are_noted() {
         let stalled = |trial, count, latest_ns| {
             sample::edit(sample::ok("a/b/c", trial, 10.0, 5), |metrics| {
                 metrics.stalls.count = count;
@@ -440,15 +400,14 @@ mod tests {
             })
         };
         let said = |records: &[Record]| -> Vec<String> {
-            let remarks = remarks(&Cell::all_of(records));
-            remarks.notes.into_iter().map(|remark| remark.text).collect()
+            of_kind("note", records).into_iter().map(|(_, text)| text).collect()
         };
-        let unfelt = "42 stalls, felt by no ping: another thread went on meanwhile";
-        assert_eq!(said(&[stalled(0, 40, 400_000), stalled(1, 2, 4_999_999)]), [unfelt]);
+        let undelayed = "42 stalls that delayed no ping: another thread went on meanwhile";
+        assert_eq!(said(&[stalled(0, 40, 400_000), stalled(1, 2, 4_999_999)]), [undelayed]);
         // The last ping of a stall of 10 ms may have come 5 ms after its beginning.
         assert!(said(&[stalled(0, 40, 400_000), stalled(1, 2, 5_000_000)]).is_empty());
         // Without a stall it does not matter why a ping is late.
-        assert_eq!(said(&[stalled(0, 42, 400_000), stalled(1, 0, 90_000_000)]), [unfelt]);
+        assert_eq!(said(&[stalled(0, 42, 400_000), stalled(1, 0, 90_000_000)]), [undelayed]);
         assert!(said(&[stalled(0, 0, 400_000)]).is_empty());
         let mut unpinged = stalled(0, 42, 0);
         unpinged.metrics.as_mut().unwrap().impact_ns = None;
@@ -456,13 +415,13 @@ mod tests {
     }
 
     #[test]
-    fn errors_among_believed_operations_are_not_passed_over() {
+    fn errors_among_operations_give_a_warning() {
         let record = sample::edit(sample::ok("a/b/c", 0, 10.0, 5), |metrics| metrics.errors = 1);
         check(&[record], &[("a/b/c", "1 error among the operations")]);
     }
 
     #[test]
-    fn expectations_are_said_in_the_units_of_people() {
+    fn expectations_are_shown_with_units() {
         for (expected, seen, text) in [
             (
                 "latency.p99 <= 5000000",
@@ -503,7 +462,7 @@ mod tests {
                 seen,
                 met: false,
             }];
-            assert_eq!(remarks(&Cell::all_of(&[record])).missed[0].text, text);
+            assert_eq!(of_kind("not as expected", &[record])[0].1, text);
         }
     }
 }

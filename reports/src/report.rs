@@ -4,60 +4,18 @@
 //! throughput of its trials is kept.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::io::{self, Write};
-use std::str::FromStr;
 
 use crate::case_table::CaseTable;
-use crate::columns::Kind;
-use crate::crossover::{self, Crossovers, Sweep};
+use crate::crossover::Crossovers;
+use crate::format::Format;
 use crate::paint::Style;
 use crate::prose::clean;
 use crate::record::Record;
 use crate::summary::Summary;
+use crate::table::{Part, Tint};
 use crate::tally::Tally;
-use crate::{closing, csv, legend, markdown, terminal};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Format {
-    Table,
-    Json,
-    Jsonl,
-    Csv,
-    Markdown,
-}
-
-impl Format {
-    pub const ALL: [Format; 5] =
-        [Format::Table, Format::Json, Format::Jsonl, Format::Csv, Format::Markdown];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Format::Table => "table",
-            Format::Json => "json",
-            Format::Jsonl => "jsonl",
-            Format::Csv => "csv",
-            Format::Markdown => "markdown",
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Format {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|format| format.name() == text).ok_or_else(|| {
-            let names = Self::ALL.map(Format::name).join(", ");
-            format!("there is no format '{text}'; there are {names}")
-        })
-    }
-}
+use crate::{csv, legend, markdown, terminal};
 
 /// Writes one report. Call [`Reporter::case`] for each finished scenario case, with the records
 /// of all its cells and trials, [`Reporter::end_scenario`] when none of its cases is left, and
@@ -70,7 +28,8 @@ pub struct Reporter<W> {
     tally: Tally,
     summary: Summary,
     crossovers: Crossovers,
-    kinds: BTreeSet<Kind>,
+    /// Names of columns that have appeared.
+    columns: BTreeSet<&'static str>,
     /// Runtimes that have figures, and their versions.
     versions: BTreeSet<String>,
     written: u64,
@@ -91,7 +50,7 @@ impl<W: Write> Reporter<W> {
             tally: Tally::default(),
             summary: Summary::default(),
             crossovers: Crossovers::default(),
-            kinds: BTreeSet::new(),
+            columns: BTreeSet::new(),
             versions: BTreeSet::new(),
             written: 0,
         })
@@ -116,7 +75,7 @@ impl<W: Write> Reporter<W> {
     /// No more cases of this scenario will come: what they say together.
     pub fn end_scenario(&mut self, run_id: &str, scenario: &str) -> io::Result<()> {
         let sweeps = self.crossovers.end(run_id, scenario);
-        self.sweeps(&sweeps)?;
+        self.parts(&sweeps)?;
         self.output.flush()
     }
 
@@ -128,14 +87,13 @@ impl<W: Write> Reporter<W> {
     /// Closes the report, and gives back where it was written and what became of the run.
     pub fn finish(mut self) -> io::Result<(W, Tally)> {
         let sweeps = self.crossovers.end_all();
-        self.sweeps(&sweeps)?;
+        self.parts(&sweeps)?;
         match self.format {
             Format::Json => {
                 self.output.write_all(if self.written > 0 { b"\n]\n" } else { b"]\n" })?
             }
             Format::Jsonl | Format::Csv => {}
-            Format::Table => self.end_of_tables()?,
-            Format::Markdown => self.end_of_markdown()?,
+            Format::Table | Format::Markdown => self.end_of_tables()?,
         }
         self.output.flush()?;
         Ok((self.output, self.tally))
@@ -163,59 +121,39 @@ impl<W: Write> Reporter<W> {
         };
         self.summary.add(&table);
         self.crossovers.add(records);
-        self.kinds.extend(table.kinds());
+        self.columns.extend(&table.legend);
         let measured = records.iter().filter(|record| record.metrics.is_some());
         self.versions.extend(measured.map(version));
+        self.parts(&table.parts)
+    }
+
+    fn end_of_tables(&mut self) -> io::Result<()> {
+        if self.summary.is_needed() {
+            self.parts(&self.summary.parts())?;
+        }
+        if self.columns.is_empty() {
+            return Ok(());
+        }
+        let versions: Vec<&str> = self.versions.iter().map(String::as_str).collect();
+        let versions = format!("versions: {}", versions.join(", "));
+        let mut parts = legend::legend(&self.columns);
+        parts.push(Part::Text(Tint::Plain, versions));
+        self.parts(&parts)
+    }
+
+    fn parts(&mut self, parts: &[Part]) -> io::Result<()> {
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let text = match self.format {
+            Format::Markdown => markdown::write(parts),
+            _ => terminal::draw(parts, self.style),
+        };
         if self.written > 0 {
             self.output.write_all(b"\n")?;
         }
         self.written += 1;
-        let text = match self.format {
-            Format::Markdown => markdown::write(&table),
-            _ => terminal::draw(&table, self.style),
-        };
         self.output.write_all(text.as_bytes())
-    }
-
-    fn sweeps(&mut self, sweeps: &[Sweep]) -> io::Result<()> {
-        for sweep in sweeps {
-            let text = match self.format {
-                Format::Markdown => crossover::page(sweep),
-                _ => crossover::draw(sweep, self.style),
-            };
-            self.output.write_all(text.as_bytes())?;
-        }
-        Ok(())
-    }
-
-    fn end_of_tables(&mut self) -> io::Result<()> {
-        let mut text = String::new();
-        if self.summary.is_worth_saying() {
-            text.push_str(&closing::summary(&self.summary, self.style));
-        }
-        if !self.kinds.is_empty() {
-            let legend = legend::legend(&self.kinds);
-            text.push_str(&closing::legend(&legend, &self.versions(), self.style));
-        }
-        self.output.write_all(text.as_bytes())
-    }
-
-    fn versions(&self) -> String {
-        let versions: Vec<&str> = self.versions.iter().map(String::as_str).collect();
-        format!("versions: {}", versions.join(", "))
-    }
-
-    fn end_of_markdown(&mut self) -> io::Result<()> {
-        if self.summary.is_worth_saying() {
-            let text = markdown::summary(&self.summary);
-            self.output.write_all(text.as_bytes())?;
-        }
-        if !self.kinds.is_empty() {
-            let text = markdown::legend(&legend::legend(&self.kinds));
-            self.output.write_all(text.as_bytes())?;
-            writeln!(self.output, "\n{}", markdown::escape(&self.versions()))?;
-        }
-        Ok(())
     }
 }
 
@@ -228,7 +166,7 @@ fn version(record: &Record) -> String {
 mod tests {
     use super::*;
     use crate::record::Status;
-    use crate::sample;
+    use crate::tests::sample;
 
     fn report(format: Format, cases: &[Vec<Record>]) -> String {
         let style = Style { color: false, width: 120 };
@@ -248,20 +186,20 @@ mod tests {
             .map(|(connections, share)| {
                 let mut records: Vec<Record> = (0..3)
                     .flat_map(|trial| {
-                        let weather = 1.0 + f64::from(trial) * 0.02;
+                        let drift = 1.0 + f64::from(trial) * 0.02;
                         [
-                            sample::ok("tokio/multi-thread/epoll", trial, 90_000.0 * weather, 30),
+                            sample::ok("tokio/multi-thread/epoll", trial, 90_000.0 * drift, 30),
                             sample::ok(
                                 "smol/multi-thread/epoll",
                                 trial,
-                                90_000.0 * weather * share,
+                                90_000.0 * drift * share,
                                 31,
                             ),
                         ]
                     })
                     .collect();
                 let reason = Some("io_uring is disabled here");
-                records.push(sample::told(
+                records.push(sample::no_figures(
                     "glommio/per-core/io_uring",
                     0,
                     Status::Unsupported,
@@ -288,8 +226,8 @@ mod tests {
     #[test]
     fn json_of_two_records() {
         let records = vec![
-            sample::told("a/b/c", 0, Status::Crashed, Some("killed by signal 9")),
-            sample::told("d/e/f", 0, Status::Unsupported, None),
+            sample::no_figures("a/b/c", 0, Status::Crashed, Some("killed by signal 9")),
+            sample::no_figures("d/e/f", 0, Status::Unsupported, None),
         ];
         insta::assert_snapshot!(report(Format::Json, &[records]));
     }
@@ -318,16 +256,5 @@ mod tests {
     fn no_case_no_text() {
         assert_eq!(report(Format::Table, &[]), "");
         assert_eq!(report(Format::Markdown, &[]), "");
-    }
-
-    #[test]
-    fn formats_go_by_their_names() {
-        for format in Format::ALL {
-            assert_eq!(format.to_string().parse(), Ok(format));
-        }
-        assert_eq!(
-            "yaml".parse::<Format>().unwrap_err(),
-            "there is no format 'yaml'; there are table, json, jsonl, csv, markdown"
-        );
     }
 }

@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn one_slow_start_or_few_starts_or_a_small_gap_are_none() {
+    fn one_slow_start_is_no_second_speed() {
         assert_eq!(two_speeds(&logarithms(&[1.0, 1.01, 0.99, 1.0, 1.01, 1.0, 0.5])), None);
         assert_eq!(two_speeds(&logarithms(&[1.0, 1.0, 1.0, 2.0, 2.0])), None);
         assert_eq!(two_speeds(&logarithms(&[1.0, 1.0, 1.0, 1.0, 1.02, 1.02, 1.02])), None);
@@ -70,13 +70,13 @@ mod tests {
     }
 
     #[test]
-    fn noise_of_one_speed_is_seldom_taken_for_two() {
+    fn noise_is_seldom_two_speeds() {
         for count in [6, 7, 8, 10, 12, 15, 20, 40] {
             for is_normal in [true, false] {
                 let mut random = SplitMix(count);
                 let mut draw = || match is_normal {
                     true => random.normal(),
-                    false => random.next() as f64 / u64::MAX as f64,
+                    false => random.draw() as f64 / u64::MAX as f64,
                 };
                 let found = (0..1_000)
                     .filter(|_| {

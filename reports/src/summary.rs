@@ -1,15 +1,15 @@
-//! A run in a few lines: who leads where, by the figure that decides there.
+//! A run in a few lines: the leaders of each scenario, by the figure that decides there.
 //!
 //! Never takes a mean over cases, which are unlike each other, and never keeps a case.
 
 use std::collections::BTreeMap;
 
 use crate::case_table::CaseTable;
-use crate::number;
-use crate::prose::plural;
+use crate::number::counted;
 use crate::ranking::Standing;
 use crate::record::Status;
 use crate::series::Figure;
+use crate::table::{Cell, Heading, Item, Part, Table, Tint};
 
 /// Grows with the subjects and scenarios of a run, not with its cases.
 #[derive(Debug, Default)]
@@ -28,17 +28,12 @@ struct Led {
     leaders: BTreeMap<String, u64>,
 }
 
-#[derive(Debug, Default, Clone, PartialEq)]
-struct Counts {
-    best: u64,
-    /// In a leading group with others.
-    among_the_best: u64,
-    behind: u64,
-    /// Measured, and not compared with anything.
-    not_compared: u64,
-    unsupported: u64,
-    without_figures: u64,
-}
+/// What is counted of each subject. `not compared`: measured, with nothing to compare it with.
+const HEADINGS: [&str; 7] =
+    ["subject", "best", "among the best", "behind", "not compared", "unsupported", "no figures"];
+
+/// The cases of a subject, one count for each heading after the first.
+type Counts = [u64; HEADINGS.len() - 1];
 
 impl Summary {
     pub(crate) fn add(&mut self, table: &CaseTable) {
@@ -46,83 +41,68 @@ impl Summary {
         let led = self.scenarios.entry(table.scenario.clone()).or_default();
         let led = led.entry(table.by).or_default();
         led.cases += 1;
-        for subject in &table.subjects {
-            let standing = subject.compared.map(|compared| compared.standing);
-            if standing == Some(Standing::Reference) {
+        for (id, standing) in &table.standings {
+            if *standing == Some(Standing::Reference) {
                 continue;
             }
-            let counts = self.subjects.entry(subject.id.clone()).or_default();
-            match standing {
-                None | Some(Standing::Reference) => counts.not_compared += 1,
-                Some(Standing::Best) => counts.best += 1,
-                Some(Standing::JointBest | Standing::Same { .. } | Standing::MayBeBest) => {
-                    counts.among_the_best += 1;
-                }
-                Some(Standing::Behind) => counts.behind += 1,
-            }
+            let place = match standing {
+                Some(Standing::Best) => 0,
+                Some(Standing::JointBest | Standing::Same | Standing::MayBeBest) => 1,
+                Some(Standing::Behind) => 2,
+                None | Some(Standing::Reference) => 3,
+            };
+            self.subjects.entry(id.clone()).or_default()[place] += 1;
             if standing.is_some_and(Standing::is_leading) {
-                *led.leaders.entry(subject.id.clone()).or_default() += 1;
+                *led.leaders.entry(id.clone()).or_default() += 1;
             }
         }
-        for told in &table.without_figures {
-            let counts = self.subjects.entry(told.id.clone()).or_default();
-            match told.status {
-                Status::Unsupported => counts.unsupported += 1,
-                _ => counts.without_figures += 1,
-            }
+        for (id, status) in &table.without_figures {
+            let place = if *status == Status::Unsupported { 4 } else { 5 };
+            self.subjects.entry(id.clone()).or_default()[place] += 1;
         }
     }
 
-    /// Nothing to sum up in a single case: its table says it all.
-    pub(crate) fn is_worth_saying(&self) -> bool {
+    /// A single case needs none: its table shows everything.
+    pub(crate) fn is_needed(&self) -> bool {
         self.cases > 1
     }
 
-    pub(crate) fn title(&self) -> String {
-        let scenarios = plural(self.scenarios.len() as u64, "scenario", "scenarios");
-        format!("{} of {scenarios}", plural(self.cases, "case", "cases"))
+    pub(crate) fn parts(&self) -> Vec<Part> {
+        let scenarios = counted(self.scenarios.len() as u64, "scenario");
+        let cases = format!("{} of {scenarios}", counted(self.cases, "case"));
+        let explanation = Part::Text(Tint::Dim, EXPLANATION.to_owned());
+        vec![
+            Part::Heading(Heading { facts: vec![cases], ..Heading::new("summary") }),
+            Part::Table(self.leaders()),
+            Part::Table(self.standings()),
+            explanation,
+        ]
     }
 
-    /// Each scenario, and who leads in how many of its cases by what.
-    pub(crate) fn leaders(&self) -> Vec<(String, String)> {
+    /// The leaders of each scenario, and in how many of its cases they lead by what.
+    fn leaders(&self) -> Table {
         let of_scenario = |(scenario, all): (&String, &BTreeMap<Figure, Led>)| {
             let each: Vec<String> = all.iter().map(|(by, led)| leaders(*by, led)).collect();
-            (scenario.clone(), each.join("; "))
+            Item::new(Tint::Plain, scenario, each.join("; "))
         };
-        self.scenarios.iter().map(of_scenario).collect()
+        Table {
+            sentences: self.scenarios.iter().map(of_scenario).collect(),
+            sentences_heading: "leaders".to_owned(),
+            ..Table::new(&["scenario"])
+        }
     }
 
-    pub(crate) const HEADINGS: [&str; 7] = [
-        "subject",
-        "best",
-        "among the best",
-        "behind",
-        "not compared",
-        "unsupported",
-        "no figures",
-    ];
-
     /// Most often in the leading group first.
-    pub(crate) fn rows(&self) -> Vec<[String; 7]> {
+    fn standings(&self) -> Table {
+        let mut table = Table::new(&HEADINGS);
         let mut subjects: Vec<(&String, &Counts)> = self.subjects.iter().collect();
-        subjects.sort_by_key(|(_, counts)| {
-            std::cmp::Reverse((counts.best + counts.among_the_best, counts.best))
+        subjects.sort_by_key(|(_, [best, among_the_best, ..])| {
+            std::cmp::Reverse((best + among_the_best, *best))
         });
-        let blank = |count: u64| {
-            if count == 0 { number::NONE.to_owned() } else { number::count(count) }
-        };
-        let row = |(id, counts): (&String, &Counts)| {
-            [
-                id.clone(),
-                blank(counts.best),
-                blank(counts.among_the_best),
-                blank(counts.behind),
-                blank(counts.not_compared),
-                blank(counts.unsupported),
-                blank(counts.without_figures),
-            ]
-        };
-        subjects.into_iter().map(row).collect()
+        for (id, counts) in subjects {
+            table.push(id, counts.map(Cell::count));
+        }
+        table
     }
 }
 
@@ -149,6 +129,6 @@ fn leaders(by: Figure, Led { cases, leaders }: &Led) -> String {
 }
 
 /// What the summary's words mean.
-pub(crate) const EXPLANATION: &str = "Counted are cases. best: ahead of all others. among the best: \
-in the leading group, none of whose members is shown to be behind. a = b: both lead in as many \
+const EXPLANATION: &str = "Counted are cases. best: ahead of all others. among the best: \
+in the leading group, which holds every subject not shown to be behind. a = b: both lead in as many \
 cases. Choose by the scenario that resembles your program";

@@ -2,7 +2,6 @@
 //!
 //! Never looks at a figure: a slow subject is no failure, a silent one is.
 
-use crate::figures::has_figures;
 use crate::record::{Record, Status};
 
 /// Trials by what became of them.
@@ -21,7 +20,7 @@ pub struct Tally {
 impl Tally {
     pub fn add(&mut self, record: &Record) {
         let count = match record.status {
-            Status::Ok if !has_figures(record) => &mut self.unmeasured,
+            Status::Ok if !record.has_figures() => &mut self.unmeasured,
             Status::Ok => &mut self.ok,
             Status::Unsupported => &mut self.unsupported,
             Status::Failed => &mut self.failed,
@@ -65,7 +64,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample;
+    use crate::tests::sample;
 
     #[track_caller]
     fn check(statuses: &[Status], missed: bool, code: u8) {
@@ -73,7 +72,7 @@ mod tests {
         for status in statuses {
             let mut record = match status {
                 Status::Ok => sample::ok("a/b/c", 0, 10.0, 5),
-                status => sample::told("a/b/c", 0, *status, None),
+                status => sample::no_figures("a/b/c", 0, *status, None),
             };
             if missed {
                 record.expectations = sample::everything()[0].expectations.clone();
@@ -99,7 +98,7 @@ mod tests {
     #[test]
     fn an_ok_without_figures_is_not_ok() {
         let mut tally = Tally::default();
-        tally.add(&sample::told("a/b/c", 0, Status::Ok, None));
+        tally.add(&sample::no_figures("a/b/c", 0, Status::Ok, None));
         assert_eq!((tally.ok, tally.unmeasured, tally.exit_code()), (0, 1, 3));
     }
 }

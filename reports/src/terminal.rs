@@ -1,82 +1,126 @@
-//! Tables for a terminal of a given width.
+//! Reports for a terminal of a given width.
 //!
-//! Never drops a column or breaks a number for lack of width: what does not fit beside goes
-//! into a second block beneath, about the same subjects.
+//! Never drops a column or breaks a number for lack of width: columns that do not fit go into a
+//! second block beneath, about the same rows.
 
 use tabled::builder::Builder;
 use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Padding, Style as Borders};
 
-use crate::case_table::{CaseTable, Ranked, Told};
-use crate::columns::{CellText, Column, Tint};
 use crate::paint::{Paint, Style};
-use crate::prose::{plural, width, wrap};
-use crate::record::Status;
-use crate::remarks::Remark;
+use crate::prose::{width, wrap};
+use crate::table::{Cell, Column, Heading, Item, Part, Table, Tint};
 
 pub(crate) const INDENT: &str = " ";
 pub(crate) const GAP: usize = 2;
+/// Between the parts of a heading.
+const APART: &str = "   ";
+/// The names of a list are at least as wide as this note, so that the notes of all tables begin
+/// in one column.
+const LONGEST_NOTE: usize = "not as expected".len();
 
-pub(crate) fn draw(table: &CaseTable, style: Style) -> String {
+pub fn draw(parts: &[Part], style: Style) -> String {
     let paint = Paint::new(style);
-    let mut lines = Vec::new();
-    heading(table, style, &paint, &mut lines);
-    lines.push(String::new());
-    // Subjects without figures are as wide as those with, so that all reasons start in one column.
-    let subject_width = table
-        .subjects
-        .iter()
-        .map(|subject| width(&subject.id))
-        .chain(table.without_figures.iter().map(|told| width(&told.id)))
-        .chain([width("subject")])
-        .max()
-        .unwrap_or_default();
-    for (index, block) in
-        balanced_blocks(&table.columns, subject_width, style.width).into_iter().enumerate()
-    {
-        if index > 0 {
-            lines.push(String::new());
-        }
-        lines.extend(grid(block, &table.subjects, subject_width, &paint));
-    }
-    if !table.subjects.is_empty() && !table.without_figures.is_empty() {
-        lines.push(String::new());
-    }
-    for told in &table.without_figures {
-        lines.extend(told_lines(told, subject_width, style, &paint));
-    }
-    if let Some(order) = &table.order {
-        lines.push(String::new());
-        lines.extend(prose(&paint.bold("order"), "order", order, style));
-    }
-    remarks(table, style, &paint, &mut lines);
     let mut text = String::new();
-    for line in lines {
-        text.push_str(line.trim_end());
-        text.push('\n');
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            text.push('\n');
+        }
+        let lines = match part {
+            Part::Heading(part) => heading(part, style, &paint),
+            Part::Table(part) => table(part, style, &paint),
+            Part::List(items) => list(items, style, &paint),
+            Part::Text(tint, part) => {
+                wrap(part, style.width).iter().map(|line| paint.tint(*tint, line)).collect()
+            }
+        };
+        for line in lines {
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
     }
     text
 }
 
-fn heading(table: &CaseTable, style: Style, paint: &Paint, lines: &mut Vec<String>) {
-    let plain = std::iter::once(&table.scenario)
-        .chain(&table.axes)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join("   ");
-    let bold = std::iter::once(paint.bold(&table.scenario))
-        .chain(table.axes.iter().map(|axis| paint.bold(axis)))
-        .collect::<Vec<_>>()
-        .join("   ");
-    if width(&plain) + 3 + width(&table.workload) <= style.width {
-        lines.push(format!("{bold}   {}", table.workload));
+fn heading(heading: &Heading, style: Style, paint: &Paint) -> Vec<String> {
+    let bold: Vec<&str> =
+        [&heading.title].into_iter().chain(&heading.labels).map(String::as_str).collect();
+    let painted: Vec<String> = bold.iter().map(|text| paint.tint(Tint::Bold, text)).collect();
+    let mut line = painted.join(APART);
+    let facts = heading.facts.join(APART);
+    let needed = width(&bold.join(APART)) + APART.len() + width(&facts);
+    let mut lines = Vec::new();
+    if facts.is_empty() || needed <= style.width {
+        line = format!("{line}{APART}{facts}");
+        lines.push(line);
     } else {
-        lines.push(bold);
-        lines.extend(wrap(&table.workload, style.width));
+        lines.push(line);
+        lines.extend(heading.facts.iter().flat_map(|fact| wrap(fact, style.width)));
     }
-    if !table.question.is_empty() {
-        lines.extend(wrap(&table.question, style.width));
+    if !heading.text.is_empty() {
+        lines.extend(wrap(&heading.text, style.width));
     }
+    lines
+}
+
+fn list(items: &[Item], style: Style, paint: &Paint) -> Vec<String> {
+    let names = items.iter().map(|item| width(&item.name)).max().unwrap_or_default();
+    let names = names.max(LONGEST_NOTE);
+    let mut lines = Vec::new();
+    for item in items {
+        let name = paint.tint(item.tint, &item.name);
+        for (head, text) in hanging(&item.name, names, &item.text, style) {
+            lines.push(format!("{}{text}", head.replacen(&item.name, &name, 1)));
+        }
+        for detail in &item.details {
+            let detail = hanging("", names, &format!("· {detail}"), style);
+            lines.extend(detail.into_iter().map(|(head, text)| head + &text));
+        }
+    }
+    lines
+}
+
+/// A text over as many lines as it takes, each with what stands before it: the name, then spaces.
+fn hanging(name: &str, names: usize, text: &str, style: Style) -> Vec<(String, String)> {
+    let indent = INDENT.len() + names + GAP;
+    let first = format!("{INDENT}{name}{}", " ".repeat(names + GAP - width(name)));
+    let heads = [first].into_iter().chain(std::iter::repeat(" ".repeat(indent)));
+    heads.zip(wrap(text, style.width.saturating_sub(indent))).collect()
+}
+
+fn table(table: &Table, style: Style, paint: &Paint) -> Vec<String> {
+    // Rows of sentences are as wide as the others, so that all of them start in one column.
+    let names = [&table.heading]
+        .into_iter()
+        .chain(&table.names)
+        .chain(table.sentences.iter().map(|item| &item.name))
+        .map(|name| width(name))
+        .max()
+        .unwrap_or_default();
+    let mut lines = Vec::new();
+    for block in balanced_blocks(&table.columns, names, style.width) {
+        if !lines.is_empty() {
+            lines.push(String::new());
+        }
+        lines.extend(grid(table, block, names, paint));
+    }
+    if table.columns.is_empty() {
+        let (name, text) = (&table.heading, &table.sentences_heading);
+        let heads = hanging(name, names, text, style).into_iter();
+        lines.extend(heads.map(|(head, text)| paint.tint(Tint::Dim, &format!("{head}{text}"))));
+    } else if !table.sentences.is_empty() && !lines.is_empty() {
+        lines.push(String::new());
+    }
+    for item in &table.sentences {
+        let beginning = item.text.split(": ").next().unwrap_or_default();
+        let painted = paint.tint(item.tint, beginning);
+        let hanging = hanging(&item.name, names, &item.text, style).into_iter().enumerate();
+        lines.extend(hanging.map(|(index, (head, text))| match index {
+            0 => head + &text.replacen(beginning, &painted, 1),
+            _ => head + &text,
+        }));
+    }
+    lines
 }
 
 /// The fewest blocks that fit, made about equally wide, so that no column ends up alone.
@@ -118,9 +162,16 @@ fn blocks(columns: &[Column], subject_width: usize, available: usize) -> Vec<&[C
 
 /// The widest of one part of a column. Where figures have two parts, so has the second line of
 /// the heading: `peak` stands over the peaks and `(loops)` over what follows them.
-fn widest(column: &Column, read: fn(&CellText) -> &str) -> usize {
+fn widest(column: &Column, read: fn(&Cell) -> &str) -> usize {
     let cells = column.cells.iter().map(|cell| width(read(cell))).max().unwrap_or_default();
-    if has_rest(column) { cells.max(width(read(&column.heading_cell()))) } else { cells }
+    if has_rest(column) { cells.max(width(read(&heading_cell(column)))) } else { cells }
+}
+
+/// The second line of the heading, in the two parts that the cells have.
+fn heading_cell(column: &Column) -> Cell {
+    let line = column.heading[1].as_str();
+    let end = if column.is_of_words() { 0 } else { line.find([' ', ',']).unwrap_or(line.len()) };
+    Cell::number(&line[..end]).with(&line[end..])
 }
 
 fn has_rest(column: &Column) -> bool {
@@ -133,151 +184,70 @@ fn column_width(column: &Column) -> usize {
     heading.max(cells)
 }
 
-fn grid(
-    columns: &[Column],
-    subjects: &[Ranked],
-    subject_width: usize,
-    paint: &Paint,
-) -> Vec<String> {
+fn grid(table: &Table, columns: &[Column], names: usize, paint: &Paint) -> Vec<String> {
     let mut builder = Builder::default();
-    let mut top = vec![String::new()];
-    let mut bottom = vec![paint.dim("subject")];
-    for (index, column) in columns.iter().enumerate() {
-        let repeated = index > 0 && columns[index - 1].heading[0] == column.heading[0];
-        top.push(if repeated { String::new() } else { paint.dim(&column.heading[0]) });
-        bottom.push(if has_rest(column) {
-            let cell = column.heading_cell();
-            let (before, after) = padding(column, &cell);
-            format!("{before}{}{after}", paint.dim(&cell.joined()))
-        } else {
-            paint.dim(&column.heading[1])
-        });
+    let dim = |text: &str| paint.tint(Tint::Dim, text);
+    if columns.iter().any(|column| !column.heading[0].is_empty()) {
+        let mut top = vec![String::new()];
+        for family in columns.chunk_by(|a, b| a.heading[0] == b.heading[0]) {
+            top.push(dim(&family[0].heading[0]));
+            top.resize(top.len() + family.len() - 1, String::new());
+        }
+        builder.push_record(top);
     }
-    builder.push_record(top);
-    builder.push_record(bottom);
-    for (index, subject) in subjects.iter().enumerate() {
-        let mut row =
-            vec![format!("{}{}", subject.id, " ".repeat(subject_width - width(&subject.id)))];
-        row.extend(columns.iter().map(|column| painted(column, index, paint)));
-        builder.push_record(row);
+    let bottom = columns.iter().map(|column| {
+        if !has_rest(column) {
+            return dim(&column.heading[1]);
+        }
+        let cell = heading_cell(column);
+        let (before, after) = padding(column, &cell);
+        format!("{before}{}{after}", dim(&cell.text()))
+    });
+    builder.push_record([dim(&table.heading)].into_iter().chain(bottom));
+    for (index, name) in table.names.iter().enumerate() {
+        let name = format!("{name}{}", " ".repeat(names - width(name)));
+        let cells = columns.iter().map(|column| painted(column, &column.cells[index], paint));
+        builder.push_record([name].into_iter().chain(cells));
     }
-    let mut table = builder.build();
-    table.with(Borders::empty());
-    table.with(Padding::new(GAP, 0, 0, 0));
-    table.modify(Columns::first(), Padding::new(INDENT.len(), 0, 0, 0));
+    let mut grid = builder.build();
+    grid.with(Borders::empty()).with(Padding::new(GAP, 0, 0, 0));
+    grid.modify(Columns::first(), Padding::new(INDENT.len(), 0, 0, 0));
     for (index, column) in columns.iter().enumerate() {
         let side = if has_rest(column) { Alignment::left() } else { Alignment::right() };
-        table.modify(Columns::one(index + 1), side);
+        grid.modify(Columns::one(index + 1), side);
     }
-    table.to_string().lines().map(str::to_owned).collect()
+    grid.to_string().lines().map(str::to_owned).collect()
 }
 
 /// The spaces before and after a cell by which numbers end in one column and what follows them
 /// begins in the next.
-fn padding(column: &Column, cell: &CellText) -> (String, String) {
+fn padding(column: &Column, cell: &Cell) -> (String, String) {
     let before = widest(column, |cell| &cell.number).saturating_sub(width(&cell.number));
     let after = widest(column, |cell| &cell.rest).saturating_sub(width(&cell.rest));
     (" ".repeat(before), " ".repeat(after))
 }
 
-fn painted(column: &Column, index: usize, paint: &Paint) -> String {
-    let Some(cell) = column.cells.get(index) else {
-        return String::new();
-    };
+fn painted(column: &Column, cell: &Cell, paint: &Paint) -> String {
     let (before, after) = padding(column, cell);
-    let text = match cell.tint {
-        Tint::Good => paint.good(&format!("{}{}", cell.number, cell.rest)),
-        Tint::Bad => paint.bad(&format!("{}{}", cell.number, cell.rest)),
-        Tint::Plain if cell.number.is_empty() => cell.rest.clone(),
-        Tint::Plain => {
-            let (digits, unit) = cell.number.split_once(' ').unwrap_or((&cell.number, ""));
-            let unit =
-                if unit.is_empty() { String::new() } else { format!(" {}", paint.dim(unit)) };
-            format!("{digits}{unit}{}", paint.dim(&cell.rest))
-        }
+    let text = if cell.tint != Tint::Plain || cell.number.is_empty() {
+        paint.tint(cell.tint, &cell.text())
+    } else {
+        let unit = cell.number.find(' ').unwrap_or(cell.number.len());
+        let (digits, unit) = cell.number.split_at(unit);
+        format!("{digits}{}", paint.tint(Tint::Dim, &format!("{unit}{}", cell.rest)))
     };
     format!("{before}{text}{after}")
-}
-
-fn told_lines(told: &Told, subject_width: usize, style: Style, paint: &Paint) -> Vec<String> {
-    let indent = INDENT.len() + subject_width + GAP;
-    let status = |text: &str| match told.status {
-        Status::Unsupported => paint.dim(text),
-        Status::Unmeasured => paint.doubtful(text),
-        _ => paint.bad(text),
-    };
-    wrap(&told.text, style.width.saturating_sub(indent))
-        .into_iter()
-        .enumerate()
-        .map(|(index, line)| {
-            if index > 0 {
-                return format!("{}{line}", " ".repeat(indent));
-            }
-            let padding = " ".repeat(indent - INDENT.len() - width(&told.id));
-            let line = match line.split_once(": ") {
-                Some((word, rest)) => format!("{}: {rest}", status(word)),
-                None => status(&line),
-            };
-            format!("{INDENT}{}{padding}{line}", told.id)
-        })
-        .collect()
-}
-
-fn remarks(table: &CaseTable, style: Style, paint: &Paint, lines: &mut Vec<String>) {
-    let remarks = &table.remarks;
-    let mut all: Vec<(String, &str, String)> = Vec::new();
-    let said = |remark: &Remark| format!("{}: {}", remark.subjects, remark.text);
-    all.extend(
-        remarks
-            .missed
-            .iter()
-            .map(|remark| (paint.bad("not as expected"), "not as expected", said(remark))),
-    );
-    if !remarks.met.is_empty() {
-        let counted = plural(remarks.met.len() as u64, "expectation", "expectations");
-        let text = if remarks.missed.is_empty() {
-            format!("{counted} met in every trial: {}", remarks.met.join(", "))
-        } else {
-            format!("{counted} met: {}", remarks.met.join(", "))
-        };
-        all.push((paint.good("as expected"), "as expected", text));
-    }
-    all.extend(
-        remarks.warnings.iter().map(|remark| (paint.doubtful("warning"), "warning", said(remark))),
-    );
-    all.extend(remarks.notes.iter().map(|remark| (paint.dim("note"), "note", said(remark))));
-    if !all.is_empty() {
-        lines.push(String::new());
-    }
-    for (painted, label, text) in all {
-        lines.extend(prose(&painted, label, &text, style));
-    }
-}
-
-/// A label and a paragraph hanging from it.
-pub(crate) fn prose(painted: &str, label: &str, text: &str, style: Style) -> Vec<String> {
-    const LABEL: usize = "not as expected".len();
-    let indent = INDENT.len() + LABEL + GAP;
-    wrap(text, style.width.saturating_sub(indent))
-        .into_iter()
-        .enumerate()
-        .map(|(index, line)| {
-            if index > 0 {
-                return format!("{}{line}", " ".repeat(indent));
-            }
-            let padding = " ".repeat((LABEL + GAP).saturating_sub(width(label)));
-            format!("{INDENT}{painted}{padding}{line}")
-        })
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample;
+    use crate::case_table::CaseTable;
+    use crate::record::Status;
+    use crate::tests::sample;
 
     fn plain(records: &[crate::record::Record], width: usize) -> String {
-        draw(&CaseTable::new(records).unwrap(), Style { color: false, width })
+        draw(&CaseTable::new(records).unwrap().parts, Style { color: false, width })
     }
 
     #[test]
@@ -311,7 +281,7 @@ mod tests {
 
     #[test]
     fn nothing_measured_is_still_a_table() {
-        let records = [sample::told(
+        let records = [sample::no_figures(
             "compio/per-core/io_uring",
             0,
             Status::Unsupported,
@@ -322,7 +292,7 @@ mod tests {
 
     #[test]
     fn colours_change_nothing_but_colour() {
-        let table = CaseTable::new(&sample::everything()).unwrap();
+        let table = CaseTable::new(&sample::everything()).unwrap().parts;
         let coloured = draw(&table, Style { color: true, width: 120 });
         assert!(coloured.contains("\x1b[32mjoint best"));
         assert!(coloured.contains("\x1b[31mcrashed"));
@@ -344,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_that_does_not_do_what_it_says() {
+    fn a_subject_that_contradicts_its_claim() {
         insta::assert_snapshot!(plain(&sample::with_evidence(), 170));
     }
 

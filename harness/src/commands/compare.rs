@@ -1,17 +1,18 @@
 //! `quadrant compare`: two results folders, cell by cell.
 //!
-//! Never decides by itself what a difference means; the reports do. It reads, and refuses runs
-//! that were not made alike.
+//! Never decides what a difference means; the reports do. It reads the runs, and refuses those that
+//! differ in more than what is compared.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use quadrant_reports::by_case::{ByCase, CaseCounts};
-use quadrant_reports::comparison::{self, Comparison, Names, Options, Side, better, choices};
+use quadrant_reports::comparison::{Comparison, Names, Options, Side, better, choices};
+use quadrant_reports::format::Format;
 
+use crate::commands::arguments;
 use crate::commands::failure::Failure;
-use crate::commands::percent::percent;
 use crate::commands::run::{each_record, read_run};
 use crate::terminal::color::Color;
 use crate::terminal::standard_error::say;
@@ -33,7 +34,7 @@ pub struct CompareOptions {
     #[arg(value_name = "NEW")]
     pub new: PathBuf,
     /// Changes up to this many per cent are not flagged
-    #[arg(long, value_name = "PERCENT", default_value_t = 2.0, value_parser = percent)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 2.0, value_parser = arguments::percent)]
     pub threshold: f64,
     /// The figure that decides, by its name in expectations: ops_per_sec, latency.p99 …; without
     /// it CPU time per operation, throughput or p99, whichever is the sharpest in a cell
@@ -42,16 +43,8 @@ pub struct CompareOptions {
     /// Compare runs of other machines, CPUs or scenarios all the same
     #[arg(long)]
     pub force: bool,
-    #[arg(long, value_enum, default_value_t)]
-    pub format: CompareFormat,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum CompareFormat {
-    #[default]
-    Table,
-    Json,
-    Markdown,
+    #[arg(long, default_value = "table", value_parser = arguments::format(arguments::READABLE))]
+    pub format: Format,
 }
 
 fn metric(name: &str) -> Result<String, String> {
@@ -65,33 +58,26 @@ fn metric(name: &str) -> Result<String, String> {
 
 pub fn compare(options: &CompareOptions, color: Color) -> Result<u8, Failure> {
     let unlike = unlike(options)?;
-    let asked = Options { metric: options.metric.clone(), threshold: options.threshold / 100.0 };
-    let base = side(&options.base, &asked)?;
-    let new = side(&options.new, &asked)?;
+    let wanted = Options { metric: options.metric.clone(), threshold: options.threshold / 100.0 };
+    let base = side(&options.base, &wanted)?;
+    let new = side(&options.new, &wanted)?;
     let names = Names {
         base: options.base.display().to_string(),
         new: options.new.display().to_string(),
         unlike,
     };
-    let comparison = Comparison::of(&base, &new, asked);
-    let format = match options.format {
-        CompareFormat::Table => comparison::Format::Table,
-        CompareFormat::Json => comparison::Format::Json,
-        CompareFormat::Markdown => comparison::Format::Markdown,
-    };
+    let comparison = Comparison::of(&base, &new, wanted);
     let mut output = io::BufWriter::new(io::stdout());
-    let written = comparison.write(&mut output, format, &names, standard_output::style(color));
-    match written.and_then(|()| io::Write::flush(&mut output)) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
-        _ => {}
-    }
+    let written =
+        comparison.write(&mut output, options.format, &names, standard_output::style(color));
+    standard_output::unless_closed(written.and_then(|()| io::Write::flush(&mut output)))?;
     if comparison.exit_code() == 4 {
         say!("no cell has figures in both runs, so there is nothing to compare");
     }
     Ok(comparison.exit_code())
 }
 
-/// What is unlike and was forced; without force it is a refusal.
+/// The differences between the runs, which `--force` allows.
 fn unlike(options: &CompareOptions) -> Result<Vec<String>, Failure> {
     let read =
         |folder: &Path| read_run(folder).map_err(|error| Failure::usage(format!("{error:#}")));

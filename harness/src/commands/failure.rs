@@ -1,14 +1,16 @@
 //! Failures of a whole command, by the exit code they end with.
+//!
+//! Never prints anything; `main` does.
 
-use std::fmt;
-
-/// What a command ends with when it does not come to its end.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The command line or a scenario is wrong; nothing was run.
+    #[error("{0}")]
     Usage(String),
-    /// Something of the machine or the files is in the way.
-    Broken(anyhow::Error),
+    /// The machine or a file made the command impossible. The causes stand in one line, outermost
+    /// first.
+    #[error("{0:#}")]
+    Broken(#[from] anyhow::Error),
 }
 
 impl Failure {
@@ -21,22 +23,6 @@ impl Failure {
             Failure::Usage(_) => 2,
             Failure::Broken(_) => 3,
         }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Usage(text) => formatter.write_str(text),
-            // The causes in one line, outermost first.
-            Failure::Broken(error) => write!(formatter, "{error:#}"),
-        }
-    }
-}
-
-impl From<anyhow::Error> for Failure {
-    fn from(error: anyhow::Error) -> Self {
-        Failure::Broken(error)
     }
 }
 

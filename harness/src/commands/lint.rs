@@ -1,16 +1,17 @@
-//! `quadrant lint`: checks scenarios and runs nothing.
+//! `quadrant lint`: checks scenarios.
+//!
+//! Never runs a trial or builds an adapter.
 
 use std::path::Path;
 
 use clap::Args;
+use quadrant_reports::number::counted;
 
 use crate::adapters::discovery::Discovered;
 use crate::adapters::filter::Filter;
 use crate::commands::failure::Failure;
-use crate::commands::selection::{AdapterOptions, ScenarioOptions};
-use crate::commands::unmatched;
+use crate::commands::selection::{AdapterOptions, ScenarioOptions, unmatched};
 use crate::spec;
-use crate::terminal::counted::counted;
 use crate::terminal::progress::Progress;
 use crate::terminal::standard_error::say;
 use crate::terminal::standard_output;
@@ -23,7 +24,7 @@ pub struct LintOptions {
     pub specs: Vec<String>,
 }
 
-/// Tells every mistake of every file, not only the first file's.
+/// Reports an error of every file, not only of the first one.
 pub fn lint(options: &LintOptions) -> Result<u8, Failure> {
     let files = ScenarioOptions { specs: options.specs.clone(), axis: Vec::new() }.files()?;
     let mut wrong = 0;
@@ -47,13 +48,13 @@ pub fn lint(options: &LintOptions) -> Result<u8, Failure> {
         }
     }
     if wrong > 0 {
-        say!("{wrong} of {} with mistakes", counted(files.len() as u64, "file"));
+        say!("{wrong} of {} with errors", counted(files.len() as u64, "file"));
         return Ok(2);
     }
     Ok(0)
 }
 
-/// As far as adapters were built before; without any, every pattern could be right.
+/// Those whose adapters are built already; none if there are none, so that no pattern is warned of.
 fn all_subjects() -> Discovered {
     let source =
         AdapterOptions { no_build: true, with_test_adapters: true, ..AdapterOptions::default() };

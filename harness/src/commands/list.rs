@@ -1,17 +1,20 @@
 //! `quadrant list`: what there is, what would run, and what is unsupported here and why.
-
-use std::path::Path;
+//!
+//! Never runs a trial; of adapters it only reads their descriptions.
 
 use clap::{Args, ValueEnum};
+use quadrant_reports::format::Format;
+use quadrant_reports::paint::Style;
+use quadrant_reports::table::{Cell, Part, Table};
+use quadrant_reports::terminal;
 use serde::Serialize;
 use serde_json::to_string_pretty;
 
 use crate::adapters::subject::{Listed, Subject};
+use crate::commands::arguments;
 use crate::commands::failure::Failure;
 use crate::commands::run::{CellOptions, Circumstances, PlannedCase};
-use crate::commands::selection;
-use crate::commands::selection::{ScenarioOptions, Selected, SubjectOptions};
-use crate::spec;
+use crate::commands::selection::{self, ScenarioOptions, Selected, SubjectOptions};
 use crate::system;
 use crate::system::interrupt;
 use crate::system::paths;
@@ -30,13 +33,6 @@ pub enum What {
     Cells,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum ListFormat {
-    #[default]
-    Table,
-    Json,
-}
-
 #[derive(Debug, Clone, Args)]
 pub struct ListOptions {
     #[arg(value_enum, default_value_t)]
@@ -45,11 +41,10 @@ pub struct ListOptions {
     pub scenarios: ScenarioOptions,
     #[command(flatten)]
     pub subjects: SubjectOptions,
-    #[arg(long, value_enum, default_value_t)]
-    pub format: ListFormat,
+    #[arg(long, default_value = "table", value_parser = arguments::format(arguments::TABLE_OR_JSON))]
+    pub format: Format,
 }
 
-/// For adapters that are only asked what they offer.
 pub fn list(options: &ListOptions) -> Result<u8, Failure> {
     interrupt::listen();
     system::limits::raise();
@@ -68,38 +63,22 @@ struct ListedSpec {
 }
 
 fn list_specs(options: &ListOptions) -> Result<u8, Failure> {
-    let selected =
-        if options.scenarios.specs.is_empty() { all_specs()? } else { options.scenarios.load()? };
-    let listed: Vec<ListedSpec> = selected
-        .into_iter()
-        .map(|selected| ListedSpec {
-            question: selected.scenario.question.clone(),
-            cases: selected.cases.len(),
-            name: selected.name,
-        })
-        .collect();
+    let selected = if options.scenarios.specs.is_empty() {
+        let no_folder = || Failure::usage("there is no folder `specs` here; name scenario files");
+        selection::load_all(&selection::yaml_files(&paths::specs().ok_or_else(no_folder)?)?)?
+    } else {
+        options.scenarios.load()?
+    };
+    let listed = selected.into_iter().map(|Selected { name, scenario, cases }| ListedSpec {
+        name,
+        question: scenario.question,
+        cases: cases.len(),
+    });
+    let listed: Vec<ListedSpec> = listed.collect();
     print(options.format, &listed, ["scenario", "cases", "question"], |spec| {
         [spec.name.clone(), spec.cases.to_string(), spec.question.clone()]
     })?;
     Ok(0)
-}
-
-fn all_specs() -> Result<Vec<Selected>, Failure> {
-    let Some(folder) = paths::specs() else {
-        return Err(Failure::usage("there is no folder `specs` here; name scenario files"));
-    };
-    specs_in(&folder)
-}
-
-fn specs_in(folder: &Path) -> Result<Vec<Selected>, Failure> {
-    let mut selected = Vec::new();
-    for path in selection::yaml_files(folder)? {
-        let scenario = spec::load(&path).map_err(|error| Failure::usage(error.to_string()))?;
-        let name = path.strip_prefix(folder).unwrap_or(&path).with_extension("");
-        let cases = (0..scenario.case_count()).collect();
-        selected.push(Selected { name: name.display().to_string(), scenario, cases });
-    }
-    Ok(selected)
 }
 
 fn list_subjects(options: &ListOptions) -> Result<u8, Failure> {
@@ -146,18 +125,15 @@ fn list_cells(options: &ListOptions) -> Result<u8, Failure> {
         let filter = options.subjects.filter_for(&selected.scenario)?;
         for &index in &selected.cases {
             let case = PlannedCase::new(selected, index, &cell_options, &circumstances);
-            let values: Vec<String> = case
-                .case
-                .values
-                .iter()
-                .map(|value| format!("{}={}", value.axis, value.value))
-                .collect();
+            let values = case.case.values.iter();
+            let values = values.map(|value| format!("{}={}", value.axis, value.value));
+            let values = values.collect::<Vec<_>>().join(" ");
             for subject in subjects.iter().filter(|subject| filter.selects(subject)) {
                 let reason = subject.listed().reason;
                 let reason = reason.or_else(|| subject.unsupported(&case.plan(subject, None)));
                 listed.push(ListedCell {
                     scenario: selected.name.clone(),
-                    case: values.join(" "),
+                    case: values.clone(),
                     subject: subject.id.clone(),
                     runs: reason.is_none(),
                     reason,
@@ -173,30 +149,21 @@ fn list_cells(options: &ListOptions) -> Result<u8, Failure> {
     Ok(if listed.iter().any(|cell| cell.runs) { 0 } else { 4 })
 }
 
-/// The list as JSON, or in columns as wide as they have to be.
 fn print<T: Serialize, const N: usize>(
-    format: ListFormat,
+    format: Format,
     items: &[T],
     headings: [&str; N],
     row: impl Fn(&T) -> [String; N],
 ) -> Result<(), Failure> {
-    let text = match format {
-        ListFormat::Json => {
-            let mut text = to_string_pretty(items).map_err(anyhow::Error::new)?;
-            text.push('\n');
-            text
+    let text = if format == Format::Json {
+        to_string_pretty(items).map_err(anyhow::Error::new)? + "\n"
+    } else {
+        let mut table = Table::new(&headings);
+        for item in items {
+            let mut cells = row(item).into_iter();
+            table.push(cells.next().unwrap_or_default(), cells.map(Cell::words));
         }
-        ListFormat::Table => {
-            let mut builder = tabled::builder::Builder::default();
-            builder.push_record(headings);
-            for item in items {
-                builder.push_record(row(item));
-            }
-            let mut table = builder.build();
-            table.with(tabled::settings::Style::empty());
-            table.with(tabled::settings::Padding::new(0, 2, 0, 0));
-            table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect()
-        }
+        terminal::draw(&[Part::Table(table)], Style::PLAIN)
     };
     Ok(standard_output::write(&text)?)
 }
@@ -204,6 +171,7 @@ fn print<T: Serialize, const N: usize>(
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::path::Path;
 
     use quadrant_suite::clock::ClockScale;
     use quadrant_suite::description::Capability;
@@ -211,20 +179,20 @@ mod tests {
     use super::*;
     use crate::adapters::found::Build;
 
-    /// What an adapter may claim and no scenario asks for is never tried by anybody.
+    /// A capability that no scenario needs would never be tested.
     #[test]
     fn every_capability_is_needed_by_a_scenario() {
         let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
         let build = Build { adapter: String::new(), variant: None, backends: None };
-        let nobody = Subject::broken(build, String::new());
+        let any = Subject::broken(build, String::new());
         let circumstances =
             Circumstances { seed: 1, clock: ClockScale::MONOTONIC, cpus: vec![0, 1] };
         let mut needed = BTreeSet::new();
-        for selected in specs_in(&specs).unwrap() {
+        for selected in selection::load_all(&selection::yaml_files(&specs).unwrap()).unwrap() {
             for index in &selected.cases {
                 let options = CellOptions::default();
                 let case = PlannedCase::new(&selected, *index, &options, &circumstances);
-                needed.extend(case.plan(&nobody, None).needs());
+                needed.extend(case.plan(&any, None).needs());
             }
         }
         // No plan needs this one: it is what an executor is for, not what it can do.

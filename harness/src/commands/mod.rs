@@ -1,17 +1,16 @@
 //! The command line: what can be asked, and who answers it.
 
+pub mod arguments;
 mod compare;
 pub mod doctor;
 pub mod duel;
 pub mod failure;
 mod lint;
 mod list;
-pub mod percent;
 mod report;
 pub mod run;
 pub mod selection;
 pub mod selftest;
-pub mod unmatched;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,15 +1,17 @@
 //! `quadrant report`: the tables of a run again, from its records.
 //!
-//! Never measures, and never holds more than the cases that are not whole yet. It judges nothing:
-//! what the run came to was its own exit code's to say.
+//! Never measures, and never holds more than the cases that are not complete yet. Its exit code does
+//! not repeat the outcome of the run.
 
-use std::io::{self, BufWriter, Stdout};
+use std::io::{self, BufWriter};
 use std::path::PathBuf;
 
 use clap::Args;
 use quadrant_reports::by_case::{ByCase, CaseCounts};
-use quadrant_reports::report::{Format, Reporter};
+use quadrant_reports::format::Format;
+use quadrant_reports::report::Reporter;
 
+use crate::commands::arguments;
 use crate::commands::failure::Failure;
 use crate::commands::run::each_record;
 use crate::terminal::color::Color;
@@ -21,8 +23,7 @@ pub struct ReportOptions {
     /// The folder of a run, with its records.jsonl
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
-    /// table, json, jsonl, csv or markdown
-    #[arg(long, default_value = "table", value_parser = str::parse::<Format>)]
+    #[arg(long, default_value = "table", value_parser = arguments::format(&Format::ALL))]
     pub format: Format,
 }
 
@@ -34,28 +35,7 @@ pub fn report(options: &ReportOptions, color: Color) -> Result<u8, Failure> {
         say!("there are no records in {}", options.folder.display());
         return Ok(4);
     }
-    match write(options, color, counts) {
-        Err(Stop::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(0),
-        Err(Stop::Output(error)) => Err(error.into()),
-        Err(Stop::Input(failure)) => Err(failure),
-        Ok(()) => Ok(0),
-    }
-}
-
-/// Whose fault it is that a report ends early.
-enum Stop {
-    Input(Failure),
-    Output(io::Error),
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Stop::Output(error)
-    }
-}
-
-fn write(options: &ReportOptions, color: Color, counts: CaseCounts) -> Result<(), Stop> {
-    let output: BufWriter<Stdout> = BufWriter::new(io::stdout());
+    let output = BufWriter::new(io::stdout());
     let mut reporter = Reporter::new(output, options.format, standard_output::style(color))?;
     let mut by_case = ByCase::new(counts);
     let mut written = Ok(());
@@ -66,12 +46,11 @@ fn write(options: &ReportOptions, color: Color, counts: CaseCounts) -> Result<()
                 written = reporter.end_scenario(&case[0].run_id, &case[0].scenario);
             }
         }
-    })
-    .map_err(Stop::Input)?;
-    written?;
+    })?;
     for case in by_case.rest() {
-        reporter.case(&case)?;
+        written = written.and_then(|()| reporter.case(&case));
     }
-    reporter.finish()?;
-    Ok(())
+    let written = written.and_then(|()| reporter.finish().map(drop));
+    standard_output::unless_closed(written)?;
+    Ok(0)
 }

@@ -1,14 +1,17 @@
-//! The axes of a scenario and the cases they span.
+//! The axes of a scenario, the cases they span, and the reading of values that may be `$axis`.
 //!
-//! Never makes a list of all cases; a case is worked out from its index.
+//! Never makes a list of all cases, and never keeps a value: both are derived from a case's index.
 
-use super::document::Entries;
-use super::error::{Place, Problem};
+use quadrant_reports::number::grouped;
+use quadrant_reports::record::AxisValue;
+
+use super::error::{Place, SpecError, error};
+use super::fields::{Field, Fields};
 use super::limits;
 use super::names;
-use super::quantity::quoted;
-use super::scalar::Scalar;
-use crate::terminal::counted::grouped;
+use super::quantity::Limit;
+use super::yaml::{Node, Scalar};
+use crate::terminal::nearest::{hint, quoted};
 
 /// A named list of values; every combination of the axes' values is one case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,113 +19,221 @@ pub struct Axis {
     pub name: String,
     /// As written.
     pub values: Vec<String>,
+    name_at: Place,
+    values_at: Vec<Place>,
 }
 
-#[derive(Debug)]
-pub(super) struct Axes {
-    axes: Vec<Axis>,
-    names_at: Vec<Place>,
-    values_at: Vec<Vec<Place>>,
-}
-
-impl Axes {
-    pub(super) fn read(entries: &Entries<Vec<Scalar>>) -> Result<Self, Problem> {
-        let mut read = Self { axes: Vec::new(), names_at: Vec::new(), values_at: Vec::new() };
-        let mut cases = 1_usize;
-        for (name, values) in &entries.0 {
-            names::check(name)?;
-            check_values(name, values)?;
-            if read.axes.len() == limits::AXES {
-                return Err(Problem::new(
-                    name.at,
-                    format!("there are too many axes; a scenario can have {}", limits::AXES),
-                ));
-            }
-            cases = cases.saturating_mul(values.len());
-            if cases > limits::CASES {
-                return Err(Problem::new(
-                    name.at,
-                    format!(
-                        "with this axis there are {} cases; a scenario can have {}",
-                        grouped(cases as u64),
-                        grouped(limits::CASES as u64)
-                    ),
-                ));
-            }
-            read.axes.push(Axis {
-                name: name.text.clone(),
-                values: values.iter().map(|value| value.text.clone()).collect(),
-            });
-            read.names_at.push(name.at);
-            read.values_at.push(values.iter().map(|value| value.at).collect());
+pub(super) fn read(node: &Node) -> Result<Vec<Axis>, SpecError> {
+    let mut axes = Vec::new();
+    for (name, values) in node.map()? {
+        names::check(name)?;
+        let values = read_values(name, values)?;
+        if axes.len() == limits::AXES {
+            let most = limits::AXES;
+            return Err(error!(name.at, "there are too many axes; a scenario can have {most}"));
         }
-        Ok(read)
+        axes.push(Axis {
+            name: name.text.clone(),
+            values: values.iter().map(|value| value.text.clone()).collect(),
+            name_at: name.at,
+            values_at: values.iter().map(|value| value.at).collect(),
+        });
+        let (cases, most) = (case_count(&axes), limits::CASES);
+        if cases > most {
+            let (cases, most) = (grouped(cases as u64), grouped(most as u64));
+            return Err(error!(
+                name.at,
+                "with this axis there are {cases} cases; a scenario can have {most}"
+            ));
+        }
     }
+    Ok(axes)
+}
 
-    pub(super) fn all(&self) -> &[Axis] {
-        &self.axes
+pub(super) fn case_count(axes: &[Axis]) -> usize {
+    axes.iter().map(|axis| axis.values.len()).product()
+}
+
+pub(super) fn check_used(axes: &[Axis], used: &[bool]) -> Result<(), SpecError> {
+    let unused = axes.iter().zip(used).find(|(_, used)| !**used);
+    unused.map_or(Ok(()), |(Axis { name, name_at, .. }, _)| {
+        Err(error!(*name_at, "the axis `{name}` is never used")
+            .help(format!("write `${name}` where its values belong")))
+    })
+}
+
+fn read_values<'a>(name: &Scalar, values: &'a Node) -> Result<Vec<&'a Scalar>, SpecError> {
+    let axis = quoted(&name.text);
+    let values = values.list()?;
+    if values.is_empty() {
+        return Err(error!(name.at, "the axis {axis} has no values"));
     }
-
-    pub(super) fn find(&self, name: &str) -> Option<usize> {
-        self.axes.iter().position(|axis| axis.name == name)
+    if let Some(first_beyond) = values.get(limits::AXIS_VALUES) {
+        return Err(error!(
+            first_beyond.at,
+            "the axis {axis} has too many values; it can have {}",
+            limits::AXIS_VALUES
+        ));
     }
-
-    pub(super) fn name_at(&self, axis: usize) -> Place {
-        self.names_at[axis]
+    let mut read: Vec<&Scalar> = Vec::new();
+    for value in values {
+        let value = value.text()?;
+        let text = value.text.as_str();
+        let shown = quoted(text);
+        // These values are given on the command line too: `--axis how=blocking,offload`.
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._/-+".contains(c);
+        if text.is_empty() || text.len() > limits::NAME_CHARS || !text.chars().all(plain) {
+            return Err(error!(
+                value.at,
+                "{shown} cannot be a value of an axis; it is made of letters, digits and `.` `_` `/` `-` `+`"
+            ));
+        }
+        if read.iter().any(|before| before.text == text) {
+            return Err(error!(value.at, "the value {shown} stands twice in the axis {axis}"));
+        }
+        read.push(value);
     }
+    Ok(read)
+}
 
-    pub(super) fn value_at(&self, axis: usize, value: usize) -> Place {
-        self.values_at[axis][value]
-    }
+/// The axes' values in one case, put in where `$axis` stands.
+pub(super) struct CaseValues<'a> {
+    axes: &'a [Axis],
+    /// Which value of each axis.
+    positions: Vec<usize>,
+    /// Which axes have been used so far.
+    pub(super) used: Vec<bool>,
+}
 
-    pub(super) fn case_count(&self) -> usize {
-        self.axes.iter().map(|axis| axis.values.len()).product()
-    }
-
-    /// Which value of every axis the case has; the last axis changes fastest.
-    pub(super) fn positions(&self, case: usize) -> Vec<usize> {
+impl<'a> CaseValues<'a> {
+    /// The last axis changes fastest.
+    pub(super) fn of(axes: &'a [Axis], case: usize) -> Self {
         let mut rest = case;
-        let mut positions = vec![0; self.axes.len()];
-        for (position, axis) in positions.iter_mut().zip(&self.axes).rev() {
+        let mut positions = vec![0; axes.len()];
+        for (position, axis) in positions.iter_mut().zip(axes).rev() {
             *position = rest % axis.values.len();
             rest /= axis.values.len();
         }
-        positions
+        Self { axes, positions, used: vec![false; axes.len()] }
     }
-}
 
-fn check_values(name: &Scalar, values: &[Scalar]) -> Result<(), Problem> {
-    let axis = quoted(&name.text);
-    if values.is_empty() {
-        return Err(Problem::new(name.at, format!("the axis {axis} has no values")));
+    pub(super) fn list(&self) -> Vec<AxisValue> {
+        let axes = self.axes.iter().zip(&self.positions);
+        axes.map(|(axis, position)| AxisValue {
+            axis: axis.name.clone(),
+            value: axis.values[*position].clone(),
+        })
+        .collect()
     }
-    if values.len() > limits::AXIS_VALUES {
-        return Err(Problem::new(
-            values[limits::AXIS_VALUES].at,
-            format!("the axis {axis} has too many values; it can have {}", limits::AXIS_VALUES),
-        ));
+
+    /// ` in the case how=offload`, for errors that only some cases have.
+    pub(super) fn in_case(&self) -> String {
+        let values = self.list();
+        let values = values.iter().map(|value| format!("{}={}", value.axis, value.value));
+        let values = values.collect::<Vec<_>>().join(", ");
+        if values.is_empty() { values } else { format!(" in the case {values}") }
     }
-    for (index, value) in values.iter().enumerate() {
-        let shown = quoted(&value.text);
-        if values[..index].iter().any(|before| before.text == value.text) {
-            return Err(Problem::new(
-                value.at,
-                format!("the value {shown} stands twice in the axis {axis}"),
-            ));
+
+    /// The index of an axis. `sign` stands before its name there: `$`, or nothing.
+    pub(super) fn find(&self, sign: &str, name: &str, at: Place) -> Result<usize, SpecError> {
+        let axes = self.axes;
+        axes.iter().position(|axis| axis.name == name).ok_or_else(|| {
+            let names: Vec<String> =
+                axes.iter().map(|axis| format!("{sign}{}", axis.name)).collect();
+            let near = hint(&format!("{sign}{name}"), names.iter().map(String::as_str));
+            let help = near.unwrap_or_else(|| {
+                format!("name it under `axes:`, as in `axes: {{ {name}: [1, 2] }}`")
+            });
+            error!(at, "there is no axis {}", quoted(name)).help(help)
+        })
+    }
+
+    pub(super) fn axis(&self, axis: usize) -> &'a Axis {
+        &self.axes[axis]
+    }
+
+    pub(super) fn value(&self, axis: usize) -> &'a str {
+        &self.axis(axis).values[self.positions[axis]]
+    }
+
+    /// A text that must be one of an axis's values.
+    pub(super) fn check_value(&self, axis: usize, value: &Scalar) -> Result<(), SpecError> {
+        let Axis { name, values, .. } = self.axis(axis);
+        if values.contains(&value.text) {
+            return Ok(());
         }
-        // These values are given on the command line too: `--axis how=blocking,offload`.
-        let plain = |c: char| c.is_ascii_alphanumeric() || "._/-+".contains(c);
-        if value.text.is_empty()
-            || value.text.chars().count() > limits::NAME_CHARS
-            || !value.text.chars().all(plain)
-        {
-            return Err(Problem::new(
-                value.at,
-                format!(
-                    "{shown} cannot be a value of an axis; it is made of letters, digits and `.` `_` `/` `-` `+`"
-                ),
-            ));
-        }
+        Err(error!(value.at, "{} is no value of the axis `{name}`", quoted(&value.text))
+            .help_if(hint(&value.text, values.iter().map(String::as_str))))
     }
-    Ok(())
+
+    /// Reads a value, or the axis's value where `$axis` stands.
+    pub(super) fn read<T, E: Into<SpecError>>(
+        &mut self,
+        field: Field<'_>,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, SpecError> {
+        let scalar = field.node.text()?;
+        self.read_text(&scalar.text, scalar.at, || field.usage(), read)
+    }
+
+    /// The same for a part of a value; `usage` names what the value is for.
+    pub(super) fn read_text<T, E: Into<SpecError>>(
+        &mut self,
+        text: &str,
+        at: Place,
+        usage: impl FnOnce() -> String,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, SpecError> {
+        let Some(name) = text.strip_prefix('$') else {
+            return read(text).map_err(|error| error.into().moved(at, ""));
+        };
+        let axis = self.find("$", name, at)?;
+        self.used[axis] = true;
+        read(self.value(axis)).map_err(|error| {
+            let line = at.line;
+            let more =
+                format!(" (a value of the axis `{name}`, which line {line} uses as {})", usage());
+            error.into().moved(self.axes[axis].values_at[self.positions[axis]], &more)
+        })
+    }
+
+    /// A quantity within its limit, as a type that the limit fits into.
+    pub(super) fn quantity<T: TryFrom<u64>>(
+        &mut self,
+        fields: &Fields<'_>,
+        key: &'static str,
+        limit: Limit,
+    ) -> Result<T, SpecError> {
+        self.read(fields.need(key)?, |text| {
+            T::try_from(limit.read(text)?).map_err(|_| format!("{} is too large", quoted(text)))
+        })
+    }
+
+    /// The same for a field that may be left out.
+    pub(super) fn quantity_if<T: TryFrom<u64>>(
+        &mut self,
+        fields: &Fields<'_>,
+        key: &'static str,
+        limit: Limit,
+    ) -> Result<Option<T>, SpecError> {
+        fields.get(key).map(|_| self.quantity(fields, key, limit)).transpose()
+    }
+
+    /// One of a few words, where it is not left out.
+    pub(super) fn one_of<'w, T: Copy>(
+        &mut self,
+        field: Option<Field<'_>>,
+        words: impl IntoIterator<Item = (&'w str, T)> + Clone,
+    ) -> Result<Option<T>, SpecError> {
+        let Some(field) = field else { return Ok(None) };
+        let read = |text: &str| {
+            let found = words.clone().into_iter().find(|(word, _)| *word == text);
+            found.map(|(_, value)| Some(value)).ok_or_else(|| {
+                let words: Vec<&str> = words.clone().into_iter().map(|(word, _)| word).collect();
+                let message = format!("{} is not possible for {}", quoted(text), field.usage());
+                SpecError::from(message).help_if(hint(text, words))
+            })
+        };
+        self.read(field, read)
+    }
 }

@@ -2,11 +2,11 @@
 //!
 //! Never reads a value; it sees steps only after that.
 
-use quadrant_suite::plan::{Action, Program, Step as PlanStep};
+use quadrant_suite::plan::{Action, Program, Step};
 
-use super::error::{Place, Problem};
+use super::error::{Place, SpecError, error};
 
-/// Who runs a program.
+/// What runs a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Runner {
     Connection,
@@ -15,10 +15,10 @@ pub(super) enum Runner {
     Branch,
 }
 
-/// A program under construction.
 pub(super) struct Draft {
     pub(super) steps: Program,
     runner: Runner,
+    /// Step lists around this one.
     pub(super) depth: usize,
     /// Inside `repeat`.
     pub(super) repeated: bool,
@@ -30,19 +30,18 @@ pub(super) struct Draft {
 
 impl Draft {
     pub(super) fn new(runner: Runner, depth: usize) -> Self {
-        Self {
-            steps: Program::new(),
-            runner,
-            depth,
-            repeated: false,
-            spawned: None,
-            recv: None,
-            send: None,
-        }
+        let steps = Program::new();
+        Self { steps, runner, depth, repeated: false, spawned: None, recv: None, send: None }
     }
 
     pub(super) fn push(&mut self, action: Action, row: Option<usize>) {
-        self.steps.push(PlanStep { action, row });
+        self.steps.push(Step { action, row });
+    }
+
+    pub(super) fn open(&mut self, row: Option<usize>) {
+        if let Some(row) = row {
+            self.push(Action::Open { row }, None);
+        }
     }
 
     pub(super) fn close(&mut self, row: Option<usize>) {
@@ -51,73 +50,63 @@ impl Draft {
         }
     }
 
-    pub(super) fn check_joined(&self) -> Result<(), Problem> {
-        match self.spawned {
-            None => Ok(()),
-            Some(at) => Err(Problem::new(at, "nothing waits for these tasks")
-                .help("add `- join` further down in the same list of steps".to_owned())),
-        }
+    pub(super) fn check_joined(&self) -> Result<(), SpecError> {
+        let Some(at) = self.spawned else { return Ok(()) };
+        Err(error!(at, "nothing waits for these tasks")
+            .help("add `- join` further down in the same list of steps"))
     }
 
-    /// That `recv` and `send` may stand here, and come once and in order.
-    pub(super) fn check_exchange(
-        &mut self,
-        word: &str,
-        at: Place,
-        receives: bool,
-        sends: bool,
-    ) -> Result<(), Problem> {
-        let wrong = |why: String| Err(Problem::new(at, why));
+    /// That `recv`, `send` or `echo` may stand here, and comes once and in order.
+    pub(super) fn check_exchange(&mut self, word: &str, at: Place) -> Result<(), SpecError> {
         let connectionless = match self.runner {
             Runner::Connection => None,
             Runner::Task => Some("a task"),
             Runner::Spawned => Some("a spawned task"),
             Runner::Branch => Some("a branch of `gather`"),
         };
-        if let Some(who) = connectionless {
-            return wrong(format!(
-                "`{word}` cannot stand here: {who} has no connection; only the steps of `server` have one"
+        if let Some(runner) = connectionless {
+            return Err(error!(
+                at,
+                "`{word}` cannot stand here: {runner} has no connection; only the steps of `server` have one"
             ));
         }
         if self.repeated {
-            return wrong(format!(
+            return Err(error!(
+                at,
                 "`{word}` cannot stand in `repeat`: a request is received once and answered once"
             ));
         }
         let once = |before: Option<Place>, verb: &str| match before {
-            Some(before) => wrong(format!(
-                "line {} has {verb} already: a request is received once and answered once",
-                before.line
+            Some(Place { line, .. }) => Err(error!(
+                at,
+                "line {line} has {verb} already: a request is received once and answered once"
             )),
             None => Ok(()),
         };
-        if receives {
+        if word != "send" {
             once(self.recv, "received")?;
             self.recv = Some(at);
         }
-        if sends {
+        if word != "recv" {
             once(self.send, "answered")?;
-            if self.recv.is_none() {
-                return wrong(
-                    "`send` comes before `recv`: a request is received, then answered".to_owned(),
-                );
-            }
             self.send = Some(at);
+        }
+        if self.recv.is_none() {
+            let rule = "a request is received, then answered";
+            return Err(error!(at, "`send` comes before `recv`: {rule}"));
         }
         Ok(())
     }
 
-    pub(super) fn check_answered(&self, at: Place) -> Result<(), Problem> {
+    pub(super) fn check_finished(&self, at: Place) -> Result<(), SpecError> {
+        self.check_joined()?;
         let missing = match (self.recv, self.send) {
+            _ if self.runner != Runner::Connection => return Ok(()),
             (Some(_), Some(_)) => return Ok(()),
-            (None, None) => "`recv` and `send` are missing",
-            (None, Some(_)) => "`recv` is missing",
             (Some(_), None) => "`send` is missing",
+            (None, _) => "`recv` and `send` are missing",
         };
-        Err(Problem::new(
-            at,
-            format!("{missing}: a server receives each request once and answers it once"),
-        )
-        .help("the shortest server is `server: { steps: [echo] }`".to_owned()))
+        Err(error!(at, "{missing}: a server receives each request once and answers it once")
+            .help("the shortest server is `server: { steps: [echo] }`"))
     }
 }

@@ -1,10 +1,10 @@
-//! What is told to the author of a scenario that cannot be taken: place, sentence, snippet, advice.
+//! The error of a scenario: place, message, the line in question, and a hint.
 //!
 //! Never decides what is wrong; it only shows it.
 
-use std::fmt::Write as _;
+use std::fmt;
 
-/// Where in the text something stands. Counted in characters, from 1; `line` 0 is "nowhere".
+/// Where something stands in the text. Counted in characters, from 1; `line` 0 is "nowhere".
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) line: usize,
@@ -26,134 +26,119 @@ impl From<serde_yaml::Location> for Place {
     }
 }
 
-/// Something wrong at a place, before it is known whose text it was.
+/// Why a scenario cannot be used, and where.
 #[derive(Debug)]
-pub(super) struct Problem {
-    pub(super) at: Place,
-    pub(super) message: String,
-    pub(super) help: Option<String>,
-}
-
-impl Problem {
-    pub(super) fn new(at: Place, message: impl Into<String>) -> Self {
-        Self { at, message: message.into(), help: None }
-    }
-
-    pub(super) fn help(mut self, help: impl Into<Option<String>>) -> Self {
-        self.help = help.into();
-        self
-    }
-
-    pub(super) fn in_text(self, path: &str, text: &str) -> SpecError {
-        let line = text.lines().nth(self.at.line.wrapping_sub(1));
-        SpecError {
-            path: path.to_owned(),
-            line: self.at.line,
-            column: self.at.column,
-            message: self.message,
-            help: self.help,
-            snippet: line.map(|line| Box::new(Snippet::of(line, self.at))),
-        }
-    }
-}
-
-/// A scenario that cannot be taken, and why.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", self.rendered())]
 pub struct SpecError {
     path: String,
-    line: usize,
-    column: usize,
+    at: Place,
     message: String,
     help: Option<String>,
-    snippet: Option<Box<Snippet>>,
-}
-
-/// The line in question, cut to what fits a terminal.
-#[derive(Debug)]
-struct Snippet {
-    line: String,
-    indent: usize,
-    width: usize,
+    /// The line at `at`.
+    line: Option<String>,
 }
 
 impl SpecError {
-    /// Of a whole file, when no line of it is to blame.
-    pub(super) fn of_file(path: &str, message: String) -> Self {
-        Problem::new(Place::default(), message).in_text(path, "")
+    pub(super) fn new(at: Place, message: impl Into<String>) -> Self {
+        Self { path: String::new(), at, message: message.into(), help: None, line: None }
     }
 
-    /// The file's name as the caller gave it.
-    pub fn path(&self) -> &str {
-        &self.path
+    pub(super) fn help(self, help: impl Into<String>) -> Self {
+        self.help_if(Some(help.into()))
     }
 
-    /// Line and column, both from 1; `None` when the file as a whole is meant.
+    pub(super) fn help_if(mut self, help: Option<String>) -> Self {
+        self.help = help;
+        self
+    }
+
+    /// The same error at another place, with more to its message.
+    pub(super) fn moved(mut self, at: Place, more: &str) -> Self {
+        self.at = at;
+        self.message += more;
+        self
+    }
+
+    /// Names the file and quotes its line.
+    pub(super) fn in_text(mut self, path: &str, text: &str) -> Self {
+        path.clone_into(&mut self.path);
+        self.line = text.lines().nth(self.at.line.wrapping_sub(1)).map(str::to_owned);
+        self
+    }
+
+    /// Line and column, both from 1; `None` for an error of the whole file.
     pub fn position(&self) -> Option<(usize, usize)> {
-        (self.line > 0).then_some((self.line, self.column))
+        (self.at.line > 0).then_some((self.at.line, self.at.column))
     }
 
     /// What is wrong, in one sentence.
     pub fn message(&self) -> &str {
         &self.message
     }
+}
 
-    fn rendered(&self) -> String {
-        let mut text = visible(&self.path);
-        if let Some((line, column)) = self.position() {
-            let _ = write!(text, ":{line}:{column}");
-        }
-        let _ = write!(text, ": {}", visible(&self.message));
-        let gutter = self.line.to_string();
-        let margin = " ".repeat(gutter.len());
-        if let Some(snippet) = &self.snippet {
-            let _ = write!(text, "\n{margin} |\n{gutter} | {}", snippet.line);
-            let carets = "^".repeat(snippet.width);
-            let _ = write!(text, "\n{margin} | {}{carets}", " ".repeat(snippet.indent));
-        }
-        if let Some(help) = &self.help {
-            let _ = write!(text, "\n{margin} = {}", visible(help));
-        }
-        text
+/// An error at a place, with a message as for `format!`.
+macro_rules! error {
+    ($at:expr, $($message:tt)*) => {
+        $crate::spec::error::SpecError::new($at, format!($($message)*))
+    };
+}
+pub(super) use error;
+
+/// A message whose place the caller adds.
+impl From<String> for SpecError {
+    fn from(message: String) -> Self {
+        Self::new(Place::default(), message)
     }
 }
 
-impl Snippet {
+impl std::error::Error for SpecError {}
+
+impl fmt::Display for SpecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&visible(&self.path))?;
+        if let Some((line, column)) = self.position() {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", visible(&self.message))?;
+        let number = self.at.line.to_string();
+        let margin = " ".repeat(number.len());
+        if let Some(line) = &self.line {
+            let (line, carets) = snippet(line, self.at);
+            write!(f, "\n{margin} |\n{number} | {line}\n{margin} | {carets}")?;
+        }
+        match &self.help {
+            Some(help) => write!(f, "\n{margin} = {}", visible(help)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The line, cut around the place to what fits a terminal, and the carets below it.
+fn snippet(line: &str, at: Place) -> (String, String) {
     const BEFORE: usize = 60;
     const SHOWN: usize = 100;
-
-    fn of(line: &str, at: Place) -> Self {
-        let column = at.column.saturating_sub(1);
-        let start = column.saturating_sub(Self::BEFORE);
-        let window: String = line.chars().skip(start).take(Self::SHOWN).collect();
-        // One character each, so that the carets stay below what they mean.
-        let mut shown: String =
-            window.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let length = shown.chars().count();
-        let mut indent = column - start;
-        let width = at.width.clamp(1, length.saturating_sub(indent).max(1));
-        if start > 0 {
-            shown.insert(0, '…');
-            indent += 1;
-        }
-        if line.chars().nth(start + Self::SHOWN).is_some() {
-            shown.push('…');
-        }
-        Self { line: shown.trim_end().to_owned(), indent, width }
+    let column = at.column.saturating_sub(1);
+    let start = column.saturating_sub(BEFORE);
+    // One character for each, so that the carets stand below the right ones.
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let mut shown: String = line.chars().skip(start).take(SHOWN).map(plain).collect();
+    let mut indent = column - start;
+    let width = at.width.clamp(1, shown.chars().count().saturating_sub(indent).max(1));
+    if start > 0 {
+        shown.insert(0, '…');
+        indent += 1;
     }
+    if line.chars().nth(start + SHOWN).is_some() {
+        shown.push('…');
+    }
+    (shown.trim_end().to_owned(), " ".repeat(indent) + &"^".repeat(width))
 }
 
 /// A scenario's text reaches a terminal in these messages; escape sequences must not.
 fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
+    let shown =
+        |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
 }
 
 #[cfg(test)]
@@ -161,10 +146,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_line_is_cut_around_its_fault() {
+    fn a_long_line_is_cut_around_its_error() {
         let line = format!("{}wrong{}", "a".repeat(300), "b".repeat(300));
         let at = Place { line: 1, column: 301, width: 5 };
-        let error = Problem::new(at, "no").in_text("x.yaml", &line);
+        let error = SpecError::new(at, "no").in_text("x.yaml", &line);
         let shown = error.to_string();
         let lines: Vec<&str> = shown.lines().collect();
         let from = lines[3].find('^').unwrap();
@@ -176,8 +161,8 @@ mod tests {
     #[test]
     fn escape_sequences_do_not_reach_the_terminal() {
         let at = Place { line: 1, column: 1, width: 900 };
-        let shown = Problem::new(at, "`\u{1b}[31m`")
-            .help("\u{7}".to_owned())
+        let shown = SpecError::new(at, "`\u{1b}[31m`")
+            .help("\u{7}")
             .in_text("\u{1b}.yaml", "\u{1b}[31m")
             .to_string();
         assert!(!shown.contains(['\u{1b}', '\u{7}']), "{shown:?}");

@@ -1,10 +1,14 @@
 //! How much a scenario may ask for, so that none can exhaust the machine that runs it.
 //!
-//! Never clamps: what lies outside is refused, and the message says the limit.
+//! Never clamps: what lies outside is refused, and the message names the limit.
 
 use quadrant_suite::board::ROOTS_MAX;
 
-use super::quantity::Limit;
+use super::quantity::{COUNT, DURATION, Kind, Limit, RATE, SIZE};
+
+const fn limit(kind: &'static Kind, least: u64, most: u64) -> Limit {
+    Limit { kind, least, most }
+}
 
 const US: u64 = 1_000;
 const MS: u64 = 1_000_000;
@@ -31,23 +35,23 @@ pub(super) const FILES_BYTES: u64 = 4 * GIB;
 /// Every different number of rounds is computed once when the scenario is loaded.
 pub(super) const HASH_ROUNDS_TOGETHER: u64 = 20_000_000;
 
-pub(super) const CONNECTIONS: Limit = Limit::count(1, 10_000);
-pub(super) const MESSAGE: Limit = Limit::size(1, 16 * MIB);
-pub(super) const RATE: Limit = Limit::rate(1, 1_000_000);
-pub(super) const WORKERS: Limit = Limit::count(1, ROOTS_MAX as u64);
-pub(super) const GROUP_TASKS: Limit = Limit::count(1, 100_000);
-pub(super) const SPAWNED: Limit = Limit::count(1, 100_000);
-pub(super) const EVERY: Limit = Limit::duration(US, 60 * S);
-pub(super) const TIMES: Limit = Limit::count(1, 1_000_000_000);
-pub(super) const SLEEP: Limit = Limit::duration(1, 60 * S);
-pub(super) const CPU: Limit = Limit::duration(1, 10 * S);
-pub(super) const HASH_ROUNDS: Limit = Limit::count(1, 10_000_000);
-pub(super) const PING_PONG_ROUNDS: Limit = Limit::count(1, 1_000_000_000);
-pub(super) const FILES: Limit = Limit::count(1, 100_000);
-pub(super) const FILE_SIZE: Limit = Limit::size(1, GIB);
-pub(super) const WARMUP: Limit = Limit::duration(0, 60 * S);
-pub(super) const MEASURE: Limit = Limit::duration(10 * MS, 600 * S);
-pub(super) const STALL: Limit = Limit::duration(100 * US, 10 * S);
+pub(super) const CONNECTIONS: Limit = limit(&COUNT, 1, 10_000);
+pub(super) const MESSAGE: Limit = limit(&SIZE, 1, 16 * MIB);
+pub(super) const LOAD_RATE: Limit = limit(&RATE, 1, 1_000_000);
+pub(super) const WORKERS: Limit = limit(&COUNT, 1, ROOTS_MAX as u64);
+pub(super) const GROUP_TASKS: Limit = limit(&COUNT, 1, 100_000);
+pub(super) const SPAWNED: Limit = limit(&COUNT, 1, 100_000);
+pub(super) const EVERY: Limit = limit(&DURATION, US, 60 * S);
+pub(super) const TIMES: Limit = limit(&COUNT, 1, 1_000_000_000);
+pub(super) const SLEEP: Limit = limit(&DURATION, 1, 60 * S);
+pub(super) const CPU: Limit = limit(&DURATION, 1, 10 * S);
+pub(super) const HASH_ROUNDS: Limit = limit(&COUNT, 1, 10_000_000);
+pub(super) const PING_PONG_ROUNDS: Limit = limit(&COUNT, 1, 1_000_000_000);
+pub(super) const FILES: Limit = limit(&COUNT, 1, 100_000);
+pub(super) const FILE_SIZE: Limit = limit(&SIZE, 1, GIB);
+pub(super) const WARMUP: Limit = limit(&DURATION, 0, 60 * S);
+pub(super) const MEASURE: Limit = limit(&DURATION, 10 * MS, 600 * S);
+pub(super) const STALL: Limit = limit(&DURATION, 100 * US, 10 * S);
 
 pub(super) const WARMUP_DEFAULT_NS: u64 = 200 * MS;
 pub(super) const MEASURE_DEFAULT_NS: u64 = S;

@@ -1,60 +1,53 @@
-//! What may be called what.
+//! Names, the question, and patterns of subjects: texts that are never `$axis`.
 //!
 //! Never repairs a name: records, tables and file names carry it as the author wrote it.
 
-use super::error::Problem;
+use super::error::{SpecError, error};
 use super::limits;
-use super::quantity::quoted;
-use super::scalar::Scalar;
+use super::yaml::Scalar;
+use crate::terminal::nearest::quoted;
 
 /// Names of scenarios, axes, groups and rows.
-pub(super) fn check(name: &Scalar) -> Result<(), Problem> {
+pub(super) fn check(name: &Scalar) -> Result<(), SpecError> {
     let text = name.text.as_str();
-    let characters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) || !text.chars().all(characters) {
-        return Err(Problem::new(
-            name.at,
-            format!("{} cannot be a name; a name is made of small letters, digits and `-`, and begins with a letter or digit", quoted(text)),
-        )
-        .help(repaired(text).map(|name| format!("for example `{name}`"))));
-    }
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if text.len() > limits::NAME_CHARS {
-        return Err(Problem::new(
-            name.at,
-            format!("this name is too long; a name can have {} characters", limits::NAME_CHARS),
-        ));
+        let most = limits::NAME_CHARS;
+        return Err(error!(name.at, "this name is too long; a name can have {most} characters"));
     }
-    Ok(())
-}
-
-fn repaired(text: &str) -> Option<String> {
-    if text.len() > limits::NAME_CHARS {
-        return None;
+    if text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(plain) {
+        return Ok(());
     }
-    let plain: String = text
-        .to_ascii_lowercase()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .collect();
-    let plain = plain.trim_matches('-').to_owned();
-    (!plain.is_empty()).then_some(plain)
+    let repaired = text.to_ascii_lowercase().replace(|c| !plain(c), "-");
+    let repaired = repaired.trim_matches('-');
+    Err(error!(
+        name.at,
+        "{} cannot be a name; a name is made of small letters, digits and `-`, and begins with a letter or digit",
+        quoted(text)
+    )
+    .help_if((!repaired.is_empty()).then(|| format!("for example `{repaired}`"))))
 }
 
 /// The scenario's question, which heads its tables.
-pub(super) fn check_question(question: &Scalar) -> Result<(), Problem> {
+pub(super) fn check_question(question: &Scalar) -> Result<(), SpecError> {
     let text = question.text.trim_end();
-    let wrong = |why: String| Err(Problem::new(question.at, why));
     if !text.ends_with('?') || text.len() == 1 {
-        return wrong("the question is one sentence that ends with `?`".to_owned());
+        return Err(error!(question.at, "the question is one sentence that ends with `?`"));
     }
     if text.chars().any(char::is_control) {
-        return wrong("the question stands on one line".to_owned());
+        return Err(error!(question.at, "the question must fit on one line"));
     }
     if text.chars().count() > limits::QUESTION_CHARS {
-        return wrong(format!(
-            "the question is too long; it can have {} characters",
-            limits::QUESTION_CHARS
-        ));
+        let most = limits::QUESTION_CHARS;
+        return Err(error!(question.at, "the question is too long; it can have {most} characters"));
     }
     Ok(())
+}
+
+pub(super) fn check_pattern(subjects: &Scalar) -> Result<(), SpecError> {
+    if globset::Glob::new(&subjects.text).is_ok() && !subjects.text.is_empty() {
+        return Ok(());
+    }
+    Err(error!(subjects.at, "{} is not a pattern of subjects", quoted(&subjects.text))
+        .help("write it like `tokio`, `*/per-core/*` or `smol/**`"))
 }

@@ -1,212 +1,110 @@
-//! Steps as a scenario writes them: `- yield`, `- sleep: 10ms`, `- sleep: { for: 10ms, how: polling }`.
+//! How a step is written: `- yield`, `- sleep: 10ms`, `- sleep: { for: 10ms, how: polling }`.
 //!
-//! Never knows where a step stands, nor what `$axis` is; it takes the shape and keeps the places.
+//! Never depends on where a step stands or what `$axis` is; it checks the shape and keeps the places.
 
-use serde::Deserialize;
+use quadrant_suite::plan::How;
 
-use super::error::Place;
-use super::scalar::{Scalar, given};
+use super::error::{Place, SpecError, error};
+use super::fields::Fields;
+use super::yaml::{Node, Scalar, Value};
+use crate::terminal::nearest::{hint, quoted};
 
-/// Every step's word, in the order in which the language is taught.
-pub(super) const WORDS: &[&str] = &[
-    "recv",
-    "send",
-    "echo",
-    "sleep",
-    "cpu",
-    "hash",
-    "read_file",
-    "yield",
-    "spawn",
-    "join",
-    "gather",
-    "sequence",
-    "repeat",
-    "ping_pong",
-    "choose",
+pub(super) struct Shape {
+    pub(super) word: &'static str,
+    /// The field that `word: value` gives; empty if there is none.
+    main: &'static str,
+    /// Empty for `choose`, whose keys are an axis's values.
+    keys: &'static str,
+    /// The ways to perform it; the first is the default.
+    pub(super) how: &'static [How],
+    /// Of a step that cannot be its word alone; else empty.
+    example: &'static str,
+}
+
+const EXCHANGE: &[How] = &[How::Await, How::Blocking, How::Polling];
+const SLEEP: &[How] = &[How::Await, How::Blocking, How::Polling, How::Offload];
+const COMPUTE: &[How] = &[How::Blocking, How::Offload];
+const READ: &[How] = &[How::Await, How::Blocking, How::Offload];
+
+/// In the order in which `specs/README.md` teaches them.
+const SHAPES: &[Shape] = &[
+    shape("recv", "how", "how as", EXCHANGE, ""),
+    shape("send", "how", "how as", EXCHANGE, ""),
+    shape("echo", "how", "how as", EXCHANGE, ""),
+    shape("sleep", "for", "for how as", SLEEP, "- sleep: 10ms"),
+    shape("cpu", "for", "for how as", COMPUTE, "- cpu: 1ms"),
+    shape("hash", "rounds", "rounds how as", COMPUTE, "- hash: 20000"),
+    shape("read_file", "file", "file how as", READ, ""),
+    shape("yield", "", "as", &[], ""),
+    shape("spawn", "", "count steps as", &[], "- spawn: { count: 10, steps: [yield] }"),
+    shape("join", "", "as", &[], ""),
+    shape("gather", "branches", "branches as", &[], "- gather: [{ sleep: 1ms }, { sleep: 2ms }]"),
+    shape("sequence", "steps", "steps as", &[], "- sequence: [recv, send]"),
+    shape("repeat", "", "times steps as", &[], "- repeat: { times: 10, steps: [yield] }"),
+    shape("ping_pong", "rounds", "rounds as", &[], "- ping_pong: 100"),
+    shape("choose", "", "", &[], "- choose: { by: $axis, one: [yield], two: [join] }"),
 ];
 
-#[derive(Debug)]
-pub(super) struct Step {
+const fn shape(
+    word: &'static str,
+    main: &'static str,
+    keys: &'static str,
+    how: &'static [How],
+    example: &'static str,
+) -> Shape {
+    Shape { word, main, keys, how, example }
+}
+
+impl Shape {
+    fn of(word: &Scalar) -> Result<&'static Self, SpecError> {
+        SHAPES.iter().find(|shape| shape.word == word.text).ok_or_else(|| {
+            error!(word.at, "unknown step {}", quoted(&word.text))
+                .help_if(hint(&word.text, SHAPES.iter().map(|shape| shape.word)))
+        })
+    }
+}
+
+pub(super) struct Step<'a> {
+    pub(super) shape: &'static Shape,
     /// Of its word.
     pub(super) at: Place,
-    pub(super) body: Body,
+    pub(super) fields: Fields<'a>,
 }
 
-#[derive(Debug)]
-pub(super) enum Body {
-    Recv(Exchange),
-    Send(Exchange),
-    Echo(Exchange),
-    Sleep(Timed),
-    Cpu(Timed),
-    Hash(Hash),
-    ReadFile(ReadFile),
-    Yield(Plain),
-    Spawn(Spawn),
-    Join(Plain),
-    Gather(Gather),
-    Sequence(Sequence),
-    Repeat(Repeat),
-    PingPong(PingPong),
-    Choose(Choose),
-}
-
-/// recv, send, echo.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Exchange {
-    #[serde(default, deserialize_with = "given")]
-    pub(super) how: Option<Scalar>,
-    #[serde(default, deserialize_with = "given")]
-    pub(super) r#as: Option<Scalar>,
-}
-
-/// sleep, cpu.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Timed {
-    pub(super) r#for: Scalar,
-    #[serde(default, deserialize_with = "given")]
-    pub(super) how: Option<Scalar>,
-    #[serde(default, deserialize_with = "given")]
-    pub(super) r#as: Option<Scalar>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Hash {
-    pub(super) rounds: Scalar,
-    #[serde(default, deserialize_with = "given")]
-    pub(super) how: Option<Scalar>,
-    #[serde(default, deserialize_with = "given")]
-    pub(super) r#as: Option<Scalar>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ReadFile {
-    #[serde(default, deserialize_with = "given")]
-    pub(super) file: Option<Scalar>,
-    #[serde(default, deserialize_with = "given")]
-    pub(super) how: Option<Scalar>,
-    #[serde(default, deserialize_with = "given")]
-    pub(super) r#as: Option<Scalar>,
-}
-
-/// yield, join.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Plain {
-    #[serde(default, deserialize_with = "given")]
-    pub(super) r#as: Option<Scalar>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Spawn {
-    pub(super) count: Scalar,
-    pub(super) steps: Vec<Step>,
-    #[serde(default, deserialize_with = "given")]
-    pub(super) r#as: Option<Scalar>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Gather {
-    pub(super) branches: Vec<Branch>,
-    #[serde(default, deserialize_with = "given")]
-    pub(super) r#as: Option<Scalar>,
-}
-
-/// A list of steps, or one step.
-#[derive(Debug)]
-pub(super) struct Branch(pub(super) Vec<Step>);
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Sequence {
-    pub(super) steps: Vec<Step>,
-    #[serde(default, deserialize_with = "given")]
-    pub(super) r#as: Option<Scalar>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Repeat {
-    pub(super) times: Scalar,
-    pub(super) steps: Vec<Step>,
-    #[serde(default, deserialize_with = "given")]
-    pub(super) r#as: Option<Scalar>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PingPong {
-    pub(super) rounds: Scalar,
-    #[serde(default, deserialize_with = "given")]
-    pub(super) r#as: Option<Scalar>,
-}
-
-/// Steps that stand there for one value of an axis each.
-#[derive(Debug)]
-pub(super) struct Choose {
-    pub(super) by: Scalar,
-    pub(super) alternatives: Vec<(Scalar, Vec<Step>)>,
-}
-
-/// Declares the short form of a step: its one necessary field.
-macro_rules! short_form {
-    ($step:ident, $field:ident, $value:expr) => {
-        impl From<Scalar> for $step {
-            fn from(scalar: Scalar) -> Self {
-                Self { $field: $value(scalar), how: None, r#as: None }
-            }
+impl<'a> Step<'a> {
+    pub(super) fn of(node: &'a Node) -> Result<Self, SpecError> {
+        let entries = match &node.value {
+            Value::Text(word) => return Self::bare(word),
+            Value::Map(entries) => entries.as_slice(),
+            _ => &[],
+        };
+        let [(word, value), rest @ ..] = entries else {
+            return Err(error!(node.at, "a step is expected here"));
+        };
+        let shape = Shape::of(word)?;
+        if let Some((second, _)) = rest.first() {
+            let word = shape.word;
+            return Err(error!(
+                second.at,
+                "{} stands beside `{word}`; begin every step with `-`, and put what belongs to a step in braces: `{word}: {{ … }}`",
+                quoted(&second.text)
+            ));
         }
-    };
-}
-
-short_form!(Timed, r#for, std::convert::identity);
-short_form!(Hash, rounds, std::convert::identity);
-short_form!(ReadFile, file, Some);
-
-impl From<Scalar> for Exchange {
-    fn from(how: Scalar) -> Self {
-        Self { how: Some(how), r#as: None }
+        let fields = match (&value.value, shape.main, shape.keys) {
+            (Value::Map(_), _, "") | (_, "", "") => Fields::of_any(value, shape.word)?,
+            (Value::Map(_), _, keys) | (_, "", keys) => Fields::of(value, shape.word, keys)?,
+            (_, main, _) => Fields::short(shape.word, Some((main, value))),
+        };
+        Ok(Self { shape, at: word.at, fields })
     }
-}
 
-impl From<Scalar> for PingPong {
-    fn from(rounds: Scalar) -> Self {
-        Self { rounds, r#as: None }
-    }
-}
-
-impl From<Vec<Branch>> for Gather {
-    fn from(branches: Vec<Branch>) -> Self {
-        Self { branches, r#as: None }
-    }
-}
-
-impl From<Vec<Step>> for Sequence {
-    fn from(steps: Vec<Step>) -> Self {
-        Self { steps, r#as: None }
-    }
-}
-
-impl Body {
-    /// The step lists inside this step; those of a `choose` all count.
-    pub(super) fn lists(&self) -> Vec<&[Step]> {
-        match self {
-            Body::Spawn(spawn) => vec![&spawn.steps],
-            Body::Sequence(sequence) => vec![&sequence.steps],
-            Body::Repeat(repeat) => vec![&repeat.steps],
-            Body::Gather(gather) => gather.branches.iter().map(|b| b.0.as_slice()).collect(),
-            Body::Choose(choose) => {
-                let lists = choose.alternatives.iter();
-                lists.map(|(_, steps)| steps.as_slice()).collect()
-            }
-            _ => vec![],
+    /// A step that is only its word.
+    fn bare(word: &Scalar) -> Result<Self, SpecError> {
+        let shape = Shape::of(word)?;
+        if !shape.example.is_empty() {
+            let Shape { word: name, example, .. } = shape;
+            return Err(error!(word.at, "`{name}` needs a value; write it like `{example}`"));
         }
+        Ok(Self { shape, at: word.at, fields: Fields::short(shape.word, None) })
     }
 }

@@ -1,18 +1,51 @@
-//! From YAML text to a [`Document`], and from the parser's errors to sentences of ours.
+//! From YAML text to a tree of [`Node`]s, and from the parser's errors to messages in plain words.
 //!
-//! Never lets a document cost more than its budget: depth, nodes and aliases are bounded.
+//! Never interprets a value: `yes`, `0x10` and `1.50` stay the texts they are, because any may be
+//! `$axis`. Never lets a document cost more than its budget: depth, nodes and aliases are bounded.
 
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{self, Deserialize, Deserializer};
 use serde_yaml::options::MergeKeyPolicy;
-use serde_yaml::{Error, MessageFormatter, UserMessageFormatter};
+use serde_yaml::{Error, MessageFormatter, Spanned, UserMessageFormatter};
 
-use super::document::Document;
-use super::error::{Place, Problem};
+use super::error::{Place, SpecError, error};
 use super::limits;
-use super::nearest;
-use super::quantity::quoted;
+use crate::terminal::nearest::quoted;
 
-pub(super) fn read(text: &str) -> Result<Document, Problem> {
-    serde_yaml::from_str_with_options(text, options()).map_err(|error| problem(&error, text))
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) at: Place,
+    pub(super) value: Value,
+}
+
+#[derive(Debug)]
+pub(super) enum Value {
+    Empty,
+    Text(Scalar),
+    List(Vec<Node>),
+    Map(Vec<(Scalar, Node)>),
+    /// A number or boolean, by the bytes that it has in the text; gone once the tree is read.
+    Bytes(Range<usize>),
+}
+
+/// A single value as it was written.
+#[derive(Debug, Clone)]
+pub(super) struct Scalar {
+    pub(super) text: String,
+    pub(super) at: Place,
+}
+
+pub(super) fn read(text: &str) -> Result<Node, SpecError> {
+    let mut root: Node = serde_yaml::from_str_with_options(text, options())
+        .map_err(|error| spec_error(&error, text))?;
+    root.take_texts(text);
+    match root.value {
+        Value::Empty => Err(error!(root.at, "the file is empty")
+            .help("a scenario begins with `name:` and `question:`")),
+        _ => Ok(root),
+    }
 }
 
 fn options() -> serde_yaml::Options {
@@ -30,14 +63,106 @@ fn options() -> serde_yaml::Options {
             max_replay_stack_depth: 8,
         },
         merge_keys: MergeKeyPolicy::Error,
-        non_finite_float_policy: serde_yaml::options::NonFiniteFloatPolicy::AsString,
+        non_finite_float_policy: serde_yaml::options::NonFiniteFloatPolicy::PassThrough,
         reject_unsupported_tags: true,
         strict_booleans: true,
         with_snippet: false,
     }
 }
 
-fn problem(error: &Error, text: &str) -> Problem {
+impl Node {
+    fn take_texts(&mut self, source: &str) {
+        match &mut self.value {
+            Value::Bytes(bytes) => {
+                let text = source.get(bytes.clone()).unwrap_or_default().to_owned();
+                self.value = Value::Text(Scalar { text, at: self.at });
+            }
+            Value::List(items) => items.iter_mut().for_each(|item| item.take_texts(source)),
+            Value::Map(entries) => entries.iter_mut().for_each(|(_, it)| it.take_texts(source)),
+            Value::Empty | Value::Text(_) => {}
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Spanned { mut value, referenced, defined } = Spanned::deserialize(deserializer)?;
+        let at = referenced.into();
+        match &mut value {
+            Value::Text(scalar) => scalar.at = at,
+            Value::Bytes(bytes) => {
+                let span = defined.span();
+                let start = span.byte_offset().unwrap_or(0) as usize;
+                *bytes = start..start + span.byte_len().unwrap_or(0) as usize;
+            }
+            _ => {}
+        }
+        Ok(Self { at, value })
+    }
+}
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Spanned { value, referenced, .. } = Spanned::deserialize(deserializer)?;
+        Ok(Self { text: value, at: referenced.into() })
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+/// What the parser took for a number or a boolean; the node adds its bytes.
+macro_rules! by_its_bytes {
+    ($($visit:ident($type:ty))*) => {
+        $(fn $visit<E: de::Error>(self, _: $type) -> Result<Value, E> {
+            Ok(Value::Bytes(0..0))
+        })*
+    };
+}
+
+impl<'de> de::Visitor<'de> for ValueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    by_its_bytes! {
+        visit_bool(bool) visit_i64(i64) visit_u64(u64) visit_i128(i128) visit_u128(u128)
+        visit_f64(f64)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::Text(Scalar { text: text.to_owned(), at: Place::default() }))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Empty)
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = list.next_element()? {
+            items.push(item);
+        }
+        Ok(Value::List(items))
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Value::Map(entries))
+    }
+}
+
+fn spec_error(error: &Error, text: &str) -> SpecError {
     let at = error.location().map(Place::from).unwrap_or_default();
     let mut error = error;
     while let Error::AliasError { error: inner, .. } | Error::WithSnippet { error: inner, .. } =
@@ -45,58 +170,26 @@ fn problem(error: &Error, text: &str) -> Problem {
     {
         error = inner;
     }
-    let told = |message: &str| Problem::new(at, message);
-    match error {
-        Error::SerdeUnknownField { field, expected, .. } => {
-            told(&format!("unknown key {}", quoted(field)))
-                .help(nearest::advice(field, expected.iter().copied()))
+    let message = match error {
+        Error::DuplicateMappingKey { key: Some(key), .. } => {
+            format!("{} stands here a second time", quoted(key))
         }
-        Error::SerdeUnknownVariant { variant, expected, .. } => {
-            told(&format!("unknown step {}", quoted(variant)))
-                .help(nearest::advice(variant, expected.iter().copied()))
+        Error::Unexpected { .. } | Error::NullIntoString { .. } => {
+            "a key must be a single value".to_owned()
         }
-        Error::SerdeMissingField { field, .. } => {
-            told(&format!("the key `{field}` is missing here"))
-        }
-        Error::DuplicateMappingKey { key, .. } => match key {
-            Some(key) => told(&format!("{} stands here a second time", quoted(key))),
-            None => told("this key stands here a second time"),
-        },
-        Error::Unexpected { expected, .. } => told(match *expected {
-            "mapping start" => "a map (`key: value`) is expected here",
-            "sequence start" => "a list is expected here: `[…]`, or lines that begin with `-`",
-            "string scalar" => "a single value is expected here",
-            _ => "something else is expected here",
-        }),
-        Error::SerdeInvalidType { expected, .. } => told(&format!("{expected} is expected here")),
-        Error::NullIntoString { .. } => told("a value is missing here"),
-        Error::Eof { .. } if text.trim().is_empty() => told("the file is empty")
-            .help("a scenario begins with `name:` and `question:`".to_owned()),
         Error::MultipleDocuments { .. } => {
-            told("a second document begins here; one file holds one scenario")
+            "a second document begins here; one file holds one scenario".to_owned()
         }
         Error::MergeKeyNotAllowed { .. } => {
-            told("merge keys (`<<`) are not taken; write the keys out")
+            "merge keys (`<<`) are not supported; write the keys out".to_owned()
         }
-        Error::UnknownAnchor { .. } => told("no anchor of this name stands above"),
-        Error::Budget { .. }
-        | Error::AliasReplayLimitExceeded { .. }
-        | Error::AliasExpansionLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. } => {
-            told("the document is too large or too deeply nested from here on")
+        Error::UnknownAnchor { .. } => "there is no anchor of this name above".to_owned(),
+        other => {
+            format!("the YAML cannot be read: {}", UserMessageFormatter.format_message(other))
         }
-        Error::Message { msg, .. } => told(msg),
-        other => not_yaml(at, other, text),
-    }
-}
-
-fn not_yaml(at: Place, error: &Error, text: &str) -> Problem {
-    let why = UserMessageFormatter.format_message(error).into_owned();
-    let problem = Problem::new(at, format!("this is no valid YAML: {why}"));
-    // The mistake this language invites: in YAML, `metric: >= 10` begins a block of text.
+    };
+    // The mistake that this language invites: in YAML, `metric: >= 10` begins a block of text.
     let line = text.lines().nth(at.line.wrapping_sub(1)).unwrap_or("");
-    if line.contains(": >") {
-        return problem.help("put a text that begins with `>` in quotes: \">= 10\"".to_owned());
-    }
-    problem
+    let quote = "put a text that begins with `>` in quotes: \">= 10\"";
+    SpecError::new(at, message).help_if(line.contains(": >").then(|| quote.to_owned()))
 }

@@ -1,4 +1,6 @@
 //! Whether output is coloured.
+//!
+//! Never chooses the colours.
 
 use std::io::IsTerminal;
 

@@ -1,6 +1,6 @@
-//! What is going on, on standard error: a bar on a terminal, a line now and then elsewhere.
+//! Progress on standard error: a bar on a terminal, a line now and then elsewhere.
 //!
-//! Standard output is never touched.
+//! Never writes to standard output.
 
 use std::borrow::Cow;
 use std::io::IsTerminal;
@@ -32,7 +32,7 @@ impl Progress {
         }
     }
 
-    /// A long step out of several; told on a terminal and elsewhere.
+    /// One of several long steps; printed elsewhere than on a terminal, too.
     pub fn part(&self, index: usize, count: usize, text: String) {
         match &self.bar {
             Some(bar) => {
@@ -55,7 +55,7 @@ impl Progress {
         }
     }
 
-    /// From now on the bar shows how much of an expected time is over.
+    /// From now on the bar shows how much of an expected time has passed.
     pub fn milliseconds(&self, count: u64) {
         if let Some(bar) = &self.bar {
             bar.set_style(style("{wide_bar:.cyan/blue} {eta} left  {msg}"));
@@ -64,7 +64,7 @@ impl Progress {
         }
     }
 
-    /// So many milliseconds are over. It never gets to its end before the end.
+    /// The milliseconds that have passed, at most as many as were expected.
     pub fn reach(&self, position: u64) {
         if let Some(bar) = &self.bar {
             bar.set_position(position.min(bar.length().unwrap_or(0)));
@@ -82,7 +82,7 @@ impl Progress {
         self.aside(|| say!("{}", text.as_ref()));
     }
 
-    /// Lets something be printed where the bar is.
+    /// Prints while the bar is hidden.
     pub fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
         match &self.bar {
             Some(bar) => bar.suspend(print),

@@ -1,6 +1,8 @@
-//! Standard error, where people are told what is not the answer.
+//! Standard error, for warnings and progress.
+//!
+//! Never carries the result of a command.
 
-/// Prints a line to standard error. Where nobody can be told, that is no reason to stop.
+/// Prints a line to standard error. A failure to print it is not a reason to stop.
 macro_rules! say {
     ($($words:tt)*) => {{
         use std::io::Write as _;

@@ -1,4 +1,6 @@
-//! Standard output, where the answer of a command goes.
+//! Standard output, for the result of a command.
+//!
+//! Never carries warnings or progress; those go to standard error.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
@@ -6,15 +8,19 @@ use quadrant_reports::paint::Style;
 
 use crate::terminal::color::Color;
 
-/// Writes all of it. Whoever reads only the first lines has what was wanted.
 pub fn write(text: &str) -> io::Result<()> {
-    match io::stdout().write_all(text.as_bytes()) {
+    unless_closed(io::stdout().write_all(text.as_bytes()))
+}
+
+/// No error if the reader closed the pipe: it may need only the first lines.
+pub fn unless_closed(written: io::Result<()>) -> io::Result<()> {
+    match written {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
 }
 
-/// How it may look.
+/// Colours and width.
 pub fn style(color: Color) -> Style {
     let width = if io::stdout().is_terminal() { terminal_width() } else { usize::MAX };
     Style { color: color.wanted(&io::stdout()), width }

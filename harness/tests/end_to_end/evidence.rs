@@ -111,7 +111,7 @@ pub fn a_pool_replacing_the_ring_is_reported() {
     for record in &records {
         let Some(evidence) = enough(record) else { continue };
         assert!(!evidence.agrees, "{evidence:?}");
-        let words = "says epoll+ring, reads files in a pool: ";
+        let words = "claims epoll+ring but reads files in a pool: ";
         let is_told = record.warnings.iter().any(|text| text.starts_with(words));
         assert!(is_told, "{:?}", record.warnings);
     }
@@ -127,7 +127,7 @@ pub fn a_false_backend_claim_is_detected() {
         assert_eq!(evidence.backend_seen, BackendSeen::Blocking, "{record:?}");
         let lies = record.subject.backend == "io_uring";
         assert_eq!(evidence.agrees, !lies);
-        let begin = "says io_uring, makes blocking calls: ";
+        let begin = "claims io_uring but makes blocking calls: ";
         let is_told = record.warnings.iter().any(|text| text.starts_with(begin));
         assert_eq!(is_told, lies, "{:?}", record.warnings);
     }

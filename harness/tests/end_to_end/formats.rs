@@ -132,7 +132,10 @@ pub fn a_numeric_axis_gets_a_crossover_sentence() {
     let again = stage.quadrant(&["report", &out]).expect_code(0);
     assert_eq!(again.stdout, ended.stdout);
     let page = stage.quadrant(&["report", &out, "--format", "markdown"]).expect_code(0).stdout;
-    assert!(page.contains("\n### Crossovers: yield\n"), "{page}");
+    assert!(
+        page.contains("\n### crossovers\n\n**yield** · along tasks: 1, 3 · by yielder/s\n"),
+        "{page}"
+    );
     let one = [SPEC, "-r", "threads", "--quick", "--out", &stage.named("one")];
     let one = stage.run(&one).run().expect_code(0);
     assert!(!one.stdout.contains("crossovers"), "one backend has nobody to overtake");

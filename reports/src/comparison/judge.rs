@@ -1,33 +1,19 @@
 //! The verdict about a cell that both runs have measured.
 //!
-//! Never flags what the noise that was warned of may explain, nor the reference itself.
+//! Never reports a change that the recorded noise may explain, nor a change of the reference.
 
-use serde::Serialize;
-
+use super::cell::{ComparedCell, Doubt};
 use super::change::{Basis, Change, Verdict};
-use super::metric::CPU;
-use super::side::SideCell;
-use super::{CellKey, ComparedCell, Options};
+use super::metric::{CPU, Options};
+use super::side::{CellKey, SideCell};
 
-/// A median of fewer others is not the machine's.
+/// A median of fewer others does not stand for the machine.
 const OTHERS_MIN: usize = 3;
-
-/// Why a change that is there is no verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Doubt {
-    /// It may be the noise that was warned of.
-    Noise,
-    /// It is the reference: it may be the machine that changed.
-    Reference,
-    /// The other subjects of the case changed alike: it may be the reference that did.
-    Others,
-}
 
 type Pair<'a> = (&'a CellKey, Option<&'a SideCell>, Option<&'a SideCell>);
 
-/// Where no reference took turns, what changed in the other subjects of the case stands for what
-/// changed in the machine.
+/// Without a reference in turns, the median change of the other subjects of the case stands for
+/// the change of the machine.
 pub(super) fn relate_to_others(cells: &mut [ComparedCell], pairs: &[Pair]) {
     let all = cells.to_vec();
     for (cell, (_, base, new)) in cells.iter_mut().zip(pairs) {
@@ -46,9 +32,7 @@ pub(super) fn relate_to_others(cells: &mut [ComparedCell], pairs: &[Pair]) {
 /// The changes of the same figure in the other subjects of a cell's case.
 fn others(all: &[ComparedCell], cell: &ComparedCell, name: &str, basis: Basis) -> Vec<Change> {
     let is_other = |other: &&ComparedCell| {
-        other.key.scenario == cell.key.scenario
-            && other.key.case == cell.key.case
-            && other.key.subject != cell.key.subject
+        other.key.is_same_case(&cell.key) && other.key.subject != cell.key.subject
     };
     let changes = all.iter().filter(is_other).filter_map(|other| other.change(name).copied());
     changes.filter(|change| change.basis == basis).collect()
@@ -70,7 +54,7 @@ pub(super) fn judge(
     let judged = |name: &str| {
         let change = cell.change(name)?;
         let verdict = change.verdict(options.threshold);
-        // A difference far beyond the noise is still one.
+        // A difference far beyond the noise remains a change.
         let is_noise =
             name != CPU && noise > 0.0 && change.verdict(options.threshold + noise) != verdict;
         // One reference that changed makes all others look changed.
@@ -88,7 +72,7 @@ pub(super) fn judge(
         Some((name.to_owned(), change.uncertainty(), verdict, doubt))
     };
     let mut judged: Vec<_> = candidates.into_iter().filter_map(judged).collect();
-    // The sharpest first, and before it any in which something has changed.
+    // Changed figures first, then the sharpest.
     judged.sort_by(|a, b| {
         let width = |uncertainty: Option<f64>| uncertainty.unwrap_or(f64::INFINITY);
         let changed = b.2.is_change().cmp(&a.2.is_change());

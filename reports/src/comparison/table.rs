@@ -1,162 +1,74 @@
-//! A comparison as tables, one for each scenario case, and what they come to.
+//! A comparison as parts of a report: a table for each scenario case, and a summary.
 //!
-//! Never lays out a table by itself: it makes the tables that runs are shown in.
+//! Never decides about a verdict.
 
 use super::metric::{CPU, P99, STALLS, THREADS, THROUGHPUT, shown};
-use super::outcome::MetricSummary;
+use super::outcome::{MetricSummary, metrics};
 use super::{Basis, Change, ComparedCell, Comparison, Doubt, Names, State, Verdict};
-use crate::case_table::{CaseTable, Ranked, Told};
-use crate::closing::{grid, joined, named};
-use crate::columns::{CellText, Column, Kind, Tint};
-use crate::markdown;
-use crate::number;
-use crate::paint::{Paint, Style};
-use crate::prose::{clean, plural, wrap};
-use crate::record::Status;
-use crate::remarks::{Remark, Remarks};
-use crate::series::Figure;
-use crate::terminal;
+use crate::case_table::table_of;
+use crate::number::{self, counted};
+use crate::prose::{clean, per_second};
+use crate::remarks::{note, warning};
+use crate::table::{Cell, Column, Heading, Item, Part, Table, Tint};
 
-pub(super) fn draw(comparison: &Comparison, names: &Names, style: Style) -> String {
-    let paint = Paint::new(style);
-    let mut lines = vec![paint.bold("comparison"), String::new()];
-    let heads: Vec<(String, String)> =
-        heads(comparison, names).map(|(name, text)| (name.to_owned(), text)).into();
-    lines.extend(named(&heads, style, |name| paint.dim(name)));
-    if !names.unlike.is_empty() {
-        lines.push(String::new());
+pub(super) fn parts(comparison: &Comparison, names: &Names) -> Vec<Part> {
+    let unlike = names.unlike.iter().map(|text| Item::new(Tint::Doubtful, "unlike", clean(text)));
+    let heads = heads(comparison, names).into_iter().chain(unlike);
+    let mut parts = vec![Part::Heading(Heading::new("comparison")), Part::List(heads.collect())];
+    for case in cases(comparison) {
+        parts.extend(case_parts(comparison, &case));
     }
-    for text in &names.unlike {
-        lines.extend(terminal::prose(&paint.doubtful("unlike"), "unlike", &clean(text), style));
-    }
-    lines.push(String::new());
-    let mut text = joined(lines);
-    for table in tables(comparison) {
-        text.push_str(&terminal::draw(&table, style));
-        text.push('\n');
-    }
-    let mut lines = vec![format!("{}   {}", paint.bold("summary"), title(comparison))];
-    let rows = summary_rows(comparison);
-    if !rows.is_empty() {
-        lines.push(String::new());
-        lines.extend(grid(&HEADINGS, &rows, &paint));
-    }
-    for (verdict, cells) in flagged(comparison) {
-        lines.push(String::new());
-        for (cell, what) in cells {
-            let word = verdict.word();
-            let painted = match verdict {
-                Verdict::Regressed => paint.bad(word),
-                _ => paint.good(word),
-            };
-            lines.extend(terminal::prose(&painted, word, &format!("{cell}: {what}"), style));
-        }
-    }
-    lines.push(String::new());
-    lines.extend(wrap(&explanation(comparison), style.width).iter().map(|line| paint.dim(line)));
-    text + &joined(lines)
+    let summary = Heading { facts: title(comparison), ..Heading::new("summary") };
+    parts.push(Part::Heading(summary));
+    parts.push(Part::Table(summary_table(comparison)));
+    parts.push(Part::List(changed(comparison)));
+    parts.push(Part::Text(Tint::Dim, explanation(comparison)));
+    parts.retain(|part| match part {
+        Part::List(items) => !items.is_empty(),
+        Part::Table(table) => !table.names.is_empty() || !table.sentences.is_empty(),
+        Part::Heading(_) | Part::Text(..) => true,
+    });
+    parts
 }
 
-pub(super) fn page(comparison: &Comparison, names: &Names) -> String {
-    let escape = markdown::escape;
-    let mut text = "## Comparison\n\n".to_owned();
-    for (name, said) in heads(comparison, names) {
-        text.push_str(&format!("- {name}: {}\n", escape(&said)));
-    }
-    for unlike in &names.unlike {
-        text.push_str(&format!("- **unlike**: {}\n", escape(&clean(unlike))));
-    }
-    text.push('\n');
-    for table in tables(comparison) {
-        text.push_str(&markdown::write(&table));
-        text.push('\n');
-    }
-    text.push_str(&format!("### Summary: {}\n\n", escape(&title(comparison))));
-    let rows = summary_rows(comparison);
-    if !rows.is_empty() {
-        markdown::row(HEADINGS, &mut text);
-        markdown::row(
-            HEADINGS.map(|heading| if heading == HEADINGS[0] { ":--" } else { "--:" }),
-            &mut text,
-        );
-        for row in &rows {
-            let cells: Vec<String> = row.iter().map(|cell| escape(cell)).collect();
-            markdown::row(cells.iter().map(String::as_str), &mut text);
-        }
-        text.push('\n');
-    }
-    for (verdict, cells) in flagged(comparison) {
-        for (cell, what) in cells {
-            let said = escape(&format!("{cell}: {what}"));
-            text.push_str(&format!("- **{}** {said}\n", verdict.word()));
-        }
-        text.push('\n');
-    }
-    text.push_str(&escape(&explanation(comparison)));
-    text.push('\n');
-    text
-}
-
-fn heads(comparison: &Comparison, names: &Names) -> [(&'static str, String); 3] {
+fn heads(comparison: &Comparison, names: &Names) -> [Item; 3] {
     let options = &comparison.options;
-    let threshold = percent(options.threshold);
-    [
-        ("BASE", clean(&names.base)),
-        ("NEW", clean(&names.new)),
-        (
-            "verdict by",
-            match &options.metric {
-                Some(metric) => format!("{metric}, beyond {threshold}"),
-                None => format!("the sharpest figure of each cell, beyond {threshold}"),
-            },
-        ),
-    ]
+    let threshold = number::short_percent(options.threshold);
+    let by = match &options.metric {
+        Some(metric) => format!("{metric}, beyond {threshold}"),
+        None => format!("the sharpest figure of each cell, beyond {threshold}"),
+    };
+    let item = |name, text: &str| Item::new(Tint::Dim, name, clean(text));
+    [item("BASE", &names.base), item("NEW", &names.new), item("verdict by", &by)]
 }
 
-fn percent(share: f64) -> String {
-    // Written as short as it was given: 2 %, 0.5 %.
-    format!("{} %", (share * 1e6).round() / 1e4)
-}
-
-/// The cells of a case stand in one table, in the order the cases first appear.
-fn tables(comparison: &Comparison) -> Vec<CaseTable> {
+/// The cells of each case, in the order the cases first appear.
+fn cases(comparison: &Comparison) -> Vec<Vec<&ComparedCell>> {
     let mut cases: Vec<Vec<&ComparedCell>> = Vec::new();
     for cell in &comparison.cells {
-        let same = |case: &&mut Vec<&ComparedCell>| {
-            case[0].key.scenario == cell.key.scenario && case[0].key.case == cell.key.case
-        };
-        match cases.iter_mut().rev().find(same) {
+        match cases.iter_mut().rev().find(|case| case[0].key.is_same_case(&cell.key)) {
             Some(case) => case.push(cell),
             None => cases.push(vec![cell]),
         }
     }
-    cases.into_iter().map(|cells| table(comparison, &cells)).collect()
+    cases
 }
 
-fn table(comparison: &Comparison, cells: &[&ComparedCell]) -> CaseTable {
+fn case_parts(comparison: &Comparison, cells: &[&ComparedCell]) -> [Part; 3] {
     let key = &cells[0].key;
-    let axis = |axis: &crate::record::AxisValue| clean(&format!("{}={}", axis.axis, axis.value));
+    let heading = Heading {
+        labels: key.case.iter().map(|axis| clean(&axis.to_string())).collect(),
+        ..Heading::new(clean(&key.scenario))
+    };
     let (measured, others): (Vec<&ComparedCell>, Vec<&ComparedCell>) =
         cells.iter().copied().partition(|cell| is_measured(cell));
-    CaseTable {
-        scenario: clean(&key.scenario),
-        axes: key.case.iter().map(axis).collect(),
-        workload: String::new(),
-        question: String::new(),
+    let table = Table {
+        names: measured.iter().map(|cell| clean(&cell.key.subject)).collect(),
         columns: if measured.is_empty() { Vec::new() } else { columns(comparison, &measured) },
-        subjects: measured
-            .iter()
-            .map(|cell| Ranked { id: clean(&cell.key.subject), compared: None })
-            .collect(),
-        without_figures: others.iter().map(|cell| told(cell)).collect(),
-        by: Figure::Throughput,
-        order: None,
-        remarks: Remarks {
-            warnings: warned(&measured),
-            notes: unrelated(&measured),
-            ..Remarks::default()
-        },
-    }
+        ..table_of(others.iter().map(|cell| no_figures(cell)))
+    };
+    let notes = warned(&measured).into_iter().chain(unrelated(&measured));
+    [Part::Heading(heading), Part::Table(table), Part::List(notes.collect())]
 }
 
 fn is_measured(cell: &ComparedCell) -> bool {
@@ -164,9 +76,11 @@ fn is_measured(cell: &ComparedCell) -> bool {
 }
 
 /// A cell that has no figures on one side or on both.
-fn told(cell: &ComparedCell) -> Told {
-    let (base, new) =
-        (ComparedCell::told(cell.base.as_ref()), ComparedCell::told(cell.new.as_ref()));
+fn no_figures(cell: &ComparedCell) -> Item {
+    let (base, new) = (
+        ComparedCell::status_text(cell.base.as_ref()),
+        ComparedCell::status_text(cell.new.as_ref()),
+    );
     let text = match (cell.verdict, &cell.base, &cell.new) {
         (Some(verdict), ..) => format!("{}: {}", verdict.word(), from_to(base, new)),
         (None, Some(_), None) => "only in BASE".to_owned(),
@@ -174,12 +88,12 @@ fn told(cell: &ComparedCell) -> Told {
         _ if base == new => format!("in both {new}"),
         _ => format!("no figures: {}", from_to(base, new)),
     };
-    let status = match cell.verdict {
-        Some(Verdict::Regressed) => Status::Crashed,
-        Some(Verdict::CannotTell) => Status::Unmeasured,
-        _ => Status::Unsupported,
+    let tint = match cell.verdict {
+        Some(Verdict::Regressed) => Tint::Bad,
+        Some(Verdict::CannotTell) => Tint::Doubtful,
+        _ => Tint::Dim,
     };
-    Told { id: clean(&cell.key.subject), status, text }
+    Item::new(tint, clean(&cell.key.subject), text)
 }
 
 fn from_to(base: &str, new: &str) -> String {
@@ -194,38 +108,30 @@ fn columns(comparison: &Comparison, cells: &[&ComparedCell]) -> Vec<Column> {
     let threshold = comparison.options.threshold;
     let operation = clean(&cells[0].operation);
     let mut columns = Vec::new();
-    let mut add = |kind, heading: [&str; 2], cell: &dyn Fn(&ComparedCell) -> CellText| {
-        columns.push(Column {
-            kind,
-            heading: heading.map(str::to_owned),
-            cells: cells.iter().map(|compared| cell(compared)).collect(),
-        });
+    let mut add = |heading: [&str; 2], cell: &dyn Fn(&ComparedCell) -> Cell| {
+        columns.push(Column::new(heading, cells.iter().map(|one| cell(one))));
     };
-    let per_second = match operation.as_str() {
-        "request" => "requests/s".to_owned(),
-        name => format!("{name}/s"),
-    };
+    let per_second = per_second(&operation);
     let name = |metric: &str| match metric {
         THROUGHPUT => per_second.clone(),
         CPU => format!("CPU per {operation}"),
         metric => clean(metric),
     };
     let of = |cell: &ComparedCell, metric: &str| cell.change(metric).copied();
-    add(Kind::Standing, ["", "decided by"], &|cell| {
-        let rest = cell.decided_by.as_deref().map_or_else(String::new, name);
-        CellText { rest, ..CellText::default() }
+    add(["", "decided by"], &|cell| {
+        Cell::words(cell.decided_by.as_deref().map_or_else(String::new, name))
     });
-    add(Kind::Change, ["", "base → new"], &|cell| {
+    add(["", "base → new"], &|cell| {
         let metric = cell.decided_by.as_deref().unwrap_or(THROUGHPUT);
         values(metric, of(cell, metric))
     });
-    add(Kind::Change, ["NEW/BASE", "ratio (99 %)"], &|cell| {
-        cell.deciding().map_or_else(CellText::none, with_interval)
+    add(["NEW/BASE", "ratio (99 %)"], &|cell| {
+        cell.deciding().map_or_else(Cell::none, with_interval)
     });
-    add(Kind::Standing, ["", "verdict"], &|cell| verdict(cell, threshold));
-    add(Kind::Change, ["smallest", "visible"], &|cell| {
+    add(["", "verdict"], &|cell| verdict(cell, threshold));
+    add(["smallest", "visible"], &|cell| {
         let smallest = cell.deciding().and_then(|change| change.smallest_visible(threshold));
-        CellText::number(smallest.map(number::percent_above))
+        Cell::maybe(smallest.map(number::percent_above))
     });
     for (metric, heading) in [
         (THROUGHPUT, [per_second.clone(), "ratio".to_owned()]),
@@ -236,12 +142,10 @@ fn columns(comparison: &Comparison, cells: &[&ComparedCell]) -> Vec<Column> {
     ] {
         let decides_all = cells.iter().all(|cell| cell.decided_by.as_deref() == Some(metric));
         if !decides_all && cells.iter().any(|cell| cell.change(metric).is_some()) {
-            add(Kind::Change, [&heading[0], &heading[1]], &|cell| {
-                judged(of(cell, metric), threshold)
-            });
+            add([&heading[0], &heading[1]], &|cell| judged(of(cell, metric), threshold));
         }
     }
-    // Mostly the same in both: then a column of them would say nothing.
+    // Shown only if they differ, because mostly they are the same in both runs.
     for (metric, heading) in [(THREADS, "threads"), (STALLS, "stalls/trial")] {
         let differs = |cell: &&ComparedCell| {
             cell.change(metric)
@@ -249,52 +153,47 @@ fn columns(comparison: &Comparison, cells: &[&ComparedCell]) -> Vec<Column> {
         };
         let is_asked_for = comparison.options.metric.as_deref() == Some(metric);
         if !is_asked_for && cells.iter().any(differs) {
-            add(Kind::Change, [heading, "base → new"], &|cell| values(metric, of(cell, metric)));
+            add([heading, "base → new"], &|cell| values(metric, of(cell, metric)));
         }
     }
     columns
 }
 
-fn values(metric: &str, change: Option<Change>) -> CellText {
-    let Some(change) = change else { return CellText::none() };
+fn values(metric: &str, change: Option<Change>) -> Cell {
+    let Some(change) = change else { return Cell::none() };
     let (base, new) = (shown(metric, change.base), shown(metric, change.new));
-    let rest = if base == new { String::new() } else { format!(" → {new}") };
-    CellText { number: base, rest, tint: Tint::Plain }
+    let arrow = if base == new { String::new() } else { format!(" → {new}") };
+    Cell::number(base).with(arrow)
 }
 
-fn with_interval(change: &Change) -> CellText {
-    let number = change.ratio().map_or_else(|| number::NONE.to_owned(), number::fine_ratio);
-    let rest = change.interval().map_or_else(String::new, |interval| {
-        format!(" ({:.3}…{:.3})", interval.low, interval.high)
-    });
-    CellText { number, rest, tint: Tint::Plain }
+fn with_interval(change: &Change) -> Cell {
+    Cell::fine_ratio(change.ratio(), change.interval())
 }
 
-fn verdict(cell: &ComparedCell, threshold: f64) -> CellText {
-    let Some(verdict) = cell.verdict else { return CellText::none() };
+fn verdict(cell: &ComparedCell, threshold: f64) -> Cell {
+    let Some(verdict) = cell.verdict else { return Cell::words(number::NONE) };
     let below = cell.deciding().and_then(|change| change.below(threshold));
-    let rest = match (verdict, below, cell.doubt) {
+    let words = match (verdict, below, cell.doubt) {
         (Verdict::Same, Some(below), _) => format!("same (< {})", number::percent_above(below)),
         (_, _, Some(Doubt::Noise)) => "cannot tell: noise".to_owned(),
         (_, _, Some(Doubt::Reference)) => "cannot tell: the reference".to_owned(),
         (_, _, Some(Doubt::Others)) => "cannot tell: as the others".to_owned(),
         _ => verdict.word().to_owned(),
     };
-    CellText { number: String::new(), rest, tint: tint(verdict) }
+    Cell::words(words).tinted(tint(verdict))
 }
 
-/// A figure that does not decide, with a word of its own where it changed.
-fn judged(change: Option<Change>, threshold: f64) -> CellText {
-    let Some(change) = change else { return CellText::none() };
+/// A figure that does not decide, with a word if it changed.
+fn judged(change: Option<Change>, threshold: f64) -> Cell {
+    let Some(change) = change else { return Cell::none() };
     let verdict = change.verdict(threshold);
-    let rest = match verdict {
+    let word = match verdict {
         Verdict::Regressed => " worse",
         Verdict::Improved => " better",
         Verdict::Same => "",
         Verdict::CannotTell => " ?",
     };
-    let number = change.ratio().map_or_else(|| number::NONE.to_owned(), number::ratio);
-    CellText { number, rest: rest.to_owned(), tint: tint(verdict) }
+    Cell::maybe(change.ratio().map(number::ratio)).with(word).tinted(tint(verdict))
 }
 
 fn tint(verdict: Verdict) -> Tint {
@@ -305,65 +204,69 @@ fn tint(verdict: Verdict) -> Tint {
     }
 }
 
-/// Which cells what the machine did between the runs did not cancel in.
-fn unrelated(cells: &[&ComparedCell]) -> Vec<Remark> {
-    let of = |basis: Basis, text: &str| {
+/// The cells in which a change of the machine between the runs does not cancel out.
+fn unrelated(cells: &[&ComparedCell]) -> Vec<Item> {
+    const TEXTS: [(Basis, &str); 2] = [
+        (
+            Basis::Absolute,
+            "compared by absolute figures, because the same reference did not take turns with it \
+             in both runs: what changed on the machine in between is among them",
+        ),
+        (
+            Basis::Others,
+            "compared relative to the median change of the others, because the same reference did \
+             not take turns with it in both runs: a change that all have in common is taken for \
+             the machine's",
+        ),
+    ];
+    let of = |(basis, text): (Basis, &str)| {
         let is_such = |cell: &&&ComparedCell| {
             !cell.is_reference && cell.deciding().is_some_and(|change| change.basis == basis)
         };
-        let such: Vec<String> =
-            cells.iter().filter(is_such).map(|cell| clean(&cell.key.subject)).collect();
+        let such: Vec<&str> =
+            cells.iter().filter(is_such).map(|cell| cell.key.subject.as_str()).collect();
         let subjects = if such.len() == cells.len() { "all".to_owned() } else { such.join(", ") };
-        (!such.is_empty()).then(|| Remark { subjects, text: text.to_owned() })
+        (!such.is_empty()).then(|| note(&subjects, text))
     };
-    let absolute = "compared by absolute figures, because the same reference did not take turns \
-                    with it in both runs: what changed on the machine in between is among them";
-    let others = "compared relative to the median change of the others, because the same reference \
-                  did not take turns with it in both runs: a change that all have in common is \
-                  taken for the machine's";
-    [of(Basis::Absolute, absolute), of(Basis::Others, others)].into_iter().flatten().collect()
+    TEXTS.into_iter().filter_map(of).collect()
 }
 
-/// Which cells were measured beside noise; what it was, the report of that run tells.
-fn warned(cells: &[&ComparedCell]) -> Vec<Remark> {
-    let mut remarks: Vec<Remark> = Vec::new();
+/// The cells whose trials carry warnings; the report of that run shows them.
+fn warned(cells: &[&ComparedCell]) -> Vec<Item> {
+    let mut warned: Vec<(String, Vec<&str>)> = Vec::new();
     for cell in cells.iter().filter(|cell| cell.verdict != Some(Verdict::Same)) {
         let (base, new) = cell.warned;
         let text = match (base, new) {
             (0, 0) => continue,
-            (base, 0) => format!("{} in BASE", trials(base)),
-            (0, new) => format!("{} in NEW", trials(new)),
-            (base, new) => format!("{} in BASE and {new} in NEW", trials(base)),
+            (base, 0) => format!("{} in BASE", counted(base, "trial")),
+            (0, new) => format!("{} in NEW", counted(new, "trial")),
+            (base, new) => format!("{} in BASE and {new} in NEW", counted(base, "trial")),
         };
-        let text = format!("{text} carried warnings; `quadrant report` shows them");
-        match remarks.iter_mut().find(|remark| remark.text == text) {
-            Some(remark) => remark.subjects.push_str(&format!(", {}", clean(&cell.key.subject))),
-            None => remarks.push(Remark { subjects: clean(&cell.key.subject), text }),
+        match warned.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, subjects)) => subjects.push(&cell.key.subject),
+            None => warned.push((text, vec![&cell.key.subject])),
         }
     }
-    remarks
-}
-
-fn trials(count: u64) -> String {
-    plural(count, "trial", "trials")
+    let item = |(text, subjects): &(String, Vec<&str>)| {
+        let text = format!("{text} carried warnings; `quadrant report` shows them");
+        warning(&subjects.join(", "), &text)
+    };
+    warned.iter().map(item).collect()
 }
 
 /// `7 cells compared: 1 regressed, 6 same; 2 only in BASE`.
-fn title(comparison: &Comparison) -> String {
+fn title(comparison: &Comparison) -> Vec<String> {
     let counts = comparison.counts();
     let listed = |all: &[(u64, &str)]| {
-        let said: Vec<String> = all
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{} {what}", number::count(*count)))
-            .collect();
-        said.join(", ")
+        let some = all.iter().filter(|(count, _)| *count > 0);
+        let some = some.map(|(count, what)| format!("{} {what}", number::count(*count)));
+        some.collect::<Vec<_>>().join(", ")
     };
     let compared = match counts.compared() {
         0 => "nothing could be compared".to_owned(),
         cells => format!(
             "{} compared: {}",
-            plural(cells, "cell", "cells"),
+            counted(cells, "cell"),
             listed(&[
                 (counts.regressed, "regressed"),
                 (counts.improved, "improved"),
@@ -377,8 +280,7 @@ fn title(comparison: &Comparison) -> String {
         (counts.only_in_base, "only in BASE"),
         (counts.only_in_new, "only in NEW"),
     ]);
-    let said = [compared, left_out, order(comparison)];
-    said.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+    [compared, left_out, order(comparison)].into_iter().filter(|fact| !fact.is_empty()).collect()
 }
 
 fn order(comparison: &Comparison) -> String {
@@ -388,47 +290,45 @@ fn order(comparison: &Comparison) -> String {
     }
     format!(
         "of {} of subjects {} in the same order in both runs and {} in the opposite one",
-        plural(pairs.compared, "pair", "pairs"),
+        counted(pairs.compared, "pair"),
         number::count(pairs.confirmed),
         number::count(pairs.contradicted)
     )
 }
 
-const HEADINGS: [&str; 7] =
-    ["metric", "worse", "better", "same", "cannot tell", "geometric mean of NEW/BASE", "over"];
-
-fn summary_rows(comparison: &Comparison) -> Vec<[String; 7]> {
-    let blank =
-        |count: u64| if count == 0 { number::NONE.to_owned() } else { number::count(count) };
-    let row = |MetricSummary { name, counts, ratios }: MetricSummary| {
-        [
-            clean(&name),
-            blank(counts.regressed),
-            blank(counts.improved),
-            blank(counts.same),
-            blank(counts.cannot_tell),
-            ratios.value().map_or_else(|| number::NONE.to_owned(), number::fine_ratio),
-            plural(ratios.count(), "cell", "cells"),
-        ]
-    };
-    comparison.metrics().into_iter().map(row).collect()
+fn summary_table(comparison: &Comparison) -> Table {
+    let mut table = Table::new(&[
+        "metric",
+        "worse",
+        "better",
+        "same",
+        "cannot tell",
+        "geometric mean of NEW/BASE",
+        "over",
+    ]);
+    for MetricSummary { name, counts, ratios } in metrics(&comparison.cells, &comparison.options) {
+        let counts = [counts.regressed, counts.improved, counts.same, counts.cannot_tell];
+        let mean = Cell::maybe(ratios.value().map(number::fine_ratio));
+        let over = Cell::number(counted(ratios.count(), "cell"));
+        table.push(clean(&name), counts.map(Cell::count).into_iter().chain([mean, over]));
+    }
+    table
 }
 
-/// Every cell that regressed or improved, again, where nobody has to look for it.
-fn flagged(comparison: &Comparison) -> Vec<(Verdict, Vec<(String, String)>)> {
-    [Verdict::Regressed, Verdict::Improved]
-        .into_iter()
-        .map(|verdict| {
-            let cells: Vec<(String, String)> =
-                comparison.of_verdict(verdict).map(|cell| (cell_name(cell), why(cell))).collect();
-            (verdict, cells)
+/// Every cell that regressed or improved, once more, so that none has to be searched for.
+fn changed(comparison: &Comparison) -> Vec<Item> {
+    let of = |verdict: Verdict| {
+        let such = comparison.cells.iter().filter(move |cell| cell.verdict == Some(verdict));
+        such.map(move |cell| {
+            let text = format!("{}: {}", cell_name(cell), why(cell));
+            Item::new(tint(verdict), verdict.word(), text)
         })
-        .filter(|(_, cells)| !cells.is_empty())
-        .collect()
+    };
+    [Verdict::Regressed, Verdict::Improved].into_iter().flat_map(of).collect()
 }
 
 fn cell_name(cell: &ComparedCell) -> String {
-    let axes = cell.key.case.iter().map(|axis| format!("{}={}", axis.axis, axis.value));
+    let axes = cell.key.case.iter().map(ToString::to_string);
     let words: Vec<String> = std::iter::once(cell.key.scenario.clone())
         .chain(axes)
         .chain([cell.key.subject.clone()])
@@ -438,16 +338,16 @@ fn cell_name(cell: &ComparedCell) -> String {
 
 fn why(cell: &ComparedCell) -> String {
     match (cell.decided_by.as_deref(), cell.deciding()) {
-        (Some(metric), Some(change)) => {
-            let CellText { number, rest, .. } = with_interval(change);
-            format!("{metric} {number}{rest}")
-        }
-        _ => from_to(ComparedCell::told(cell.base.as_ref()), ComparedCell::told(cell.new.as_ref())),
+        (Some(metric), Some(change)) => format!("{metric} {}", with_interval(change).text()),
+        _ => from_to(
+            ComparedCell::status_text(cell.base.as_ref()),
+            ComparedCell::status_text(cell.new.as_ref()),
+        ),
     }
 }
 
 fn explanation(comparison: &Comparison) -> String {
-    let threshold = percent(comparison.options.threshold);
+    let threshold = number::short_percent(comparison.options.threshold);
     let is_single = |cell: &ComparedCell| {
         cell.deciding().is_some_and(|change| {
             change.interval().is_none() && change.ratio().is_some() && change.new > 0.0

@@ -1,9 +1,9 @@
 //! Whole comparisons of made-up runs.
 
 use super::*;
-use crate::by_case::{ByCase, CaseCounts};
-use crate::record::{self, AxisValue, Record};
-use crate::sample::{self, InTurns};
+use crate::record::by_case::{ByCase, CaseCounts};
+use crate::record::{self, AxisValue, Record, Status};
+use crate::tests::sample::{self, InTurns};
 
 fn side(options: &Options, records: &[Record]) -> Side {
     let mut counts = CaseCounts::default();
@@ -27,18 +27,19 @@ fn trials(id: &str, ops_per_sec: f64, latency_us: u64) -> Vec<Record> {
     [1.0, 1.002, 0.998]
         .into_iter()
         .zip(0..)
-        .map(|(weather, trial)| sample::ok(id, trial, ops_per_sec * weather, latency_us))
+        .map(|(drift, trial)| sample::ok(id, trial, ops_per_sec * drift, latency_us))
         .collect()
 }
 
 fn crashed(id: &str, trial: u32) -> Record {
-    sample::told(id, trial, Status::Crashed, Some("killed by signal 11"))
+    sample::no_figures(id, trial, Status::Crashed, Some("killed by signal 11"))
 }
 
 /// Two cases with every verdict and every change of status.
 fn two_runs() -> (Vec<Record>, Vec<Record>) {
-    let unsupported =
-        |id: &str| sample::told(id, 0, Status::Unsupported, Some("io_uring is disabled here"));
+    let unsupported = |id: &str| {
+        sample::no_figures(id, 0, Status::Unsupported, Some("io_uring is disabled here"))
+    };
     let base = [
         trials("tokio/multi-thread/epoll", 180_000.0, 350),
         trials("smol/multi-thread/epoll", 120_000.0, 500),
@@ -146,7 +147,7 @@ fn nothing_in_common_is_nothing_compared() {
 }
 
 #[test]
-fn a_change_of_status_is_a_verdict_unless_nothing_is_known() {
+fn a_change_of_status_is_a_verdict() {
     use Status::{Crashed, Failed, TimedOut, Unmeasured, Unsupported};
     for (status, expected) in [
         (Crashed, Verdict::Regressed),
@@ -156,7 +157,7 @@ fn a_change_of_status_is_a_verdict_unless_nothing_is_known() {
         (Unmeasured, Verdict::CannotTell),
     ] {
         let fine = trials("a/b/c", 10.0, 5);
-        let bad = [sample::told("a/b/c", 0, status, None)];
+        let bad = [sample::no_figures("a/b/c", 0, status, None)];
         let verdict = |base, new| comparison(base, new).cells()[0].verdict;
         assert_eq!(verdict(&fine, &bad), Some(expected), "{status:?}");
         let back = match expected {
@@ -168,9 +169,9 @@ fn a_change_of_status_is_a_verdict_unless_nothing_is_known() {
 }
 
 #[test]
-fn a_trial_made_again_counts_as_it_was_last() {
+fn a_repeated_trial_replaces_the_first() {
     let fine = trials("a/b/c", 10.0, 5);
-    let mut resumed = vec![sample::told("a/b/c", 1, Status::Crashed, Some("power cut"))];
+    let mut resumed = vec![sample::no_figures("a/b/c", 1, Status::Crashed, Some("power cut"))];
     resumed.extend(fine.clone());
     assert_eq!(comparison(&fine, &resumed).cells()[0].verdict, Some(Verdict::Same));
 }
@@ -233,7 +234,7 @@ fn run(seed: u64, machine: f64, slower: f64) -> Vec<Record> {
 }
 
 #[test]
-fn two_identical_runs_are_mostly_the_same_whatever_the_machine_did() {
+fn identical_runs_are_mostly_the_same() {
     let (mut flagged, mut same, mut all) = (0, 0, 0);
     for (seed, machine) in (0..40).zip([1.0, 0.8, 1.2, 0.95].into_iter().cycle()) {
         let comparison = comparison(&run(seed, 1.0, 0.0), &run(seed + 1_000, machine, 0.0));
@@ -270,7 +271,7 @@ fn the_reference_itself_is_never_flagged() {
 }
 
 #[test]
-fn a_reference_that_changed_makes_no_other_look_changed() {
+fn a_changed_reference_changes_no_other_verdict() {
     let mut new = run(2, 1.0, 0.0);
     for record in new.iter_mut().filter(|record| record.subject.id == R) {
         for turn in record.turns.iter_mut().flat_map(|turns| &mut turns.rounds) {
@@ -286,7 +287,7 @@ fn a_reference_that_changed_makes_no_other_look_changed() {
 }
 
 #[test]
-fn another_version_of_the_reference_is_told_and_not_gone_by() {
+fn another_version_of_the_reference_is_not_used() {
     let mut new = run(2, 1.0, 0.0);
     for record in new.iter_mut().filter(|record| record.subject.id == R) {
         record.subject.version = "9.9.9".into();

@@ -1,9 +1,9 @@
-//! Two rivals along an axis: who is ahead at each value, and between which values that changes.
+//! Two rivals along an axis: which is ahead at each value, and between which values that changes.
 //!
-//! Never reads a lead into figures that the tables would not tell apart.
+//! Never finds a lead where the tables would show the two as the same.
 
 use super::kept::Contender;
-use crate::effect::{Answer, Effect};
+use crate::effect::{Effect, Verdict};
 use crate::interval::Interval;
 use crate::series::Figure;
 
@@ -13,7 +13,7 @@ pub(super) struct Course {
     pub stops: Vec<Stop>,
 }
 
-/// What there is between two rivals at one value.
+/// How two rivals compare at one value.
 #[derive(Debug)]
 pub(super) struct Stop {
     /// In the least unit of the axis.
@@ -29,23 +29,23 @@ pub(super) struct Stop {
 pub(super) enum State {
     Ahead(Lead),
     Same,
-    /// The trials vary too much to say.
+    /// The trials vary too much.
     Unclear,
-    /// One of them, by its number, has no figures.
+    /// The rival with this index has no figures.
     Absent(usize),
 }
 
-/// Who is ahead, and by how much.
+/// The index of the rival that is ahead, and by how much.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Lead {
-    pub who: usize,
+    pub side: usize,
     /// Above 1.
     pub ratio: f64,
     /// Of the ratio; `None` of a single trial.
     pub interval: Option<Interval>,
 }
 
-/// Two stops between which the lead has changed, by their numbers.
+/// The indices of two stops between which the lead has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Crossing {
     pub before: usize,
@@ -55,10 +55,10 @@ pub(super) struct Crossing {
 }
 
 impl Course {
-    /// Between stops with a clear leader; what lies between them is neither's.
+    /// Between stops with a clear leader; stops between them have none.
     pub(super) fn crossings(&self) -> Vec<Crossing> {
         let led: Vec<(usize, Lead)> = self.leads().collect();
-        let legs: Vec<&[(usize, Lead)]> = led.chunk_by(|a, b| a.1.who == b.1.who).collect();
+        let legs: Vec<&[(usize, Lead)]> = led.chunk_by(|a, b| a.1.side == b.1.side).collect();
         let is_backed = |leg: &[(usize, Lead)]| leg.iter().all(|(_, lead)| lead.interval.is_some());
         let crossing = |pair: &[&[(usize, Lead)]]| {
             let ([.., (before, _)], [(after, _), ..]) = (pair[0], pair[1]) else { return None };
@@ -89,16 +89,16 @@ impl Course {
         self.stops.iter().any(|stop| !matches!(stop.state, State::Absent(_)))
     }
 
-    /// Whether it is a course of one runtime and executor, told of by itself.
+    /// Whether both rivals are always of one runtime and executor.
     pub(super) fn is_within_one_family(&self) -> bool {
         let families =
             || self.stops.iter().flat_map(|stop| stop.rivals.iter().flatten()).map(|c| &c.family);
         families().all(|family| Some(family) == families().next())
     }
 
-    /// Where both are level, if the lead changes from one value to the next: on a line drawn
-    /// through both ratios, in logarithms. `None` where that line is known too little: where by
-    /// the intervals of the ratios the place may lie anywhere in more than half of the gap.
+    /// Where both are level, if the lead changes from one value to the next: on a straight line
+    /// through both ratios, in logarithms. `None` if, by the intervals of the ratios, the place
+    /// may lie anywhere in more than half of the gap.
     pub(super) fn level_at(&self, crossing: Crossing) -> Option<f64> {
         let (before, after) = (&self.stops[crossing.before], &self.stops[crossing.after]);
         let (State::Ahead(old), State::Ahead(new)) = (before.state, after.state) else {
@@ -131,25 +131,24 @@ impl Stop {
     }
 }
 
-/// Who is ahead, and whether that stands on a single trial.
+/// The state, and whether it rests on a single trial.
 fn state(rivals: &[Option<Contender>; 2], by: Figure) -> (State, bool) {
-    let merit = |who: usize| rivals[who].as_ref().and_then(|rival| rival.merit(by));
-    let (first, second) = match [merit(0), merit(1)] {
+    let merits = |side: usize| rivals[side].as_ref().and_then(|rival| rival.merits.as_ref());
+    let (first, second) = match [merits(0), merits(1)] {
         [Some(first), Some(second)] => (first, second),
         [None, _] => return (State::Absent(0), false),
         [_, None] => return (State::Absent(1), false),
     };
-    let effect = first.0.against(second.0);
-    let effect = effect.unwrap_or_else(|| Effect::of_ratio(first.1 / second.1));
+    let Some(effect) = first.against(second, by) else { return (State::Unclear, false) };
     let effect = if by.is_better_more() { effect } else { effect.inverse() };
-    let lead = |who, effect: Effect| {
-        State::Ahead(Lead { who, ratio: effect.ratio(), interval: effect.interval() })
+    let lead = |side, effect: Effect| {
+        State::Ahead(Lead { side, ratio: effect.ratio(), interval: effect.interval() })
     };
     let state = match effect.hint(by.rule()) {
-        Answer::More => lead(0, effect),
-        Answer::Less => lead(1, effect.inverse()),
-        Answer::Same { .. } => State::Same,
-        Answer::NotTold => State::Unclear,
+        Verdict::More => lead(0, effect),
+        Verdict::Less => lead(1, effect.inverse()),
+        Verdict::Same => State::Same,
+        Verdict::CannotTell => State::Unclear,
     };
     (state, effect.interval().is_none() && state != State::Unclear)
 }

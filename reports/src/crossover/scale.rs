@@ -1,6 +1,6 @@
 //! Values of an axis as numbers: `64`, `4KiB`, `250us`, `1000/s`.
 //!
-//! Never takes a list for numbers of which one is none: `[1, 2, many]` has no order.
+//! Never reads a list as numbers if one of its values is none: `[1, 2, many]` has no order.
 
 use crate::number;
 
@@ -48,7 +48,7 @@ impl Scale {
         read(value).map_or(0.0, |(_, position)| position)
     }
 
-    /// A place strictly between two values of the axis, told no more exactly than it is known;
+    /// A place strictly between two values of the axis, rounded to what is known of it;
     /// `None` where rounding leaves nothing between them.
     pub(super) fn place_between(&self, low: f64, high: f64, place: f64) -> Option<String> {
         let digits = if high / low > 3.0 { 1.0 } else { 10.0 };

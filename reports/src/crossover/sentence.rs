@@ -1,23 +1,23 @@
-//! What became of two rivals, as a person would say it: the change, then value by value.
+//! The comparison of two rivals along an axis in words: the change, then value by value.
 //!
-//! Never leaves a value of the axis out: where nothing can be told, that is told.
+//! Never leaves a value of the axis out: where nothing can be told, the text says so.
 
 use std::collections::BTreeSet;
 
-use super::Sentence;
 use super::course::{Course, Lead, State, Stop};
 use super::scale::Scale;
 use crate::number;
 use crate::prose::clean;
+use crate::table::{Item, Tint};
 
-pub(super) fn tell(whom: String, course: &Course, names: [&str; 2], scale: &Scale) -> Sentence {
+pub(super) fn item(name: &str, course: &Course, names: [&str; 2], scale: &Scale) -> Item {
     let unsure = if course.is_unsure() { "~" } else { "" };
-    let said = (!is_uniform(course)).then(|| value_by_value(course, names));
-    let details = said.into_iter().chain(bests(course, names));
-    Sentence {
-        whom: clean(&whom),
-        headline: clean(&format!("{unsure}{}", headline(course, names, scale))),
+    let headline = format!("{unsure}{}", headline(course, names, scale));
+    let values = (!is_uniform(course)).then(|| value_by_value(course, names));
+    let details = values.into_iter().chain(bests(course, names));
+    Item {
         details: details.map(|text| clean(&text)).collect(),
+        ..Item::new(Tint::Bold, clean(name), clean(&headline))
     }
 }
 
@@ -37,12 +37,12 @@ fn headline(course: &Course, names: [&str; 2], scale: &Scale) -> String {
         .collect();
     let new = |crossing: usize| {
         let State::Ahead(lead) = course.stops[crossings[crossing].after].state else { return "" };
-        names[lead.who]
+        names[lead.side]
     };
     match (changes.as_slice(), leads.as_slice()) {
         ([], []) => without_a_leader(course, names),
         ([], [(_, lead), ..]) => {
-            let (ahead, behind) = (names[lead.who], names[1 - lead.who]);
+            let (ahead, behind) = (names[lead.side], names[1 - lead.side]);
             match is_uniform(course) {
                 true => format!(
                     "{ahead} is ahead of {behind} everywhere{}",
@@ -59,7 +59,7 @@ fn headline(course: &Course, names: [&str; 2], scale: &Scale) -> String {
             let overtakes = if crossings[0].is_backed { "overtakes" } else { "seems to overtake" };
             format!("{} {overtakes} {old} {change}", new(0))
         }
-        // Most of them will be luck.
+        // Most of the changes are probably chance.
         _ if course.is_unsure() => format!("cannot tell {} from {}", names[0], names[1]),
         (changes, _) => {
             let each = changes.iter().enumerate();
@@ -85,13 +85,13 @@ fn without_a_leader(course: &Course, [first, second]: [&str; 2]) -> String {
     format!("cannot tell {first} from {second}")
 }
 
-/// Whether something clear can be told of half of the values or more.
+/// Whether the state is clear at half of the values or more.
 fn is_mostly_known(course: &Course) -> bool {
     let known = |stop: &&Stop| matches!(stop.state, State::Ahead(_) | State::Same);
     course.stops.iter().filter(known).count() * 2 >= course.stops.len()
 }
 
-/// Whether the headline has said it of every value.
+/// Whether the headline describes every value.
 fn is_uniform(course: &Course) -> bool {
     course.stops.windows(2).all(|pair| alike(&pair[0], &pair[1]))
         && !matches!(course.stops.first().map(|stop| stop.state), Some(State::Absent(_)))
@@ -107,13 +107,13 @@ fn value_by_value(course: &Course, names: [&str; 2]) -> String {
                     State::Ahead(lead) => Some(lead),
                     _ => None,
                 });
-                format!("{} ahead at {at}{}", names[lead.who], by(leads))
+                format!("{} ahead at {at}{}", names[lead.side], by(leads))
             }
             State::Same => format!("the same at {at}"),
             State::Unclear => format!("cannot tell at {at}"),
-            State::Absent(who) => {
-                let absent = run[0].rivals[who].as_ref().and_then(|rival| rival.absent);
-                format!("nothing of {} at {at} ({})", names[who], absent.unwrap_or("not measured"))
+            State::Absent(side) => {
+                let absent = run[0].rivals[side].as_ref().and_then(|rival| rival.absent);
+                format!("nothing of {} at {at} ({})", names[side], absent.unwrap_or("not measured"))
             }
         }
     });
@@ -122,10 +122,10 @@ fn value_by_value(course: &Course, names: [&str; 2]) -> String {
 
 fn alike(a: &Stop, b: &Stop) -> bool {
     match (a.state, b.state) {
-        (State::Ahead(a), State::Ahead(b)) => a.who == b.who,
-        (State::Absent(a_who), State::Absent(b_who)) => {
-            let absent = |stop: &Stop, who: usize| stop.rivals[who].as_ref().map(|r| r.absent);
-            a_who == b_who && absent(a, a_who) == absent(b, b_who)
+        (State::Ahead(a), State::Ahead(b)) => a.side == b.side,
+        (State::Absent(a_side), State::Absent(b_side)) => {
+            let absent = |stop: &Stop, side: usize| stop.rivals[side].as_ref().map(|r| r.absent);
+            a_side == b_side && absent(a, a_side) == absent(b, b_side)
         }
         (a, b) => a == b,
     }
@@ -148,31 +148,31 @@ fn by(leads: impl Iterator<Item = Lead> + Clone) -> String {
     }
 }
 
-/// Who stood for each side, where not both sides were of one family all the time. Of no interest
-/// as long as nobody is ahead.
+/// The best of each side, unless both were of one family all the time. `None` as long as neither
+/// is ahead.
 fn bests(course: &Course, names: [&str; 2]) -> Option<String> {
     if course.is_within_one_family() || course.leads().next().is_none() {
         return None;
     }
-    let side = |who: usize| {
-        let family = |stop: &Stop| stop.rivals[who].as_ref().map(|rival| rival.family.clone());
+    let best = |side: usize| {
+        let family = |stop: &Stop| stop.rivals[side].as_ref().map(|rival| rival.family.clone());
         let is_measured =
-            |stop: &&Stop| stop.rivals[who].as_ref().is_some_and(|rival| rival.absent.is_none());
+            |stop: &&Stop| stop.rivals[side].as_ref().is_some_and(|rival| rival.absent.is_none());
         let stops: Vec<&Stop> = course.stops.iter().filter(is_measured).collect();
         let runs: Vec<(String, String)> = stops
             .chunk_by(|a, b| family(a) == family(b))
             .map(|run| (family(run[0]).unwrap_or_default(), at(run.iter().copied())))
             .collect();
-        let said: Vec<String> = match runs.as_slice() {
+        let bests: Vec<String> = match runs.as_slice() {
             [(family, _)] => vec![family.clone()],
-            // Who changes so often is hardly better than the others.
+            // A best that changes this often is hardly better than the others.
             [_, _, _, ..] => {
                 let families: BTreeSet<&str> = runs.iter().map(|(family, _)| &**family).collect();
                 vec![Vec::from_iter(families).join(" and ") + " by turns"]
             }
             runs => runs.iter().map(|(family, at)| format!("{family} at {at}")).collect(),
         };
-        format!("{}: {}", names[who], said.join(", "))
+        format!("{}: {}", names[side], bests.join(", "))
     };
-    Some(format!("{}; {}", side(0), side(1)))
+    Some(format!("{}; {}", best(0), best(1)))
 }

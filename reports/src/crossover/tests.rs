@@ -6,7 +6,9 @@ use super::*;
 use crate::paint::Style;
 use crate::random::SplitMix;
 use crate::record::{AxisValue, LoadMetrics, Status};
-use crate::sample;
+use crate::table::Item;
+use crate::tests::sample;
+use crate::{markdown, terminal};
 
 const IO_URING: &str = "compio/per-core/io_uring";
 const EPOLL: &str = "compio/per-core/epoll";
@@ -17,7 +19,7 @@ fn cases(axis: &str, values: &[&str], subjects: &[(&str, &[f64])]) -> Vec<Vec<Re
     let case = |(index, value): (usize, &&str)| {
         let of_subject = |(id, rates): &(&str, &[f64])| {
             (0..3)
-                .map(|trial| sample::ok(id, trial, rates[index] * weather(trial, id), 300))
+                .map(|trial| sample::ok(id, trial, rates[index] * drift(trial, id), 300))
                 .collect::<Vec<_>>()
         };
         let mut records: Vec<Record> = subjects.iter().flat_map(of_subject).collect();
@@ -30,27 +32,42 @@ fn cases(axis: &str, values: &[&str], subjects: &[(&str, &[f64])]) -> Vec<Vec<Re
 }
 
 /// Most of it hits all subjects alike, some of it not.
-fn weather(trial: u32, id: &str) -> f64 {
+fn drift(trial: u32, id: &str) -> f64 {
     let own = if id.len().is_multiple_of(2) { 0.002 } else { -0.002 };
     1.0 + 0.01 * f64::from(trial) + own * f64::from(trial % 2)
 }
 
-fn sweeps_of(cases: &[Vec<Record>]) -> Vec<Sweep> {
+fn parts_of(cases: &[Vec<Record>]) -> Vec<Part> {
     let mut crossovers = Crossovers::default();
     cases.iter().for_each(|case| crossovers.add(case));
     let Some(first) = cases.iter().flatten().next() else { return crossovers.end_all() };
-    let sweeps = crossovers.end(&first.run_id, &first.scenario);
+    let parts = crossovers.end(&first.run_id, &first.scenario);
     assert_eq!(crossovers.end_all(), []);
-    sweeps
+    parts
+}
+
+fn items(cases: &[Vec<Record>]) -> Vec<Item> {
+    let lists = parts_of(cases).into_iter().filter_map(|part| match part {
+        Part::List(items) => Some(items),
+        _ => None,
+    });
+    lists.flatten().collect()
 }
 
 fn sentences(cases: &[Vec<Record>]) -> Vec<String> {
-    let all = sweeps_of(cases).into_iter().flat_map(|sweep| sweep.sentences);
-    all.map(|Sentence { whom, headline, details }| {
-        let said: Vec<String> = std::iter::once(headline).chain(details).collect();
-        format!("{whom}: {}", said.join(": "))
-    })
-    .collect()
+    let mut last = String::new();
+    let sentence = |Item { name, text, details, .. }: Item| {
+        last = if name.is_empty() { last.clone() } else { name };
+        let lines: Vec<String> = std::iter::once(text).chain(details).collect();
+        format!("{last}: {}", lines.join(": "))
+    };
+    items(cases).into_iter().map(sentence).collect()
+}
+
+/// What the first sweep is by.
+fn by(cases: &[Vec<Record>]) -> String {
+    let Part::Heading(heading) = &parts_of(cases)[0] else { panic!("no heading") };
+    heading.facts.last().unwrap().clone()
 }
 
 const VALUES: [&str; 5] = ["1", "4", "16", "64", "256"];
@@ -120,7 +137,7 @@ fn trials_that_vary_too_much_make_no_crossover() {
 }
 
 #[test]
-fn nothing_is_claimed_of_an_axis_of_which_less_than_half_is_known() {
+fn nothing_is_claimed_with_less_than_half_known() {
     let mut cases = cases("connections", &VALUES, &[(IO_URING, &[120.0; 5]), (EPOLL, &[100.0; 5])]);
     let spread = [1.0, 0.4, 1.9];
     for record in cases[2..].iter_mut().flatten().filter(|record| record.subject.id == IO_URING) {
@@ -135,7 +152,7 @@ fn nothing_is_claimed_of_an_axis_of_which_less_than_half_is_known() {
 }
 
 #[test]
-fn what_has_no_figures_is_said_and_bridged() {
+fn a_value_without_figures_is_named_and_bridged() {
     let mut cases = cases(
         "connections",
         &VALUES,
@@ -165,7 +182,7 @@ fn limit(record: &mut Record) {
 }
 
 #[test]
-fn a_driver_at_its_limit_lets_cpu_time_decide_at_all_values() {
+fn cpu_time_decides_if_the_driver_is_limited() {
     let rates = [90.0, 100.0, 100.0, 100.0, 100.0];
     let mut cases = cases("connections", &VALUES, &[(IO_URING, &rates), (EPOLL, &[100.0; 5])]);
     let of_io_uring = [6_000, 5_700, 5_200, 5_000, 4_800];
@@ -177,8 +194,7 @@ fn a_driver_at_its_limit_lets_cpu_time_decide_at_all_values() {
         }
     }
     cases[3..].iter_mut().flatten().for_each(limit);
-    let sweeps = sweeps_of(&cases);
-    assert_eq!(sweeps[0].by, "CPU per request, as the load driver was the limit at some values");
+    assert_eq!(by(&cases), "by CPU per request, as the load driver was the limit at some values");
     assert_eq!(
         sentences(&cases),
         ["compio/per-core: io_uring overtakes epoll between 4 and 16, at about 9: epoll ahead at \
@@ -207,7 +223,7 @@ fn three_backends_meet_two_by_two() {
 }
 
 #[test]
-fn the_best_of_each_backend_meet_whatever_their_runtimes() {
+fn the_best_of_each_backend_are_compared() {
     let cases = cases(
         "connections",
         &["1", "64"],
@@ -235,16 +251,17 @@ fn other_axes_are_held() {
     held(&mut all, "await");
     held(&mut waiting, "blocking");
     all.extend(waiting);
-    let sweeps = sweeps_of(&all);
-    assert_eq!(sweeps.len(), 2, "{sweeps:?}");
     let style = Style { color: false, width: 100 };
-    let drawn: String = sweeps.iter().map(|sweep| draw(sweep, style)).collect();
-    let pages: String = sweeps.iter().map(page).collect();
-    insta::assert_snapshot!(format!("{drawn}{pages}"));
+    let parts = parts_of(&all);
+    insta::assert_snapshot!(format!(
+        "{}\n{}",
+        terminal::draw(&parts, style),
+        markdown::write(&parts)
+    ));
 }
 
 #[test]
-fn at_a_given_rate_the_time_it_takes_decides() {
+fn latency_decides_at_a_fixed_rate() {
     let mut cases =
         cases("rate", &["100/s", "2000/s"], &[(IO_URING, &[100.0; 2]), (EPOLL, &[100.0; 2])]);
     for (case, latencies_us) in cases.iter_mut().zip([[300, 200], [300, 900]]) {
@@ -257,8 +274,7 @@ fn at_a_given_rate_the_time_it_takes_decides() {
             record.metrics.as_mut().unwrap().load = Some(sample::load(4, 4, Some(100)));
         }
     }
-    let sweeps = sweeps_of(&cases);
-    assert_eq!(sweeps[0].by, "p99 latency");
+    assert_eq!(by(&cases), "by p99 latency");
     assert_eq!(
         sentences(&cases),
         ["compio/per-core: io_uring overtakes epoll between 100/s and 2000/s, at about 200/s: \
@@ -267,40 +283,39 @@ fn at_a_given_rate_the_time_it_takes_decides() {
 }
 
 #[test]
-fn one_trial_is_a_hint() {
+fn one_trial_gives_an_unsure_result() {
     let mut cases =
         cases("connections", &["1", "4"], &[(IO_URING, &[90.0, 130.0]), (EPOLL, &[100.0; 2])]);
     cases.iter_mut().for_each(|case| case.retain(|record| record.trial == 0));
-    let sweeps = sweeps_of(&cases);
-    assert!(sweeps[0].is_unsure);
+    assert!(parts_of(&cases).contains(&Part::Text(Tint::Dim, UNSURE.to_owned())));
     // No place is told that would only look exact.
     let expected = "~io_uring seems to overtake epoll between 1 and 4";
-    assert_eq!(sweeps[0].sentences[0].headline, expected);
+    assert_eq!(items(&cases)[0].text, expected);
 }
 
 #[test]
-fn to_and_fro_in_one_trial_is_luck() {
+fn several_changes_in_one_trial_are_chance() {
     let rates = [90.0, 110.0, 110.0, 90.0, 110.0];
     let mut cases = cases("connections", &VALUES, &[(IO_URING, &rates), (EPOLL, &[100.0; 5])]);
     cases.iter_mut().for_each(|case| case.retain(|record| record.trial == 0));
-    assert_eq!(sweeps_of(&cases)[0].sentences[0].headline, "~cannot tell epoll from io_uring");
+    assert_eq!(items(&cases)[0].text, "~cannot tell epoll from io_uring");
 }
 
 #[test]
 fn words_one_value_and_one_backend_are_no_sweep() {
     let pair: [(&str, &[f64]); 2] = [(IO_URING, &[90.0, 130.0]), (EPOLL, &[100.0; 2])];
-    assert_eq!(sweeps_of(&cases("how", &["await", "blocking"], &pair)), []);
-    assert_eq!(sweeps_of(&cases("connections", &["1"], &pair)), []);
-    assert_eq!(sweeps_of(&cases("connections", &["1", "4"], &pair[..1])), []);
-    assert_eq!(sweeps_of(&[]), []);
+    assert_eq!(parts_of(&cases("how", &["await", "blocking"], &pair)), []);
+    assert_eq!(parts_of(&cases("connections", &["1"], &pair)), []);
+    assert_eq!(parts_of(&cases("connections", &["1", "4"], &pair[..1])), []);
+    assert_eq!(parts_of(&[]), []);
     let mut without_axes = cases("connections", &["1", "4"], &pair);
     without_axes.iter_mut().flatten().for_each(|record| record.case.clear());
-    assert_eq!(sweeps_of(&without_axes), []);
+    assert_eq!(parts_of(&without_axes), []);
 }
 
 /// Copies of one subject, 2 % of noise a trial, seven values: how often luck makes a crossover.
 #[test]
-fn copies_seldom_seem_to_cross_and_hardly_ever_do() {
+fn copies_seldom_cross() {
     let mut random = SplitMix(11);
     let values = ["1", "2", "4", "8", "16", "32", "64"];
     let (mut seeming, mut said) = (0, 0);
@@ -311,7 +326,7 @@ fn copies_seldom_seem_to_cross_and_hardly_ever_do() {
             let noise = 1.0 + 0.02 * random.normal();
             record.metrics.as_mut().unwrap().ops_per_sec = 100.0 * noise;
         }
-        let headline = &sweeps_of(&cases)[0].sentences[0].headline;
+        let headline = &items(&cases)[0].text;
         seeming += usize::from(headline.contains(" seem"));
         let crosses = headline.contains(" overtakes ") && !headline.starts_with("cannot tell");
         said += usize::from(crosses || headline.contains(" change places"));
@@ -351,13 +366,16 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn nothing_that_may_stand_in_records_does_harm(records in prop::collection::vec(records(), 0..40)) {
+    fn no_record_causes_a_panic(records in prop::collection::vec(records(), 0..40)) {
         let mut crossovers = Crossovers::default();
-        crate::read::by_case(records).iter().for_each(|case| crossovers.add(case));
-        for sweep in crossovers.end_all() {
-            draw(&sweep, Style { color: true, width: 40 });
-            page(&sweep);
-            prop_assert!(sweep.values.len() >= 2);
+        sample::by_case(records).iter().for_each(|case| crossovers.add(case));
+        let parts = crossovers.end_all();
+        terminal::draw(&parts, Style { color: true, width: 40 });
+        markdown::write(&parts);
+        for part in &parts {
+            if let Part::Heading(heading) = part {
+                prop_assert!(heading.facts[0].contains(", "));
+            }
         }
     }
 }

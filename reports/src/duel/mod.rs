@@ -1,6 +1,6 @@
-//! Duels: subjects that took turns in lock-step, and what their turns say about each other.
+//! Duels: subjects that took turns in lock-step, and the ratios of their turns.
 //!
-//! Never looks at a latency: there is none of a subject that was frozen in between.
+//! Never reads a latency: a subject that is frozen in between has none.
 
 mod json;
 mod ratio;
@@ -13,11 +13,13 @@ use std::ops::Add;
 
 use serde::Serialize;
 
-pub use ratio::{Conclusion, Decisive, Ratio, Verdict, conclusion, ratio};
+pub use crate::effect::Verdict;
+pub use crate::format::Format;
+pub use ratio::{Conclusion, Decisive, Ratio, conclusion, ratio};
 
 use crate::paint::Style;
+use crate::record::turns::{Start, Turn, sum};
 use crate::record::{AxisValue, Status};
-use crate::turns::{Start, Turn, sum};
 
 /// All turns of a subject together, by its place in every start.
 pub fn turns_of(starts: &[Start], subject: usize) -> Turn {
@@ -39,10 +41,10 @@ pub struct DuelCase {
     pub warnings: Vec<Warning>,
 }
 
-/// What makes the ratios less than they seem.
+/// Something that makes the ratios less reliable.
 #[derive(Debug, Clone, Serialize)]
 pub struct Warning {
-    /// Whom it is about; all of them where there is none.
+    /// The subject that it is about; `None` for all.
     pub subject: Option<String>,
     pub text: String,
 }
@@ -50,20 +52,13 @@ pub struct Warning {
 /// Why there are no ratios.
 #[derive(Debug, Clone)]
 pub struct NoResult {
-    /// Whose fault it is, where it is one's.
+    /// The subject that caused it, if a single one did.
     pub subject: Option<String>,
     pub status: Status,
     pub reason: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    Table,
-    Json,
-    Markdown,
-}
-
-/// Writes one case in a format of texts; JSON wants all of them at once.
+/// Writes the cases one after the other.
 pub fn write(
     cases: &[DuelCase],
     concern: f64,
@@ -71,14 +66,11 @@ pub fn write(
     format: Format,
     style: Style,
 ) -> io::Result<()> {
-    match format {
-        Format::Table => output.write_all(table::draw(cases, concern, style).as_bytes()),
-        Format::Markdown => output.write_all(table::page(cases, concern).as_bytes()),
-        Format::Json => json::write(cases, concern, output),
-    }
+    let json = || json::value(cases, concern);
+    format.write(output, style, || table::parts(cases, concern), json)
 }
 
-/// 3 when a case could not be measured, 4 when there was nothing to fight, 0 otherwise.
+/// 3 when a case could not be measured, 4 when nothing could be compared, 0 otherwise.
 pub fn exit_code(cases: &[DuelCase]) -> u8 {
     let failed = |case: &DuelCase| {
         case.result.as_ref().is_err_and(|none| none.status != Status::Unsupported)

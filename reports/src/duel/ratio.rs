@@ -1,29 +1,17 @@
 //! The ratio of two subjects of a duel, and how sure it is.
 //!
-//! Never counts rounds of one start as independent: the starts are what is resampled.
+//! Never counts rounds of one start as independent values.
 
 use serde::Serialize;
 
 use super::turns_of;
-use crate::driver_limit::BUSY_MAX;
-use crate::effect::{Answer, Effect, Rule};
+use crate::effect::{Effect, Rule, Verdict};
 use crate::interval::{Interval, estimate};
-use crate::turns::{Start, Turn, log_ratio};
+use crate::record::driver_limit::BUSY_MAX;
+use crate::record::turns::{Start, Turn, log_ratio};
 
-/// A difference of less is not told apart from what the method itself may add.
+/// The method itself may add a difference of this share.
 const NOISE: f64 = 0.001;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// All of the interval lies above 1 …
-    More,
-    /// … or below …
-    Less,
-    /// … or around it, no further than what is negligible.
-    Same,
-    CannotTell,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ratio {
@@ -34,18 +22,13 @@ pub struct Ratio {
 }
 
 impl Ratio {
-    /// `concern` is a share: differences up to it are the same to whoever asks.
+    /// `concern` is a share: differences up to it count as the same.
     pub fn verdict(&self, concern: f64) -> Verdict {
-        match self.effect.answer(Rule { negligible: NOISE, same: concern }) {
-            Answer::More => Verdict::More,
-            Answer::Less => Verdict::Less,
-            Answer::Same { .. } => Verdict::Same,
-            Answer::NotTold => Verdict::CannotTell,
-        }
+        self.effect.verdict(Rule { negligible: NOISE, same: concern })
     }
 }
 
-/// How a subject stands to the first one, and by which figure that is known.
+/// How a subject compares with the first one, and by which figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Conclusion {
@@ -84,8 +67,8 @@ pub fn conclusion(starts: &[Start], subject: usize, concern: f64) -> Option<Conc
     })
 }
 
-/// A subject against the first one, by a figure of theirs. `None` when there are too few starts to
-/// say how sure it is.
+/// The ratio of a subject's figure to that of the first one. `None` when there are too few starts
+/// for an interval.
 pub fn ratio(starts: &[Start], subject: usize, figure: impl Fn(&Turn) -> f64) -> Option<Ratio> {
     let of_starts: Vec<f64> =
         starts.iter().filter_map(|start| log_ratio(&start[subject], &start[0], &figure)).collect();

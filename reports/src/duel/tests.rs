@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::random::SplitMix;
-use crate::turns::Thawed;
+use crate::record::turns::Thawed;
 
 /// Starts in which subject 1 is `ratio` times as fast as subject 0 and both run under the same conditions: a
 /// slow drift, noise of its own in each turn, and now and then a turn that somebody spoilt.
 fn starts(seed: u64, ratio: f64, noise: f64) -> Vec<Start> {
     let mut random = SplitMix(seed);
     let mut turn = |rate: f64| {
-        let spoilt = if random.next().is_multiple_of(20) { 0.5 } else { 1.0 };
+        let spoilt = if random.draw().is_multiple_of(20) { 0.5 } else { 1.0 };
         let rate = rate * spoilt * (1.0 + noise * random.normal());
         let operations = (rate * 0.02) as u64;
         let thawed = Thawed {
@@ -43,13 +43,13 @@ fn verdicts(ratio_of_rates: f64, noise: f64) -> [usize; 4] {
 }
 
 #[test]
-fn a_copy_is_seldom_taken_for_another() {
+fn a_copy_is_seldom_a_difference() {
     let [more, less, ..] = verdicts(1.0, 0.01);
     assert!(more + less <= 5, "{more} faster and {less} slower of 200");
 }
 
 #[test]
-fn one_per_cent_is_found_through_spoilt_turns_and_a_drift() {
+fn one_per_cent_is_found_despite_noise() {
     let [_, less, ..] = verdicts(0.99, 0.005);
     assert!(less >= 190, "{less} of 200");
     let [more, ..] = verdicts(1.01, 0.005);
@@ -92,7 +92,7 @@ fn a_ratio_is_the_inverse_of_its_reverse() {
 }
 
 #[test]
-fn one_start_is_no_ratio_and_neither_are_turns_without_an_operation() {
+fn one_start_or_idle_turns_have_no_ratio() {
     let starts = starts(1, 1.0, 0.01);
     assert_eq!(ratio(&starts[..1], 1, Turn::ops_per_sec), None);
     let idle = vec![vec![Turn::default(); 2]; 2];
@@ -149,7 +149,7 @@ fn every_end_as_a_page() {
 }
 
 #[test]
-fn json_has_every_turn_and_says_no_less() {
+fn json_has_every_turn() {
     let whole: serde_json::Value = serde_json::from_str(&written(Format::Json)).unwrap();
     let slower = &whole["cases"][0];
     assert_eq!(slower["subjects"][1]["throughput"]["verdict"], "less");
@@ -161,7 +161,7 @@ fn json_has_every_turn_and_says_no_less() {
 }
 
 #[test]
-fn the_exit_code_tells_what_came_of_it() {
+fn the_exit_code_follows_from_the_cases() {
     let cases = cases();
     assert_eq!(exit_code(&cases[..3]), 0);
     assert_eq!(exit_code(&cases), 3);

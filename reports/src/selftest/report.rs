@@ -2,36 +2,14 @@
 //!
 //! Never hides a row: one that was not measured stands there with its reason.
 
-use std::str::FromStr;
-
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::row::{Bound, Missing, Row, State};
 use super::table;
+use crate::format::Format;
 use crate::interval::Interval;
 use crate::paint::Style;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
-    #[default]
-    Table,
-    Json,
-    Markdown,
-}
-
-impl FromStr for Format {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        match word {
-            "table" => Ok(Format::Table),
-            "json" => Ok(Format::Json),
-            "markdown" => Ok(Format::Markdown),
-            _ => Err("there is table, json and markdown".to_owned()),
-        }
-    }
-}
 
 #[derive(Debug, Clone, Default)]
 pub struct SelfTest {
@@ -89,9 +67,9 @@ impl SelfTest {
 
     pub fn write(&self, format: Format, style: Style) -> String {
         match format {
-            Format::Table => table::draw(self, style),
             Format::Markdown => table::page(self),
             Format::Json => self.json(),
+            _ => table::draw(self, style),
         }
     }
 

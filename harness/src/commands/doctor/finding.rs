@@ -1,6 +1,6 @@
 //! One thing about this machine, and what follows from it.
 //!
-//! It holds a judgement and never makes one.
+//! Never reads anything: whether it is good is for the check to decide.
 
 use serde::Serialize;
 
@@ -14,27 +14,18 @@ pub enum Level {
     Obstacle,
 }
 
-impl Level {
-    pub fn word(self) -> &'static str {
-        match self {
-            Level::Ok => "ok",
-            Level::Warning => "warning",
-            Level::Obstacle => "obstacle",
-        }
-    }
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// One or two words.
     pub about: &'static str,
     pub level: Level,
     /// How it is, in a sentence.
-    pub says: String,
+    #[serde(rename = "says")]
+    pub state: String,
     /// What that does to measurements.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub costs: Option<String>,
-    /// What to do, if anything: a command where there is one.
+    pub costs: Option<&'static str>,
+    /// What to do about it: a command where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
     /// Nothing at all can be measured here.
@@ -43,37 +34,25 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub fn ok(about: &'static str, says: impl Into<String>) -> Self {
-        Self {
-            about,
-            level: Level::Ok,
-            says: says.into(),
-            costs: None,
-            remedy: None,
-            stops_everything: false,
-        }
+    /// A warning unless it is good.
+    pub fn check(about: &'static str, is_good: bool, state: impl Into<String>) -> Self {
+        let level = if is_good { Level::Ok } else { Level::Warning };
+        let state = state.into();
+        Self { about, level, state, costs: None, remedy: None, stops_everything: false }
     }
 
-    pub fn warning(
-        about: &'static str,
-        says: impl Into<String>,
-        costs: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
-        Self {
-            level: Level::Warning,
-            costs: Some(costs.into()),
-            remedy: Some(remedy.into()),
-            ..Self::ok(about, says)
+    /// What it costs if it is not good, and what to do then.
+    pub fn or(mut self, costs: &'static str, remedy: impl Into<String>) -> Self {
+        if self.level != Level::Ok {
+            self.costs = Some(costs);
+            self.remedy = Some(remedy.into());
         }
+        self
     }
 
-    pub fn obstacle(
-        about: &'static str,
-        says: impl Into<String>,
-        costs: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
-        Self { level: Level::Obstacle, ..Self::warning(about, says, costs, remedy) }
+    /// More than a warning, if it is not good.
+    pub fn or_obstacle(self, costs: &'static str, remedy: impl Into<String>) -> Self {
+        let level = if self.level == Level::Ok { Level::Ok } else { Level::Obstacle };
+        Self { level, ..self.or(costs, remedy) }
     }
 }

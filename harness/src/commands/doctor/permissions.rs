@@ -1,17 +1,19 @@
 //! What this process is allowed: rings, locked memory, open files, counting threads and system
 //! calls.
 //!
-//! Never asks for more than `quadrant run` would; like that it raises the soft limits, and makes
-//! a ring and a control group to see whether it can.
+//! Never does more than `quadrant run` would; like that it raises the soft limits, and makes a ring
+//! and a control group to see whether it can.
 
 use std::io;
+
+use quadrant_reports::number::{self, grouped};
 
 use super::finding::Finding;
 use crate::system::pids_cgroup::{self, Possible};
 use crate::system::tracing::Tracing;
 use crate::system::{fuse, io_uring, limits};
 
-/// A thousand connections, each side's, and what a runtime needs besides.
+/// Both sides of a thousand connections, and what a runtime needs besides.
 const OPEN_FILES_WANTED: u64 = 4_096;
 /// A ring for each of some workers; older kernels count rings as locked memory.
 const LOCKED_MEMORY_WANTED: u64 = 8 << 20;
@@ -31,127 +33,98 @@ pub fn findings() -> Vec<Finding> {
 }
 
 fn judge_io_uring(works: Result<(), String>) -> Finding {
-    const ABOUT: &str = "io_uring";
-    match works {
-        Ok(()) => Finding::ok(ABOUT, "a ring was set up and completed an operation"),
-        Err(reason) => {
-            let remedy = command_in(&reason)
-                .unwrap_or("ask who runs this machine or container to allow it")
-                .to_owned();
-            let costs = "subjects on io_uring are `unsupported` here; all others run";
-            Finding::obstacle(ABOUT, reason, costs, remedy)
-        }
-    }
-}
-
-/// What a sentence has between backquotes.
-fn command_in(sentence: &str) -> Option<&str> {
-    sentence.split('`').nth(1)
+    let reason = works.err();
+    // A reason may have the command that allows it between backquotes.
+    let command = reason.as_ref().and_then(|reason| reason.split('`').nth(1));
+    let remedy =
+        command.unwrap_or("ask the administrator of this machine or container to allow it");
+    let state = match &reason {
+        None => "a ring was set up and completed an operation",
+        Some(reason) => reason,
+    };
+    Finding::check("io_uring", reason.is_none(), state)
+        .or_obstacle("subjects on io_uring are `unsupported` here; all others run", remedy)
 }
 
 fn judge_locked_memory(limit: Option<u64>) -> Finding {
-    const ABOUT: &str = "locked memory";
-    match limit {
-        None => Finding::ok(ABOUT, "as much memory may be locked as there is"),
-        Some(bytes) if bytes >= LOCKED_MEMORY_WANTED => {
-            Finding::ok(ABOUT, format!("{} MiB may be locked", bytes >> 20))
-        }
-        Some(bytes) => Finding::warning(
-            ABOUT,
-            format!("only {} KiB may be locked", bytes >> 10),
-            "io_uring with registered buffers, or with many workers on kernels before 5.12, fails",
-            "ulimit -l unlimited (as root, or by /etc/security/limits.conf)",
-        ),
-    }
+    let state = match limit {
+        None => "any amount of memory may be locked".to_owned(),
+        Some(bytes) => format!("{} of memory may be locked", number::bytes(bytes)),
+    };
+    let is_good = limit.is_none_or(|bytes| bytes >= LOCKED_MEMORY_WANTED);
+    Finding::check("locked memory", is_good, state).or(
+        "io_uring with registered buffers, or with many workers on kernels before 5.12, fails",
+        "ulimit -l unlimited (as root, or by /etc/security/limits.conf)",
+    )
 }
 
 fn judge_open_files(limit: Option<u64>) -> Finding {
-    const ABOUT: &str = "open files";
-    match limit {
-        None => Finding::ok(ABOUT, "any number of files and connections may be open"),
-        Some(files) if files >= OPEN_FILES_WANTED => {
-            Finding::ok(ABOUT, format!("{files} files and connections may be open"))
-        }
-        Some(files) => Finding::warning(
-            ABOUT,
-            format!("only {files} files and connections may be open at once"),
-            "cases with a thousand connections and more fail",
-            "ulimit -n 65536 (as root, or by /etc/security/limits.conf)",
-        ),
-    }
+    let state = match limit {
+        None => "any number of files and connections may be open".to_owned(),
+        Some(files) => format!("{} files and connections may be open", grouped(files)),
+    };
+    let is_good = limit.is_none_or(|files| files >= OPEN_FILES_WANTED);
+    Finding::check("open files", is_good, state).or(
+        "cases with a thousand connections and more fail",
+        "ulimit -n 65536 (as root, or by /etc/security/limits.conf)",
+    )
 }
 
 fn judge_counting(group: &Possible) -> Finding {
-    const ABOUT: &str = "thread count";
-    const COSTS: &str = "threads are sampled every 10 ms instead of counted exactly: the peak may \
-                         miss one that lived for less";
-    const REMEDY: &str =
-        "run as root, or: systemd-run --user --scope -p Delegate=yes quadrant run …";
-    match group {
-        Possible::In(folder) => Finding::ok(
-            ABOUT,
-            format!("a group that counts threads may be made in {}", folder.display()),
-        ),
-        Possible::NotIn(folder) => Finding::warning(
-            ABOUT,
+    let (state, remedy) = match group {
+        Possible::In(folder) => {
+            (format!("a group that counts threads may be made in {}", folder.display()), "")
+        }
+        Possible::NotIn(folder) => (
             format!("no group that counts threads may be made in {}", folder.display()),
-            COSTS,
-            REMEDY,
+            "run as root, or: systemd-run --user --scope -p Delegate=yes quadrant run …",
         ),
-        Possible::Nowhere => Finding::warning(
-            ABOUT,
-            "there is no `pids` control group here",
-            COSTS,
+        Possible::Nowhere => (
+            "there is no `pids` control group here".to_owned(),
             "mount the control groups with their pids controller",
         ),
-    }
+    };
+    Finding::check("thread count", matches!(group, Possible::In(_)), state).or(
+        "threads are sampled every 10 ms instead of counted exactly: the peak may miss one that \
+         lived for less",
+        remedy,
+    )
 }
 
 fn judge_tracepoints(tracing: Tracing) -> Finding {
-    const ABOUT: &str = "tracepoints";
-    let paranoid =
-        tracing.paranoid.map_or_else(|| "unknown".to_owned(), |paranoid| paranoid.to_string());
-    if tracing.privileged {
-        return Finding::ok(ABOUT, "tracepoints and BPF programs are allowed to this user");
-    }
-    if tracing.paranoid.is_some_and(|paranoid| paranoid < 0) {
-        return Finding::ok(
-            ABOUT,
-            format!("tracepoints are allowed to everybody (kernel.perf_event_paranoid={paranoid})"),
-        );
-    }
-    Finding::warning(
-        ABOUT,
-        format!("only root may use tracepoints (kernel.perf_event_paranoid={paranoid})"),
-        "system calls cannot be counted cheaply, so that a backend is known by its adapter's word",
+    let paranoid = tracing.paranoid.map_or_else(|| "unknown".to_owned(), |level| level.to_string());
+    let for_all = tracing.paranoid.is_some_and(|paranoid| paranoid < 0);
+    let state = match (tracing.privileged, for_all) {
+        (true, _) => "this user may use tracepoints and BPF programs".to_owned(),
+        (_, true) => {
+            format!("all users may use tracepoints (kernel.perf_event_paranoid={paranoid})")
+        }
+        _ => format!("only root may use tracepoints (kernel.perf_event_paranoid={paranoid})"),
+    };
+    Finding::check("tracepoints", tracing.privileged || for_all, state).or(
+        "system calls cannot be counted cheaply, so a backend is only what its adapter claims",
         "run as root, or: sudo sysctl kernel.perf_event_paranoid=-1",
     )
 }
 
 fn judge_tracefs(tracing: Tracing) -> Finding {
-    const ABOUT: &str = "tracefs";
-    if tracing.tracefs_mounted {
-        return Finding::ok(ABOUT, "it is mounted");
-    }
-    Finding::warning(
-        ABOUT,
-        "it is not mounted",
+    let is_mounted = tracing.tracefs_mounted;
+    let state = if is_mounted { "it is mounted" } else { "it is not mounted" };
+    Finding::check("tracefs", is_mounted, state).or(
         "tracepoints cannot be found by their names; BPF programs still can",
         "sudo mount -t tracefs tracefs /sys/kernel/tracing",
     )
 }
 
 fn judge_fuse(opens: io::Result<()>) -> Finding {
-    const ABOUT: &str = "FUSE";
-    match opens {
-        Ok(()) => Finding::ok(ABOUT, "a program may serve a file system of its own"),
-        Err(error) => Finding::warning(
-            ABOUT,
-            format!("/dev/fuse cannot be opened: {error}"),
-            "no slow disk can be imitated; all scenarios that come with Quadrant run without",
-            "run as root, or give the container the device: --device /dev/fuse",
-        ),
-    }
+    let state = match &opens {
+        Ok(()) => "a program may serve a file system of its own".to_owned(),
+        Err(error) => format!("/dev/fuse cannot be opened: {error}"),
+    };
+    Finding::check("FUSE", opens.is_ok(), state).or(
+        "no slow disk can be imitated; all scenarios that come with Quadrant run without",
+        "run as root, or give the container the device: --device /dev/fuse",
+    )
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ struct Adapters {
     /// Libraries beside the program.
     installed: usize,
     workspace: bool,
-    /// What `cargo --version` says.
+    /// What `cargo --version` prints.
     cargo: Option<String>,
     /// Libraries that the workspace has from an earlier build.
     built: usize,
@@ -54,66 +54,52 @@ fn version_of(mut program: Command) -> Option<String> {
 }
 
 fn judge_adapters(seen: &Adapters) -> Finding {
-    const ABOUT: &str = "adapters";
+    let check = |is_good, state: String| Finding::check("adapters", is_good, state);
     match seen {
-        Adapters { installed: 1.., .. } => {
-            Finding::ok(ABOUT, format!("{} are installed beside the program", seen.installed))
+        Adapters { installed: installed @ 1.., .. } => {
+            check(true, format!("{installed} are installed beside the program"))
         }
-        Adapters { workspace: true, cargo: Some(version), .. } => Finding::ok(
-            ABOUT,
-            format!("they can be built ({version}); {} were built before", seen.built),
-        ),
-        Adapters { workspace: true, cargo: None, built: 1.., .. } => Finding::warning(
-            ABOUT,
-            format!("cargo was not found; {} were built before", seen.built),
-            "they cannot be built anew",
-            format!(
-                "quadrant run --adapters {}, or install Rust: https://rustup.rs",
-                seen.built_in
-            ),
-        ),
-        _ => Finding {
-            stops_everything: true,
-            ..Finding::obstacle(
-                ABOUT,
-                if seen.workspace {
-                    "none are built, and cargo was not found"
-                } else {
-                    "there are none beside the program, and no workspace to build them in"
-                },
-                "nothing can be measured",
-                if seen.workspace {
-                    "install Rust: https://rustup.rs"
-                } else {
-                    "go into the Quadrant workspace, or name a folder of built ones by --adapters DIR"
-                },
+        Adapters { workspace: true, cargo: Some(version), built, .. } => {
+            check(true, format!("they can be built ({version}); {built} were built before"))
+        }
+        Adapters { workspace: true, cargo: None, built: built @ 1.., built_in, .. } => {
+            check(false, format!("cargo was not found; {built} were built before")).or(
+                "they cannot be built anew",
+                format!("quadrant run --adapters {built_in}, or install Rust: https://rustup.rs"),
             )
-        },
+        }
+        _ => {
+            let (state, remedy) = if seen.workspace {
+                ("none are built, and cargo was not found", "install Rust: https://rustup.rs")
+            } else {
+                (
+                    "there are none beside the program, and no workspace to build them in",
+                    "go into the Quadrant workspace, or name a folder of built ones by --adapters DIR",
+                )
+            };
+            let finding =
+                check(false, state.to_owned()).or_obstacle("nothing can be measured", remedy);
+            Finding { stops_everything: true, ..finding }
+        }
     }
 }
 
 fn judge_compiler(found: bool) -> Finding {
-    const ABOUT: &str = "C compiler";
-    if found {
-        return Finding::ok(ABOUT, "cc is there");
-    }
-    Finding::warning(
-        ABOUT,
-        "cc was not found",
-        "adapters are linked by it: they can only be used where they are built already",
+    let state = if found { "cc was found" } else { "cc was not found" };
+    Finding::check("C compiler", found, state).or(
+        "it links the adapters: without it only those that are built already can be used",
         "install one: apt-get install build-essential, or what your system calls it",
     )
 }
 
 fn judge_files(memory_backed: bool, folder: &Path) -> Finding {
-    const ABOUT: &str = "files";
     let folder = folder.display();
-    if !memory_backed {
-        return Finding::ok(ABOUT, format!("{folder} lies on a disk, so files can be cold"));
-    }
-    Finding::warning(
-        ABOUT,
-        format!("{folder} lies in memory"),
+    let state = if memory_backed {
+        format!("{folder} is in memory")
+    } else {
+        format!("{folder} is on a disk, so files can be cold")
+    };
+    Finding::check("files", !memory_backed, state).or(
         "cold files are impossible there: every read is a read from memory",
         "TMPDIR=/var/tmp quadrant run …",
     )

@@ -14,11 +14,11 @@ use super::options::DuelOptions;
 use crate::adapters::subject::Subject;
 use crate::commands::run::{PlannedCase, Sides, Stop, place_files, warnings};
 use crate::fixtures::FixtureStore;
-use crate::system::chance::Chance;
-use crate::terminal::counted::counted;
 use crate::terminal::progress::Progress;
 use crate::trial::lockstep::{Failed, Length};
 use crate::trial::{Attention, Limits};
+use quadrant_reports::number::counted;
+use quadrant_reports::random::SplitMix;
 
 /// Starts that are repeated because the machine spoilt them.
 const REPEATS_MAX: u32 = 3;
@@ -101,7 +101,7 @@ impl Case<'_> {
             plans: plans.collect(),
         };
         let length = Length::Time(self.options.time() / self.options.starts);
-        let mut chance = Chance::new(self.seed, &self.planned.key());
+        let mut chance = SplitMix::new(self.seed, &self.planned.key());
         let mut starts = Starts::default();
         let mut repeats_left = REPEATS_MAX;
         while starts.turns.len() < self.options.starts as usize {

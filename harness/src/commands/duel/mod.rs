@@ -22,12 +22,12 @@ use crate::system::interrupt;
 use crate::system::paths;
 use crate::system::{affinity, clock, limits, orphans, pids_cgroup};
 use crate::terminal::color::Color;
-use crate::terminal::counted::counted;
 use crate::terminal::progress::Progress;
 use crate::terminal::standard_error::say;
 use crate::terminal::standard_output;
 use crate::trial::Limits;
 use case::Case;
+use quadrant_reports::number::counted;
 
 /// Measures every case and returns the exit code.
 pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
@@ -81,7 +81,7 @@ pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
     progress.end();
     let mut output = Vec::new();
     let style = standard_output::style(color);
-    duel::write(&measured, options.threshold(), &mut output, options.format(), style)?;
+    duel::write(&measured, options.threshold(), &mut output, options.format, style)?;
     standard_output::write(&String::from_utf8_lossy(&output))?;
     if interrupt::requested() {
         say!("\nInterrupted after {} of {}", measured.len(), counted(planned.len() as u64, "case"));

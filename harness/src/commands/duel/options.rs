@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
-use quadrant_reports::duel::Format;
+use clap::Args;
+use quadrant_reports::format::Format;
 
+use crate::commands::arguments;
 use crate::commands::selection::AdapterOptions;
 
 /// All starts of a case together.
@@ -48,7 +49,7 @@ pub struct DuelOptions {
     #[arg(long, value_name = "N", default_value_t = STARTS, value_parser = clap::value_parser!(u32).range(2..=100))]
     pub starts: u32,
     /// Differences of up to this many per cent are not reported as differences
-    #[arg(long, value_name = "PERCENT", default_value_t = THRESHOLD, value_parser = crate::commands::percent::percent)]
+    #[arg(long, value_name = "PERCENT", default_value_t = THRESHOLD, value_parser = crate::commands::arguments::percent)]
     pub threshold: f64,
     /// Worker threads of executors that can have several, regardless of the scenario
     /// [default: the scenario's `workers`, else the subject's CPUs, at least 2]
@@ -63,16 +64,8 @@ pub struct DuelOptions {
     pub bare_first: bool,
     #[command(flatten)]
     pub source: AdapterOptions,
-    #[arg(long, value_enum, default_value_t)]
-    pub format: DuelFormat,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum DuelFormat {
-    #[default]
-    Table,
-    Json,
-    Markdown,
+    #[arg(long, default_value = "table", value_parser = arguments::format(arguments::READABLE))]
+    pub format: Format,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -97,13 +90,5 @@ impl DuelOptions {
         let mut names = vec![self.first.clone(), self.second.clone()];
         names.extend(self.also.iter().cloned());
         names
-    }
-
-    pub fn format(&self) -> Format {
-        match self.format {
-            DuelFormat::Table => Format::Table,
-            DuelFormat::Json => Format::Json,
-            DuelFormat::Markdown => Format::Markdown,
-        }
     }
 }

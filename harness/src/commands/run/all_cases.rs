@@ -23,9 +23,9 @@ use crate::commands::failure::Failure;
 use crate::commands::selection::Selected;
 use crate::fixtures::FixtureStore;
 use crate::system::interrupt;
-use crate::terminal::counted::counted;
 use crate::terminal::progress::Progress;
 use crate::terminal::standard_error::say;
+use quadrant_reports::number::counted;
 
 /// What starting, ending and watching a trial adds to its time.
 const TRIAL_OVERHEAD: Duration = Duration::from_millis(40);

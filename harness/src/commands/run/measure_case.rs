@@ -18,9 +18,9 @@ use super::{ceilings, record, turns};
 use crate::adapters::filter::Filter;
 use crate::adapters::subject::Subject;
 use crate::fixtures::{FixtureError, FixtureStore};
-use crate::system::chance::Chance;
 use crate::system::loopback;
 use crate::trial::{self, Attention, Ended, Memory};
+use quadrant_reports::random::SplitMix;
 
 /// The files of a case while a trial reads them.
 #[derive(Default)]
@@ -213,8 +213,8 @@ impl Run {
         widest_interval(records).is_some_and(|widest| widest <= until)
     }
 
-    fn chance(&self, purpose: &str) -> Chance {
-        Chance::new(self.circumstances.seed, purpose)
+    fn chance(&self, purpose: &str) -> SplitMix {
+        SplitMix::new(self.circumstances.seed, purpose)
     }
 
     /// The memory layout of one trial's process.

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use quadrant_reports::report::Format;
+use quadrant_reports::format::Format;
 use serde::{Deserialize, Serialize};
 
+use crate::commands::arguments;
 use crate::commands::selection::{AdapterOptions, ScenarioOptions, SubjectOptions};
 use crate::system::allocator::Allocator;
 use crate::system::forbid::Forbidden;
@@ -36,7 +37,7 @@ pub struct CellOptions {
     pub starts: Option<u32>,
     /// Measure each case until every difference is known to this many per cent, or ten times as long
     /// as usual
-    #[arg(long, value_name = "PERCENT", value_parser = crate::commands::percent::percent)]
+    #[arg(long, value_name = "PERCENT", value_parser = arguments::percent)]
     pub until: Option<f64>,
     /// Whether memory that a subject has freed stays with its process, or goes back to the system
     /// as its allocator decides [default: the scenario's `allocator`, else untrimmed]
@@ -82,8 +83,7 @@ pub struct RunOptions {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["specs", "out", "seed", "trials", "starts", "until", "allocator", "quick", "runtime", "exclude", "axis", "workers", "evidence", "forbid", "time_limit", "memory_limit"])]
     #[serde(skip)]
     pub resume: Option<PathBuf>,
-    /// table, json, jsonl, csv or markdown
-    #[arg(long, default_value = "table", value_parser = str::parse::<Format>)]
+    #[arg(long, default_value = "table", value_parser = arguments::format(&Format::ALL))]
     #[serde(skip, default = "table")]
     pub format: Format,
     /// Seconds a subject may take to become ready, and to end after its time

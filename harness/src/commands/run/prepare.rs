@@ -5,8 +5,9 @@
 use std::io;
 use std::path::PathBuf;
 
+use quadrant_reports::format::Format;
 use quadrant_reports::paint::Style;
-use quadrant_reports::report::{Format, Reporter};
+use quadrant_reports::report::Reporter;
 
 use super::all_cases::{Run, unwritable_report};
 use super::ceilings::Ceilings;
@@ -16,7 +17,7 @@ use super::results::{self, Earlier, Results};
 use super::run_file::{self, RunFile};
 use super::warnings;
 use crate::commands::failure::Failure;
-use crate::commands::unmatched;
+use crate::commands::selection::unmatched;
 use crate::fixtures::FixtureStore;
 use crate::system::interrupt;
 use crate::system::paths;

@@ -12,10 +12,10 @@ use quadrant_suite::outcome::{Findings, GroupFindings};
 use super::planned_case::PlannedCase;
 use super::{load_checks, warnings};
 use crate::adapters::subject::Subject;
-use crate::commands::unmatched;
+use crate::commands::selection::unmatched;
 use crate::driver::order::Load;
-use crate::terminal::counted::counted;
 use crate::trial::Measured;
+use quadrant_reports::number::counted;
 
 /// The record of a trial without a result.
 pub fn new(

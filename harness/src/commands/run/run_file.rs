@@ -15,8 +15,8 @@ use super::options::RunOptions;
 use crate::adapters::build::Profile;
 use crate::adapters::subject::Subject;
 use crate::commands::selection::Selected;
-use crate::system::fingerprint::fingerprint;
 use crate::system::{affinity, clock, identity::Identity};
+use quadrant_reports::random::fingerprint;
 
 pub const RUN_FILE: &str = "run.json";
 

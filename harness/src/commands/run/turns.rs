@@ -15,9 +15,9 @@ use super::record::error;
 use super::stop::Stop;
 use super::warnings;
 use crate::adapters::subject::Subject;
-use crate::system::chance::Chance;
 use crate::trial::lockstep::{self, Failed, Length, TOO_SLOW};
 use crate::trial::{Attention, Limits, Memory, Order};
+use quadrant_reports::random::SplitMix;
 
 /// Turns of each subject in one start. More starts tell subjects apart better than more turns.
 const ROUNDS: u32 = 7;
@@ -103,7 +103,7 @@ impl<'a> Group<'a> {
         files: Option<&str>,
         executable: &Path,
         limits: Limits,
-        chance: &mut Chance,
+        chance: &mut SplitMix,
     ) -> Result<Started<'a>, Stop> {
         let mut order = self.members.clone();
         chance.shuffle(&mut order);
@@ -143,7 +143,7 @@ impl<'a> Group<'a> {
 impl<'a> Sides<'a, '_> {
     /// Starts new processes for all sides, each with a memory layout drawn anew, and lets them take
     /// turns.
-    pub fn start(&self, length: Length, chance: &mut Chance) -> Result<Started<'a>, Stop> {
+    pub fn start(&self, length: Length, chance: &mut SplitMix) -> Result<Started<'a>, Stop> {
         let orders: Vec<Order> = self
             .plans
             .iter()

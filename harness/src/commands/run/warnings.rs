@@ -12,8 +12,8 @@ use super::options::CellOptions;
 use super::planned_case::PlannedCase;
 use crate::adapters::subject::Subject;
 use crate::commands::selection::Selected;
-use crate::terminal::counted::counted;
 use crate::trial::Measured;
+use quadrant_reports::number::counted;
 
 /// A window that was longer than asked by this factor was delayed by the machine.
 const WINDOW_EXCESS_MAX: f64 = 1.2;

@@ -17,12 +17,12 @@ use crate::commands::failure::Failure;
 use crate::commands::run::trial_error;
 use crate::commands::selection::SubjectOptions;
 use crate::system::affinity::{self, Division};
-use crate::system::chance::Chance;
 use crate::system::clock;
 use crate::system::interrupt;
 use crate::system::paths;
 use crate::terminal::progress::Progress;
 use crate::trial::{self, Attention, Ended, Freeze, Limits, LoadShape, Measured, Memory};
+use quadrant_reports::random::SplitMix;
 
 /// Workers of executors that can have several, where nothing else is asked for.
 pub const WORKERS: u32 = 2;
@@ -191,7 +191,7 @@ impl Bench {
     /// All subjects, in an order of chance.
     pub fn shuffled(&self, purpose: &str) -> Vec<&Subject> {
         let mut order: Vec<&Subject> = self.subjects.iter().collect();
-        Chance::new(self.seed, purpose).shuffle(&mut order);
+        SplitMix::new(self.seed, purpose).shuffle(&mut order);
         order
     }
 

@@ -9,7 +9,7 @@ use quadrant_suite::injection::{Hold, Injection};
 use quadrant_suite::plan::{Action, Group, How, Pace};
 
 use super::bench::{Trial, step};
-use crate::system::chance::Chance;
+use quadrant_reports::random::SplitMix;
 
 const KINDS: [Hold; 3] = [Hold::Spin, Hold::Sleep, Hold::Read];
 /// In thresholds.
@@ -23,7 +23,7 @@ const PATIENCE: u32 = 4;
 
 /// `long` stalls of at least 1.5 thresholds and some shorter ones, in any order.
 pub fn injections(seed: u64, purpose: &str, threshold: Duration, long: u32) -> Vec<Injection> {
-    let mut chance = Chance::new(seed, purpose);
+    let mut chance = SplitMix::new(seed, purpose);
     let threshold_ns = threshold.as_nanos() as f64;
     let mut injections: Vec<Injection> = (0..long + long / SHORT_ONES)
         .map(|index| {
@@ -47,7 +47,7 @@ pub fn injections(seed: u64, purpose: &str, threshold: Duration, long: u32) -> V
 }
 
 /// From 0 to 1.
-fn share(chance: &mut Chance) -> f64 {
+fn share(chance: &mut SplitMix) -> f64 {
     (chance.draw() >> 11) as f64 / (1_u64 << 53) as f64
 }
 

@@ -38,7 +38,6 @@ use crate::commands::failure::Failure;
 use crate::system::interrupt;
 use crate::system::{affinity, limits, noise, orphans, pids_cgroup};
 use crate::terminal::color::Color;
-use crate::terminal::counted::counted;
 use crate::terminal::progress::Progress;
 use crate::terminal::standard_error::say;
 use crate::terminal::standard_output;
@@ -46,6 +45,7 @@ use crate::trial::Limits;
 use bench::{Bench, Interrupted};
 use extent::Extent;
 pub use options::SelfTestOptions;
+use quadrant_reports::number::counted;
 
 /// What is measured together, and hands in rows.
 struct Part {

@@ -1,8 +1,9 @@
 //! What `quadrant selftest` can be told.
 
 use clap::Args;
-use quadrant_reports::selftest::report::Format;
+use quadrant_reports::format::Format;
 
+use crate::commands::arguments;
 use crate::commands::selection::SubjectOptions;
 
 #[derive(Debug, Clone, Args)]
@@ -27,8 +28,7 @@ pub struct SelfTestOptions {
     /// Seed of all that is drawn by chance
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// table, json or markdown
-    #[arg(long, default_value = "table", value_parser = str::parse::<Format>)]
+    #[arg(long, default_value = "table", value_parser = arguments::format(arguments::READABLE))]
     pub format: Format,
     /// Run the clock of the subjects this much too fast, in thousandths: shows that a wrong
     /// instrument is found out

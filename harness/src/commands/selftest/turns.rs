@@ -15,9 +15,9 @@ use crate::adapters::subject::{State, Subject};
 use crate::commands::run::{fresh_seed, trial_error};
 use crate::system::affinity::Division;
 use crate::system::allocator::Allocator;
-use crate::system::chance::Chance;
 use crate::trial::lockstep::{self, Failed, Length};
 use crate::trial::{Attention, Limits, Memory, Order};
+use quadrant_reports::random::SplitMix;
 
 /// Starts that are made again because the machine spoilt them.
 const REPEATS_MAX: u32 = 3;
@@ -65,7 +65,7 @@ pub fn starts(
         return Err(Unmeasured::PassedOver(reason));
     }
     let divisions: Vec<Division> = sides.iter().map(|side| bench.division(side.trial)).collect();
-    let mut chance = Chance::new(fresh_seed(), "starts");
+    let mut chance = SplitMix::new(fresh_seed(), "starts");
     let mut starts = Vec::new();
     let mut repeats_left = REPEATS_MAX;
     while starts.len() < count as usize {

@@ -1,7 +1,7 @@
-//! Patterns of subjects, in scenarios and what they expect and on the command line, that mean nobody:
-//! a slip of the pen would otherwise make an expectation that is always met.
+//! Warns about patterns of subjects that match no subject, in scenarios and on the command line. A
+//! typo would otherwise turn an expectation into one that always holds.
 //!
-//! It only tells; adapters come and go, so a scenario is not wrong by it.
+//! Never refuses such a pattern: adapters come and go, so a scenario is not wrong by it.
 
 use crate::adapters::discovery::Discovered;
 use crate::adapters::filter::Filter;
@@ -13,34 +13,34 @@ pub fn names_subjects(scenario: &Scenario) -> bool {
     !scenario.subjects().is_empty() || !scenario.expected_subjects().is_empty()
 }
 
-/// A sentence for each pattern that none of all subjects matches; nothing where there are none
-/// at all. One whose adapter was not or could not be asked is taken to match by its build.
+/// A sentence for each pattern that matches no subject; none if there are no subjects. A subject
+/// whose adapter is not built or broken is matched by its build.
 pub fn warnings(shown: &str, scenario: &Scenario, all: &Discovered) -> Vec<String> {
     if all.subjects.is_empty() {
         return Vec::new();
     }
-    let about = scenario.subjects().iter().map(|pattern| (&**pattern, "it is asked of nobody"));
-    let expected = scenario.expected_subjects().into_iter();
-    let expected = expected.map(|pattern| (pattern, "nothing is expected of anybody there"));
+    let about = scenario.subjects().iter().map(|pattern| (&**pattern, "it selects nothing"));
+    let expected = scenario.expected_subjects().iter();
+    let expected = expected.map(|pattern| (&**pattern, "its expectation checks nothing"));
     about
         .chain(expected)
         .filter(|(pattern, _)| !is_known(pattern, all))
         .map(|(pattern, so)| {
             format!(
-                "{shown}: `subjects: {pattern}` means no subject, so {so}; `quadrant list subjects` \
-                 shows what there is"
+                "{shown}: `subjects: {pattern}` matches no subject, so {so}; `quadrant list \
+                 subjects` shows all"
             )
         })
         .collect()
 }
 
-/// Whether a pattern means any subject at all, wanted or not.
+/// Whether a pattern matches any subject, selected or not.
 pub fn is_known(pattern: &str, all: &Discovered) -> bool {
     all.subjects.iter().chain(&all.passed_over).any(|subject| matches(pattern, subject))
         || filter(pattern).is_some_and(|it| all.left_out.iter().any(|out| it.may_select(out)))
 }
 
-/// Whether a scenario's pattern means a subject.
+/// Whether a scenario's pattern matches a subject.
 pub fn matches(pattern: &str, subject: &Subject) -> bool {
     filter(pattern).is_some_and(|filter| filter.selects(subject))
 }
@@ -57,10 +57,10 @@ mod tests {
     use crate::spec;
 
     #[test]
-    fn a_pattern_that_means_nobody_is_told_with_its_scenario() {
+    fn an_unmatched_pattern_is_reported_with_its_scenario() {
         let text = "\
 name: x
-question: Who is meant?
+question: Which ones?
 subjects: [known, knwon, \"*/*/poll\"]
 tasks:
   - { name: waiter, steps: [yield] }
@@ -78,11 +78,11 @@ expect:
             passed_over: Vec::new(),
             left_out: vec![Build::variant("known", "poll")],
         };
-        let told = warnings("x.yaml", &scenario, &all);
-        assert_eq!(told.len(), 2, "{told:?}");
-        let begin = "x.yaml: `subjects: knwon` means no subject, so ";
-        assert!(told.iter().all(|told| told.starts_with(begin)), "{told:?}");
-        assert!(told[0].contains("asked of nobody"), "{told:?}");
-        assert!(told[1].contains("nothing is expected"), "{told:?}");
+        let warned = warnings("x.yaml", &scenario, &all);
+        assert_eq!(warned.len(), 2, "{warned:?}");
+        let begin = "x.yaml: `subjects: knwon` matches no subject, so ";
+        assert!(warned.iter().all(|warned| warned.starts_with(begin)), "{warned:?}");
+        assert!(warned[0].contains("selects nothing"), "{warned:?}");
+        assert!(warned[1].contains("checks nothing"), "{warned:?}");
     }
 }

@@ -6,20 +6,23 @@ use std::collections::BTreeMap;
 
 use quadrant_suite::histogram::Histogram;
 
-use crate::evidence::{Pass, judge, objection};
 use crate::random::SplitMix;
+use crate::record::evidence::{Pass, judge, objection};
+use crate::record::turns::{Thawed, Turn};
 use crate::record::{
     self, AxisValue, CheckedExpectation, Concurrency, ContextSwitches, Cpus, GroupMetrics, Latency,
     LoadMetrics, Metrics, Noise, Record, Rss, SCHEMA, Stalls, Status, Subject, Threads, Turns,
 };
-use crate::turns::{Thawed, Turn};
 
 /// A trial that completed `ops_per_sec` operations of about `latency_us` each for a second.
 pub(crate) fn ok(id: &str, trial: u32, ops_per_sec: f64, latency_us: u64) -> Record {
-    Record { metrics: Some(metrics(ops_per_sec, latency_us)), ..told(id, trial, Status::Ok, None) }
+    Record {
+        metrics: Some(metrics(ops_per_sec, latency_us)),
+        ..no_figures(id, trial, Status::Ok, None)
+    }
 }
 
-pub(crate) fn told(id: &str, trial: u32, status: Status, reason: Option<&str>) -> Record {
+pub(crate) fn no_figures(id: &str, trial: u32, status: Status, reason: Option<&str>) -> Record {
     let mut parts = id.split('/').map(str::to_owned);
     Record {
         schema: SCHEMA,
@@ -137,9 +140,9 @@ pub(crate) fn edit(mut record: Record, change: impl FnOnce(&mut Metrics)) -> Rec
 pub(crate) fn everything() -> Vec<Record> {
     let mut records = Vec::new();
     for trial in 0..3 {
-        let weather = 1.0 + f64::from(trial) * 0.01;
+        let drift = 1.0 + f64::from(trial) * 0.01;
         records.push(edit(
-            ok("smol/multi-thread/epoll", trial, 121_000.0 * weather, 504),
+            ok("smol/multi-thread/epoll", trial, 121_000.0 * drift, 504),
             |metrics| {
                 metrics.stalls.count = 2;
                 metrics.stalls.cpu_ns = 26_000_000;
@@ -147,9 +150,9 @@ pub(crate) fn everything() -> Vec<Record> {
                 metrics.stalls.longest_ns = 14_100_000 + u64::from(trial);
             },
         ));
-        records.push(ok("tokio/multi-thread/epoll", trial, 182_000.0 * weather, 351));
+        records.push(ok("tokio/multi-thread/epoll", trial, 182_000.0 * drift, 351));
         records.push(edit(
-            ok("glommio/per-core/io_uring", trial, 181_000.0 * weather, 360),
+            ok("glommio/per-core/io_uring", trial, 181_000.0 * drift, 360),
             |metrics| {
                 metrics.threads.peak = 2;
                 metrics.threads.kernel = 4;
@@ -166,7 +169,7 @@ pub(crate) fn everything() -> Vec<Record> {
                 metrics.cpu_ns *= 2;
             },
         ));
-        records.push(ok("async-std/multi-thread/epoll", trial, 118_000.0 * weather, 517));
+        records.push(ok("async-std/multi-thread/epoll", trial, 118_000.0 * drift, 517));
     }
     for record in &mut records {
         let metrics = record.metrics.as_ref().unwrap();
@@ -188,32 +191,32 @@ pub(crate) fn everything() -> Vec<Record> {
     records[1].noise = Some(noise());
     records[1].warnings.push("steal time 3 % during the window".into());
     records.push(ok("monoio/per-core/epoll", 0, 190_000.0, 300));
-    records.push(told(
+    records.push(no_figures(
         "monoio/per-core/epoll",
         1,
         Status::Failed,
         Some("reply 17 of connection 3 differs at byte 12: expected 0x5a, got 0x00"),
     ));
     records.push(ok("monoio/per-core/epoll", 2, 191_000.0, 300));
-    records.push(told(
+    records.push(no_figures(
         "ntex/per-core/epoll",
         0,
         Status::Crashed,
         Some("killed by signal 11 (SIGSEGV) \u{1b}[31mafter 210 ms"),
     ));
-    records.push(told(
+    records.push(no_figures(
         "nuclei/per-core/io_uring",
         0,
         Status::TimedOut,
         Some("did not end within 10 s after its window closed; its process group was killed"),
     ));
-    records.push(told(
+    records.push(no_figures(
         "heph/per-core/epoll",
         0,
         Status::Unmeasured,
         Some("would not build: error[E0277]: the trait bound `Socket: AsFd` is not satisfied"),
     ));
-    records.push(told("compio/per-core/io_uring", 0, Status::Unsupported, Some("io_uring is disabled here (kernel.io_uring_disabled=2); an administrator can allow it with sysctl kernel.io_uring_disabled=0")));
+    records.push(no_figures("compio/per-core/io_uring", 0, Status::Unsupported, Some("io_uring is disabled here (kernel.io_uring_disabled=2); an administrator can allow it with sysctl kernel.io_uring_disabled=0")));
     records
 }
 
@@ -360,7 +363,7 @@ impl<'a> InTurns<'a> {
                 records.push(Record {
                     pass: record::Pass::Turns,
                     turns: Some(turns),
-                    ..told(id, start, Status::Ok, None)
+                    ..no_figures(id, start, Status::Ok, None)
                 });
             }
         }
@@ -413,4 +416,20 @@ pub(crate) fn edit_turns(records: &mut [Record], id: &str, change: impl Fn(u32, 
         let rounds = record.turns.iter_mut().flat_map(|turns| &mut turns.rounds);
         rounds.for_each(|turn| change(start, turn));
     }
+}
+
+/// Sorts records into their scenario cases, in the order the cases first appear: shards and
+/// interrupted runs may have left one case's trials apart.
+pub(crate) fn by_case(records: impl IntoIterator<Item = Record>) -> Vec<Vec<Record>> {
+    let mut cases: Vec<Vec<Record>> = Vec::new();
+    for record in records {
+        // The newest case first: trials of one case mostly stand together.
+        let place =
+            |record: &Record| (record.run_id.clone(), record.scenario.clone(), record.case.clone());
+        match cases.iter_mut().rev().find(|case| place(&case[0]) == place(&record)) {
+            Some(case) => case.push(record),
+            None => cases.push(vec![record]),
+        }
+    }
+    cases
 }

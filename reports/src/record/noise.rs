@@ -1,4 +1,4 @@
-//! What else went on in a trial: when it is worth a warning, and how much it may have spoilt.
+//! Noise of a trial: when it is worth a warning, and how much of the figures it may explain.
 //!
 //! Never reads the machine: it judges what was recorded.
 
@@ -45,7 +45,7 @@ pub(crate) fn share(record: &Record) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample;
+    use crate::tests::sample;
 
     #[test]
     fn only_what_is_worth_a_warning_counts() {

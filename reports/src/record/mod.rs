@@ -1,14 +1,24 @@
 //! The record: what one trial left behind, as one JSON line.
 //!
-//! Integers in nanoseconds, bytes and counts; nothing is rounded for people here. Fields are
-//! added, never changed in meaning; `schema` tells a reader that cannot follow.
+//! Integers in nanoseconds, bytes and counts; nothing is rounded here. Fields are added, never
+//! changed in meaning; a reader refuses a `schema` that it does not support. Never depends on
+//! anything that compares or prints, so that measuring code needs this module only.
+
+pub mod by_case;
+pub mod driver_limit;
+pub mod evidence;
+pub mod expectation;
+pub mod noise;
+pub mod read;
+pub mod turns;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use quadrant_suite::histogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use crate::turns::Turn;
+use turns::Turn;
 
 /// The version of this format.
 pub const SCHEMA: u32 = 1;
@@ -40,7 +50,7 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpus: Option<Cpus>,
     pub status: Status,
-    /// Why it is not `ok`, in a sentence a person understands.
+    /// Why it is not `ok`, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Present only when the figures may be believed.
@@ -55,7 +65,7 @@ pub struct Record {
     /// What a pass of its own has shown of this cell; every trial of the cell carries the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
-    /// What else went on while the window was open, where the system tells.
+    /// The noise while the window was open, where the system reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise: Option<Noise>,
     #[serde(default)]
@@ -76,6 +86,27 @@ impl Record {
             (record.pass, group, record.trial)
         };
         key(self) == key(other) && self.subject.id == other.subject.id
+    }
+
+    /// The metrics, if they may be believed.
+    pub fn valid_metrics(&self) -> Option<&Metrics> {
+        self.metrics.as_ref().filter(|_| self.status == Status::Ok)
+    }
+
+    /// The turns, if they may be believed.
+    pub fn valid_turns(&self) -> Option<&Turns> {
+        let turns = self.turns.as_ref()?;
+        (self.status == Status::Ok && !turns.rounds.is_empty()).then_some(turns)
+    }
+
+    pub fn has_figures(&self) -> bool {
+        self.valid_metrics().is_some() || self.valid_turns().is_some()
+    }
+
+    /// What one operation is, where there are figures.
+    pub fn operation(&self) -> Option<&str> {
+        let alone = self.valid_metrics().map(|metrics| metrics.operation.as_str());
+        alone.or_else(|| Some(self.valid_turns()?.operation.as_str()))
     }
 }
 
@@ -129,10 +160,16 @@ pub struct AxisValue {
     pub value: String,
 }
 
+impl fmt::Display for AxisValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.axis, self.value)
+    }
+}
+
 /// One expectation of the scenario, held against this record's metrics.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CheckedExpectation {
-    /// As the scenario says it: `stalls.count = 0`.
+    /// As in the scenario: `stalls.count = 0`.
     pub expected: String,
     /// `None` when the trial has no such figure, as no latency when nothing completed.
     pub seen: Option<f64>,
@@ -148,9 +185,9 @@ pub struct Subject {
     pub version: String,
     pub executor: String,
     pub backend: String,
-    /// Threads it was told to run tasks on; 0 for one thread for each task.
+    /// Threads that it was given to run tasks on; 0 for one thread for each task.
     pub workers: u32,
-    /// Something a reader of its figures should know.
+    /// A note for readers of its figures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -168,7 +205,7 @@ pub struct Cpus {
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     Ok,
-    /// The subject says, or the machine is, that it cannot do this.
+    /// The subject or the machine cannot do this.
     Unsupported,
     /// It ran and gave wrong answers, errors or a refusal.
     Failed,
@@ -230,7 +267,7 @@ pub struct Unended {
     pub longest_ns: u64,
 }
 
-/// What the driver has to say beside latency.
+/// What the driver reports beside latency.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LoadMetrics {
     pub connections: u64,
@@ -256,7 +293,7 @@ pub struct LoadMetrics {
     pub send_lag_ns: Option<Latency>,
 }
 
-/// System calls of the subject, counted in a pass that nobody timed.
+/// System calls of the subject, counted in a pass that is not timed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// How they were counted.
@@ -266,7 +303,7 @@ pub struct Evidence {
     /// Operations that were completed in it, the other groups' included.
     pub ops: u64,
     pub backend_seen: BackendSeen,
-    /// Who read the files; `None` where none are read or the threads cannot be told apart.
+    /// What read the files; `None` if none are read or the threads cannot be distinguished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files_seen: Option<FilesSeen>,
     /// Whether nothing of it speaks against the backend that the subject says it has.
@@ -285,7 +322,7 @@ pub enum BackendSeen {
     Unknown,
 }
 
-/// Who read the files.
+/// What read the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FilesSeen {
@@ -401,7 +438,7 @@ pub struct ContextSwitches {
     pub involuntary: u64,
 }
 
-/// The weather of a trial: what the machine did beside it, on the CPUs that the trial used.
+/// The noise of a trial: what the machine did beside it, on the CPUs that the trial used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Noise {
     /// What these CPUs could have given: their number times the time that was watched.
@@ -415,7 +452,7 @@ pub struct Noise {
     pub run_queue_ns: u64,
     /// Processes that ran or waited for a CPU, as a mean over the last minute, in thousandths.
     pub load_milli: u64,
-    /// Who sets the CPUs' frequency; `None` where nobody does, as in most virtual machines.
+    /// What sets the CPUs' frequency; `None` where nothing does, as in most virtual machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub governor: Option<String>,
 }

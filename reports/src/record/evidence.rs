@@ -1,7 +1,7 @@
-//! What a subject's system calls say about its backend, and whether that is what it says itself.
+//! The backend that a subject's system calls show, and whether it is the one that it claims.
 //!
-//! It goes by what was *used* for operations, never by what was merely set up: a ring or an epoll
-//! descriptor that nobody waits on proves nothing. Where the calls do not decide, it says so.
+//! Only calls *used* for operations count, never those that merely set something up: a ring or an
+//! epoll descriptor that no thread waits on proves nothing. Calls that do not decide give `unknown`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,7 +23,7 @@ pub struct Pass {
     /// Whether operations read files in the runtime's own way.
     pub reads_files: bool,
     /// Whether some operations go around the runtime, by the scenario's will (`how: blocking`
-    /// and the like): then it is not the runtime that their calls tell of.
+    /// and the like): then their calls are not the runtime's.
     pub goes_around: bool,
 }
 
@@ -47,7 +47,7 @@ const OPERATIONS_MIN: u64 = 20;
 /// A few waits are housekeeping, however few operations there were.
 const WAITS_MIN: u64 = 5;
 
-/// Said of a backend that is another one for everything but files, which go through a ring.
+/// The suffix of a backend that uses a ring for files only.
 const FILES_BY_RING: &str = "+ring";
 
 /// The backend that operations other than on files wait by: `epoll` of `epoll+ring`.
@@ -60,7 +60,7 @@ pub fn needs_ring(claimed: &str) -> bool {
     claimed == BackendSeen::IoUring.word() || claimed.ends_with(FILES_BY_RING)
 }
 
-/// Judges a pass; `claimed` is the backend by the subject's own word.
+/// Judges a pass; `claimed` is the backend that the subject claims.
 pub fn judge(pass: Pass, claimed: &str) -> Evidence {
     let backend_seen = backend(&pass);
     let files_seen = files(&pass);
@@ -81,7 +81,7 @@ pub fn judge(pass: Pass, claimed: &str) -> Evidence {
     }
 }
 
-/// Other words, such as a test's, claim nothing that could be seen.
+/// Other backends, such as those of tests, cannot be verified by calls.
 const JUDGED: [&str; 4] = ["io_uring", "epoll", "poll", "blocking"];
 
 fn backend(pass: &Pass) -> BackendSeen {
@@ -95,7 +95,7 @@ fn backend(pass: &Pass) -> BackendSeen {
     let transfers = of(&TRANSFERS);
     let moves_bytes = transfers > 0 && transfers >= pass.ops / 2;
     match (ring_used, epoll_used, poll_used) {
-        // A ring that is itself waited for by epoll: who moves the bytes?
+        // A ring that is itself waited for by epoll: which of the two moves the bytes?
         (true, true, _) if pass.uses_sockets && !moves_bytes => BackendSeen::IoUring,
         (true, true, _) if pass.uses_sockets && epoll >= ring => BackendSeen::Epoll,
         // Without sockets the one may be for files and the other for timers.
@@ -109,7 +109,7 @@ fn backend(pass: &Pass) -> BackendSeen {
         (false, false, false) if !pass.uses_sockets && of(&SLEEPS) > pass.ops / 2 => {
             BackendSeen::Blocking
         }
-        // Reading files tells nothing: there every readiness-based runtime blocks somewhere.
+        // Reading files decides nothing: every readiness-based runtime blocks there somewhere.
         (false, false, false) => BackendSeen::Unknown,
     }
 }
@@ -125,8 +125,8 @@ fn larger(a: (u64, BackendSeen), b: (u64, BackendSeen)) -> BackendSeen {
     if a.0 >= b.0 { a.1 } else { b.1 }
 }
 
-/// Every file is opened to be read, and nothing else is opened within a window: whose thread
-/// opens, reads.
+/// Every file is opened to be read, and nothing else is opened within a window: the thread that
+/// opens a file also reads it.
 fn files(pass: &Pass) -> Option<FilesSeen> {
     if !pass.reads_files || pass.ops < OPERATIONS_MIN {
         return None;
@@ -144,7 +144,7 @@ fn files(pass: &Pass) -> Option<FilesSeen> {
     if opens < pass.ops / 2 {
         return None;
     }
-    // Where threads come and go, nobody knows any more which of them ran tasks.
+    // Where threads come and go, it is not known which of them ran tasks.
     if sum(&pass.syscalls, &CREATIONS) * 10 > opens {
         return None;
     }
@@ -162,7 +162,7 @@ fn sum(syscalls: &BTreeMap<String, u64>, names: &[&str]) -> u64 {
     names.iter().filter_map(|name| syscalls.get(*name)).sum()
 }
 
-/// The sentence for a subject that says one thing and does another.
+/// The sentence for a subject whose calls contradict its claim.
 pub fn objection(evidence: &Evidence, claimed: &str) -> Option<String> {
     if evidence.agrees {
         return None;
@@ -179,7 +179,7 @@ pub fn objection(evidence: &Evidence, claimed: &str) -> Option<String> {
     let seen = match evidence.backend_seen {
         seen if seen.word() == waits_by(claimed) || seen == BackendSeen::Unknown => {
             match evidence.files_seen {
-                Some(FilesSeen::Inline) => "reads files on the spot".to_owned(),
+                Some(FilesSeen::Inline) => "reads files inline".to_owned(),
                 _ => "reads files in a pool".to_owned(),
             }
         }
@@ -187,7 +187,7 @@ pub fn objection(evidence: &Evidence, claimed: &str) -> Option<String> {
         seen => format!("uses {seen}"),
     };
     Some(format!(
-        "says {claimed}, {seen}: {} for each operation; its figures are not those of {claimed}",
+        "claims {claimed} but {seen}: {} for each operation; its figures are not those of {claimed}",
         most.join(", ")
     ))
 }
@@ -294,14 +294,14 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_stood_still_makes_nobody_a_liar() {
+    fn few_operations_contradict_no_claim() {
         let slow = |ops| Pass { ops, ..echo(&[("epoll_wait", 4), ("recvfrom", 9), ("sendto", 9)]) };
         check(slow(9), Unknown);
         check(slow(18), Unknown);
     }
 
     #[test]
-    fn a_wait_may_serve_as_many_operations_as_are_under_way() {
+    fn one_wait_may_serve_all_operations_in_flight() {
         let batched = |in_flight| Pass {
             ops: 100_000,
             in_flight,
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_among_other_things_is_judged_by_who_moves_the_bytes() {
+    fn a_ring_beside_epoll_is_judged_by_transfers() {
         // Tries the socket first, and waits for it by the ring.
         check(echo(&[("io_uring_enter", 1_000), ("recvfrom", 1_000), ("sendto", 1_000)]), IoUring);
         // Waits for its ring by epoll.
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn sleeping_tells_as_well_as_sockets_do() {
+    fn sleeps_show_the_backend_too() {
         let sleeping = |syscalls: &[(&str, u64)]| Pass { uses_sockets: false, ..echo(syscalls) };
         check(sleeping(&[("clock_nanosleep", 1_000)]), Blocking);
         check(sleeping(&[("epoll_pwait", 1_000), ("timerfd_settime", 1_000)]), Epoll);
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn who_reads_files() {
+    fn threads_that_read_files() {
         let by_calls = [("openat", 1_000), ("read", 2_000), ("statx", 1_000)];
         check_files(&[("io_uring_enter", 4_000)], Some(&[]), Some(FilesSeen::Ring));
         check_files(&[("io_uring_enter", 4_000)], None, Some(FilesSeen::Ring));
@@ -379,7 +379,7 @@ mod tests {
         assert_eq!(told(echo(&sockets)), None);
         assert_eq!(told(echo(&[("futex", 9_000)])), None);
         let by_poll = told(echo(&[("poll", 1_000), sockets[1], sockets[2]])).unwrap();
-        assert!(by_poll.starts_with("says epoll+ring, uses poll: "), "{by_poll}");
+        assert!(by_poll.starts_with("claims epoll+ring but uses poll: "), "{by_poll}");
 
         let files = |all: &[(&str, u64)], of_loops: &[(&str, u64)]| {
             let of_loops = Some(counts(of_loops));
@@ -389,9 +389,9 @@ mod tests {
         assert_eq!(files(&[waits, ("io_uring_enter", 4_000)], &[]), None);
         let calls = [waits, ("openat", 1_000), ("read", 2_000)];
         let in_pool = files(&calls, &[]).unwrap();
-        assert!(in_pool.starts_with("says epoll+ring, reads files in a pool: "), "{in_pool}");
+        assert!(in_pool.starts_with("claims epoll+ring but reads files in a pool: "), "{in_pool}");
         let inline = files(&calls, &calls).unwrap();
-        assert!(inline.starts_with("says epoll+ring, reads files on the spot: "), "{inline}");
+        assert!(inline.starts_with("claims epoll+ring but reads files inline: "), "{inline}");
         assert!(needs_ring("epoll+ring") && needs_ring("io_uring") && !needs_ring("epoll"));
     }
 
@@ -405,18 +405,18 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_word_is_objected_to_and_only_that() {
+    fn only_a_wrong_claim_gives_a_warning() {
         let blocking = [("recvfrom", 1_000), ("sendto", 1_500)];
         let evidence = judge(echo(&blocking), "io_uring");
         assert!(!evidence.agrees);
         assert_eq!(
             objection(&evidence, "io_uring").unwrap(),
-            "says io_uring, makes blocking calls: 1.50 sendto, 1.00 recvfrom for each operation; \
+            "claims io_uring but makes blocking calls: 1.50 sendto, 1.00 recvfrom for each operation; \
              its figures are not those of io_uring"
         );
         let epoll = [("epoll_wait", 1_000), ("recvfrom", 1_000), ("sendto", 1_000)];
         let text = objection(&judge(echo(&epoll), "io_uring"), "io_uring").unwrap();
-        assert!(text.starts_with("says io_uring, uses epoll: 1.00 epoll_wait"), "{text}");
+        assert!(text.starts_with("claims io_uring but uses epoll: 1.00 epoll_wait"), "{text}");
 
         assert_eq!(objection(&judge(echo(&epoll), "epoll"), "epoll"), None);
         // Nothing seen, nothing claimed that could be, or not the runtime's own doing.

@@ -1,0 +1,54 @@
+//! Values on the command line that several commands take.
+//!
+//! Never guesses: what is not possible is refused with what is.
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use quadrant_reports::format::Format;
+
+/// A percentage: `2`, `0.5` or `2%`.
+pub fn percent(text: &str) -> Result<f64, String> {
+    match text.trim_end_matches('%').trim_end().parse::<f64>() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
+        _ => Err("a number of per cent between 0 and 100 is possible, such as 2 or 0.5".to_owned()),
+    }
+}
+
+/// The formats of a command that lists things.
+pub const TABLE_OR_JSON: &[Format] = &[Format::Table, Format::Json];
+
+/// The formats of a command that has no records to export.
+pub const READABLE: &[Format] = &[Format::Table, Format::Json, Format::Markdown];
+
+/// One of the formats that a command has.
+pub fn format(possible: &'static [Format]) -> impl TypedValueParser<Value = Format> {
+    let words = PossibleValuesParser::new(possible.iter().map(|format| format.name()));
+    words.map(|word| {
+        let format = possible.iter().find(|format| format.name() == word);
+        *format.expect("clap lets only the names of these formats pass")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Arg, Command};
+
+    use super::*;
+
+    #[test]
+    fn formats_go_by_their_names() {
+        let command = || Command::new("x").arg(Arg::new("format").value_parser(format(READABLE)));
+        for expected in READABLE {
+            let read = command().try_get_matches_from(["x", expected.name()]).unwrap();
+            assert_eq!(read.get_one::<Format>("format"), Some(expected));
+        }
+        let error = command().try_get_matches_from(["x", "csv"]).unwrap_err().to_string();
+        assert!(error.contains("'csv'") && error.contains("table, json, markdown"), "{error}");
+    }
+
+    #[test]
+    fn percentages_may_have_their_sign() {
+        assert_eq!(percent("2"), Ok(2.0));
+        assert_eq!(percent("0.5 %"), Ok(0.5));
+        assert!(percent("101%").is_err() && percent("few").is_err());
+    }
+}

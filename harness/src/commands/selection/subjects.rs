@@ -1,0 +1,187 @@
+//! Which subjects a command is about, and where their adapters come from.
+//!
+//! Never leaves a broken adapter out: that it is broken is for the caller to report.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use quadrant_reports::number::counted;
+use serde::{Deserialize, Serialize};
+
+use super::scenarios::Selected;
+use super::unmatched;
+use crate::adapters::build::Profile;
+use crate::adapters::discovery::{self, Discovered, Source};
+use crate::adapters::filter::Filter;
+use crate::adapters::found::Build;
+use crate::adapters::subject::Subject;
+use crate::commands::failure::Failure;
+use crate::spec::Scenario;
+use crate::system::paths;
+use crate::terminal::progress::Progress;
+use crate::trial::Limits;
+
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub struct SubjectOptions {
+    /// Only these subjects: a glob over runtime/executor/backend; `tokio` means `tokio/**`. Without
+    /// it, those that a scenario names, else every runtime in its usual build
+    #[arg(short, long = "runtime", value_name = "GLOB")]
+    pub runtime: Vec<String>,
+    /// Not these subjects
+    #[arg(short = 'x', long = "exclude", value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub source: AdapterOptions,
+}
+
+/// Where the adapters come from.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub struct AdapterOptions {
+    /// Use the adapter libraries in this folder and build none
+    #[arg(long, value_name = "DIR")]
+    pub adapters: Option<PathBuf>,
+    /// Use the adapters as they were built last
+    #[arg(long)]
+    #[serde(default)]
+    pub no_build: bool,
+    /// Include the adapters that misbehave for the sake of tests
+    #[arg(long, hide = true)]
+    #[serde(default)]
+    pub with_test_adapters: bool,
+}
+
+impl SubjectOptions {
+    /// The selected subjects, broken ones included.
+    pub fn find(&self, limits: Limits, progress: &Progress) -> Result<Vec<Subject>, Failure> {
+        let found = self.discover(&[self.filter(&[])?], false, limits, progress)?;
+        self.warn_of_variants_left_out(&found.left_out, progress);
+        Ok(found.subjects)
+    }
+
+    /// The same, and all variants too if no option selects subjects.
+    pub fn find_all(&self, limits: Limits, progress: &Progress) -> Result<Vec<Subject>, Failure> {
+        let all = ["**".to_owned()];
+        let about = if self.runtime.is_empty() { &all[..] } else { &[] };
+        Ok(self.discover(&[self.filter(about)?], false, limits, progress)?.subjects)
+    }
+
+    /// Those that run any of these scenarios, and references.
+    pub fn find_for(
+        &self,
+        scenarios: &[Selected],
+        limits: Limits,
+        progress: &Progress,
+    ) -> Result<Discovered, Failure> {
+        let filters = scenarios.iter().map(|selected| self.filter_for(&selected.scenario));
+        let filters = filters.collect::<Result<Vec<_>, _>>()?;
+        let found = self.discover(&filters, true, limits, progress)?;
+        if scenarios.iter().any(|selected| selected.scenario.subjects().is_empty()) {
+            self.warn_of_variants_left_out(&found.left_out, progress);
+        }
+        Ok(found)
+    }
+
+    /// Those that a scenario names, and of them those that the options select.
+    pub fn filter_for(&self, scenario: &Scenario) -> Result<Filter, Failure> {
+        self.filter(scenario.subjects())
+    }
+
+    /// Whether no option selects or excludes subjects.
+    pub fn means_all(&self) -> bool {
+        self.runtime.is_empty() && self.exclude.is_empty()
+    }
+
+    fn filter(&self, about: &[String]) -> Result<Filter, Failure> {
+        let filter = Filter::new(&self.runtime, &self.exclude);
+        let filter = filter.and_then(|filter| filter.narrowed_to(about));
+        filter.map_err(|error| Failure::usage(format!("{error:#}")))
+    }
+
+    /// Warns about patterns that match no subject: a typo among patterns that match some would
+    /// otherwise go unnoticed.
+    fn discover(
+        &self,
+        filters: &[Filter],
+        with_references: bool,
+        limits: Limits,
+        progress: &Progress,
+    ) -> Result<Discovered, Failure> {
+        let found = self.source.discover(filters, with_references, limits, progress)?;
+        let selected = self.runtime.iter().map(|pattern| ("-r", pattern));
+        let excluded = self.exclude.iter().map(|pattern| ("-x", pattern));
+        for (option, pattern) in selected.chain(excluded) {
+            if !found.subjects.is_empty() && !unmatched::is_known(pattern, &found) {
+                progress.warn(format!(
+                    "`{option} {pattern}` matches no subject; `quadrant list subjects` shows all"
+                ));
+            }
+        }
+        Ok(found)
+    }
+
+    fn warn_of_variants_left_out(&self, left_out: &[Build], progress: &Progress) {
+        let variants = left_out.iter().filter(|build| build.variant.is_some());
+        let variants: Vec<String> = variants.map(ToString::to_string).collect();
+        if self.means_all() && !variants.is_empty() {
+            progress.warn(format!(
+                "{} left out ({}): name them to run them, as in -r '**/poll', or -r '**' for all",
+                counted(variants.len() as u64, "variant"),
+                variants.join(", ")
+            ));
+        }
+    }
+}
+
+impl AdapterOptions {
+    /// The subjects that one of the filters selects, broken ones included.
+    pub fn subjects(
+        &self,
+        filters: &[Filter],
+        limits: Limits,
+        progress: &Progress,
+    ) -> Result<Discovered, Failure> {
+        self.discover(filters, false, limits, progress)
+    }
+
+    /// References that no filter selects are among those passed over.
+    fn discover(
+        &self,
+        filters: &[Filter],
+        with_references: bool,
+        limits: Limits,
+        progress: &Progress,
+    ) -> Result<Discovered, Failure> {
+        let source = self.source(&std::env::current_exe()?, with_references)?;
+        let program = paths::own_program()?;
+        let mut found = discovery::discover(&source, filters, &program, limits, progress)?;
+        let wanted = |subject: &Subject| filters.iter().any(|filter| filter.selects(subject));
+        (found.subjects, found.passed_over) = found.subjects.into_iter().partition(wanted);
+        Ok(found)
+    }
+
+    /// How the adapters are optimised; unknown for libraries that were built elsewhere.
+    pub fn profile(&self) -> Option<Profile> {
+        let source = self.source(&std::env::current_exe().ok()?, false).ok()?;
+        matches!(source, Source::Workspace { .. }).then(Profile::of_adapters)
+    }
+
+    fn source(&self, executable: &Path, with_references: bool) -> Result<Source, Failure> {
+        if let Some(folder) = &self.adapters {
+            return Ok(Source::Folder(folder.clone()));
+        }
+        let beside = paths::adapters_beside(executable).map(Source::Folder);
+        let workspace = paths::workspace().map(|folder| Source::Workspace {
+            folder,
+            build: !self.no_build,
+            with_test_adapters: self.with_test_adapters,
+            with_references,
+        });
+        beside.or(workspace).ok_or_else(|| {
+            Failure::usage(
+                "there are no adapters here: run this inside the Quadrant workspace, or name a \
+                 folder of built adapters with --adapters",
+            )
+        })
+    }
+}

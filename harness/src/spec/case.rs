@@ -1,0 +1,120 @@
+//! One case of a scenario: its axis values, its work, and what is expected of it.
+//!
+//! Never depends on the subject; what depends on runtime or machine is added when a plan is made.
+
+use quadrant_reports::expectation::Expectation;
+use quadrant_reports::number::{counted, grouped};
+use quadrant_reports::record::AxisValue;
+use quadrant_suite::plan::{Group, Pace, Program, Server};
+
+use super::quantity::{DURATION, RATE, SIZE};
+use crate::system::allocator::Allocator;
+
+/// One combination of the axes' values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Case {
+    /// In the order of the axes.
+    pub values: Vec<AxisValue>,
+    pub work: Work,
+    /// Those whose `when` includes this case.
+    pub expectations: Vec<Expected>,
+}
+
+/// What is expected of one figure, and of which subjects.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expected {
+    /// A glob over subject ids; `None` is all.
+    pub subjects: Option<String>,
+    pub expectation: Expectation,
+}
+
+/// Everything of a plan that depends neither on the subject nor on the machine.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Work {
+    /// For every executor that can have several; `None` leaves it to the machine.
+    pub workers: Option<u32>,
+    /// `None` leaves freed memory with the process.
+    pub allocator: Option<Allocator>,
+    pub rows: Vec<String>,
+    pub programs: Vec<Program>,
+    pub server: Option<Server>,
+    pub groups: Vec<Group>,
+    /// Present when this case reads files.
+    pub files: Option<Files>,
+    /// Present exactly when `server` is.
+    pub load: Option<Load>,
+    pub warmup_ns: u64,
+    pub measure_ns: u64,
+    pub stall_threshold_ns: u64,
+    /// A few words for the heading of a table: `64 B, closed loop`.
+    pub summary: String,
+}
+
+/// The files to make before a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Files {
+    pub count: u32,
+    /// Of each.
+    pub bytes: u64,
+    /// Not in the page cache when read.
+    pub cold: bool,
+}
+
+/// What the driver does to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    pub connections: u32,
+    pub message_bytes: usize,
+    /// Requests of all connections together (open loop); `None` is a closed loop.
+    pub rate_per_second: Option<u32>,
+}
+
+/// More groups than this are counted, not listed.
+const GROUPS_LISTED: usize = 3;
+
+impl Work {
+    /// What an axis sets is left out: the heading names the axes' values beside the summary.
+    pub(super) fn summarized(&self, connections_vary: bool) -> String {
+        let mut parts = Vec::new();
+        parts.extend(self.load.map(|load| load.summarized(connections_vary)));
+        match self.groups.as_slice() {
+            [group] if self.server.is_none() => parts.push(summary_of_group(group)),
+            groups if groups.len() <= GROUPS_LISTED => parts.extend(
+                groups.iter().map(|group| format!("{}: {}", group.name, summary_of_group(group))),
+            ),
+            groups => parts.push(format!("{} groups of tasks", groups.len())),
+        }
+        parts.extend(self.files.map(Files::summarized));
+        parts.join("; ")
+    }
+}
+
+impl Load {
+    fn summarized(self, connections_vary: bool) -> String {
+        let connections = counted(self.connections.into(), "connection");
+        let connections = (!connections_vary).then_some(connections);
+        let pace = self.rate_per_second.map(|rate| RATE.written(rate.into()));
+        let rest = [
+            SIZE.written(self.message_bytes as u64),
+            pace.unwrap_or_else(|| "closed loop".to_owned()),
+        ];
+        connections.into_iter().chain(rest).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Files {
+    fn summarized(self) -> String {
+        let cache = if self.cold { "cold" } else { "hot" };
+        format!("{} of {}, {cache}", counted(self.count.into(), "file"), SIZE.written(self.bytes))
+    }
+}
+
+fn summary_of_group(group: &Group) -> String {
+    let tasks = counted(group.count.into(), "task");
+    match group.pace {
+        Pace::BackToBack => format!("{tasks}, back to back"),
+        Pace::Every { ns } => format!("{tasks} every {}", DURATION.written(ns)),
+        Pace::Repeat { times: 1 } => format!("{tasks}, once"),
+        Pace::Repeat { times } => format!("{tasks}, {} times each", grouped(times)),
+    }
+}

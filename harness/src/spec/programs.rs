@@ -1,0 +1,296 @@
+//! Step lists become programs: nested lists are laid out flat, values are put in, names become rows.
+//!
+//! Never lets a step stand where it cannot work; a program that leaves here can be run.
+
+use quadrant_reports::number::grouped;
+use quadrant_suite::plan::{Action, FileChoice, How, Program};
+
+use super::axes::CaseValues;
+use super::draft::{Draft, Runner};
+use super::error::{Place, SpecError, error};
+use super::fields::Fields;
+use super::limits;
+use super::names;
+use super::quantity::{COUNT, Limit};
+use super::step::Step;
+use super::yaml::{Node, Value};
+use crate::terminal::nearest::{hint, quoted};
+
+/// All programs of one case.
+pub(super) struct Programs<'v, 'a> {
+    values: &'v mut CaseValues<'a>,
+    /// How many files there are to read.
+    files: Option<u32>,
+    pub(super) programs: Vec<Program>,
+    pub(super) rows: Vec<String>,
+    rows_at: Vec<Place>,
+    /// Every `hash`, so that its answer can be computed once for all cases.
+    pub(super) hashes: Vec<(u64, Place)>,
+    steps_written: usize,
+}
+
+impl<'v, 'a> Programs<'v, 'a> {
+    pub(super) fn new(values: &'v mut CaseValues<'a>, files: Option<u32>) -> Self {
+        Self {
+            values,
+            files,
+            programs: Vec::new(),
+            rows: Vec::new(),
+            rows_at: Vec::new(),
+            hashes: Vec::new(),
+            steps_written: 0,
+        }
+    }
+
+    /// Adds a program with those inside it, and returns its index.
+    pub(super) fn add(
+        &mut self,
+        steps: &'a Node,
+        runner: Runner,
+        at: Place,
+    ) -> Result<usize, SpecError> {
+        self.count(steps)?;
+        self.program(steps.list()?, runner, at, 0)
+    }
+
+    /// Counts the steps of a list as they are written, those of every alternative included.
+    fn count(&mut self, node: &Node) -> Result<(), SpecError> {
+        match &node.value {
+            Value::List(items) => items.iter().try_for_each(|item| {
+                self.steps_written += usize::from(!matches!(item.value, Value::List(_)));
+                if self.steps_written > limits::STEPS {
+                    let most = grouped(limits::STEPS as u64);
+                    return Err(error!(
+                        item.at,
+                        "there are too many steps; a scenario can have {most}"
+                    ));
+                }
+                self.count(item)
+            }),
+            Value::Map(entries) => entries.iter().try_for_each(|(_, value)| self.count(value)),
+            _ => Ok(()),
+        }
+    }
+
+    fn program(
+        &mut self,
+        steps: &'a [Node],
+        runner: Runner,
+        at: Place,
+        depth: usize,
+    ) -> Result<usize, SpecError> {
+        let index = self.programs.len();
+        self.programs.push(Program::new());
+        let mut draft = Draft::new(runner, depth);
+        self.list(steps, &mut draft, at)?;
+        draft.check_finished(at)?;
+        self.programs[index] = draft.steps;
+        Ok(index)
+    }
+
+    /// A list that must come to at least one step in every case.
+    fn list(&mut self, steps: &'a [Node], draft: &mut Draft, at: Place) -> Result<(), SpecError> {
+        let before = draft.steps.len();
+        self.steps(steps, draft)?;
+        if draft.steps.len() > before {
+            return Ok(());
+        }
+        let case = if steps.is_empty() { String::new() } else { self.values.in_case() };
+        Err(error!(at, "there are no steps here{case}")
+            .help("a step that does next to nothing is `yield`"))
+    }
+
+    fn steps(&mut self, steps: &'a [Node], draft: &mut Draft) -> Result<(), SpecError> {
+        if let Some(first) = steps.first().filter(|_| draft.depth > limits::NESTING) {
+            return Err(error!(
+                first.at,
+                "step lists are nested too deeply here; {} lists inside lists are possible",
+                limits::NESTING
+            ));
+        }
+        steps.iter().try_for_each(|step| self.step(step, draft))
+    }
+
+    fn step(&mut self, node: &'a Node, draft: &mut Draft) -> Result<(), SpecError> {
+        let step = Step::of(node)?;
+        let Step { shape, at, fields } = &step;
+        let words = shape.how.iter().map(|how| (how.word(), *how));
+        let how = self.values.one_of(fields.get("how"), words)?;
+        let how = how.or(shape.how.first().copied()).unwrap_or(How::Await);
+        if matches!(shape.word, "recv" | "send" | "echo") {
+            draft.check_exchange(shape.word, *at)?;
+        }
+        let values = &mut *self.values;
+        let action = match shape.word {
+            "echo" | "sequence" | "repeat" => return self.compound(&step, how, draft),
+            "choose" => {
+                let steps = self.chosen(fields)?;
+                draft.depth += 1;
+                self.steps(steps, draft)?;
+                draft.depth -= 1;
+                return Ok(());
+            }
+            "recv" => Action::Recv { how },
+            "send" => Action::Send { how },
+            "sleep" => Action::Sleep { ns: values.quantity(fields, "for", limits::SLEEP)?, how },
+            "cpu" => Action::Cpu { ns: values.quantity(fields, "for", limits::CPU)?, how },
+            "hash" => {
+                let rounds = values.quantity(fields, "rounds", limits::HASH_ROUNDS)?;
+                self.hashes.push((rounds, *at));
+                // The answer is put in when a case is taken from the scenario.
+                Action::Hash { rounds, expected: 0, how }
+            }
+            "read_file" => Action::ReadFile { file: self.file(&step)?, how },
+            "yield" => Action::Yield,
+            "spawn" => {
+                let count = values.quantity(fields, "count", limits::SPAWNED)?;
+                let steps = fields.need("steps")?.node.list()?;
+                let program = self.program(steps, Runner::Spawned, *at, draft.depth + 1)?;
+                draft.spawned = Some(*at);
+                Action::Spawn { program, count }
+            }
+            "join" => {
+                if draft.spawned.take().is_none() {
+                    return Err(error!(*at, "nothing was spawned that `join` could wait for")
+                        .help("`join` follows `spawn` in the same list of steps"));
+                }
+                Action::Join
+            }
+            "gather" => Action::Gather { programs: self.branches(&step, draft)? },
+            "ping_pong" => {
+                let rounds = values.quantity(fields, "rounds", limits::PING_PONG_ROUNDS)?;
+                Action::PingPong { rounds }
+            }
+            word => unreachable!("`{word}` has a shape"),
+        };
+        let row = self.row(fields)?;
+        draft.push(action, row);
+        Ok(())
+    }
+
+    /// A step that becomes several, with one row around all of them.
+    fn compound(&mut self, step: &Step<'a>, how: How, draft: &mut Draft) -> Result<(), SpecError> {
+        let row = self.row(&step.fields)?;
+        draft.open(row);
+        match step.shape.word {
+            "echo" => {
+                draft.push(Action::Recv { how }, None);
+                draft.push(Action::Send { how }, None);
+            }
+            "sequence" => self.inner_list(step, draft)?,
+            _ => {
+                let times = self.values.quantity(&step.fields, "times", limits::TIMES)?;
+                let head = draft.steps.len();
+                draft.push(Action::Repeat { times, length: 0 }, None);
+                // What is spawned in one round is joined in it, or tasks would pile up.
+                let spawned = draft.spawned.take();
+                let repeated = std::mem::replace(&mut draft.repeated, true);
+                self.inner_list(step, draft)?;
+                draft.check_joined()?;
+                draft.spawned = spawned;
+                draft.repeated = repeated;
+                let length = draft.steps.len() - head - 1;
+                draft.steps[head].action = Action::Repeat { times, length };
+            }
+        }
+        draft.close(row);
+        Ok(())
+    }
+
+    fn inner_list(&mut self, step: &Step<'a>, draft: &mut Draft) -> Result<(), SpecError> {
+        let steps = step.fields.need("steps")?.node.list()?;
+        draft.depth += 1;
+        self.list(steps, draft, step.at)?;
+        draft.depth -= 1;
+        Ok(())
+    }
+
+    fn file(&mut self, step: &Step<'a>) -> Result<FileChoice, SpecError> {
+        let Some(count) = self.files else {
+            return Err(error!(step.at, "there are no files to read")
+                .help("add them: `files: { count: 100, size: 4KiB }`"));
+        };
+        match step.fields.get("file") {
+            None => Ok(FileChoice::Next),
+            Some(file) => self.values.read(file, |text| file_choice(text, count)),
+        }
+    }
+
+    fn branches(&mut self, step: &Step<'a>, draft: &Draft) -> Result<Vec<usize>, SpecError> {
+        let branches = step.fields.need("branches")?.node.list()?;
+        if branches.is_empty() {
+            return Err(error!(step.at, "`gather` has no branches"));
+        }
+        let mut programs = Vec::new();
+        for branch in branches {
+            let steps = match &branch.value {
+                Value::List(steps) => steps,
+                _ => std::slice::from_ref(branch),
+            };
+            programs.push(self.program(steps, Runner::Branch, step.at, draft.depth + 1)?);
+        }
+        Ok(programs)
+    }
+
+    /// The steps that stand there in this case; the alternatives are exactly the axis's values.
+    fn chosen(&mut self, choose: &Fields<'a>) -> Result<&'a [Node], SpecError> {
+        let by = choose.need("by")?.node.text()?;
+        let Some(name) = by.axis() else {
+            let message = format!("`by` names an axis with `$`, and {} is none", quoted(&by.text));
+            let known = self.values.find("", &by.text, by.at).is_ok();
+            return Err(SpecError::new(by.at, message)
+                .help_if(known.then(|| format!("did you mean `${}`?", by.text))));
+        };
+        let axis = self.values.find("$", name, by.at)?;
+        self.values.used[axis] = true;
+        let alternatives = || choose.entries.iter().filter(|(key, _)| key.text != "by");
+        alternatives().try_for_each(|(key, _)| self.values.check_value(axis, key))?;
+        for value in &self.values.axis(axis).values {
+            if !alternatives().any(|(key, _)| key.text == *value) {
+                return Err(error!(
+                    by.at,
+                    "the value `{value}` of the axis `{name}` has no steps here"
+                )
+                .help(format!("add `{value}: [ … ]`; it may be empty: `{value}: []`")));
+            }
+        }
+        let value = self.values.value(axis);
+        let chosen = alternatives().find(|(key, _)| key.text == value);
+        chosen.expect("every value has an alternative").1.list()
+    }
+
+    /// The row that a step's name gives it.
+    fn row(&mut self, fields: &Fields<'a>) -> Result<Option<usize>, SpecError> {
+        let Some(name) = fields.get("as") else { return Ok(None) };
+        let name = name.node.text()?;
+        names::check(name)?;
+        if let Some(first) = self.rows.iter().position(|row| *row == name.text) {
+            let (line, name_text) = (self.rows_at[first].line, &name.text);
+            return Err(error!(
+                name.at,
+                "a step in line {line} is named `{name_text}` already; every name has one row"
+            ));
+        }
+        self.rows.push(name.text.clone());
+        self.rows_at.push(name.at);
+        Ok(Some(self.rows.len() - 1))
+    }
+}
+
+fn file_choice(text: &str, count: u32) -> Result<FileChoice, SpecError> {
+    match text {
+        "next" => return Ok(FileChoice::Next),
+        "random" => return Ok(FileChoice::Random),
+        _ => {}
+    }
+    let most = count - 1;
+    if text.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
+        let index = Limit { kind: &COUNT, least: 0, most: most.into() }.read(text)?;
+        return Ok(FileChoice::Index(index as u32));
+    }
+    let message = format!(
+        "{} is no file; write `next`, `random` or a file's number, from 0 to {most}",
+        quoted(text)
+    );
+    Err(SpecError::from(message).help_if(hint(text, ["next", "random"])))
+}

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::environment::{Environment, cargo};
 use super::found::{Build, Recipe, library_file};
-use super::stamp::{self, Unfinished};
+use super::up_to_date::{BuildBegun, is_up_to_date};
 use crate::system::interrupt;
 use crate::terminal::progress::Progress;
 
@@ -75,13 +75,15 @@ impl Workshop {
         Self { workspace: workspace.to_owned(), environment, circumstances }
     }
 
-    /// The library of a build that cargo could not improve on.
+    /// The library of a build that cargo would leave as it is.
     pub fn up_to_date(&self, recipe: &Recipe) -> Option<PathBuf> {
+        let library = library_path(&self.workspace, recipe);
+        let asked = self.asked(&self.order(recipe))?;
         let stamp = stamp_path(&self.workspace, recipe);
-        stamp::up_to_date(&stamp, &self.asked(&self.order(recipe))?)
+        is_up_to_date(&stamp, &library, &asked, &self.workspace).then_some(library)
     }
 
-    /// Builds one adapter and answers with its library, or with the reason why there is none.
+    /// Builds one adapter and returns its library, or the reason why there is none.
     pub fn build(
         &self,
         build: &Build,
@@ -90,12 +92,14 @@ impl Workshop {
     ) -> Result<PathBuf, String> {
         let order = self.order(recipe);
         let asked = self.asked(&order);
-        let unfinished = Unfinished::begin(&stamp_path(&self.workspace, recipe)).ok();
+        let stamp = stamp_path(&self.workspace, recipe);
+        let begun = BuildBegun::now(&stamp).ok();
         let library = carry_out(order, &recipe.package, |crate_name| {
             progress.say(format!("building adapter {build}: compiling {crate_name}"));
         })?;
-        if let (Some(unfinished), Some(asked)) = (unfinished, asked) {
-            unfinished.finish(&library, asked, &self.workspace);
+        if let (Some(begun), Some(asked)) = (begun, asked) {
+            // Without a stamp the next start is slower, and nothing else.
+            let _ = begun.finish(&stamp, &library, &asked);
         }
         Ok(library)
     }

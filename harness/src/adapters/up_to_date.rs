@@ -135,9 +135,15 @@ mod tests {
 
         /// Makes all inputs old.
         fn age(&self) {
-            for name in
-                ["Cargo.toml", "Cargo.lock", "included", "x y/Cargo.toml", "x y/src/lib.rs", "x y/src", "x y"]
-            {
+            for name in [
+                "Cargo.toml",
+                "Cargo.lock",
+                "included",
+                "x y/Cargo.toml",
+                "x y/src/lib.rs",
+                "x y/src",
+                "x y",
+            ] {
                 let file = fs::File::open(self.path(name)).unwrap();
                 #[allow(clippy::disallowed_types)]
                 let past = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);

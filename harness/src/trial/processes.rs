@@ -26,7 +26,7 @@ use super::talk::{Keep, Stream};
 use crate::driver::order::{Load, Order as LoadOrder, Report};
 use crate::driver::pacer::send_ping;
 use crate::driver::process::Driver;
-use crate::fixtures::Evictor;
+use crate::fixtures::CacheDropper;
 use crate::system::board_memory::BoardMemory;
 use crate::system::interrupt;
 use crate::system::passed_on::PassedOn;
@@ -65,7 +65,7 @@ pub struct Processes {
     memory: Arc<BoardMemory>,
     child: Child,
     /// Where files are to be cold.
-    _evictor: Option<Evictor>,
+    _cache_dropper: Option<CacheDropper>,
     answer: Stream<PipeReader>,
     stdout: Stream<ChildStdout>,
     stderr: Stream<ChildStderr>,
@@ -176,10 +176,11 @@ impl Processes {
         let stdout = child.stdout.take().expect("standard output was asked for");
         let stderr = child.stderr.take().expect("standard error was asked for");
         let cold = order.plan.files.as_ref().filter(|files| files.cold);
-        let evictor = cold.map(|files| Evictor::start(Arc::clone(&memory), files)).transpose()?;
+        let cache_dropper =
+            cold.map(|files| CacheDropper::start(Arc::clone(&memory), files)).transpose()?;
         Ok(Self {
             memory,
-            _evictor: evictor,
+            _cache_dropper: cache_dropper,
             answer: Stream::new(answer, Keep::Line { bytes_max: ANSWER_BYTES_MAX })?,
             stdout: Stream::new(stdout, Keep::Tail)?,
             stderr: Stream::new(stderr, Keep::Tail)?,

@@ -9,7 +9,8 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use super::attendant::Attendant;
-use crate::system::{affinity, lifeline};
+use crate::system::affinity;
+use crate::system::child::die_with_parent;
 
 pub const SUBCOMMAND: &str = "__hog";
 
@@ -27,7 +28,7 @@ pub struct HogArguments {
 
 /// `__hog`: spins.
 pub fn run(arguments: &HogArguments) -> Result<()> {
-    lifeline::die_with(arguments.parent)?;
+    die_with_parent(arguments.parent)?;
     affinity::stay_on(&[arguments.cpu]).context("the CPU could not be chosen")?;
     let end = Instant::now() + Duration::from_secs(arguments.seconds);
     while Instant::now() < end {

@@ -19,7 +19,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
 use super::attendant::Attendant;
-use crate::system::{affinity, lifeline};
+use crate::system::affinity;
+use crate::system::child::die_with_parent;
+use crate::system::clock::wake_on_time;
 
 pub const SUBCOMMAND: &str = "__watcher";
 
@@ -49,13 +51,11 @@ struct Seen {
 
 /// `__watcher`: watches until its standard input is closed.
 pub fn run(arguments: &WatcherArguments) -> Result<()> {
-    lifeline::die_with(arguments.parent)?;
+    die_with_parent(arguments.parent)?;
     affinity::stay_on(&[arguments.cpu]).context("the CPU could not be chosen")?;
     let clock: ClockScale = serde_json::from_str(&arguments.clock).context("no clock")?;
     clock.install();
-    // Otherwise the system may let it sleep longer, to wake several at once.
-    #[cfg(target_os = "linux")]
-    rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))?;
+    wake_on_time()?;
     let seen = watch(clock)?;
     println!("{}", serde_json::to_string(&seen)?);
     Ok(())

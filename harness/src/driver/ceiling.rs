@@ -25,8 +25,8 @@ use super::order::{Load, Order, Report};
 use super::process::Driver;
 use crate::system::affinity::{self, Division};
 use crate::system::board_memory::BoardMemory;
-use crate::system::interrupt;
 use crate::system::child::{ChildGroup, die_with_parent, wait_for_output};
+use crate::system::interrupt;
 
 /// The subcommand under which the `quadrant` executable is a server that only echoes.
 pub const SUBCOMMAND: &str = "__null-server";

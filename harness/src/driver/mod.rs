@@ -23,9 +23,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 
-use crate::system::{affinity, clock, limits};
 use crate::system::board_memory::BoardMemory;
 use crate::system::child::die_with_parent;
+use crate::system::{affinity, clock, limits};
 use order::{Order, Report};
 
 /// An order is a few hundred bytes.

@@ -17,8 +17,8 @@ use quadrant_suite::plan::Plan;
 
 use super::memory::MemoryArguments;
 use crate::system::board_memory::BoardMemory;
-use crate::system::forbid::{self, Forbidden};
 use crate::system::child::die_with_parent;
+use crate::system::forbid::{self, Forbidden};
 use crate::system::{affinity, io_uring, limits};
 use crate::trial::library::AdapterLibrary;
 

@@ -461,7 +461,6 @@ impl Processes {
             Some(ending) => Err(self.crashed(&ending)),
         }
     }
-
 }
 
 /// Connects from a port that is published on the board first: the root serves no other.

@@ -1,7 +1,6 @@
-//! The count by `strace -c`, where the kernel takes no program of ours.
+//! Counts the system calls of a process by `strace -c`.
 //!
-//! It stops every thread twice a call, so it shows which calls there are and never how fast
-//! anything is.
+//! It stops every thread twice a call: its counts never stand for how fast anything is.
 
 use std::collections::BTreeMap;
 use std::process::{ChildStderr, Command, Stdio};
@@ -9,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::Counted;
 use crate::system::child::{ChildGroup, Keep, Output, wait_for_output};
 
 /// For attaching to all threads, and again for letting go of them.
@@ -51,13 +49,13 @@ impl Strace {
         }
     }
 
-    pub fn read(mut self) -> Result<Counted, String> {
+    pub fn read(mut self) -> Result<BTreeMap<String, u64>, String> {
         let table = self.read_until(|_| false);
         let all = counts(&table);
         if all.is_empty() && !table.contains("% time") {
             return Err("strace gave no table of system calls".to_owned());
         }
-        Ok(Counted { method: "strace -c".to_owned(), all, of_threads: None })
+        Ok(all)
     }
 
     /// What it prints until that is `enough`, it ends, or the time is over.

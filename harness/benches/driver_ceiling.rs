@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use quadrant::driver::ceiling::{NullServer, hear};
 use quadrant::driver::order::{Load, Order, Report};
 use quadrant::driver::process::Driver;
-use quadrant::system::affinity::{self, Division};
 use quadrant::system::board_memory::BoardMemory;
 use quadrant::system::clock;
+use quadrant::system::cpus::{self, Division};
 use quadrant_suite::board::Phase;
 use quadrant_suite::clock::stamp;
 
 fn main() -> anyhow::Result<()> {
     let exe = Path::new(env!("CARGO_BIN_EXE_quadrant"));
-    let cpus = Division::of(&affinity::allowed(), true);
+    let cpus = Division::of(&cpus::allowed(), true);
     let server = NullServer::start(exe, &cpus.subject)?;
     let clock = clock::choose();
     clock.install();

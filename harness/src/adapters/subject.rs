@@ -9,7 +9,7 @@ use quadrant_suite::plan::Plan;
 use serde::Serialize;
 
 use super::found::Build;
-use crate::system::{io_uring, limits, threads_allowed};
+use crate::system::{features, limits};
 
 /// What a subject and the driver open beside their connections.
 const FILES_BESIDE_CONNECTIONS: u64 = 64;
@@ -49,7 +49,10 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn look() -> Self {
-        Self { io_uring: io_uring::works(), locked_memory_max: limits::locked_memory_max() }
+        Self {
+            io_uring: features::io_uring_works(),
+            locked_memory_max: limits::locked_memory_max(),
+        }
     }
 
     fn obstacle(&self, executor: &Executor) -> Option<String> {
@@ -158,7 +161,7 @@ impl Subject {
             ));
         }
         let threads = tasks.saturating_add(THREADS_BESIDE_TASKS);
-        match threads_allowed::look() {
+        match limits::threads_allowed() {
             Some(allowed) if executor.workers == Workers::PerTask && threads > allowed.more => {
                 Some(format!(
                     "{tasks} tasks need as many threads, and {} more may be started here: {}",

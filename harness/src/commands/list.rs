@@ -138,7 +138,7 @@ fn list_cells(options: &ListOptions) -> Result<u8, Failure> {
     let circumstances = Circumstances {
         seed: 0,
         clock: quadrant_suite::clock::ClockScale::MONOTONIC,
-        cpus: system::affinity::allowed(),
+        cpus: system::cpus::allowed(),
     };
     let cell_options = CellOptions::default();
     let mut listed = Vec::new();

@@ -23,9 +23,9 @@ use quadrant_suite::clock::{ClockScale, stamp};
 use super::null_server;
 use super::order::{Load, Order, Report};
 use super::process::Driver;
-use crate::system::affinity::{self, Division};
 use crate::system::board_memory::BoardMemory;
 use crate::system::child::{ChildGroup, die_with_parent, wait_for_output};
+use crate::system::cpus::{self, Division};
 use crate::system::interrupt;
 
 /// The subcommand under which the `quadrant` executable is a server that only echoes.
@@ -121,7 +121,7 @@ impl NullServer {
         let mut command = Command::new(executable);
         command
             .arg(SUBCOMMAND)
-            .args(["--cpus", &affinity::listed(cpus)])
+            .args(["--cpus", &cpus::listed(cpus)])
             .args(["--parent", &std::process::id().to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
@@ -150,7 +150,7 @@ pub struct NullServerArguments {
 pub fn serve(arguments: &NullServerArguments) -> anyhow::Result<()> {
     die_with_parent(arguments.parent)?;
     if !arguments.cpus.is_empty() {
-        affinity::stay_on(&arguments.cpus).context("the CPUs could not be chosen")?;
+        cpus::stay_on(&arguments.cpus).context("the CPUs could not be chosen")?;
     }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let port = listener.local_addr()?.port();

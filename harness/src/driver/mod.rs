@@ -25,7 +25,7 @@ use anyhow::{Context, ensure};
 
 use crate::system::board_memory::BoardMemory;
 use crate::system::child::die_with_parent;
-use crate::system::{affinity, clock, limits};
+use crate::system::{clock, cpus, limits};
 use order::{Order, Report};
 
 /// An order is a few hundred bytes.
@@ -59,7 +59,7 @@ fn run(say: &mut dyn FnMut(Report) -> io::Result<()>) -> anyhow::Result<()> {
     let order: Order = serde_json::from_str(&line).context("the order is not understood")?;
     die_with_parent(order.parent)?;
     if !order.cpus.is_empty() {
-        affinity::stay_on(&order.cpus)?;
+        cpus::stay_on(&order.cpus)?;
     }
     clock::wake_on_time()?;
     allow_files(u64::from(order.connections) + OTHER_FILES)?;

@@ -1,8 +1,8 @@
 //! A random order that a seed brings back: the same seed, the same order, on every machine.
+//!
+//! Never of use for anything that must be secret.
 
-use crate::system::fingerprint::fingerprint;
-
-/// A generator for orders; of no use for anything that must be secret.
+/// A generator for orders.
 pub struct Chance(u64);
 
 impl Chance {
@@ -26,6 +26,13 @@ impl Chance {
             items.swap(last, chosen);
         }
     }
+}
+
+/// FNV-1a: spreads a text over 64 bits, the same on every machine. Not for secrets.
+pub fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    })
 }
 
 #[cfg(test)]
@@ -56,5 +63,11 @@ mod tests {
             first[items[0]] += 1;
         }
         assert!(first.iter().all(|count| (800..1_200).contains(count)), "{first:?}");
+    }
+
+    #[test]
+    fn known_answers() {
+        assert_eq!(fingerprint(""), 0xCBF2_9CE4_8422_2325);
+        assert_eq!(fingerprint("a"), 0xAF63_DC4C_8601_EC8C);
     }
 }

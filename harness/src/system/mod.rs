@@ -1,8 +1,7 @@
 //! The seam to the operating system: everything in the harness that asks it something.
 //!
-//! Nothing outside this folder and the loader knows which system it runs on.
+//! Nothing outside this folder and the loader depends on which system it runs on.
 
-pub mod affinity;
 pub mod allocator;
 pub mod board_memory;
 pub mod bpf;
@@ -10,26 +9,15 @@ pub mod cgroup;
 pub mod chance;
 pub mod child;
 pub mod clock;
-pub mod fingerprint;
+pub mod cpus;
+pub mod features;
 pub mod forbid;
-pub mod freezing;
-pub mod frequency;
-pub mod fuse;
-pub mod identity;
 pub mod interrupt;
-pub mod io_uring;
 pub mod limits;
-pub mod loopback;
+pub mod machine;
 pub mod noise;
 pub mod orphans;
 pub mod paths;
-pub mod pids_cgroup;
 pub mod process;
-pub mod run_queue;
-pub mod starvation;
 pub mod strace;
-pub mod swap;
 pub mod syscall_counter;
-pub mod threads_allowed;
-pub mod topology;
-pub mod tracing;

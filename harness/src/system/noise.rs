@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use quadrant_reports::record::Noise;
 
-use super::affinity::Division;
-use super::{frequency, process};
+use super::cpus::Division;
+use super::{cpus, process};
 
 /// Each thread costs a file at both edges; of more than these, every second, third … is read.
 const THREADS_READ: usize = 32;
@@ -68,7 +68,7 @@ impl NoiseWatch {
             others_cpu_ns: capacity_ns.saturating_sub(idle_ns + steal_ns + ours_ns),
             run_queue_ns: self.run_queue_ns(),
             load_milli: load_milli().unwrap_or(0),
-            governor: self.cpus.first().and_then(|cpu| frequency::governor(*cpu)),
+            governor: self.cpus.first().and_then(|cpu| cpus::governor(*cpu)),
         })
     }
 
@@ -140,13 +140,7 @@ fn cpu_ns_of(processes: &[u32]) -> u64 {
 
 /// How long each thread has waited for a CPU since it began.
 fn waited<'a>(pid: u32, threads: impl Iterator<Item = &'a u32>) -> BTreeMap<u32, u64> {
-    threads
-        .filter_map(|thread| {
-            let path = format!("/proc/{pid}/task/{thread}/schedstat");
-            let waited = fs::read_to_string(path).ok()?;
-            Some((*thread, waited.split_whitespace().nth(1)?.parse().ok()?))
-        })
-        .collect()
+    threads.filter_map(|thread| Some((*thread, process::run_queue_ns(pid, *thread)?))).collect()
 }
 
 pub fn load_milli() -> Option<u64> {
@@ -161,7 +155,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::system::affinity;
 
     const STAT: &str = "\
 cpu  40 0 8 300 4 0 0 9 0 0
@@ -181,7 +174,7 @@ intr 5 0 0
     }
 
     fn everywhere() -> Division {
-        Division::of(&affinity::allowed(), false)
+        Division::of(&cpus::allowed(), false)
     }
 
     #[test]
@@ -222,10 +215,10 @@ intr 5 0 0
 
     /// Two threads on one CPU: each waits while the other runs.
     fn waited_by_two_on_one_cpu() -> u64 {
-        let cpu = affinity::allowed()[0];
+        let cpu = cpus::allowed()[0];
         let watch = NoiseWatch::begin(std::process::id(), &[], &everywhere());
         let burn = move || {
-            affinity::stay_on(&[cpu]).expect("an allowed CPU can be stayed on");
+            cpus::stay_on(&[cpu]).expect("an allowed CPU can be stayed on");
             quadrant_suite::plain_calls::use_cpu(Duration::from_millis(60));
         };
         let both = [std::thread::spawn(burn), std::thread::spawn(burn)];

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use quadrant_suite::clock::{Stamp, stamp};
 
-use crate::system::freezing;
+use crate::system::process;
 
 /// When, after the window has opened, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,14 +42,14 @@ impl Freezing {
             return due - elapsed;
         }
         match self.stopped {
-            None => self.stopped = freezing::freeze(self.subject).ok().map(|()| stamp()),
+            None => self.stopped = process::freeze(self.subject).ok().map(|()| stamp()),
             Some(_) => self.went_on = self.thaw(),
         }
         Duration::ZERO
     }
 
     fn thaw(&self) -> Option<Stamp> {
-        freezing::thaw(self.subject).ok().map(|()| stamp())
+        process::thaw(self.subject).ok().map(|()| stamp())
     }
 
     /// From when to when it stood still, once it went on again.

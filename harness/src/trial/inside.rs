@@ -19,7 +19,7 @@ use super::memory::MemoryArguments;
 use crate::system::board_memory::BoardMemory;
 use crate::system::child::die_with_parent;
 use crate::system::forbid::{self, Forbidden};
-use crate::system::{affinity, io_uring, limits};
+use crate::system::{cpus, features, limits};
 use crate::trial::library::AdapterLibrary;
 
 /// Before the reason on the pipe when there was nothing to run.
@@ -95,7 +95,7 @@ fn prepare(arguments: &InsideArguments) -> Result<()> {
         forbid::forbid(forbidden).with_context(|| format!("{forbidden} cannot be forbidden"))?;
     }
     if !arguments.cpus.is_empty() {
-        affinity::stay_on(&arguments.cpus)?;
+        cpus::stay_on(&arguments.cpus)?;
     }
     Ok(())
 }
@@ -129,7 +129,7 @@ fn explained(text: &[u8]) -> Option<Vec<u8>> {
             bytes >> 10
         ))
     };
-    let cause = io_uring::works().err().or_else(too_small)?;
+    let cause = features::io_uring_works().err().or_else(too_small)?;
     serde_json::to_vec(&Outcome::Unsupported { reason: format!("{cause} ({said})") }).ok()
 }
 

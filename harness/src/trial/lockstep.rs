@@ -21,8 +21,7 @@ use super::watch::Watch;
 use crate::driver::order::Load;
 use crate::system::chance::Chance;
 use crate::system::noise::NoiseWatch;
-use crate::system::process;
-use crate::system::run_queue::RunQueue;
+use crate::system::process::{self, RunQueue};
 use crate::trial::observe::Observation;
 
 /// A thawed subject finds cold caches and what has piled up; it is not looked at before this is

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use quadrant_reports::record::{ContextSwitches, Threads};
 use quadrant_suite::board::Board;
 
-use crate::system::pids_cgroup::PidsCgroup;
+use crate::system::cgroup::PidsCgroup;
 use crate::system::process;
 use crate::system::syscall_counter::{Counted, SyscallCounter, ThreadCreations};
 use thread_timeline::ThreadTimeline;

@@ -7,7 +7,7 @@ use quadrant_suite::plan::{Group, Plan};
 
 use super::freeze::Freeze;
 use super::memory::Memory;
-use crate::system::affinity::Division;
+use crate::system::cpus::Division;
 use crate::system::forbid::Forbidden;
 
 /// What one trial may cost, and what is kept from it.

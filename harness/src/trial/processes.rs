@@ -24,9 +24,9 @@ use crate::driver::process::Driver;
 use crate::fixtures::CacheDropper;
 use crate::system::board_memory::BoardMemory;
 use crate::system::child::{ending, wait_for_output};
+use crate::system::cpus;
 use crate::system::interrupt;
-use crate::system::starvation::Stretch;
-use crate::system::{affinity, freezing, process};
+use crate::system::process::{self, Stretch};
 
 /// How often the subject's memory is looked at: filling a machine takes longer.
 const RSS_EVERY: Duration = Duration::from_millis(50);
@@ -166,7 +166,7 @@ impl Processes {
             |command| {
                 command
                     .args(["--board", &board.number().to_string()])
-                    .args(["--cpus", &affinity::listed(&order.cpus.subject)])
+                    .args(["--cpus", &cpus::listed(&order.cpus.subject)])
                     .args(order.limits.forbidden.map(|forbidden| format!("--forbid={forbidden}")));
                 order.memory.add_to(command);
             },
@@ -215,14 +215,14 @@ impl Processes {
     /// Stops the subject and its driver where they are. The driver first, lest it take the
     /// pause for the subject's.
     pub fn freeze(&mut self) -> Result<(), Stop> {
-        let freeze = |pid| freezing::freeze(pid).map_err(|error| unstoppable(&error));
+        let freeze = |pid| process::freeze(pid).map_err(|error| unstoppable(&error));
         self.driver_pid().map_or(Ok(()), freeze)?;
         freeze(self.pid())
     }
 
     /// Lets both go on.
     pub fn thaw(&mut self) -> Result<(), Stop> {
-        let thaw = |pid| freezing::thaw(pid).map_err(|error| unstoppable(&error));
+        let thaw = |pid| process::thaw(pid).map_err(|error| unstoppable(&error));
         thaw(self.pid())?;
         self.driver_pid().map_or(Ok(()), thaw)
     }

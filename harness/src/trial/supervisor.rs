@@ -15,8 +15,8 @@ use super::processes::{Failed, Look, Processes, Stop, because};
 use super::stalls::{self, Sighting};
 use super::watch::{LOOK_EVERY, Seen, Watch};
 use crate::driver::order::Load;
+use crate::system::cgroup::PidsCgroup;
 use crate::system::noise::NoiseWatch;
-use crate::system::pids_cgroup::PidsCgroup;
 use crate::system::process;
 use crate::trial::observe::Observation;
 

@@ -3,13 +3,13 @@
 //! Never pins anything; it foretells how a run would divide them.
 
 use super::finding::Finding;
-use crate::system::affinity::{self, Division};
-use crate::system::{cgroup, topology};
+use crate::system::cgroup;
+use crate::system::cpus::{self, Division};
 
 pub fn findings() -> Vec<Finding> {
-    let cpus = affinity::allowed();
+    let cpus = cpus::allowed();
     let quota = judge_quota(cgroup::cpu_quota(), cpus.len());
-    vec![judge_count(&cpus), judge_cores(&cpus, topology::siblings), quota]
+    vec![judge_count(&cpus), judge_cores(&cpus, cpus::siblings), quota]
 }
 
 fn judge_count(cpus: &[usize]) -> Finding {

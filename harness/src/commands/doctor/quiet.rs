@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::finding::Finding;
 use crate::system::noise::{self, CpuTimes};
-use crate::system::{affinity, swap};
+use crate::system::{cpus, machine};
 
 const LOOK: Duration = Duration::from_secs(1);
 const BUSY_MAX: f64 = 0.05;
@@ -22,7 +22,7 @@ struct Seen {
 }
 
 pub fn findings() -> Vec<Finding> {
-    let cpus = affinity::allowed();
+    let cpus = cpus::allowed();
     let began = Instant::now();
     let before = noise::read_times(&cpus);
     std::thread::sleep(LOOK);
@@ -33,7 +33,7 @@ pub fn findings() -> Vec<Finding> {
     vec![
         judge_load(seen, noise::load_milli()),
         judge_steal(seen, noise::steal_since_boot(&cpus)),
-        judge_swap(swap::used_bytes()),
+        judge_swap(machine::swap_used_bytes()),
     ]
 }
 

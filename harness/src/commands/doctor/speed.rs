@@ -3,13 +3,13 @@
 //! Never changes a frequency.
 
 use super::finding::Finding;
-use crate::system::{affinity, clock, frequency};
+use crate::system::{clock, cpus};
 
 pub fn findings() -> Vec<Finding> {
-    let cpu = affinity::allowed().first().copied().unwrap_or(0);
+    let cpu = cpus::allowed().first().copied().unwrap_or(0);
     vec![
-        judge_governor(frequency::governor(cpu).as_deref()),
-        judge_turbo(frequency::turbo_switch()),
+        judge_governor(cpus::governor(cpu).as_deref()),
+        judge_turbo(cpus::turbo_switch()),
         judge_clock(clock::choose().cpu_counter, clock::source().as_deref()),
     ]
 }

@@ -11,7 +11,7 @@ use quadrant_reports::number;
 use quadrant_suite::clock::ClockScale;
 
 use crate::driver::ceiling::{self, Shape};
-use crate::system::affinity::Division;
+use crate::system::cpus::Division;
 use crate::trial::LoadShape;
 
 /// Three or four seconds in the worst case, of a run that takes minutes.

@@ -10,8 +10,8 @@ use super::options::CellOptions;
 use crate::adapters::subject::{State, Subject};
 use crate::commands::selection::Selected;
 use crate::spec::Case;
-use crate::system::affinity::Division;
 use crate::system::allocator::Allocator;
+use crate::system::cpus::Division;
 use crate::trial::LoadShape;
 
 /// What all cells of a run have in common.

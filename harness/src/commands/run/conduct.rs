@@ -27,7 +27,7 @@ use crate::commands::unmatched;
 use crate::fixtures::FixtureStore;
 use crate::system::interrupt;
 use crate::system::paths;
-use crate::system::{limits, orphans, pids_cgroup};
+use crate::system::{cgroup, limits, orphans};
 use crate::terminal::color::Color;
 use crate::terminal::counted::counted;
 use crate::terminal::progress::Progress;
@@ -39,7 +39,7 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
     interrupt::listen();
     limits::raise();
     orphans::adopt();
-    pids_cgroup::sweep();
+    cgroup::sweep();
     let resumed = match &options.resume {
         Some(folder) => {
             let run = run_file::read_run(folder);

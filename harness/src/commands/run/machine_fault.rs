@@ -4,7 +4,7 @@ use quadrant_reports::record::Status;
 
 use super::record::Verdict;
 use crate::fixtures::{FixtureError, FixtureStore};
-use crate::system::loopback;
+use crate::system::features;
 
 /// Where the machine is to blame, the verdict becomes `unmeasured`, with the cause. Files that were
 /// changed are written anew, for the trials to come.
@@ -14,7 +14,7 @@ pub fn excuse(verdict: Verdict, fixtures: &mut FixtureStore) -> Result<Verdict, 
     }
     let cause = match fixtures.repair()? {
         Some(damage) => Some(damage.to_string()),
-        None => loopback::fault(),
+        None => features::loopback_fault(),
     };
     Ok(match cause {
         Some(cause) => {

@@ -16,9 +16,9 @@ use crate::adapters::build::Profile;
 use crate::adapters::subject::Subject;
 use crate::commands::selection::Selected;
 use crate::system::allocator::Allocator;
-use crate::system::fingerprint::fingerprint;
+use crate::system::chance::fingerprint;
 use crate::system::forbid::Forbidden;
-use crate::system::{affinity, clock, identity::Identity};
+use crate::system::{clock, cpus, machine::Identity};
 
 pub const RUN_FILE: &str = "run.json";
 
@@ -171,7 +171,7 @@ impl RunFile {
                 .collect(),
             adapter_profile: options.subjects.source.profile(),
             clock: clock::choose(),
-            cpus: affinity::allowed(),
+            cpus: cpus::allowed(),
             machine: Identity::look(),
         }
     }

@@ -13,9 +13,9 @@ use quadrant_suite::plan::Plan;
 use super::bench::{Bench, Trial, Unmeasured};
 use crate::adapters::subject::{State, Subject};
 use crate::commands::run::{complaint, fresh_seed};
-use crate::system::affinity::Division;
 use crate::system::allocator::Allocator;
 use crate::system::chance::Chance;
+use crate::system::cpus::Division;
 use crate::trial::lockstep::{self, Failed, Length};
 use crate::trial::{Attention, Limits, Memory, Order};
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::builds::{Build, Recipe, library_file};
 use super::environment::{Environment, cargo};
-use super::found::{Build, Recipe, library_file};
 use super::up_to_date::{BuildBegun, is_up_to_date};
 use crate::system::child::{Keep, Output, wait_for_output};
 use crate::system::interrupt;

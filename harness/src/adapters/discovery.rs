@@ -11,8 +11,9 @@ use anyhow::{Result, bail};
 use quadrant_suite::description::Description;
 
 use super::build::{self, Workshop};
+use super::builds::{self, Build, Declared, Recipe, Role};
 use super::filter::Filter;
-use super::found::{self, Build, Declared, Recipe, Role};
+use super::manifest;
 use super::subject::{self, Machine, Subject};
 use crate::system::interrupt;
 use crate::terminal::progress::Progress;
@@ -62,7 +63,7 @@ pub fn discover(
                     && declared.role == Role::Reference
                     && declared.build.variant.is_none()
             };
-            let (wanted, left_out): (Vec<Declared>, Vec<Declared>) = found::declared(folder)?
+            let (wanted, left_out): (Vec<Declared>, Vec<Declared>) = manifest::declared(folder)?
                 .into_iter()
                 .filter(|declared| *with_test_adapters || declared.role != Role::Test)
                 .partition(|declared| is_wanted(&declared.build) || is_reference(declared));
@@ -109,13 +110,13 @@ fn in_folder(
     folder: &Path,
     is_wanted: impl Fn(&Build) -> bool,
 ) -> Result<(Vec<Found>, Vec<Build>)> {
-    let libraries = found::libraries(folder)?;
+    let libraries = builds::libraries(folder)?;
     if libraries.is_empty() {
         bail!(
             "there is no adapter library in {}: one is called {}, built from a package \
              `quadrant-NAME` with `crate-type = [\"cdylib\"]`",
             folder.display(),
-            found::library_file("quadrant-NAME")
+            builds::library_file("quadrant-NAME")
         );
     }
     let is_asked = |build: &Build| build.variant.is_none() || is_wanted(build);

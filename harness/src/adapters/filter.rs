@@ -6,7 +6,7 @@
 use anyhow::{Context, Result, bail};
 use globset::{GlobBuilder, GlobMatcher};
 
-use super::found::Build;
+use super::builds::Build;
 use super::subject::{State, Subject};
 
 /// Stands for the part of an id that nobody knows yet: no pattern names it.

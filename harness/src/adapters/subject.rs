@@ -8,7 +8,7 @@ use quadrant_suite::description::{Capability, Description, Executor, Topology, W
 use quadrant_suite::plan::Plan;
 use serde::Serialize;
 
-use super::found::Build;
+use super::builds::Build;
 use crate::system::{features, limits};
 
 /// What a subject and the driver open beside their connections.

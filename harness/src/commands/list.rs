@@ -209,7 +209,7 @@ mod tests {
     use quadrant_suite::description::Capability;
 
     use super::*;
-    use crate::adapters::found::Build;
+    use crate::adapters::builds::Build;
 
     /// What an adapter may claim and no scenario asks for is never tried by anybody.
     #[test]

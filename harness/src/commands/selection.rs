@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::adapters::build::Profile;
+use crate::adapters::builds::Build;
 use crate::adapters::discovery::{self, Discovered, Source};
 use crate::adapters::filter::Filter;
-use crate::adapters::found::Build;
 use crate::adapters::subject::Subject;
 use crate::commands::failure::Failure;
 use crate::commands::unmatched;

@@ -99,22 +99,18 @@ impl Processes {
             because(Status::Unmeasured, reason)
         })?;
         let stretch = Stretch::begin(processes.pid());
-        let ready = processes.get_ready(order);
+        let ready = processes.wait_ready(order.limits.answer).and_then(|ports| {
+            let ready = processes.get_ready(order, &ports);
+            processes.unless_it_has_ended(ready)
+        });
         processes.unless_starved(ready, &stretch)?;
         Ok(processes)
     }
 
-    fn get_ready(&mut self, order: &Order) -> Result<(), Stop> {
-        let ports = self.wait_ready(order.limits.answer)?;
-        let connected = self.connect(&ports);
-        self.unless_it_has_ended(connected)?;
-        let seen = self.try_instruments(order);
-        self.unless_it_has_ended(seen)?;
-        if let Some(shape) = order.load {
-            let started = self.start_load(order, shape);
-            self.unless_it_has_ended(started)?;
-        }
-        Ok(())
+    fn get_ready(&mut self, order: &Order, ports: &[u16]) -> Result<(), Stop> {
+        self.connect(ports)?;
+        self.try_instruments(order)?;
+        order.load.map_or(Ok(()), |shape| self.start_load(order, shape))
     }
 
     /// Tries the instruments that the trial is going to use, before anything else runs: a stall of
@@ -227,17 +223,16 @@ impl Processes {
         self.driver_pid().map_or(Ok(()), thaw)
     }
 
-    /// The driver's result and then the subject's outcome, once the board's phase is
-    /// `Over`.
+    /// The driver's result and then the subject's outcome, once the board's phase is `Over`.
     pub fn finish(&mut self) -> Result<(Option<Load>, Findings), Stop> {
-        let load = self.take_load();
-        let load = self.unless_it_has_ended(load)?;
-        self.outcome_is_due = true;
-        self.tell(Message::Stop);
         let stretch = Stretch::begin(self.pid());
-        let findings = self.take_outcome();
-        let findings = self.unless_it_has_ended(findings);
-        Ok((load, self.unless_starved(findings, &stretch)?))
+        let finished = self.take_load().and_then(|load| {
+            self.outcome_is_due = true;
+            self.tell(Message::Stop);
+            Ok((load, self.take_outcome()?))
+        });
+        let finished = self.unless_it_has_ended(finished);
+        self.unless_starved(finished, &stretch)
     }
 
     fn wait_ready(&mut self, limit: Duration) -> Result<Vec<u16>, Stop> {
@@ -395,18 +390,14 @@ impl Processes {
     /// When a subject dies, its connections break first, and its outcome may be cut off. So before a
     /// failure is reported, this waits briefly for the exit status: that is the real cause.
     fn unless_it_has_ended<T>(&mut self, done: Result<T, Stop>) -> Result<T, Stop> {
-        let Err(stop) = done else { return done };
-        let may_be_an_effect = matches!(
-            stop,
-            Stop::Failed(Failed { status: Status::Failed | Status::Unmeasured, .. })
-        );
-        if may_be_an_effect
+        if let Err(Stop::Failed(failed)) = &done
+            && matches!(failed.status, Status::Failed | Status::Unmeasured)
             && let Ok(Some(status)) = self.subject.ended_within(EXIT_LIMIT)
             && !self.has_whole_outcome(status)
         {
             return Err(self.crashed(&ending(status)));
         }
-        Err(stop)
+        done
     }
 
     /// Whether a subject that has ended so had handed in an outcome before.
@@ -418,19 +409,13 @@ impl Processes {
 
     /// A subject that used up its time without getting a CPU has not failed.
     fn unless_starved<T>(&self, done: Result<T, Stop>, stretch: &Stretch) -> Result<T, Stop> {
-        match done {
-            Err(Stop::Failed(failed))
-                if matches!(failed.status, Status::Failed | Status::TimedOut) =>
-            {
-                Err(match stretch.cause(self.limits.answer) {
-                    Some(cause) => {
-                        because(Status::Unmeasured, format!("{}; {cause}", failed.reason))
-                    }
-                    None => Stop::Failed(failed),
-                })
-            }
-            done => done,
+        if let Err(Stop::Failed(failed)) = &done
+            && matches!(failed.status, Status::Failed | Status::TimedOut)
+            && let Some(cause) = stretch.cause(self.limits.answer)
+        {
+            return Err(because(Status::Unmeasured, format!("{}; {cause}", failed.reason)));
         }
+        done
     }
 
     fn crashed(&self, ending: &str) -> Stop {

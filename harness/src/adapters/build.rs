@@ -67,14 +67,14 @@ fn stamp_path(workspace: &Path, recipe: &Recipe) -> PathBuf {
 pub struct Workshop {
     workspace: PathBuf,
     environment: Environment,
-    /// That as a text, where it can be told.
+    /// The same as a text, where that is known.
     circumstances: Option<String>,
 }
 
 impl Workshop {
     pub fn open(workspace: &Path) -> Self {
         let environment = Environment::look(workspace);
-        let circumstances = environment.told();
+        let circumstances = environment.as_text();
         Self { workspace: workspace.to_owned(), environment, circumstances }
     }
 

@@ -47,7 +47,7 @@ impl Driver {
         board: &BoardMemory,
         pinged: &[TcpStream],
     ) -> Result<Self, DriverError> {
-        let passed = board.pass_on().map_err(DriverError::Start)?;
+        let passed = board.inherited().map_err(DriverError::Start)?;
         let pings = pinged
             .iter()
             .map(Inherited::new)

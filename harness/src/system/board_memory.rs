@@ -38,7 +38,7 @@ impl BoardMemory {
     }
 
     /// A second descriptor of this memory that a child inherits.
-    pub fn pass_on(&self) -> io::Result<Inherited> {
+    pub fn inherited(&self) -> io::Result<Inherited> {
         Inherited::new(&self.fd)
     }
 
@@ -122,14 +122,7 @@ fn nameless_memory() -> io::Result<OwnedFd> {
 
 #[cfg(not(target_os = "linux"))]
 fn nameless_memory() -> io::Result<OwnedFd> {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    static MADE: AtomicU32 = AtomicU32::new(0);
-    let name =
-        format!("quadrant-board-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
-    let path = std::env::temp_dir().join(name);
-    let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path)?;
-    std::fs::remove_file(&path)?;
+    let file = tempfile::tempfile()?;
     file.set_len(BOARD_BYTES as u64)?;
     Ok(file.into())
 }
@@ -144,7 +137,7 @@ mod tests {
     fn begins_with_zeros_and_is_seen_by_who_inherits_it() {
         let memory = BoardMemory::create().unwrap();
         assert_eq!(memory.board().phase(), Phase::Starting);
-        let number = memory.pass_on().unwrap().0.into_raw_fd();
+        let number = memory.inherited().unwrap().0.into_raw_fd();
         let inherited = BoardMemory::from_inherited(number).unwrap();
         memory.board().enter(Phase::Measuring, 17);
         assert_eq!(inherited.phase(), Phase::Measuring);
@@ -160,7 +153,7 @@ mod tests {
         use rustix::io::{FdFlags, fcntl_getfd};
         let memory = BoardMemory::create().unwrap();
         assert!(fcntl_getfd(&memory.fd).unwrap().contains(FdFlags::CLOEXEC));
-        let passed = memory.pass_on().unwrap();
+        let passed = memory.inherited().unwrap();
         assert!(!fcntl_getfd(&passed.0).unwrap().contains(FdFlags::CLOEXEC));
     }
 

@@ -198,14 +198,14 @@ impl RunQueue {
 }
 
 /// A stretch of a process's time, from its beginning on, to see whether others kept it from running.
-pub struct Stretch {
+pub struct StarvationCheck {
     pid: u32,
     began: Instant,
     cpu_ns: u64,
     waited_ns: u64,
 }
 
-impl Stretch {
+impl StarvationCheck {
     pub fn begin(pid: u32) -> Self {
         let waited_ns = RunQueue::of(&[pid]).waited_ns();
         Self { pid, began: Instant::now(), cpu_ns: cpu_ns(pid).unwrap_or(0), waited_ns }
@@ -419,7 +419,8 @@ mod tests {
             (busy.collect::<Vec<_>>(), spawn(&["sleep", "60"]))
         };
         let (mut busy, mut asleep) = std::thread::spawn(spawn_all).join().unwrap();
-        let (starved, resting) = (Stretch::begin(busy[0].id()), Stretch::begin(asleep.id()));
+        let (starved, resting) =
+            (StarvationCheck::begin(busy[0].id()), StarvationCheck::begin(asleep.id()));
         // The longer it lasts, the surer; how long it takes on a busy machine does not matter.
         let found = (0..400).any(|_| {
             std::thread::sleep(Duration::from_millis(50));

@@ -166,7 +166,7 @@ impl<'a> Lockstep<'a> {
     fn begin(order: &'a Order<'a>) -> Result<Running<'a>, Stop> {
         let mut side = Processes::start(order)?;
         side.board().enter(Phase::Warmup, stamp());
-        side.tell(Message::Go);
+        side.send(Message::Go);
         let began = Instant::now();
         let done = |side: &Processes| side.board().done(order.load.is_some());
         let before = done(&side);
@@ -228,7 +228,7 @@ impl Running<'_> {
         let order = self.order;
         let watch = &mut self.watch;
         if let Some(watch) = watch {
-            watch.let_pass(self.frozen.elapsed());
+            watch.postpone(self.frozen.elapsed());
         }
         let mut look = |side: &mut Processes| {
             let wait = watch.as_mut().map_or(TURN_MAX, |watch| watch.look(side, order));

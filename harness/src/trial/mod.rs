@@ -1,19 +1,20 @@
 //! One trial: one run of one cell, in a process of its own that is watched from outside.
 
 mod adapter_process;
+mod clock_check;
 mod cold_reads;
 mod freeze;
-mod headway;
 pub mod inside;
 pub mod library;
 pub mod lockstep;
 mod memory;
-mod moment;
 pub mod observe;
 mod order;
 mod processes;
+mod progress_samples;
 mod stalls;
 mod supervisor;
+mod thread_timeline;
 mod watch;
 
 pub use adapter_process::describe;

@@ -4,8 +4,6 @@
 //! A thread that lives for less than that is missed by it, but not by the kernel: where that
 //! may be asked for the peak, and for what was created, it is. It never stops the subject.
 
-mod thread_timeline;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -13,10 +11,10 @@ use std::time::{Duration, Instant};
 use quadrant_reports::record::{ContextSwitches, Threads};
 use quadrant_suite::board::Board;
 
+use super::thread_timeline::ThreadTimeline;
 use crate::system::cgroup::PidsCgroup;
 use crate::system::process;
 use crate::system::syscall_counter::{Counted, SyscallCounter, ThreadCreations};
-use thread_timeline::ThreadTimeline;
 
 /// How often names are read, at the most and at the least.
 const NAMES_EVERY: Duration = Duration::from_millis(100);
@@ -117,7 +115,7 @@ impl Observation {
     }
 
     /// Names are not due while the subject is away.
-    pub fn let_pass(&mut self, away: Duration) {
+    pub fn postpone(&mut self, away: Duration) {
         self.names_due = self.names_due.map(|due| due + away);
     }
 

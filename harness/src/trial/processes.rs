@@ -26,7 +26,7 @@ use crate::system::board_memory::BoardMemory;
 use crate::system::child::{ending, wait_for_output};
 use crate::system::cpus;
 use crate::system::interrupt;
-use crate::system::process::{self, Stretch};
+use crate::system::process::{self, StarvationCheck};
 
 /// How often the subject's memory is looked at: filling a machine takes longer.
 const RSS_EVERY: Duration = Duration::from_millis(50);
@@ -98,12 +98,12 @@ impl Processes {
             let reason = format!("the subject's process could not be started: {error}");
             because(Status::Unmeasured, reason)
         })?;
-        let stretch = Stretch::begin(processes.pid());
+        let check = StarvationCheck::begin(processes.pid());
         let ready = processes.wait_ready(order.limits.answer).and_then(|ports| {
             let ready = processes.get_ready(order, &ports);
             processes.unless_it_has_ended(ready)
         });
-        processes.unless_starved(ready, &stretch)?;
+        processes.unless_starved(ready, &check)?;
         Ok(processes)
     }
 
@@ -119,7 +119,7 @@ impl Processes {
     fn try_instruments(&mut self, order: &Order) -> Result<(), Stop> {
         let is_pinged = order.is_pinged() && order.load.is_none();
         if order.plan.metered {
-            self.tell(Message::Canary);
+            self.send(Message::Canary);
         }
         if is_pinged {
             send_ping(&mut self.controls);
@@ -153,7 +153,7 @@ impl Processes {
         let memory = Arc::new(BoardMemory::create()?);
         // Random, and not from the run's seed: another process must not guess it.
         memory.board().set_token(RandomState::new().build_hasher().finish());
-        let board = memory.pass_on()?;
+        let board = memory.inherited()?;
         let plan = serde_json::to_vec(order.plan)?;
         let subject = AdapterProcess::spawn(
             order.executable,
@@ -201,7 +201,7 @@ impl Processes {
         &mut self.controls
     }
 
-    pub fn tell(&mut self, message: Message) {
+    pub fn send(&mut self, message: Message) {
         for control in &mut self.controls {
             // A root that does not read any more is noticed by its missing outcome.
             let _ = control.write_all(&message.encode());
@@ -225,14 +225,14 @@ impl Processes {
 
     /// The driver's result and then the subject's outcome, once the board's phase is `Over`.
     pub fn finish(&mut self) -> Result<(Option<Load>, Findings), Stop> {
-        let stretch = Stretch::begin(self.pid());
+        let check = StarvationCheck::begin(self.pid());
         let finished = self.take_load().and_then(|load| {
             self.outcome_is_due = true;
-            self.tell(Message::Stop);
+            self.send(Message::Stop);
             Ok((load, self.take_outcome()?))
         });
         let finished = self.unless_it_has_ended(finished);
-        self.unless_starved(finished, &stretch)
+        self.unless_starved(finished, &check)
     }
 
     fn wait_ready(&mut self, limit: Duration) -> Result<Vec<u16>, Stop> {
@@ -408,10 +408,10 @@ impl Processes {
     }
 
     /// A subject that used up its time without getting a CPU has not failed.
-    fn unless_starved<T>(&self, done: Result<T, Stop>, stretch: &Stretch) -> Result<T, Stop> {
+    fn unless_starved<T>(&self, done: Result<T, Stop>, check: &StarvationCheck) -> Result<T, Stop> {
         if let Err(Stop::Failed(failed)) = &done
             && matches!(failed.status, Status::Failed | Status::TimedOut)
-            && let Some(cause) = stretch.cause(self.limits.answer)
+            && let Some(cause) = check.cause(self.limits.answer)
         {
             return Err(because(Status::Unmeasured, format!("{}; {cause}", failed.reason)));
         }

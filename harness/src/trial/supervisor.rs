@@ -8,8 +8,8 @@ use quadrant_suite::clock::{Stamp, stamp};
 use quadrant_suite::control::Message;
 use quadrant_suite::outcome::Findings;
 
+use super::clock_check::{ClockReading, contradiction};
 use super::cold_reads::ColdReads;
-use super::moment::{self, Moment};
 use super::order::{Attention, Order};
 use super::processes::{Failed, Look, Processes, Stop, because};
 use super::stalls::{self, Sighting};
@@ -32,7 +32,7 @@ pub struct Measured {
     pub findings: Findings,
     pub load: Option<Load>,
     pub window_ns: u64,
-    /// See [`Headway`](super::headway::Headway).
+    /// See [`ProgressSamples`](super::progress_samples::ProgressSamples).
     pub progress: Vec<(u64, u64)>,
     pub observation: Observation,
     pub stalls: Stalls,
@@ -81,19 +81,19 @@ fn conduct(
     let fixed_work = order.has_fixed_work();
     if !fixed_work {
         trial.board().enter(Phase::Warmup, stamp());
-        trial.tell(Message::Go);
+        trial.send(Message::Go);
         trial.wait(order.warmup, |_| Look::<()>::Again(LOOK_EVERY))?;
     }
     let gather_evidence = order.attention == Attention::Evidence;
     let mut observation = Observation::begin(pid, cgroup, gather_evidence);
-    let weather = NoiseWatch::begin(pid, trial.driver_pid().as_slice(), order.cpus);
+    let noise_watch = NoiseWatch::begin(pid, trial.driver_pid().as_slice(), order.cpus);
     let faults = || process::page_faults(pid).unwrap_or(0);
     let page_faults = faults();
-    let opened = Moment::now();
+    let opened = ClockReading::now();
     trial.board().enter(Phase::Measuring, opened.stamp);
     observation.window_opens();
     if fixed_work {
-        trial.tell(Message::Go);
+        trial.send(Message::Go);
     }
     let cold_reads = ColdReads::begin(order.plan, trial);
     let mut watch = Watch::new(order, observation, trial);
@@ -104,14 +104,14 @@ fn conduct(
         }
         Look::Again(watch.look(trial, order))
     })?;
-    let closed = Moment::now();
+    let closed = ClockReading::now();
     let page_faults = faults().saturating_sub(page_faults);
     trial.board().enter(Phase::Over, closed.stamp);
     let harness_cpu_ns = own_cpu_ns().saturating_sub(harness_cpu_ns);
     let cold_share = cold_reads.and_then(|reads| reads.end(trial));
     let Seen { progress, mut observation, mut glances, frozen } = watch.end(trial.board());
     observation.window_closes(trial.board(), cgroup);
-    let noise = weather.end();
+    let noise = noise_watch.end();
     // The kernel counts in batches, for each CPU: its peak may be below what it said before.
     let peak = process::rss_peak_bytes(pid).unwrap_or(rss_start).max(rss_start);
     let rss = Rss { start: rss_start, peak };
@@ -122,7 +122,7 @@ fn conduct(
     let (stall_log, _) = trial.board().stalls();
     let loops = trial.board().loops_peak();
     let loops_unmetered = trial.board().loops_unmetered();
-    if let Some(reason) = moment::contradiction(opened, closed, order.plan.clock) {
+    if let Some(reason) = contradiction(opened, closed, order.plan.clock) {
         return Err(because(Status::Unmeasured, reason));
     }
     let window_ns = order.plan.clock.ns_between(opened.stamp, closed.stamp);

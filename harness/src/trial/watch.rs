@@ -7,9 +7,9 @@ use quadrant_suite::board::Board;
 use quadrant_suite::clock::Stamp;
 
 use super::freeze::Freezing;
-use super::headway::Headway;
 use super::order::Order;
 use super::processes::Processes;
+use super::progress_samples::ProgressSamples;
 use super::stalls::Glances;
 use crate::driver::pacer::Pacer;
 use crate::trial::observe::Observation;
@@ -24,14 +24,14 @@ pub struct Watch {
     pacer: Option<Pacer>,
     observation: Observation,
     glances: Glances,
-    headway: Headway,
+    progress: ProgressSamples,
     look_due: Instant,
     freezing: Option<Freezing>,
 }
 
 /// What was seen.
 pub struct Seen {
-    /// See [`Headway`].
+    /// See [`ProgressSamples`].
     pub progress: Vec<(u64, u64)>,
     pub observation: Observation,
     pub glances: Glances,
@@ -47,7 +47,7 @@ impl Watch {
             pacer: is_pacer.then(|| Pacer::new(order.plan.seed)),
             observation,
             glances: Glances::default(),
-            headway: Headway::begin(subject.board(), order.plan, order.measure),
+            progress: ProgressSamples::begin(subject.board(), order.plan, order.measure),
             look_due: Instant::now(),
             freezing: order.freeze.map(|freeze| Freezing::begin(freeze, subject.pid())),
         }
@@ -62,7 +62,7 @@ impl Watch {
             self.look_due = Instant::now() + LOOK_EVERY;
             self.observation.look(trial.board());
             self.glances.look(trial.board(), order.plan, trial.pid());
-            self.headway.look(trial.board());
+            self.progress.look(trial.board());
         }
         let until_freeze = self.freezing.as_mut().map_or(Duration::MAX, Freezing::tend);
         let until_look = self.look_due.saturating_duration_since(Instant::now());
@@ -71,18 +71,18 @@ impl Watch {
 
     /// Nothing becomes due while the subject is away: what it gets of pings and looks in the time
     /// that it runs is what a trial would give it.
-    pub fn let_pass(&mut self, away: Duration) {
+    pub fn postpone(&mut self, away: Duration) {
         if let Some(pacer) = &mut self.pacer {
             pacer.let_pass(away);
         }
-        self.observation.let_pass(away);
+        self.observation.postpone(away);
         self.look_due += away;
     }
 
     /// The window is over. If the subject was made to stand still, it goes on.
     pub fn end(self, board: &Board) -> Seen {
         Seen {
-            progress: self.headway.end(board),
+            progress: self.progress.end(board),
             observation: self.observation,
             glances: self.glances,
             frozen: self.freezing.as_ref().and_then(Freezing::stretch),

@@ -14,13 +14,13 @@ const TOLERANCE: f64 = 0.05;
 const TOLERANCE_NS: f64 = 1e6;
 
 #[derive(Debug, Clone, Copy)]
-pub struct Moment {
+pub struct ClockReading {
     before: Instant,
     pub stamp: Stamp,
     after: Instant,
 }
 
-impl Moment {
+impl ClockReading {
     /// The system may stop this thread at any place in between, for any time.
     pub fn now() -> Self {
         Self { before: Instant::now(), stamp: stamp(), after: Instant::now() }
@@ -28,7 +28,11 @@ impl Moment {
 }
 
 /// Why the time from `opened` to `closed` cannot be told, if the clocks contradict each other.
-pub fn contradiction(opened: Moment, closed: Moment, clock: ClockScale) -> Option<String> {
+pub fn contradiction(
+    opened: ClockReading,
+    closed: ClockReading,
+    clock: ClockScale,
+) -> Option<String> {
     let ns = clock.ns_between(opened.stamp, closed.stamp);
     let least = closed.before.saturating_duration_since(opened.after);
     let most = closed.after.saturating_duration_since(opened.before);
@@ -58,7 +62,7 @@ mod tests {
     #[track_caller]
     fn check(edge_ms: u64, stamps_ms: (u64, u64), believed: bool) {
         let begin = Instant::now();
-        let at = |ms, stamp_ms: u64| Moment {
+        let at = |ms, stamp_ms: u64| ClockReading {
             before: begin + Duration::from_millis(ms),
             stamp: stamp_ms * MS,
             after: begin + Duration::from_millis(ms + edge_ms),
@@ -89,8 +93,8 @@ mod tests {
 
     #[test]
     fn the_clocks_of_this_machine_agree() {
-        let opened = Moment::now();
+        let opened = ClockReading::now();
         std::thread::sleep(Duration::from_millis(30));
-        assert_eq!(contradiction(opened, Moment::now(), ClockScale::MONOTONIC), None);
+        assert_eq!(contradiction(opened, ClockReading::now(), ClockScale::MONOTONIC), None);
     }
 }

@@ -14,7 +14,7 @@ use quadrant_suite::plan::{Group, Plan};
 const READINGS: u32 = 20;
 
 /// What is read while the window is open; nothing where that would say nothing.
-pub struct Headway {
+pub struct ProgressSamples {
     began: Instant,
     every: Duration,
     /// What was done before the window.
@@ -25,7 +25,7 @@ pub struct Headway {
     has_load: bool,
 }
 
-impl Headway {
+impl ProgressSamples {
     /// The window has just been opened, for `measure`.
     ///
     /// Work of a fixed amount runs out at its end, and is unsteady by its nature.

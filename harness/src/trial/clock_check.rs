@@ -1,15 +1,14 @@
-//! A moment by both clocks, so that a window is never believed that only one of them saw.
+//! Compares the clock of the stamps with the system's over a window, and reports where they differ.
 //!
-//! The CPU's counter is trusted where the kernel trusts it, and even there a virtual machine that
-//! is moved or suspended may see it jump. Never corrects anything: what happened in between
-//! cannot be known.
+//! The CPU's counter is used where the kernel trusts it, but it may jump when a virtual machine is
+//! moved or suspended. Never corrects anything: what happened in between cannot be known.
 
 use std::time::{Duration, Instant};
 
 use quadrant_suite::clock::{ClockScale, Stamp, stamp};
 
-/// The scale of the counter is measured to some millionths, and the system's clock is slewed by
-/// less than a thousandth. What is beyond this is no rounding.
+/// The scale of the counter is known to some millionths, and the system's clock is slewed by less than
+/// a thousandth, so a larger difference is an error.
 const TOLERANCE: f64 = 0.05;
 const TOLERANCE_NS: f64 = 1e6;
 
@@ -21,13 +20,13 @@ pub struct ClockReading {
 }
 
 impl ClockReading {
-    /// The system may stop this thread at any place in between, for any time.
+    /// Three readings, because this thread may be interrupted between two of them for any time.
     pub fn now() -> Self {
         Self { before: Instant::now(), stamp: stamp(), after: Instant::now() }
     }
 }
 
-/// Why the time from `opened` to `closed` cannot be told, if the clocks contradict each other.
+/// Why the time from `opened` to `closed` is unknown, if the clocks contradict each other.
 pub fn contradiction(
     opened: ClockReading,
     closed: ClockReading,
@@ -73,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_jumps_is_found_out() {
+    fn a_clock_that_jumps_is_found() {
         check(0, (1_000, 1_300), true);
         check(0, (1_000, 1_310), true);
         check(0, (1_000, 1_400), false);
@@ -84,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_stands_still_at_an_edge_is_none() {
+    fn an_interruption_at_an_edge_is_no_jump() {
         check(200, (1_000, 1_300), true);
         check(200, (1_000, 1_480), true);
         check(200, (1_000, 1_120), true);

@@ -51,8 +51,8 @@ impl AdapterLibrary {
             reason: plain_reason(&error),
         })?);
         let name = CString::new(SYMBOL).expect("the symbol's name holds no zero");
-        // SAFETY: the symbol is taken as the address of a static, whatever it is; what stands
-        // there is looked at field by field below before it is believed.
+        // SAFETY: the symbol is taken as the address of a static, whatever it is; it is
+        // checked field by field below before it is used.
         let symbol = unsafe { library.get::<*const c_void>(name.as_bytes_with_nul()) }
             .map_err(|_| LoadError::NoAdapter { path: path.clone() })?;
         let table: *const Table = symbol.into_raw().cast();
@@ -74,7 +74,7 @@ impl AdapterLibrary {
         Ok(Self { table: unsafe { &*table } })
     }
 
-    /// What the adapter says about itself, as it handed it in.
+    /// The adapter's description of itself.
     pub fn describe(&self) -> Option<String> {
         extern "C" fn take(context: *const c_void, text: *const u8, length: usize) {
             // SAFETY: the context is the cell below, which outlives the call to `describe`;
@@ -108,7 +108,7 @@ impl AdapterLibrary {
     }
 }
 
-/// The loader's own words without the path, which the message names already.
+/// The loader's message without the path, which ours has already.
 fn plain_reason(error: &libloading::Error) -> String {
     let text = match error {
         libloading::Error::DlOpen { source } => source.to_string(),

@@ -36,7 +36,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// While the next step waits for the subject, a trial's overhead is made of these.
 const WATCH_EVERY: Duration = Duration::from_micros(200);
 
-/// What a look at a trial comes to.
+/// The result of a look at a trial.
 pub enum Look<T> {
     Done(T),
     /// Nothing yet; look again after this long, or when one of the processes reports something.
@@ -208,8 +208,7 @@ impl Processes {
         }
     }
 
-    /// Stops the subject and its driver where they are. The driver first, lest it take the
-    /// pause for the subject's.
+    /// Freezes the subject and its driver. The driver first: otherwise it would measure the pause.
     pub fn freeze(&mut self) -> Result<(), Stop> {
         let freeze = |pid| process::freeze(pid).map_err(|error| unstoppable(&error));
         self.driver_pid().map_or(Ok(()), freeze)?;
@@ -324,7 +323,7 @@ impl Processes {
         }
     }
 
-    /// Waits for something of the subject, looking for it often.
+    /// Waits until something is found, looking for it often.
     fn wait_for<T>(
         &mut self,
         limit: Duration,
@@ -333,7 +332,8 @@ impl Processes {
         self.wait(limit, |trial| found(trial).map_or(Look::Again(WATCH_EVERY), Look::Done))
     }
 
-    /// Waits until `look` is done, at most for `limit`, and stops when the subject misbehaves.
+    /// Waits until `look` is done, at most for `limit`. Returns an error when the subject has ended or
+    /// exceeds its limits.
     pub fn wait<T>(
         &mut self,
         limit: Duration,

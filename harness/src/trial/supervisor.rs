@@ -1,6 +1,6 @@
-//! The supervisor of one trial: moves the board's phases by the clock and looks on from outside.
+//! Supervises one trial: sets the phases on the board by the clock and observes from outside.
 //!
-//! One thread, and every wait is bounded. Whatever the subject does, this returns.
+//! Never waits without a limit: whatever the subject does, this returns. One thread does it all.
 
 use quadrant_reports::record::{Noise, Rss, Stalls, Status};
 use quadrant_suite::board::{Phase, Stall};
@@ -27,7 +27,7 @@ pub enum Ended {
     Interrupted,
 }
 
-/// What is known of a trial that came to its end.
+/// The measurements of a trial that was completed.
 pub struct Measured {
     pub findings: Findings,
     pub load: Option<Load>,
@@ -36,20 +36,20 @@ pub struct Measured {
     pub progress: Vec<(u64, u64)>,
     pub observation: Observation,
     pub stalls: Stalls,
-    /// The stalls and the glances at them one by one, as far as they were kept.
+    /// The stalls, and the looks at stalled threads, one by one, as far as they were kept.
     pub stall_log: Vec<Stall>,
     pub sightings: Vec<Sighting>,
-    /// From when to when the subject was made to stand still.
+    /// From when to when the subject was frozen on purpose.
     pub frozen: Option<(Stamp, Stamp)>,
     pub loops: u64,
-    /// Of them, those that had no slot on the board.
+    /// Those of them that had no slot on the board.
     pub loops_unmetered: u64,
     pub rss: Rss,
     pub page_faults: u64,
     pub noise: Option<Noise>,
-    /// Which share of what was read of cold files came from a device, where that is known.
+    /// The share of what was read of cold files that came from a device, where that is known.
     pub cold_share: Option<f64>,
-    /// What watching took of a CPU while the window was open.
+    /// CPU time that watching took while the window was open.
     pub harness_cpu_ns: u64,
 }
 
@@ -59,7 +59,7 @@ pub fn run(order: &Order) -> Ended {
     let ended =
         Processes::start(order).and_then(|mut trial| conduct(&mut trial, order, cgroup.as_ref()));
     crate::system::orphans::end_all();
-    // Only now it is empty.
+    // It is empty only now.
     drop(cgroup);
     match ended {
         Ok(measured) => Ended::Measured(Box::new(measured)),
@@ -112,7 +112,7 @@ fn conduct(
     let Seen { progress, mut observation, mut glances, frozen } = watch.end(trial.board());
     observation.window_closes(trial.board(), cgroup);
     let noise = noise_watch.end();
-    // The kernel counts in batches, for each CPU: its peak may be below what it said before.
+    // The kernel counts in batches for each CPU: its peak may be below an earlier reading.
     let peak = process::rss_peak_bytes(pid).unwrap_or(rss_start).max(rss_start);
     let rss = Rss { start: rss_start, peak };
 

@@ -1,5 +1,7 @@
-//! Builds adapters: one cargo call for each build, so that no runtime's features reach another and
-//! a broken one leaves the others alone. None where a stamp says that it would change nothing.
+//! Builds adapters: one cargo call for each build, so that no runtime's features reach another and a
+//! broken one leaves the others alone.
+//!
+//! Never calls cargo for a library that is up to date.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -30,20 +32,20 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// That of every adapter that is built here. Optimised as a whole: what the suite adds to a
-    /// request must not depend on where the compiler happens to cut the library into pieces.
+    /// The profile of every adapter that is built here. Optimised as a whole: what the suite adds to a
+    /// request must not depend on how the compiler splits the library into units.
     pub fn of_adapters() -> Self {
         Self { opt_level: "3".to_owned(), lto: "thin".to_owned(), codegen_units: 1 }
     }
 }
 
-/// Where adapters are built; not the workspace's own folder, which cargo may hold locked.
+/// Where adapters are built. Not the workspace's own folder, which another cargo may have locked.
 pub fn target_folder(workspace: &Path) -> PathBuf {
     workspace.join("target").join("adapters")
 }
 
-/// A folder for each set of flags: those for all crates would make cargo build them anew with
-/// every change, and the library bears the same name in all builds of an adapter.
+/// A folder for each set of flags: otherwise cargo would build everything again whenever they change,
+/// and the library has the same name in all builds of an adapter.
 pub fn folder_of(workspace: &Path, recipe: &Recipe) -> PathBuf {
     let cfg = recipe.cfg.iter().map(|name| format!("cfg-{name}"));
     let features = recipe.features.iter().map(|name| format!("feature-{name}"));
@@ -63,15 +65,15 @@ fn stamp_path(workspace: &Path, recipe: &Recipe) -> PathBuf {
     folder_of(workspace, recipe).join("release").join(format!("{}.stamp", recipe.package))
 }
 
-/// Where builds are made.
-pub struct Workshop {
+/// Builds the adapters of a workspace.
+pub struct Builder {
     workspace: PathBuf,
     environment: Environment,
     /// The same as a text, where that is known.
     circumstances: Option<String>,
 }
 
-impl Workshop {
+impl Builder {
     pub fn open(workspace: &Path) -> Self {
         let environment = Environment::look(workspace);
         let circumstances = environment.as_text();
@@ -116,7 +118,7 @@ impl Workshop {
             .arg(self.workspace.join("Cargo.toml"))
             .arg("--target-dir")
             .arg(folder_of(&self.workspace, recipe))
-            // From wherever this is called, the same configuration and toolchain decide.
+            // The workspace's configuration and toolchain decide, wherever this is called.
             .current_dir(&self.workspace)
             .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", profile.opt_level)
             .env("CARGO_PROFILE_RELEASE_LTO", profile.lto)
@@ -131,7 +133,7 @@ impl Workshop {
         order
     }
 
-    /// An order with everything else that cargo goes by, as a text.
+    /// An order with everything else that decides about the build, as a text.
     fn asked(&self, order: &Command) -> Option<String> {
         let arguments: Vec<_> = order.get_args().collect();
         let set: Vec<_> = order.get_envs().filter(|(_, value)| value.is_some()).collect();
@@ -215,7 +217,7 @@ fn library_in(message: &str, package: &str) -> Option<PathBuf> {
 fn first_error(lines: &VecDeque<String>) -> String {
     let mut after = lines.iter().skip_while(|line| !line.starts_with("error"));
     let Some(error) = after.next() else {
-        return lines.back().cloned().unwrap_or_else(|| "cargo said nothing".to_owned());
+        return lines.back().cloned().unwrap_or_else(|| "cargo printed nothing".to_owned());
     };
     let place = after.next().map(|line| line.trim()).filter(|line| line.starts_with("-->"));
     match place {
@@ -242,7 +244,7 @@ mod tests {
             first_error(&lines),
             "error[E0425]: cannot find value `y` in this scope (runtimes/x/src/lib.rs:3:5)"
         );
-        assert_eq!(first_error(&VecDeque::new()), "cargo said nothing");
+        assert_eq!(first_error(&VecDeque::new()), "cargo printed nothing");
     }
 
     #[test]

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_are_added_where_the_users_are() {
+    fn flags_are_added_to_the_users_own() {
         check(&[], "", "--config build.rustflags=[\"--cfg\", \"x\"]");
         check(&[], "[build]\nrustflags=[\"-O\"]", "--config build.rustflags=[\"--cfg\", \"x\"]");
         let for_targets = "--config target.'cfg(all())'.rustflags=[\"--cfg\", \"x\"]";
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_through_is_not_told() {
+    fn an_unknown_environment_has_no_text() {
         let told = |variables: &[(&str, &str)], text| environment(variables, text).as_text();
         assert!(told(&[], "").is_some());
         assert_ne!(told(&[], ""), told(&[], "[build]\njobs = 1"));
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_for_a_running_program_decides_nothing() {
+    fn variables_of_a_running_program_decide_nothing() {
         for name in ["RUSTFLAGS", "RUSTC_WRAPPER", "CARGO_PROFILE_RELEASE_DEBUG", "CARGO_NET_X"] {
             assert!(decides(name) && !is_leak(name.as_ref()), "{name}");
         }

@@ -155,13 +155,13 @@ fn no_backend(backend: &str) -> String {
     format!("`{backend}` is no name of a backend: small letters, digits, `_` and `+`")
 }
 
-/// It is a part of subjects' ids and of files' names.
+/// It becomes a part of subjects' ids and of file names.
 fn is_backend(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     !text.is_empty() && text.bytes().all(|byte| allowed(byte) || b"_+".contains(&byte))
 }
 
-/// It is a part of cargo's command line and of folders' names.
+/// It becomes a part of cargo's command line and of folder names.
 fn is_flag(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_package_without_metadata_has_a_usual_build_of_any_backend() {
+    fn without_metadata_there_is_one_build_of_any_backend() {
         let builds = read("");
         let recipe =
             Recipe { package: "quadrant-x".to_owned(), cfg: Vec::new(), features: Vec::new() };
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_breaks_what_it_stands_in_and_nothing_else() {
+    fn a_mistake_breaks_only_its_own_build() {
         let table = "[package.metadata.quadrant]\n";
         check(&format!("{table}rolle = \"test\""), &[("x", Some("unknown field `rolle`"))]);
         check(&format!("{table}role = \"tests\""), &[("x", Some("unknown variant `tests`"))]);
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_toml_is_told_by_its_folder() {
+    fn invalid_toml_is_reported_under_its_folder() {
         let builds = declared_by("runtimes/x/Cargo.toml", "x", "[package\nname = \"y\"\n");
         assert_eq!(builds[0].build.to_string(), "x");
         assert!(builds[0].recipe.is_err(), "{builds:?}");

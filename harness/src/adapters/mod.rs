@@ -1,4 +1,6 @@
-//! Adapters: finding them, building them, asking them what they are.
+//! Adapters: finds them, builds them, and reads their descriptions.
+//!
+//! Never loads a library.
 
 pub mod build;
 pub mod builds;

@@ -1,4 +1,6 @@
 //! Subjects: what the adapters offer, and whether it can run on this machine.
+//!
+//! Never loads or starts one.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,15 +13,15 @@ use serde::Serialize;
 use super::builds::Build;
 use crate::system::{features, limits};
 
-/// What a subject and the driver open beside their connections.
+/// Files that a subject and the driver open besides their connections.
 const FILES_BESIDE_CONNECTIONS: u64 = 64;
-/// What a subject with a thread for each task and the driver start beside those.
+/// Threads that a subject with one for each task, and the driver, start besides those.
 const THREADS_BESIDE_TASKS: u64 = 16;
 
-/// One thing that can be compared, or one adapter that could not even be asked.
+/// One runtime, executor and backend to compare, or an adapter that cannot be described.
 #[derive(Debug, Clone)]
 pub struct Subject {
-    /// `runtime/executor/backend`; only the build's name when it could not be asked.
+    /// `runtime/executor/backend`; the build's name if it is broken.
     pub id: String,
     pub runtime: String,
     pub version: String,
@@ -34,14 +36,14 @@ pub enum State {
     Loadable {
         library: PathBuf,
         executor: Executor,
-        /// Why it cannot run on this machine, if it cannot.
-        obstacle: Option<String>,
+        /// Why it cannot run on this machine, if so.
+        unsupported: Option<String>,
     },
-    /// It did not build, load or describe itself.
+    /// It could not be built, loaded or described.
     Broken { reason: String },
 }
 
-/// What this machine offers that a subject may need.
+/// What this machine has that a subject may need.
 pub(super) struct Machine {
     io_uring: Result<(), String>,
     locked_memory_max: Option<u64>,
@@ -55,7 +57,7 @@ impl Machine {
         }
     }
 
-    fn obstacle(&self, executor: &Executor) -> Option<String> {
+    fn unsupported(&self, executor: &Executor) -> Option<String> {
         if evidence::needs_ring(&executor.backend)
             && let Err(reason) = &self.io_uring
         {
@@ -75,7 +77,7 @@ impl Machine {
     }
 }
 
-/// What a library offers by its own description, or why that cannot be right.
+/// The subjects of a library by its description, or why that cannot be right.
 pub(super) fn offered(
     build: &Build,
     library: &Path,
@@ -105,7 +107,7 @@ pub(super) fn offered(
             build: build.clone(),
             state: State::Loadable {
                 library: library.to_owned(),
-                obstacle: machine.obstacle(&executor),
+                unsupported: machine.unsupported(&executor),
                 executor,
             },
         })
@@ -125,11 +127,11 @@ impl Subject {
         }
     }
 
-    /// Why it cannot run such a plan here, if it cannot.
+    /// Why it cannot run this plan here, if so.
     pub fn unsupported(&self, plan: &Plan) -> Option<String> {
-        let State::Loadable { executor, obstacle, .. } = &self.state else { return None };
-        if let Some(obstacle) = obstacle {
-            return Some(obstacle.clone());
+        let State::Loadable { executor, unsupported, .. } = &self.state else { return None };
+        if let Some(unsupported) = unsupported {
+            return Some(unsupported.clone());
         }
         let needs = plan.needs();
         let lacking = needs.iter().find(|need| !offers(&executor.capabilities, **need));
@@ -172,7 +174,7 @@ impl Subject {
         }
     }
 
-    /// Whether the figures of others may be given as ratios to its own.
+    /// Whether the figures of other subjects may be given as ratios to its own.
     pub fn is_reference(&self) -> bool {
         match &self.state {
             State::Loadable { executor, .. } => {
@@ -190,7 +192,7 @@ impl Subject {
         }
     }
 
-    /// Workers it is told to use, out of what the plan would give; 0 for one for each task.
+    /// Workers it is to use of those planned; 0 for one for each task.
     pub fn workers(&self, planned: u32) -> u32 {
         match &self.state {
             State::Loadable { executor, .. } => match executor.workers {
@@ -221,8 +223,8 @@ impl Subject {
     pub fn listed(&self) -> Listed {
         let record::Subject { executor, backend, .. } = self.for_record(0);
         let (capabilities, topology, reason) = match &self.state {
-            State::Loadable { executor, obstacle, .. } => {
-                (executor.capabilities.clone(), Some(executor.topology), obstacle.clone())
+            State::Loadable { executor, unsupported, .. } => {
+                (executor.capabilities.clone(), Some(executor.topology), unsupported.clone())
             }
             State::Broken { reason } => (BTreeSet::new(), None, Some(reason.clone())),
         };
@@ -242,13 +244,13 @@ impl Subject {
     }
 }
 
-/// Who can serve any steps can serve the plain echo, too.
+/// An executor that can serve any steps can serve the plain echo too.
 fn offers(capabilities: &BTreeSet<Capability>, need: Capability) -> bool {
     capabilities.contains(&need)
         || need == Capability::Echo && capabilities.contains(&Capability::Tcp)
 }
 
-/// A subject as `quadrant list subjects` tells it.
+/// A subject as `quadrant list subjects` prints it.
 #[derive(Debug, Serialize)]
 pub struct Listed {
     pub id: String,
@@ -258,7 +260,7 @@ pub struct Listed {
     pub backend: String,
     pub topology: Option<Topology>,
     pub capabilities: BTreeSet<Capability>,
-    /// Whether it is in another than its runtime's usual build.
+    /// Whether it is in another build than its runtime's usual one.
     pub variant: bool,
     pub available: bool,
     pub reason: Option<String>,
@@ -289,12 +291,12 @@ pub(crate) mod tests {
             version: String::new(),
             note: None,
             build: if is_variant { Build::variant(runtime, backend) } else { usual },
-            state: State::Loadable { library: PathBuf::new(), executor, obstacle: None },
+            state: State::Loadable { library: PathBuf::new(), executor, unsupported: None },
         }
     }
 
     #[test]
-    fn a_library_that_runs_on_something_else_than_declared_is_refused() {
+    fn a_library_with_an_undeclared_backend_is_refused() {
         let State::Loadable { executor, .. } = subject("x/y/epoll", false).state else {
             unreachable!()
         };

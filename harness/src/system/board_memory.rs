@@ -1,8 +1,8 @@
-//! The memory that the board of one trial lives in: shared by the harness, the subject's
-//! process and the driver's.
+//! The memory of the board of one trial, shared by the harness, the subject's process and the
+//! driver's.
 //!
-//! It never writes to the board, and it never gives the memory a name that could outlive the
-//! processes that use it.
+//! Never writes to the board, and never gives the memory a name that could outlive the processes that
+//! use it.
 
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -15,7 +15,7 @@ use crate::system::child::Inherited;
 
 const BOARD_BYTES: usize = size_of::<Board>();
 
-/// A board of one's own, all zeros at first.
+/// A board, all zeros at first.
 pub struct BoardMemory {
     fd: OwnedFd,
     board: NonNull<Board>,
@@ -37,7 +37,7 @@ impl BoardMemory {
         unsafe { self.board.as_ref() }
     }
 
-    /// A second descriptor of this memory that a child inherits.
+    /// A second descriptor of this memory, which a child inherits.
     pub fn inherited(&self) -> io::Result<Inherited> {
         Inherited::new(&self.fd)
     }
@@ -55,7 +55,7 @@ impl BoardMemory {
             refused(format!("descriptor {number} is not open: the board was not passed on"))
         })?;
         // SAFETY: the descriptor is open, and the parent opened it for this process alone, whose
-        // code takes it here and nowhere else, so nobody else closes it.
+        // code takes it here and nowhere else, so nothing else closes it.
         let fd = unsafe { OwnedFd::from_raw_fd(number) };
         let board = map(&fd)?;
         // SAFETY: as in `board`; and as nothing ever unmaps it, it lives as long as the process.
@@ -134,7 +134,7 @@ mod tests {
     use std::os::fd::IntoRawFd;
 
     #[test]
-    fn begins_with_zeros_and_is_seen_by_who_inherits_it() {
+    fn an_inherited_board_shows_the_same_memory() {
         let memory = BoardMemory::create().unwrap();
         assert_eq!(memory.board().phase(), Phase::Starting);
         let number = memory.inherited().unwrap().0.into_raw_fd();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_passed_on_survives_exec() {
+    fn only_an_inherited_descriptor_survives_exec() {
         use rustix::io::{FdFlags, fcntl_getfd};
         let memory = BoardMemory::create().unwrap();
         assert!(fcntl_getfd(&memory.fd).unwrap().contains(FdFlags::CLOEXEC));
@@ -170,7 +170,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn nobody_can_shrink_it() {
+    fn it_cannot_be_shrunk() {
         let memory = BoardMemory::create().unwrap();
         assert!(rustix::fs::ftruncate(&memory.fd, 0).is_err());
     }

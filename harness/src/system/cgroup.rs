@@ -19,7 +19,7 @@ use super::process;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     pub folder: PathBuf,
-    /// Where its hierarchy begins, as far as it is seen from here.
+    /// The top of its hierarchy, as far as it is visible here.
     mount: PathBuf,
 }
 
@@ -68,14 +68,14 @@ fn places(mountinfo: &str, own_groups: &str, controller: &str) -> Vec<Place> {
         .collect()
 }
 
-/// So many CPUs' time may be used, by the strictest of the groups above this process; `None`
-/// where nothing limits it.
+/// How many CPUs' time may be used, by the strictest of the groups above this process; `None` where
+/// nothing limits it.
 pub fn cpu_quota() -> Option<f64> {
     own("cpu").iter().flat_map(Place::upwards).filter_map(quota_of).reduce(f64::min)
 }
 
 impl Place {
-    /// The group and those around it, as far as they are seen from here.
+    /// The group and those above it, as far as they are visible here.
     pub fn upwards(&self) -> impl Iterator<Item = &Path> {
         self.folder.ancestors().take_while(|folder| folder.starts_with(&self.mount))
     }
@@ -103,7 +103,7 @@ fn quota(text: &str) -> Option<f64> {
 /// Before the process and the number in a name.
 const NAME: &str = "quadrant-";
 
-/// A cgroup of no processes yet, removed when dropped.
+/// A `pids` group, empty at first and removed when dropped.
 pub struct PidsCgroup {
     folder: PathBuf,
 }
@@ -148,14 +148,14 @@ impl Drop for PidsCgroup {
                 Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
                     std::thread::sleep(Duration::from_millis(1));
                 }
-                // What stays is swept up by a later harness.
+                // What stays is removed by a later harness.
                 _ => return,
             }
         }
     }
 }
 
-/// Removes what harnesses that are no more have left behind.
+/// Removes what dead harnesses have left behind.
 pub fn sweep() {
     for parent in parents() {
         sweep_in(&parent);
@@ -171,16 +171,17 @@ fn sweep_in(parent: &Path) {
     }
 }
 
-/// Whether one can be made here. Finds out by making one.
+/// Whether a `pids` group can be made here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Possible {
     /// Below this folder.
     In(PathBuf),
-    /// The controller is there, and belongs to somebody else or cannot tell the peak.
+    /// The controller is there, but this user may not make a group, or the kernel keeps no peak.
     NotIn(PathBuf),
     Nowhere,
 }
 
+/// Finds out by making one.
 pub fn possible() -> Possible {
     match PidsCgroup::create() {
         Some(cgroup) => {
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn whether_one_can_be_made_is_found_out_by_making_one() {
+    fn it_is_possible_where_one_is_made() {
         match (possible(), PidsCgroup::create()) {
             (Possible::In(parent), Some(cgroup)) => assert!(cgroup.folder.starts_with(parent)),
             (Possible::NotIn(_) | Possible::Nowhere, None) => {}
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_cannot_be_made_is_none() {
+    fn a_group_that_cannot_be_made_is_none() {
         assert!(PidsCgroup::create_in(Path::new("/nowhere")).is_err());
         // A folder of another kind has no peak to read, and nothing stays behind.
         let folder =
@@ -288,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn sweeping_takes_what_dead_harnesses_left_and_nothing_else() {
+    fn sweeping_removes_only_what_dead_harnesses_left() {
         let mut dead = Command::new("true").spawn().unwrap();
         dead.wait().unwrap();
         let parent = std::env::temp_dir().join(format!("quadrant-sweep-{}", std::process::id()));
@@ -311,7 +312,7 @@ mod tests {
         fn start() -> Self {
             let mut child = Command::new(std::env::current_exe().unwrap())
                 .args(["--exact", "--nocapture", "--quiet"])
-                .arg("system::cgroup::tests::starts_threads_when_told_to")
+                .arg("system::cgroup::tests::starts_threads_on_request")
                 .env(TOLD, "1")
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
@@ -347,7 +348,7 @@ mod tests {
     const TOLD: &str = "QUADRANT_TEST_STARTS_THREADS";
 
     #[test]
-    fn starts_threads_when_told_to() {
+    fn starts_threads_on_request() {
         if std::env::var_os(TOLD).is_none() {
             return;
         }
@@ -374,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_live_for_a_moment_are_counted() {
+    fn short_lived_threads_are_counted() {
         let Some(cgroup) = PidsCgroup::create() else {
             return eprintln!("skipped: no pids cgroup can be made here");
         };
@@ -398,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn one_whose_process_is_killed_in_the_middle_is_removed() {
+    fn a_group_is_removed_after_its_process_was_killed() {
         let Some(cgroup) = PidsCgroup::create() else {
             return eprintln!("skipped: no pids cgroup can be made here");
         };

@@ -1,4 +1,4 @@
-//! A random order that a seed brings back: the same seed, the same order, on every machine.
+//! Random orders: the same seed gives the same order, on every machine.
 //!
 //! Never of use for anything that must be secret.
 
@@ -6,7 +6,7 @@
 pub struct Chance(u64);
 
 impl Chance {
-    /// One for this purpose: whatever goes into it decides about all that comes out.
+    /// Seed and purpose decide about all that is drawn.
     pub fn new(seed: u64, purpose: &str) -> Self {
         Self(seed ^ fingerprint(purpose))
     }
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_brings_its_order_back_and_others_differ() {
+    fn a_seed_repeats_its_order() {
         let order = |seed, purpose| {
             let mut items: Vec<u32> = (0..20).collect();
             Chance::new(seed, purpose).shuffle(&mut items);
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn every_subject_comes_first_about_as_often() {
+    fn every_item_comes_first_about_as_often() {
         let mut first = [0; 4];
         for trial in 0..4_000 {
             let mut items = [0, 1, 2, 3];

@@ -1,7 +1,7 @@
 //! Chooses the clock of the measurements and finds its scale.
 //!
-//! The CPU's counter is used only where the kernel itself trusts it to be the same on all CPUs
-//! and at a constant rate.
+//! Never uses the CPU's counter unless the kernel itself trusts it to be the same on all CPUs and at a
+//! constant rate.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ fn read_both() -> (u64, u64) {
         .map_or((0, 0), |(_, ticks, ns)| (ticks, ns))
 }
 
-/// Where the kernel itself has the time from.
+/// The kernel's own clock source.
 pub fn source() -> Option<String> {
     let path = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
     Some(std::fs::read_to_string(path).ok()?.trim().to_owned())

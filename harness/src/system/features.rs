@@ -33,7 +33,7 @@ pub fn io_uring_works() -> Result<(), String> {
     }
 }
 
-/// What runtimes do by a ring; the youngest of these came with Linux 5.6.
+/// Operations that runtimes use; the newest of these came with Linux 5.6.
 #[cfg(target_os = "linux")]
 const NEEDED: [(&str, u8); 8] = [
     ("accept", opcode::Accept::CODE),
@@ -78,12 +78,12 @@ pub fn io_uring_works() -> Result<(), String> {
     Err("io_uring exists on Linux only".to_owned())
 }
 
-/// What decides about tracepoints and BPF programs on them.
+/// What decides whether tracepoints, and BPF programs on them, may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tracing {
-    /// May do what root may with them (CAP_SYS_ADMIN, or CAP_PERFMON and CAP_BPF).
+    /// Has root's rights for them (CAP_SYS_ADMIN, or CAP_PERFMON and CAP_BPF).
     pub privileged: bool,
-    /// `kernel.perf_event_paranoid`; below 0 everybody may.
+    /// `kernel.perf_event_paranoid`; below 0 every user may use them.
     pub paranoid: Option<i32>,
     pub tracefs_mounted: bool,
 }
@@ -95,7 +95,7 @@ impl Tracing {
         Self {
             privileged: is_privileged(&status),
             paranoid: paranoid.ok().and_then(|text| text.trim().parse().ok()),
-            // Without the file system the folder is there and empty; others may not look inside.
+            // Without the file system the folder is empty. With it, only root may look inside.
             tracefs_mounted: ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
                 .iter()
                 .any(|folder| Path::new(folder).join("events").exists() || is_mounted(folder)),
@@ -128,7 +128,7 @@ pub fn fuse_opens() -> io::Result<()> {
 
 const LOOPBACK_LIMIT: Duration = Duration::from_secs(1);
 
-/// What is wrong with the loopback interface. In a new network namespace it is there and off.
+/// What is wrong with the loopback interface. In a new network namespace it is off.
 pub fn loopback_fault() -> Option<String> {
     let error = connect_over_loopback().err()?;
     Some(format!(

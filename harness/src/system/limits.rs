@@ -39,7 +39,7 @@ pub fn locked_memory_max() -> Option<u64> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThreadsAllowed {
     pub more: u64,
-    /// What limits them, and what allows more.
+    /// What limits them, and how to allow more.
     pub by: String,
 }
 
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_group_tells_what_is_left_of_its_limit() {
+    fn a_group_shows_what_is_left_of_its_limit() {
         let folder = std::env::temp_dir().join(format!("quadrant-pids-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let check = |most: &str, now: &str, more: Option<u64>| {

@@ -1,7 +1,7 @@
-//! What else the machine did while a window was open: time stolen by a hypervisor, other
-//! processes, and how long the subject waited for a CPU.
+//! Noise while a window was open: time stolen by a hypervisor, CPU time of other processes, and how
+//! long the subject waited for a CPU.
 //!
-//! Looks at the window's two edges only, never in between, and decides nothing.
+//! Reads at the window's two edges, never in between, and judges nothing.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,9 +12,9 @@ use quadrant_reports::record::Noise;
 use super::cpus::Division;
 use super::{cpus, process};
 
-/// Each thread costs a file at both edges; of more than these, every second, third … is read.
+/// Each thread costs a file at both edges. Of more threads, every second, third … is read.
 const THREADS_READ: usize = 32;
-/// A subject may have grown since; so many are read in the end at the most.
+/// At most so many are read at the end: the subject may have more threads by then.
 const THREADS_READ_MAX: usize = 64;
 
 /// The first of two looks.
@@ -32,7 +32,7 @@ pub struct NoiseWatch {
 }
 
 impl NoiseWatch {
-    /// `beside` are the driver, where there is one, and whatever else is no neighbour.
+    /// `beside` are the driver, if there is one, and other processes that are no noise.
     pub fn begin(subject: u32, beside: &[u32], division: &Division) -> Self {
         let mut cpus = division.subject.clone();
         cpus.extend(division.driver.iter().filter(|_| !beside.is_empty()));
@@ -53,7 +53,7 @@ impl NoiseWatch {
         }
     }
 
-    /// The second. `None` where the system does not tell.
+    /// The second look. `None` where the system does not keep these times.
     pub fn end(self) -> Option<Noise> {
         let before = self.times?;
         let after = read_times(&self.cpus)?;
@@ -82,7 +82,7 @@ impl NoiseWatch {
         let seen = chosen.len() as u64;
         let waited: u64 = waited(self.subject, chosen.into_iter())
             .into_iter()
-            // A thread that is new has waited only since it began.
+            // A new thread has waited only since it began.
             .map(|(thread, ns)| ns.saturating_sub(*self.waited_ns.get(&thread).unwrap_or(&0)))
             .sum();
         // Those that were not read are taken to be like those that were.
@@ -90,8 +90,8 @@ impl NoiseWatch {
     }
 }
 
-/// Of some CPUs together, in the kernel's ticks. What is neither is use: idle time is kept
-/// exactly, while use is mostly guessed by what runs when a tick comes.
+/// Of some CPUs together, in the kernel's ticks. The rest was used: idle time is kept exactly, while
+/// use is mostly estimated by what runs when a tick comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CpuTimes {
     pub idle: u64,
@@ -178,7 +178,7 @@ intr 5 0 0
     }
 
     #[test]
-    fn another_process_is_seen_and_this_one_is_not() {
+    fn only_other_processes_are_noise() {
         // This process is taken off as the harness; as the subject, too, it would be twice.
         let mut subject = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
         let watch = NoiseWatch::begin(subject.id(), &[], &everywhere());

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-/// How many threads it has: the kernel keeps that number as the link count of a folder, which
+/// How many threads it has. The kernel keeps the number as the link count of a folder, so reading it
 /// costs the same however many there are.
 pub fn thread_count(pid: u32) -> Option<u64> {
     let stat = rustix::fs::stat(format!("/proc/{pid}/task")).ok()?;
@@ -61,7 +61,7 @@ pub fn context_switches(pid: u32) -> (u64, u64) {
     total
 }
 
-/// What a thread is doing right now: the system call it is in, or `running`. Interrupts nothing.
+/// What a thread is doing now: the system call it is in, or `running`.
 #[cfg(target_os = "linux")]
 pub fn activity(pid: u32, thread: u32) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{thread}/syscall")).ok()?;
@@ -70,15 +70,15 @@ pub fn activity(pid: u32, thread: u32) -> Option<String> {
     match first.parse::<i64>() {
         Ok(libc::SYS_restart_syscall) => Some(restarted(words).to_owned()),
         Ok(number) if number >= 0 => Some(super::syscall_counter::syscall_name(number)),
-        // -1 is a thread that is stopped outside of any call, by a page fault for example.
+        // -1: stopped outside of any call, by a page fault for example.
         Ok(_) => Some("no system call".to_owned()),
         Err(_) => Some(first.to_owned()),
     }
 }
 
-/// A wait that the kernel has interrupted for work of its own, as a ring's completions are, goes
-/// on under a name that tells nothing. Four calls can, and what they were given stays in the
-/// registers: a clock's number, an address and an operation, or an address and a length.
+/// A wait that the kernel has interrupted for its own work, as for a ring's completions, goes on as
+/// `restart_syscall`. Only four calls can, and their arguments stay in the registers: a clock's
+/// number, an address and an operation, or an address and a length.
 #[cfg(target_os = "linux")]
 fn restarted<'a>(mut arguments: impl Iterator<Item = &'a str>) -> &'static str {
     const CLOCKS: u64 = 16;
@@ -171,7 +171,7 @@ pub struct RunQueue {
 }
 
 impl RunQueue {
-    /// Of the first threads that these processes have now.
+    /// Of the first few threads that these processes have now.
     pub fn of(processes: &[u32]) -> Self {
         let open = |pid: u32| {
             tasks(pid).take(THREADS_MAX).filter_map(move |thread| {
@@ -186,7 +186,7 @@ impl RunQueue {
         Self { files: File::open("/proc/thread-self/schedstat").into_iter().collect() }
     }
 
-    /// Nanoseconds that they have been ready to run without running, all added up.
+    /// Nanoseconds that they have been ready to run without running, added up.
     pub fn waited_ns(&self) -> u64 {
         let mut text = [0; 64];
         let waited = |file: &File| {
@@ -197,7 +197,7 @@ impl RunQueue {
     }
 }
 
-/// A stretch of a process's time, from its beginning on, to see whether others kept it from running.
+/// Finds out whether a process that made no progress was kept from running by other processes.
 pub struct StarvationCheck {
     pid: u32,
     began: Instant,
@@ -211,7 +211,7 @@ impl StarvationCheck {
         Self { pid, began: Instant::now(), cpu_ns: cpu_ns(pid).unwrap_or(0), waited_ns }
     }
 
-    /// What kept the process from running until now, if it lasted for `least` already.
+    /// Why the process did not run, if it has lacked a CPU since the beginning, at least `least` ago.
     pub fn cause(&self, least: Duration) -> Option<String> {
         let elapsed = self.began.elapsed();
         let cpu_ns = cpu_ns(self.pid).unwrap_or(0).saturating_sub(self.cpu_ns);
@@ -229,14 +229,13 @@ impl StarvationCheck {
     }
 }
 
-/// Threads that wait for each other keep a CPU busy with one of them. Where less than half of one
-/// was used while threads were ready to run half of the time, others had it.
+/// While threads wait for each other, one of them keeps a CPU busy. If the process used less than half
+/// of one CPU while threads of it were ready to run half of the time, other processes had the CPU.
 fn is_starved(elapsed: Duration, cpu: Duration, waited: Duration) -> bool {
     waited > elapsed / 2 && cpu < elapsed / 2
 }
 
-/// Threads stop where they next return from the kernel: at once, but for those that wait for a
-/// device.
+/// Threads stop when they next return from the kernel: at once, except those that wait for a device.
 const FREEZE_LIMIT: Duration = Duration::from_secs(2);
 const FREEZE_LOOK_EVERY: Duration = Duration::from_micros(50);
 
@@ -346,7 +345,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_restarted_wait_is_named_by_what_it_was_given() {
+    fn a_restarted_wait_is_named_by_its_arguments() {
         let named = |text: &str| restarted(text.split_whitespace());
         assert_eq!(named("0x1 0x0 0x7ffd1c3c 0x7ffd1c3c 0x0"), "clock_nanosleep");
         assert_eq!(named("0x7f12a0 0x80 0x2 0x7ffd00 0x0"), "futex");
@@ -367,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn two_that_want_one_cpu_have_waited_for_it() {
+    fn too_many_busy_processes_wait_for_a_cpu() {
         let spin = || {
             let mut command = Command::new("sh");
             command.args(["-c", "while :; do :; done"]);
@@ -402,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn its_own_threads_starve_nobody() {
+    fn waiting_for_own_threads_is_no_starvation() {
         let seconds = Duration::from_secs;
         assert!(is_starved(seconds(10), seconds(1), seconds(8)));
         assert!(!is_starved(seconds(10), seconds(10), seconds(90)));
@@ -410,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn one_of_five_on_a_cpu_is_starved_and_one_asleep_is_not() {
+    fn a_busy_process_starves_and_a_sleeping_one_does_not() {
         let cpu = cpus::allowed()[0];
         // Children inherit the CPU of the thread that starts them.
         let spawn_all = move || {
@@ -443,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frozen_process_uses_no_cpu_until_it_is_thawed_however_often() {
+    fn a_frozen_process_uses_no_cpu_until_thawed() {
         let mut child = busy_child();
         let pid = child.id();
         let used = || cpu_ns(pid).unwrap();

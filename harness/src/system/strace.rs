@@ -10,13 +10,13 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::system::child::{ChildGroup, Keep, Output, wait_for_output};
 
-/// For attaching to all threads, and again for letting go of them.
+/// For attaching to all threads, and again for detaching.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// It has a line for each call, and one for each thread that it attaches to.
 const OUTPUT_BYTES_MAX: usize = 16 << 20;
 
-/// When it is killed, too, it lets go of what it holds.
+/// It detaches when it is killed, too.
 pub struct Strace {
     child: ChildGroup,
     stderr: Output<ChildStderr>,
@@ -42,7 +42,7 @@ impl Strace {
         Err(format!("strace could not attach: {}", printed.lines().next().unwrap_or("no word")))
     }
 
-    /// Asks it to let go, whereupon it prints its table.
+    /// Asks it to detach, after which it prints its table.
     pub fn stop(&mut self) {
         if let Some(pid) = Pid::from_raw(self.child.id() as i32) {
             let _ = kill_process(pid, Signal::INT);

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn every_call_in_the_window_is_counted_and_no_other() {
+    fn only_calls_in_the_window_are_counted() {
         let mut caller = Caller::start();
         let counter = match in_kernel(caller.0.id()) {
             Ok(counter) => counter,
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_are_told_apart() {
+    fn threads_are_counted_separately() {
         let (tell, told) = mpsc::channel();
         let (go, wait) = mpsc::channel::<()>();
         let worker = std::thread::spawn(move || {
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_kernel_refuses_strace_counts_or_both_reasons_are_told() {
+    fn strace_counts_where_the_kernel_refuses() {
         let mut caller = Caller::start();
         let refuse = |_| Err(io::ErrorKind::PermissionDenied.into());
         match SyscallCounter::attach_by(caller.0.id(), refuse) {
@@ -278,14 +278,14 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_is_not_there_is_told() {
+    fn a_process_that_is_gone_is_an_error() {
         let mut gone = std::process::Command::new("true").spawn().unwrap();
         gone.wait().unwrap();
         assert!(Strace::attach(gone.id()).is_err());
     }
 
     #[test]
-    fn every_thread_is_counted_however_short_it_lives() {
+    fn short_lived_threads_are_counted() {
         let mut creations = match ThreadCreations::attach(std::process::id()) {
             Ok(creations) => creations,
             Err(error) => return eprintln!("skipped: bpf(2) is not allowed here: {error}"),

@@ -55,7 +55,7 @@ impl MemoryArguments {
     /// Before anything else is allocated.
     pub(super) fn apply(&self) {
         allocator::apply(self.allocator);
-        // Kept for good, so that what follows lies elsewhere.
+        // Never freed, so that what follows lies elsewhere.
         std::mem::forget(Vec::<u8>::with_capacity(self.first_allocation));
     }
 }

@@ -174,47 +174,41 @@ impl Subject {
         }
     }
 
+    /// Its executor, unless it is broken.
+    fn executor(&self) -> Option<&Executor> {
+        match &self.state {
+            State::Loadable { executor, .. } => Some(executor),
+            State::Broken { .. } => None,
+        }
+    }
+
     /// Whether the figures of other subjects may be given as ratios to its own.
     pub fn is_reference(&self) -> bool {
-        match &self.state {
-            State::Loadable { executor, .. } => {
-                executor.capabilities.contains(&Capability::Reference)
-            }
-            State::Broken { .. } => false,
-        }
+        self.executor().is_some_and(|it| it.capabilities.contains(&Capability::Reference))
     }
 
     /// Whether its executor has workers of this kind.
     pub fn has_workers(&self, workers: Workers) -> bool {
-        match &self.state {
-            State::Loadable { executor, .. } => executor.workers == workers,
-            State::Broken { .. } => false,
-        }
+        self.executor().is_some_and(|executor| executor.workers == workers)
     }
 
     /// Workers it is to use of those planned; 0 for one for each task.
     pub fn workers(&self, planned: u32) -> u32 {
-        match &self.state {
-            State::Loadable { executor, .. } => match executor.workers {
-                Workers::One => 1,
-                Workers::Many => planned,
-                Workers::PerTask => 0,
-            },
-            State::Broken { .. } => 0,
+        match self.executor().map(|executor| executor.workers) {
+            Some(Workers::One) => 1,
+            Some(Workers::Many) => planned,
+            Some(Workers::PerTask) | None => 0,
         }
     }
 
     pub fn for_record(&self, planned_workers: u32) -> record::Subject {
-        let (executor, backend) = match &self.state {
-            State::Loadable { executor, .. } => (&*executor.executor, &*executor.backend),
-            State::Broken { .. } => ("", ""),
-        };
+        let executor = self.executor();
         record::Subject {
             id: self.id.clone(),
             runtime: self.runtime.clone(),
             version: self.version.clone(),
-            executor: executor.to_owned(),
-            backend: backend.to_owned(),
+            executor: executor.map_or_else(String::new, |it| it.executor.clone()),
+            backend: executor.map_or_else(String::new, |it| it.backend.clone()),
             workers: self.workers(planned_workers),
             note: self.note.clone(),
         }
@@ -222,20 +216,19 @@ impl Subject {
 
     pub fn listed(&self) -> Listed {
         let record::Subject { executor, backend, .. } = self.for_record(0);
-        let (capabilities, topology, reason) = match &self.state {
-            State::Loadable { executor, unsupported, .. } => {
-                (executor.capabilities.clone(), Some(executor.topology), unsupported.clone())
-            }
-            State::Broken { reason } => (BTreeSet::new(), None, Some(reason.clone())),
+        let reason = match &self.state {
+            State::Loadable { unsupported, .. } => unsupported.clone(),
+            State::Broken { reason } => Some(reason.clone()),
         };
+        let offered = self.executor();
         Listed {
             id: self.id.clone(),
             runtime: self.runtime.clone(),
             version: self.version.clone(),
             executor,
             backend,
-            topology,
-            capabilities,
+            topology: offered.map(|it| it.topology),
+            capabilities: offered.map_or_else(BTreeSet::new, |it| it.capabilities.clone()),
             variant: self.build.variant.is_some(),
             available: reason.is_none(),
             reason,

@@ -62,6 +62,8 @@ impl DerefMut for ChildGroup {
 
 impl Drop for ChildGroup {
     fn drop(&mut self) {
+        // A number is not given to another process as long as its group has members, and the child
+        // may have ended before what it has started.
         if let Some(group) = Pid::from_raw(self.0.id() as i32) {
             let _ = kill_process_group(group, Signal::KILL);
         }

@@ -192,9 +192,7 @@ impl<'a> Lockstep<'a> {
         side.board().enter(Phase::Measuring, stamp());
         let watch = (order.attention == Attention::Usual)
             .then(|| Watch::new(order, Observation::begin(side.pid(), None, false), &side));
-        let processes: Vec<u32> =
-            [Some(side.pid()), side.driver_pid()].into_iter().flatten().collect();
-        let queue = RunQueue::of(&processes);
+        let queue = RunQueue::of(&side.pids());
         side.freeze()?;
         let (frozen, turns) = (Instant::now(), Vec::new());
         Ok(Running { order, processes: side, turn, watch, frozen, queue, turns })
@@ -203,10 +201,9 @@ impl<'a> Lockstep<'a> {
     /// Of all sides together: no side is noise for another.
     fn watch_noise(&self) -> Option<NoiseWatch> {
         let alive: Vec<&Running> = self.sides.iter().flatten().collect();
-        let pids = |side: &&Running| [Some(side.processes.pid()), side.processes.driver_pid()];
-        let mut all = alive.iter().flat_map(pids).flatten();
-        let first = all.next()?;
-        Some(NoiseWatch::begin(first, &all.collect::<Vec<_>>(), alive[0].order.cpus))
+        let pids: Vec<u32> = alive.iter().flat_map(|side| side.processes.pids()).collect();
+        let (first, others) = pids.split_first()?;
+        Some(NoiseWatch::begin(*first, others, alive[0].order.cpus))
     }
 
     /// One turn of a side, unless it has failed. It is kept if it `counts`.

@@ -197,6 +197,11 @@ impl Processes {
         self.driver.as_ref().map(Driver::id)
     }
 
+    /// Of all of them, the subject's first.
+    pub fn pids(&self) -> Vec<u32> {
+        [Some(self.pid()), self.driver_pid()].into_iter().flatten().collect()
+    }
+
     pub fn controls(&mut self) -> &mut [TcpStream] {
         &mut self.controls
     }
@@ -235,12 +240,8 @@ impl Processes {
     }
 
     fn wait_ready(&mut self, limit: Duration) -> Result<Vec<u16>, Stop> {
-        self.wait_for(limit, |trial| trial.board().control_ports())?.ok_or_else(|| {
-            because(
-                Status::TimedOut,
-                format!("was not ready {}{}", within(limit), self.subject.last_words()),
-            )
-        })
+        let ports = self.wait_for(limit, |trial| trial.board().control_ports())?;
+        ports.ok_or_else(|| self.timed_out(format!("was not ready {}", within(limit))))
     }
 
     fn connect(&mut self, ports: &[u16]) -> Result<(), Stop> {
@@ -307,20 +308,16 @@ impl Processes {
     fn take_outcome(&mut self) -> Result<Findings, Stop> {
         let limit = self.limits.answer;
         match self.wait_for(limit, |trial| trial.subject.answer())? {
-            Some(line) => match read_outcome(&line)? {
-                Outcome::Finished(findings) => Ok(findings),
-                Outcome::Unsupported { reason } => Err(because(Status::Unsupported, reason)),
-                Outcome::Failed { reason } => Err(because(Status::Failed, reason)),
-            },
-            None => Err(because(
-                Status::TimedOut,
-                format!(
-                    "did not end {} after its time was over{}",
-                    within(limit),
-                    self.subject.last_words()
-                ),
-            )),
+            Some(line) => findings(&line),
+            None => {
+                let reason = format!("did not end {} after its time was over", within(limit));
+                Err(self.timed_out(reason))
+            }
         }
+    }
+
+    fn timed_out(&self, reason: String) -> Stop {
+        because(Status::TimedOut, reason + &self.subject.last_words())
     }
 
     /// Waits until something is found, looking for it often.
@@ -403,8 +400,7 @@ impl Processes {
     /// Whether a subject that has ended so had handed in an outcome before.
     fn has_whole_outcome(&self, status: ExitStatus) -> bool {
         let was_killed = status.code().is_none();
-        let is_cut_off = |line: &str| was_killed && is_cut_off(line);
-        self.subject.answer().is_some_and(|line| !is_cut_off(&line))
+        self.subject.answer().is_some_and(|line| !was_killed || !is_cut_off(&line))
     }
 
     /// A subject that used up its time without getting a CPU has not failed.
@@ -433,13 +429,9 @@ impl Processes {
             if self.outcome_is_due {
                 return Ok(());
             }
-            return match read_outcome(&line)? {
-                Outcome::Unsupported { reason } => Err(because(Status::Unsupported, reason)),
-                Outcome::Failed { reason } => Err(because(Status::Failed, reason)),
-                Outcome::Finished(_) => {
-                    Err(because(Status::Failed, "handed in its outcome before it was asked"))
-                }
-            };
+            return findings(&line).and_then(|_| {
+                Err(because(Status::Failed, "handed in its outcome before it was asked"))
+            });
         }
         match ended {
             None => Ok(()),
@@ -469,16 +461,23 @@ fn unstoppable(error: &std::io::Error) -> Stop {
     because(Status::Unmeasured, format!("could not be frozen and thawed: {error}"))
 }
 
-fn read_outcome(line: &str) -> Result<Outcome, Stop> {
+/// What a subject that has finished handed in.
+fn findings(line: &str) -> Result<Findings, Stop> {
     if let Some(reason) = line.strip_prefix(NOT_LOADED) {
         return Err(because(Status::Unmeasured, reason));
     }
-    serde_json::from_str(line).map_err(|_| {
-        let begin: String = line.chars().take(60).collect();
-        because(Status::Failed, format!("handed in something that is no outcome: {begin:?}"))
-    })
+    match serde_json::from_str(line) {
+        Ok(Outcome::Finished(findings)) => Ok(findings),
+        Ok(Outcome::Unsupported { reason }) => Err(because(Status::Unsupported, reason)),
+        Ok(Outcome::Failed { reason }) => Err(because(Status::Failed, reason)),
+        Err(_) => {
+            let begin: String = line.chars().take(60).collect();
+            let reason = format!("handed in something that is no outcome: {begin:?}");
+            Err(because(Status::Failed, reason))
+        }
+    }
 }
 
 fn is_cut_off(line: &str) -> bool {
-    !line.starts_with(NOT_LOADED) && read_outcome(line).is_err()
+    !line.starts_with(NOT_LOADED) && serde_json::from_str::<Outcome>(line).is_err()
 }

@@ -1,4 +1,4 @@
-//! The hidden processes as processes: this program starts itself again as each of them.
+//! The hidden subcommands as processes: this program starts itself again as each of them.
 #![allow(clippy::unwrap_used)] // all of it is a test
 
 use std::io::{BufRead, BufReader};
@@ -25,13 +25,13 @@ fn main() -> ExitCode {
         _ => {}
     }
     let exe = std::env::current_exe().unwrap();
-    // Test runners ask what there is; there is one thing.
+    // Test runners ask for the list of tests; there is one.
     if arguments.iter().any(|argument| argument == "--list") {
         println!("processes: test");
         return ExitCode::SUCCESS;
     }
     a_driver_runs_a_trial(&exe);
-    an_order_that_cannot_be_met_is_told(&exe);
+    an_impossible_order_is_an_error(&exe);
     a_driver_that_is_killed_is_an_error(&exe);
     a_dropped_driver_is_gone(&exe);
     a_driver_dies_with_its_harness(&exe);
@@ -63,13 +63,13 @@ fn null_server() -> u16 {
     port
 }
 
-fn hear(driver: &mut Driver) -> Result<Report, DriverError> {
+fn next_report(driver: &mut Driver) -> Result<Report, DriverError> {
     let begun = Instant::now();
     loop {
         if let Some(report) = driver.try_read()? {
             return Ok(report);
         }
-        assert!(begun.elapsed() < LIMIT, "the driver says nothing");
+        assert!(begun.elapsed() < LIMIT, "the driver reports nothing");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -77,29 +77,29 @@ fn hear(driver: &mut Driver) -> Result<Report, DriverError> {
 fn a_driver_runs_a_trial(exe: &Path) {
     let memory = BoardMemory::create().unwrap();
     let mut driver = Driver::spawn(exe, &order(null_server()), &memory, &[]).unwrap();
-    assert_eq!(hear(&mut driver).unwrap(), Report::Connected(4));
+    assert_eq!(next_report(&mut driver).unwrap(), Report::Connected(4));
     memory.board().enter(Phase::Warmup, stamp());
     std::thread::sleep(Duration::from_millis(20));
     memory.board().enter(Phase::Measuring, stamp());
     std::thread::sleep(Duration::from_millis(200));
     memory.board().enter(Phase::Over, stamp());
-    let Report::Finished(load) = hear(&mut driver).unwrap() else {
+    let Report::Finished(load) = next_report(&mut driver).unwrap() else {
         panic!("no result");
     };
     assert!(load.requests > 0);
     assert_eq!(load.first_error, None);
     assert_eq!((load.connections, load.connections_served), (4, 4));
     assert!(matches!(
-        hear(&mut driver),
+        next_report(&mut driver),
         Err(DriverError::Ended(status)) if status.success()
     ));
 }
 
-fn an_order_that_cannot_be_met_is_told(exe: &Path) {
+fn an_impossible_order_is_an_error(exe: &Path) {
     let memory = BoardMemory::create().unwrap();
     let impossible = Order { connections: 0, ..order(1) };
     let mut driver = Driver::spawn(exe, &impossible, &memory, &[]).unwrap();
-    let error = hear(&mut driver).unwrap_err().to_string();
+    let error = next_report(&mut driver).unwrap_err().to_string();
     assert!(error.contains("a load needs a connection"), "{error}");
     let error = Driver::spawn(Path::new("/nowhere"), &order(1), &memory, &[]).err();
     assert!(matches!(error, Some(DriverError::Start(_))));
@@ -108,15 +108,15 @@ fn an_order_that_cannot_be_met_is_told(exe: &Path) {
 fn a_driver_that_is_killed_is_an_error(exe: &Path) {
     let memory = BoardMemory::create().unwrap();
     let mut driver = Driver::spawn(exe, &order(null_server()), &memory, &[]).unwrap();
-    hear(&mut driver).unwrap();
+    next_report(&mut driver).unwrap();
     signal(driver.id(), Signal::KILL);
-    assert!(matches!(hear(&mut driver), Err(DriverError::Ended(_))));
+    assert!(matches!(next_report(&mut driver), Err(DriverError::Ended(_))));
 }
 
 fn a_dropped_driver_is_gone(exe: &Path) {
     let memory = BoardMemory::create().unwrap();
     let mut driver = Driver::spawn(exe, &order(null_server()), &memory, &[]).unwrap();
-    hear(&mut driver).unwrap();
+    next_report(&mut driver).unwrap();
     let id = driver.id();
     drop(driver);
     assert!(!is_alive(id));
@@ -135,7 +135,7 @@ fn be_a_harness_with_a_driver(port: u16) {
     let memory = BoardMemory::create().unwrap();
     let exe = std::env::current_exe().unwrap();
     let mut driver = Driver::spawn(&exe, &order(port), &memory, &[]).unwrap();
-    hear(&mut driver).unwrap();
+    next_report(&mut driver).unwrap();
     println!("{}", driver.id());
     std::thread::sleep(LIMIT);
 }
@@ -158,7 +158,7 @@ fn be_a_harness_with_files() {
     std::thread::sleep(LIMIT);
 }
 
-/// Starts this program as a harness and hears its first line.
+/// Starts this program as a harness and reads its first line.
 fn start(exe: &Path, arguments: &[&str]) -> (Child, String) {
     let mut harness = Command::new(exe).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
@@ -172,7 +172,7 @@ fn signal(id: u32, signal: Signal) {
     rustix::process::kill_process(id, signal).unwrap();
 }
 
-/// A process that nobody has waited for yet is dead all the same.
+/// A process that was not waited for yet has ended all the same.
 fn is_alive(id: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{id}/stat"))
         .is_ok_and(|stat| !stat.contains(") Z ") && !stat.contains(") X "))
@@ -181,7 +181,7 @@ fn is_alive(id: u32) -> bool {
 fn wait_until(condition: impl Fn() -> bool) {
     let begun = Instant::now();
     while !condition() {
-        assert!(begun.elapsed() < LIMIT, "waited in vain");
+        assert!(begun.elapsed() < LIMIT, "it did not happen in time");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -54,7 +54,7 @@ impl fmt::Display for Build {
 /// How cargo makes a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipe {
-    /// The package's name, as cargo knows it.
+    /// The package's name, for cargo.
     pub package: String,
     /// Given to every crate of it, as `--cfg`.
     pub cfg: Vec<String>,
@@ -79,7 +79,7 @@ pub enum Role {
 pub struct Declared {
     pub build: Build,
     pub role: Role,
-    /// Or why its declaration is not understood.
+    /// Or the error in its declaration.
     pub recipe: Result<Recipe, String>,
 }
 

@@ -27,7 +27,7 @@ const BUILT_AT_ONCE: usize = 2;
 /// Where to look for adapters.
 #[derive(Debug, Clone)]
 pub enum Source {
-    /// The packages of a workspace, built first where `build` says so.
+    /// The packages of a workspace, built first if `build` is set.
     Workspace { folder: PathBuf, build: bool, with_test_adapters: bool, with_references: bool },
     /// Libraries in a folder.
     Folder(PathBuf),
@@ -74,7 +74,7 @@ pub fn discover(
             (found, left_out.into_iter().map(|declared| declared.build).collect())
         }
     };
-    progress.say("asking the adapters what they offer");
+    progress.say("reading the adapters' descriptions");
     let descriptions = ask_all(&found, executable, limits);
     let machine = Machine::look();
     let mut subjects: Vec<Subject> = Vec::new();
@@ -231,6 +231,6 @@ fn ask_all(found: &[Found], executable: &Path, limits: Limits) -> Vec<Result<Des
 fn ask(library: &Path, executable: &Path, limits: Limits) -> Result<Description, String> {
     let text = trial::describe(executable, library, limits)?;
     serde_json::from_str(&text).map_err(|error| {
-        format!("what {} says about itself is not understood: {error}", library.display())
+        format!("the description of {} is not understood: {error}", library.display())
     })
 }

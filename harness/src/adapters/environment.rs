@@ -1,4 +1,4 @@
-//! What decides about a build beside the packages themselves: the environment, cargo's configuration
+//! What decides about a build besides the packages themselves: the environment, cargo's configuration
 //! files, and the compiler.
 //!
 //! Never changes any of it.
@@ -59,7 +59,7 @@ impl Environment {
     /// All of it as a text that changes when it does. Nothing where this is not known.
     pub(super) fn as_text(&self) -> Option<String> {
         let compiler = self.compiler.as_ref().ok()?;
-        let mut told = format!("{compiler}\n{:?}\n", self.variables);
+        let mut all = format!("{compiler}\n{:?}\n", self.variables);
         for (path, text) in &self.configuration {
             let table: Table = text.parse().ok()?;
             let build = table.get("build");
@@ -67,9 +67,9 @@ impl Environment {
             if table.contains_key("include") || build.is_some_and(|it| it.get("rustc").is_some()) {
                 return None;
             }
-            told.push_str(&format!("{}\n{text}\n", path.display()));
+            all.push_str(&format!("{}\n{text}\n", path.display()));
         }
-        Some(told)
+        Some(all)
     }
 
     /// Adds flags for rustc to a call of cargo, besides those that the user has set: of all places
@@ -200,13 +200,13 @@ mod tests {
 
     #[test]
     fn an_unknown_environment_has_no_text() {
-        let told = |variables: &[(&str, &str)], text| environment(variables, text).as_text();
-        assert!(told(&[], "").is_some());
-        assert_ne!(told(&[], ""), told(&[], "[build]\njobs = 1"));
-        assert_ne!(told(&[], ""), told(&[("RUSTFLAGS", "-O")], ""));
-        assert_eq!(told(&[], "include = [\"other.toml\"]"), None);
-        assert_eq!(told(&[], "[build]\nrustc = \"other\""), None);
-        assert_eq!(told(&[], "[build"), None);
+        let text_of = |variables: &[(&str, &str)], text| environment(variables, text).as_text();
+        assert!(text_of(&[], "").is_some());
+        assert_ne!(text_of(&[], ""), text_of(&[], "[build]\njobs = 1"));
+        assert_ne!(text_of(&[], ""), text_of(&[("RUSTFLAGS", "-O")], ""));
+        assert_eq!(text_of(&[], "include = [\"other.toml\"]"), None);
+        assert_eq!(text_of(&[], "[build]\nrustc = \"other\""), None);
+        assert_eq!(text_of(&[], "[build"), None);
         let no_compiler = Environment { compiler: Err("none".to_owned()), ..environment(&[], "") };
         assert_eq!(no_compiler.as_text(), None);
     }

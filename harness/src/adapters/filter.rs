@@ -30,7 +30,7 @@ impl Filter {
         Self { include: Vec::new(), exclude, usual_unless_named: false }.narrowed_to(include)
     }
 
-    /// For a name that is to mean one subject.
+    /// For a name that stands for one subject.
     pub fn one(name: &str) -> Result<Self> {
         let filter = Self::new(&[name.to_owned()], &[])?;
         Ok(Self { usual_unless_named: true, ..filter })
@@ -53,10 +53,10 @@ impl Filter {
         if let State::Broken { .. } = subject.state {
             return self.may_select(&subject.build);
         }
-        let means = |patterns: &Vec<Pattern>| patterns.iter().any(|it| it.matches(&subject.id));
+        let matches = |patterns: &Vec<Pattern>| patterns.iter().any(|it| it.matches(&subject.id));
         self.wants_variant_of(&subject.build)
-            && self.include.iter().all(means)
-            && !means(&self.exclude)
+            && self.include.iter().all(matches)
+            && !matches(&self.exclude)
     }
 
     /// Whether a build may have a wanted subject. Backends that are not declared may be any.

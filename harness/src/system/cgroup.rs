@@ -305,7 +305,7 @@ mod tests {
         fs::remove_dir_all(parent).unwrap();
     }
 
-    /// This test program again, as a process that starts threads when it is told to.
+    /// This test program again, as a process that starts threads on request.
     struct Threads(Child, BufReader<std::process::ChildStdout>);
 
     impl Threads {
@@ -313,7 +313,7 @@ mod tests {
             let mut child = Command::new(std::env::current_exe().unwrap())
                 .args(["--exact", "--nocapture", "--quiet"])
                 .arg("system::cgroup::tests::starts_threads_on_request")
-                .env(TOLD, "1")
+                .env(ON_REQUEST, "1")
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .spawn()
@@ -324,7 +324,7 @@ mod tests {
             threads
         }
 
-        fn tell(&mut self, count: u32, word: &str) {
+        fn start_threads(&mut self, count: u32, word: &str) {
             writeln!(self.0.stdin.as_mut().unwrap(), "{count} {word}").unwrap();
             self.wait_for("done");
         }
@@ -345,11 +345,11 @@ mod tests {
         }
     }
 
-    const TOLD: &str = "QUADRANT_TEST_STARTS_THREADS";
+    const ON_REQUEST: &str = "QUADRANT_TEST_STARTS_THREADS";
 
     #[test]
     fn starts_threads_on_request() {
-        if std::env::var_os(TOLD).is_none() {
+        if std::env::var_os(ON_REQUEST).is_none() {
             return;
         }
         println!("ready");
@@ -381,14 +381,14 @@ mod tests {
         };
         let mut subject = Threads::start();
         // A peak before the window is not the window's.
-        subject.tell(80, "join");
+        subject.start_threads(80, "join");
         let before = threads_now(subject.0.id());
         cgroup.take_in(subject.0.id()).unwrap();
         assert_eq!(cgroup.peak().unwrap(), before);
-        subject.tell(50, "join");
+        subject.start_threads(50, "join");
         assert_eq!(cgroup.peak().unwrap(), before + 50);
         assert_eq!(threads_now(subject.0.id()), before);
-        subject.tell(20, "join");
+        subject.start_threads(20, "join");
         assert_eq!(cgroup.peak().unwrap(), before + 50);
 
         let folder = cgroup.folder.clone();

@@ -201,7 +201,7 @@ intr 5 0 0
             child.kill().unwrap();
             child.wait().unwrap();
         }
-        // Idle time, which this is told from, is kept exactly but not at one moment on all CPUs.
+        // Idle time, from which this is computed, is kept exactly but not at one moment on all CPUs.
         assert!(noise.others_cpu_ns >= used / 2, "{noise:?} of {used}");
         assert!(noise.others_cpu_ns <= noise.capacity_ns);
     }

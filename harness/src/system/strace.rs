@@ -39,7 +39,10 @@ impl Strace {
         if printed.contains("attached") {
             return Ok(strace);
         }
-        Err(format!("strace could not attach: {}", printed.lines().next().unwrap_or("no word")))
+        Err(format!(
+            "strace could not attach: {}",
+            printed.lines().next().unwrap_or("it printed nothing")
+        ))
     }
 
     /// Asks it to detach, after which it prints its table.

@@ -2,8 +2,8 @@
 //! window is open.
 //!
 //! By a program in the kernel where that is allowed: exact, for some 80 ns a call. Elsewhere system
-//! calls are counted by `strace`, which makes every call many times as slow and cannot tell the
-//! threads apart, and created threads not at all. Never counts system calls in a trial whose figures
+//! calls are counted by `strace`, which makes every call many times as slow and does not count
+//! by thread, and created threads not at all. Never counts system calls in a trial whose figures
 //! are to be believed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +31,7 @@ pub struct Counted {
     /// In a few words, for the record.
     pub method: String,
     pub all: BTreeMap<String, u64>,
-    /// Those of the threads that were named; unknown where threads cannot be told apart.
+    /// Those of the threads that were named; unknown where calls are not counted by thread.
     pub of_threads: Option<BTreeMap<String, u64>>,
 }
 
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    /// A process of its own that makes calls when it is told to: what is counted then is not
+    /// A process of its own that makes calls on request: what is counted then is not
     /// the work of other tests in this process.
     struct Caller(std::process::Child);
 

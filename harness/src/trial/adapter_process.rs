@@ -98,9 +98,9 @@ impl AdapterProcess {
     }
 
     /// Its last line on standard error or output, for the end of a reason.
-    pub fn last_words(&self) -> String {
-        let words = self.stderr.last_line().or_else(|| self.stdout.last_line());
-        words.map_or_else(String::new, |words| format!("; its last words: {words}"))
+    pub fn last_line_printed(&self) -> String {
+        let line = self.stderr.last_line().or_else(|| self.stdout.last_line());
+        line.map_or_else(String::new, |line| format!("; it printed last: {line}"))
     }
 }
 
@@ -117,14 +117,17 @@ pub fn describe(executable: &Path, library: &Path, limits: Limits) -> Result<Str
             return match line.strip_prefix(NOT_LOADED) {
                 Some(reason) => Err(reason.to_owned()),
                 None if line.is_empty() => {
-                    Err(format!("{shown} does not describe itself{}", process.last_words()))
+                    Err(format!("{shown} does not describe itself{}", process.last_line_printed()))
                 }
                 None => Ok(line),
             };
         }
         if let Some(status) = status {
             let ending = ending(status);
-            return Err(format!("loading {shown}, the process {ending}{}", process.last_words()));
+            return Err(format!(
+                "loading {shown}, the process {ending}{}",
+                process.last_line_printed()
+            ));
         }
         if interrupt::requested() {
             return Err("interrupted".to_owned());

@@ -43,7 +43,7 @@ pub struct InsideArguments {
     /// CPUs to stay on.
     #[arg(long, value_delimiter = ',')]
     cpus: Vec<usize>,
-    /// Process to die with.
+    /// The process whose end is this one's, too.
     #[arg(long)]
     parent: u32,
     /// What the process is forbidden to use.

@@ -144,7 +144,7 @@ impl Processes {
             format!(
                 "{blind} {}: the instruments do not work with this subject{}",
                 within(limit),
-                self.subject.last_words()
+                self.subject.last_line_printed()
             ),
         ))
     }
@@ -317,7 +317,7 @@ impl Processes {
     }
 
     fn timed_out(&self, reason: String) -> Stop {
-        because(Status::TimedOut, reason + &self.subject.last_words())
+        because(Status::TimedOut, reason + &self.subject.last_line_printed())
     }
 
     /// Waits until something is found, looking for it often.
@@ -415,7 +415,7 @@ impl Processes {
     }
 
     fn crashed(&self, ending: &str) -> Stop {
-        let reason = format!("{ending} and left no outcome{}", self.subject.last_words());
+        let reason = format!("{ending} and left no outcome{}", self.subject.last_line_printed());
         because(Status::Crashed, reason)
     }
 

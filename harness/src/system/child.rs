@@ -296,6 +296,9 @@ mod tests {
         check(9, "was killed by signal 9 (SIGKILL: out of memory?)");
         check(4, "was killed by signal 4 (SIGILL)");
         check(6, "was killed by signal 6 (SIGABRT)");
+        check(7, "was killed by signal 7 (SIGBUS)");
+        check(8, "was killed by signal 8 (SIGFPE)");
+        check(31, "was killed by signal 31 (SIGSYS)");
         check(40, "was killed by signal 40");
     }
 

@@ -10,6 +10,8 @@ use rustix::io::Errno;
 
 const MAP_CREATE: i64 = 0;
 const MAP_LOOKUP: i64 = 1;
+const MAP_UPDATE: i64 = 2;
+const MAP_DELETE: i64 = 3;
 const MAP_NEXT_KEY: i64 = 4;
 const PROGRAM_LOAD: i64 = 5;
 const TRACEPOINT_OPEN: i64 = 17;
@@ -40,6 +42,9 @@ const UPDATE: i32 = 2;
 const NAMESPACE_PID: i32 = 120;
 /// For [`UPDATE`]: an entry that another CPU has added meanwhile stays.
 const NO_EXIST: i32 = 1;
+
+/// The entry that is there while a program is to count: no thread and number have this key.
+const OPEN: u64 = u64::MAX;
 
 /// Where a program jumps when it has nothing to count.
 pub const TO_THE_END: i16 = i16::MIN;
@@ -108,8 +113,8 @@ const fn wide(to: u8, kind: u8, value: u64) -> [Instruction; 2] {
     [instruction(0x18, to, kind, 0, value as i32), instruction(0, 0, 0, 0, high)]
 }
 
-/// Adds one to the entry of the thread and of the number that `select` leaves in R7, in the threads
-/// of process `pid`. `namespace` is where its number counts: the device and inode of
+/// While [`OPEN`] is there: adds one to the entry of the thread and of the number that `select` leaves
+/// in R7, in the threads of process `pid`. `namespace` is where its number counts: the device and inode of
 /// `/proc/self/ns/pid`.
 fn counting(
     pid: u32,
@@ -120,6 +125,14 @@ fn counting(
     // On the stack: thread and process, later thread and number, 32 bits each; then a zero.
     const KEY: i32 = -8;
     const ZERO: i32 = -16;
+    let lookup = [&stack(R2, KEY)[..], &wide(R1, 1, counts as u64), &[call(LOOKUP)]].concat();
+    let only_while_open = [
+        // The number is extended to 64 bits.
+        &[instruction(0x7A, R10, 0, KEY as i16, OPEN as i32)][..],
+        &lookup,
+        &[jump_if_equal(R0, 0, TO_THE_END)],
+    ]
+    .concat();
     let only_in_process = [
         &[instruction(0x7A, R10, 0, KEY as i16, 0)][..],
         &wide(R1, 0, namespace.0),
@@ -135,7 +148,6 @@ fn counting(
         ],
     ]
     .concat();
-    let lookup = [&stack(R2, KEY)[..], &wide(R1, 1, counts as u64), &[call(LOOKUP)]].concat();
     let add_entry = [
         &[instruction(0x7A, R10, 0, ZERO as i16, 0)][..],
         &stack(R2, KEY),
@@ -150,8 +162,8 @@ fn counting(
     let skip_if_there = [jump_if_not_equal(R0, 0, add_entry.len() as i16)];
     // In one piece, whichever CPUs do so at the same moment.
     let add_one = [set(R1, 1), instruction(0xDB, R0, R1, 0, 0)];
-    let parts: [&[_]; 6] =
-        [select, &only_in_process, &lookup, &skip_if_there, &add_entry, &add_one];
+    let parts: [&[_]; 7] =
+        [select, &only_while_open, &only_in_process, &lookup, &skip_if_there, &add_entry, &add_one];
     with_an_end(parts.concat())
 }
 
@@ -170,19 +182,19 @@ fn with_an_end(mut program: Vec<Instruction>) -> Vec<Instruction> {
 /// A counting program in the kernel, with its table: how often each thread passed the tracepoint with
 /// each number.
 pub struct Counter {
-    program: OwnedFd,
-    tracepoint: &'static CStr,
     /// Holds the program at the tracepoint.
-    link: Option<OwnedFd>,
+    _link: OwnedFd,
     counts: OwnedFd,
     entries_max: u32,
 }
 
 impl Counter {
-    /// Loads a program that counts in process `pid`. `select` finds the number, or jumps to the end.
-    pub fn load(
+    /// Attaches a program that counts in process `pid` from [`start`](Self::start) to
+    /// [`stop`](Self::stop): these take effect at once, while attaching takes milliseconds. `select`
+    /// finds the number, or jumps to the end.
+    pub fn attach(
         pid: u32,
-        tracepoint: &'static CStr,
+        tracepoint: &CStr,
         select: &[Instruction],
         entries_max: u32,
     ) -> io::Result<Self> {
@@ -191,7 +203,7 @@ impl Counter {
         let (key_bytes, value_bytes) = (8, 8);
         let arguments = [
             pair(MAP_OF_HASH, key_bytes),
-            pair(value_bytes, entries_max),
+            pair(value_bytes, entries_max + 1),
             pair(NO_PREALLOCATION, 0),
         ];
         // SAFETY: this command takes numbers only.
@@ -209,22 +221,22 @@ impl Counter {
         // What the program does is checked by the kernel before it accepts it.
         #[allow(unsafe_code)]
         let program = unsafe { descriptor(PROGRAM_LOAD, &arguments) }?;
-        Ok(Self { program, tracepoint, link: None, counts, entries_max })
-    }
-
-    pub fn start(&mut self) -> io::Result<()> {
-        let tracepoint = self.tracepoint.as_ptr().expose_provenance() as u64;
-        let arguments = [tracepoint, pair(self.program.as_raw_fd() as u32, 0)];
+        let tracepoint = tracepoint.as_ptr().expose_provenance() as u64;
+        let arguments = [tracepoint, pair(program.as_raw_fd() as u32, 0)];
         // SAFETY: the kernel reads a text that ends in zero and outlives the call, and the
         // number of a descriptor.
         #[allow(unsafe_code)]
         let link = unsafe { descriptor(TRACEPOINT_OPEN, &arguments) }?;
-        self.link = Some(link);
-        Ok(())
+        Ok(Self { _link: link, counts, entries_max })
     }
 
-    pub fn stop(&mut self) {
-        self.link = None;
+    pub fn start(&self) -> io::Result<()> {
+        self.element(MAP_UPDATE, Some(OPEN), 1).map(drop)
+    }
+
+    pub fn stop(&self) {
+        // It fails only where the entry is not there.
+        let _ = self.element(MAP_DELETE, Some(OPEN), 0);
     }
 
     /// The counts by thread and number.
@@ -232,33 +244,37 @@ impl Counter {
         let mut entries = Vec::new();
         let mut key = None;
         while entries.len() < self.entries_max as usize {
-            let next = match self.element(MAP_NEXT_KEY, key) {
+            let next = match self.element(MAP_NEXT_KEY, key, 0) {
                 Err(error) if error.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => break,
                 next => next?,
             };
+            key = Some(next);
+            if next == OPEN {
+                continue;
+            }
             let [a, b, c, d, number @ ..] = next.to_ne_bytes();
             let of = (u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes(number));
-            entries.push((of, self.element(MAP_LOOKUP, Some(next))?));
-            key = Some(next);
+            entries.push((of, self.element(MAP_LOOKUP, key, 0)?));
         }
         Ok(entries)
     }
 
-    /// What one of the commands that take a key finds: a value, or the next key.
-    fn element(&self, command: i64, key: Option<u64>) -> io::Result<u64> {
-        let mut found = 0_u64;
+    /// One of the commands that take a key, and a value to be set, or return a value or the next key.
+    fn element(&self, command: i64, key: Option<u64>, mut value: u64) -> io::Result<u64> {
         let key = key.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         let arguments = [
             pair(self.counts.as_raw_fd() as u32, 0),
             key.expose_provenance() as u64,
-            (&raw mut found).expose_provenance() as u64,
+            (&raw mut value).expose_provenance() as u64,
         ];
-        // SAFETY: the kernel reads the key and writes the other word, each of 8 bytes as the map
-        // was created with; both live until this returns. The first key is found by none at all,
+        // To delete takes no value, and what a command does not take has to be zero.
+        let used = if command == MAP_DELETE { 2 } else { arguments.len() };
+        // SAFETY: the kernel reads the key and reads or writes the value, each of 8 bytes as the
+        // map was created with; both live until this returns. The first key is found by none at all,
         // which null is.
         #[allow(unsafe_code)]
-        unsafe { bpf(command, &arguments) }?;
-        Ok(found)
+        unsafe { bpf(command, &arguments[..used]) }?;
+        Ok(value)
     }
 }
 
@@ -338,15 +354,14 @@ mod tests {
         let pid = std::process::id();
         // It reads a register that nothing was put into, which no kernel accepts; without
         // rights it is not even looked at.
-        assert!(Counter::load(pid, c"sys_enter", &[copy(R7, 5)], 16).is_err());
-        let unattached = Counter::load(pid, c"no_such_tracepoint", &[set(R7, 0)], 16);
-        assert!(unattached.and_then(|mut counter| counter.start()).is_err());
+        assert!(Counter::attach(pid, c"sys_enter", &[copy(R7, 5)], 16).is_err());
+        assert!(Counter::attach(pid, c"no_such_tracepoint", &[set(R7, 0)], 16).is_err());
     }
 
     #[test]
     fn a_full_table_is_read_as_far_as_it_goes() {
-        let Ok(mut counter) =
-            Counter::load(std::process::id(), c"sys_enter", &[load_argument(R7, 1)], 2)
+        let Ok(counter) =
+            Counter::attach(std::process::id(), c"sys_enter", &[load_argument(R7, 1)], 2)
         else {
             return eprintln!("skipped: bpf(2) is not allowed here");
         };

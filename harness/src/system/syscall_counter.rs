@@ -54,7 +54,7 @@ impl SyscallCounter {
     /// Counting begins here, or, with `strace`, did so when it attached.
     pub fn window_opens(&mut self) {
         if let SyscallCounter::InKernel(counter) = self {
-            // It could be attached before; if it cannot now, nothing is counted, which is reported.
+            // The table is empty and has room for this.
             let _ = counter.start();
         }
     }
@@ -82,10 +82,7 @@ impl SyscallCounter {
 /// At the kernel's `sys_enter`, whose arguments are the registers and the number of the call. What a
 /// call is given is not looked at.
 fn in_kernel(pid: u32) -> io::Result<Counter> {
-    let load = || Counter::load(pid, c"sys_enter", &[load_argument(R7, 1)], CALLS_MAX);
-    // Whether it may be attached is found out by one that is dropped with what it has counted.
-    load()?.start()?;
-    load()
+    Counter::attach(pid, c"sys_enter", &[load_argument(R7, 1)], CALLS_MAX)
 }
 
 fn read_from_kernel(counter: &Counter, threads: &BTreeSet<u32>) -> Result<Counted, String> {
@@ -119,11 +116,7 @@ pub fn syscall_name(number: i64) -> String {
 
 /// Counts the threads that a process creates, at the kernel's `task_newtask`: those that are gone
 /// before a look are counted too. Processes are not.
-pub struct ThreadCreations {
-    counter: Counter,
-    /// The count when the window opened.
-    before: u64,
-}
+pub struct ThreadCreations(Counter);
 
 impl ThreadCreations {
     pub fn attach(pid: u32) -> io::Result<Self> {
@@ -141,22 +134,17 @@ impl ThreadCreations {
             jump_if_not_equal(R2, 0, TO_THE_END),
             set(R7, 0),
         ];
-        let mut counter = Counter::load(pid, c"task_newtask", &only_threads, CREATORS_MAX)?;
-        counter.start()?;
-        Ok(Self { counter, before: 0 })
+        Counter::attach(pid, c"task_newtask", &only_threads, CREATORS_MAX).map(Self)
     }
 
-    pub fn window_opens(&mut self) {
-        self.before = self.total().unwrap_or(0);
+    pub fn window_opens(&self) {
+        // The table is empty and has room for this.
+        let _ = self.0.start();
     }
 
     /// Since the window opened.
     pub fn count(&self) -> Option<u64> {
-        Some(self.total()?.saturating_sub(self.before))
-    }
-
-    fn total(&self) -> Option<u64> {
-        Some(self.counter.read().ok()?.iter().map(|(_, count)| count).sum())
+        Some(self.0.read().ok()?.iter().map(|(_, count)| count).sum())
     }
 }
 
@@ -248,7 +236,7 @@ mod tests {
             }
         });
         let thread = told.recv().unwrap();
-        let mut counter = match in_kernel(std::process::id()) {
+        let counter = match in_kernel(std::process::id()) {
             Ok(counter) => counter,
             Err(error) => return eprintln!("skipped: bpf(2) is not allowed here: {error}"),
         };
@@ -286,7 +274,7 @@ mod tests {
 
     #[test]
     fn short_lived_threads_are_counted() {
-        let mut creations = match ThreadCreations::attach(std::process::id()) {
+        let creations = match ThreadCreations::attach(std::process::id()) {
             Ok(creations) => creations,
             Err(error) => return eprintln!("skipped: bpf(2) is not allowed here: {error}"),
         };

@@ -81,7 +81,7 @@ impl Observation {
 
     pub fn window_opens(&mut self) {
         self.opened = Instant::now();
-        if let Some(creations) = &mut self.creations {
+        if let Some(creations) = &self.creations {
             creations.window_opens();
         }
         self.cpu_ns = process::cpu_ns(self.pid).unwrap_or(0);

@@ -149,9 +149,7 @@ pub struct NullServerArguments {
 /// `__null-server`: says its port and echoes until it is ended.
 pub fn serve(arguments: &NullServerArguments) -> anyhow::Result<()> {
     die_with_parent(arguments.parent)?;
-    if !arguments.cpus.is_empty() {
-        cpus::stay_on(&arguments.cpus).context("the CPUs could not be chosen")?;
-    }
+    cpus::stay_on(&arguments.cpus).context("the CPUs could not be chosen")?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let port = listener.local_addr()?.port();
     writeln!(io::stdout().lock(), "{port}")?;

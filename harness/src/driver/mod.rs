@@ -58,9 +58,7 @@ fn run(say: &mut dyn FnMut(Report) -> io::Result<()>) -> anyhow::Result<()> {
     io::stdin().lock().take(ORDER_BYTES_MAX).read_line(&mut line).context("reading the order")?;
     let order: Order = serde_json::from_str(&line).context("the order is not understood")?;
     die_with_parent(order.parent)?;
-    if !order.cpus.is_empty() {
-        cpus::stay_on(&order.cpus)?;
-    }
+    cpus::stay_on(&order.cpus)?;
     clock::wake_on_time()?;
     allow_files(u64::from(order.connections) + OTHER_FILES)?;
     order.clock.install();

@@ -14,8 +14,11 @@ pub fn allowed() -> Vec<usize> {
     }
 }
 
-/// Keeps this process on `cpus`, and what it starts from now on.
+/// Keeps this process on `cpus`, and what it starts from now on. No CPU means all.
 pub fn stay_on(cpus: &[usize]) -> io::Result<()> {
+    if cpus.is_empty() {
+        return Ok(());
+    }
     let mut set = CpuSet::new();
     for cpu in cpus.iter().filter(|cpu| **cpu < CpuSet::MAX_CPU) {
         set.set(*cpu);

@@ -94,10 +94,7 @@ fn prepare(arguments: &InsideArguments) -> Result<()> {
     if let Some(forbidden) = arguments.forbid {
         forbid::forbid(forbidden).with_context(|| format!("{forbidden} cannot be forbidden"))?;
     }
-    if !arguments.cpus.is_empty() {
-        cpus::stay_on(&arguments.cpus)?;
-    }
-    Ok(())
+    Ok(cpus::stay_on(&arguments.cpus)?)
 }
 
 /// Hands in an outcome. If the machine is its cause, the outcome names that.

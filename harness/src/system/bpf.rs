@@ -307,8 +307,10 @@ unsafe fn bpf(command: i64, arguments: &[u64]) -> io::Result<i64> {
     attribute[..arguments.len()].copy_from_slice(arguments);
     let address = attribute.as_mut_ptr();
     // SAFETY: the attribute is as large as is passed here; the rest is the caller's promise.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, address, size_of_val(&attribute)) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+    let result = unsafe {
+        libc::syscall(libc::SYS_bpf, command as libc::c_long, address, size_of_val(&attribute))
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as i64) }
 }
 
 /// # Safety

@@ -64,9 +64,7 @@ impl Drop for ChildGroup {
     fn drop(&mut self) {
         // A number is not given to another process as long as its group has members, and the child
         // may have ended before what it has started.
-        if let Some(group) = Pid::from_raw(self.0.id() as i32) {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+        let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

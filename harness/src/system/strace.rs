@@ -47,9 +47,7 @@ impl Strace {
 
     /// Asks it to detach, after which it prints its table.
     pub fn stop(&mut self) {
-        if let Some(pid) = Pid::from_raw(self.child.id() as i32) {
-            let _ = kill_process(pid, Signal::INT);
-        }
+        let _ = kill_process(Pid::from_child(&self.child), Signal::INT);
     }
 
     pub fn read(mut self) -> Result<BTreeMap<String, u64>, String> {

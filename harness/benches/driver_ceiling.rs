@@ -8,15 +8,15 @@ use quadrant::driver::ceiling::next_report;
 use quadrant::driver::null_server::NullServer;
 use quadrant::driver::order::{Load, Order, Report};
 use quadrant::driver::process::Driver;
-use quadrant::system::affinity::{self, Division};
 use quadrant::system::board_memory::BoardMemory;
+use quadrant::system::cpus::{self, Division};
 use quadrant::system::{clock, limits};
 use quadrant_suite::board::Phase;
 use quadrant_suite::clock::stamp;
 
 fn main() -> anyhow::Result<()> {
     let exe = Path::new(env!("CARGO_BIN_EXE_quadrant"));
-    let cpus = Division::of(&affinity::allowed(), true);
+    let cpus = Division::of(&cpus::allowed(), true);
     // The server's side of 10,000 connections is in this process.
     limits::raise();
     let server = NullServer::start(&cpus.subject)?;

@@ -1,4 +1,4 @@
-//! Discovers subjects: builds what can be of use, and asks each library what it offers.
+//! Discovers subjects: builds the adapters that may have a wanted one, and reads their descriptions.
 //!
 //! Never loads a library itself.
 
@@ -10,15 +10,16 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Result, bail};
 use quadrant_suite::description::Description;
 
-use super::build::{self, Workshop};
+use super::build::{self, Builder};
+use super::builds::{self, Build, Declared, Recipe, Role};
 use super::filter::Filter;
-use super::found::{self, Build, Declared, Recipe, Role};
+use super::manifest;
 use super::subject::{self, Machine, Subject};
 use crate::system::interrupt;
 use crate::terminal::progress::Progress;
 use crate::trial::{self, Limits};
 
-/// Libraries asked at a time: each is a process that waits for the disk, then for a CPU.
+/// Descriptions read at a time: each takes a process, which waits for the disk and then for a CPU.
 const ASKED_AT_ONCE: usize = 4;
 /// Cargo itself uses all CPUs while it can.
 const BUILT_AT_ONCE: usize = 2;
@@ -26,24 +27,24 @@ const BUILT_AT_ONCE: usize = 2;
 /// Where to look for adapters.
 #[derive(Debug, Clone)]
 pub enum Source {
-    /// The packages of a workspace, built first where `build` says so.
+    /// The packages of a workspace, built first if `build` is set.
     Workspace { folder: PathBuf, build: bool, with_test_adapters: bool, with_references: bool },
     /// Libraries in a folder.
     Folder(PathBuf),
 }
 
-/// What there is for some filters.
+/// The subjects for some filters.
 #[derive(Default)]
 pub struct Discovered {
-    /// Those of every build that can be of use, the broken ones included.
+    /// Those of every build that may have a wanted one, broken builds included.
     pub subjects: Vec<Subject>,
-    /// Others of the same builds, that nobody wants.
+    /// Others of the same builds, which no filter selects.
     pub passed_over: Vec<Subject>,
-    /// Builds that none of the filters can want anything of.
+    /// Builds that have no subject which a filter could select.
     pub left_out: Vec<Build>,
 }
 
-/// A build, and its library or why there is none.
+/// A build, and its library or the reason why there is none.
 type Found = (Build, Result<PathBuf, String>);
 
 pub fn discover(
@@ -62,7 +63,7 @@ pub fn discover(
                     && declared.role == Role::Reference
                     && declared.build.variant.is_none()
             };
-            let (wanted, left_out): (Vec<Declared>, Vec<Declared>) = found::declared(folder)?
+            let (wanted, left_out): (Vec<Declared>, Vec<Declared>) = manifest::declared(folder)?
                 .into_iter()
                 .filter(|declared| *with_test_adapters || declared.role != Role::Test)
                 .partition(|declared| is_wanted(&declared.build) || is_reference(declared));
@@ -73,7 +74,7 @@ pub fn discover(
             (found, left_out.into_iter().map(|declared| declared.build).collect())
         }
     };
-    progress.say("asking the adapters what they offer");
+    progress.say("reading the adapters' descriptions");
     let descriptions = ask_all(&found, executable, limits);
     let machine = Machine::look();
     let mut subjects: Vec<Subject> = Vec::new();
@@ -91,7 +92,7 @@ pub fn discover(
     Ok(Discovered { subjects, passed_over: Vec::new(), left_out })
 }
 
-/// Records are told apart by the subject's id.
+/// Records are identified by the subject's id.
 fn refuse_twice(known: &[Subject], offered: &[Subject], library: &Path) -> Result<(), String> {
     match offered.iter().find(|new| known.iter().any(|known| known.id == new.id)) {
         None => Ok(()),
@@ -103,19 +104,19 @@ fn refuse_twice(known: &[Subject], offered: &[Subject], library: &Path) -> Resul
     }
 }
 
-/// What a library in a folder is called says little of whose it is, so all are asked but
-/// variants, which are named for what they run on.
+/// A library's file name need not be its runtime's name, so all are asked except variants that are not
+/// wanted: these are named for their backend.
 fn in_folder(
     folder: &Path,
     is_wanted: impl Fn(&Build) -> bool,
 ) -> Result<(Vec<Found>, Vec<Build>)> {
-    let libraries = found::libraries(folder)?;
+    let libraries = builds::libraries(folder)?;
     if libraries.is_empty() {
         bail!(
             "there is no adapter library in {}: one is called {}, built from a package \
              `quadrant-NAME` with `crate-type = [\"cdylib\"]`",
             folder.display(),
-            found::library_file("quadrant-NAME")
+            builds::library_file("quadrant-NAME")
         );
     }
     let is_asked = |build: &Build| build.variant.is_none() || is_wanted(build);
@@ -134,16 +135,16 @@ fn as_built(workspace: &Path, declared: Declared) -> Found {
     (declared.build, library)
 }
 
-/// Builds what is not as it has to be.
+/// Builds what is not up to date.
 fn make(workspace: &Path, wanted: Vec<Declared>, progress: &Progress) -> Vec<Found> {
-    let workshop = Workshop::open(workspace);
+    let builder = Builder::open(workspace);
     let is_first = !build::target_folder(workspace).exists();
     let mut found = Vec::new();
     let mut to_build = Vec::new();
     for Declared { build, recipe, .. } in wanted {
         match recipe {
             Err(reason) => found.push((build, Err(reason))),
-            Ok(recipe) => match workshop.up_to_date(&recipe) {
+            Ok(recipe) => match builder.up_to_date(&recipe) {
                 Some(library) => found.push((build, Ok(library))),
                 None => to_build.push((build, recipe)),
             },
@@ -153,7 +154,7 @@ fn make(workspace: &Path, wanted: Vec<Declared>, progress: &Progress) -> Vec<Fou
     if is_first && count > 0 {
         progress.warn(format!("building {count} adapters; the first time takes a few minutes"));
     }
-    found.extend(build_all(workspace, &workshop, to_build, progress));
+    found.extend(build_all(workspace, &builder, to_build, progress));
     for (build, library) in &found {
         if let Err(reason) = library {
             progress.warn(format!("adapter {build} is left out: {reason}"));
@@ -163,11 +164,11 @@ fn make(workspace: &Path, wanted: Vec<Declared>, progress: &Progress) -> Vec<Fou
     found
 }
 
-/// Some side by side: the last step of a build, which takes long, is one thread's work. Never two
-/// in one folder, which is one cargo's at a time.
+/// Several at once: the last step of a build, which takes long, uses one thread. Never two in one
+/// folder, which cargo locks.
 fn build_all(
     workspace: &Path,
-    workshop: &Workshop,
+    builder: &Builder,
     wanted: Vec<(Build, Recipe)>,
     progress: &Progress,
 ) -> Vec<Found> {
@@ -176,7 +177,7 @@ fn build_all(
     for (build, recipe) in wanted {
         folders.entry(build::folder_of(workspace, &recipe)).or_default().push((build, recipe));
     }
-    // The first is the usual builds', which are the most.
+    // The first folder is that of the usual builds, which are the most.
     let folders = Mutex::new(folders.into_values());
     let next = || folders.lock().unwrap_or_else(PoisonError::into_inner).next();
     let work = || {
@@ -185,7 +186,7 @@ fn build_all(
             for (build, recipe) in folder {
                 let index = begun.fetch_add(1, Ordering::Relaxed);
                 progress.part(index, count, format!("building adapter {build}"));
-                let library = workshop.build(&build, &recipe, progress);
+                let library = builder.build(&build, &recipe, progress);
                 if interrupt::requested() {
                     return found;
                 }
@@ -197,7 +198,7 @@ fn build_all(
     side_by_side(BUILT_AT_ONCE, work)
 }
 
-/// Does the work on so many threads, this one included, or on as many as may be started here.
+/// Does the work on so many threads, this one included, or on as many as can be started.
 fn side_by_side<T: Send>(count: usize, work: impl Fn() -> Vec<T> + Sync) -> Vec<T> {
     std::thread::scope(|scope| {
         let start = |_| std::thread::Builder::new().spawn_scoped(scope, &work).ok();
@@ -210,7 +211,7 @@ fn side_by_side<T: Send>(count: usize, work: impl Fn() -> Vec<T> + Sync) -> Vec<
     })
 }
 
-/// What each library says about itself, in their order.
+/// Each library's description, in their order.
 fn ask_all(found: &[Found], executable: &Path, limits: Limits) -> Vec<Result<Description, String>> {
     let next = AtomicUsize::new(0);
     let ask_on = || {
@@ -230,6 +231,6 @@ fn ask_all(found: &[Found], executable: &Path, limits: Limits) -> Vec<Result<Des
 fn ask(library: &Path, executable: &Path, limits: Limits) -> Result<Description, String> {
     let text = trial::describe(executable, library, limits)?;
     serde_json::from_str(&text).map_err(|error| {
-        format!("what {} says about itself is not understood: {error}", library.display())
+        format!("the description of {} is not understood: {error}", library.display())
     })
 }

@@ -1,5 +1,5 @@
-//! What cargo would go by beside the packages themselves: the environment, its configuration
-//! files, and which cargo and rustc there are.
+//! What decides about a build besides the packages themselves: the environment, cargo's configuration
+//! files, and the compiler.
 //!
 //! Never changes any of it.
 
@@ -10,13 +10,12 @@ use std::process::{Command, Stdio};
 
 use toml::{Table, Value};
 
-/// Variables that are set for the program being run, and tell nothing of what is to be built.
+/// Variables that cargo sets for the program that it runs; they decide nothing about a build.
 const LEAKS: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST", "CARGO_BIN_", "CARGO_CRATE_"];
 /// What separates flags in `CARGO_ENCODED_RUSTFLAGS`.
 const SEPARATOR: &str = "\u{1f}";
 
-/// Cargo itself, as it is called for everything, so that nothing of the call that started this
-/// program leaks into it.
+/// Cargo, without what a cargo that started this program has set for it.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in std::env::vars_os() {
@@ -34,10 +33,10 @@ fn is_leak(name: &OsStr) -> bool {
         || name == "CARGO_TARGET_TMPDIR"
 }
 
-/// Everything that cargo goes by in a workspace, whatever it is to build.
+/// Everything that decides about builds in a workspace, whatever is built.
 pub(super) struct Environment {
-    /// What cargo and rustc say of themselves.
-    tools: Result<String, String>,
+    /// What rustc prints about itself.
+    compiler: Result<String, String>,
     variables: BTreeMap<String, String>,
     configuration: Vec<(PathBuf, String)>,
 }
@@ -45,41 +44,36 @@ pub(super) struct Environment {
 impl Environment {
     pub(super) fn look(workspace: &Path) -> Self {
         let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-        let (cargo, rustc) = std::thread::scope(|scope| {
-            let cargo = scope.spawn(|| version(&mut cargo(), workspace));
-            let rustc = version(&mut rustc, workspace);
-            (cargo.join().unwrap_or_else(|_| Err("cargo".to_owned())), rustc)
-        });
         let variables = std::env::vars_os()
             .filter(|(name, _)| !is_leak(name))
             .map(|(name, value)| (lossless(&name), lossless(&value)))
             .filter(|(name, _)| decides(name))
             .collect();
         Self {
-            tools: cargo.and_then(|cargo| Ok(cargo + &rustc?)),
+            compiler: version(&mut rustc, workspace),
             variables,
             configuration: configuration(workspace),
         }
     }
 
-    /// All of it as a text that changes when it does. Nothing where it cannot be told by looking.
-    pub(super) fn told(&self) -> Option<String> {
-        let tools = self.tools.as_ref().ok()?;
-        let mut told = format!("{tools}\n{:?}\n", self.variables);
+    /// All of it as a text that changes when it does. Nothing where this is not known.
+    pub(super) fn as_text(&self) -> Option<String> {
+        let compiler = self.compiler.as_ref().ok()?;
+        let mut all = format!("{compiler}\n{:?}\n", self.variables);
         for (path, text) in &self.configuration {
             let table: Table = text.parse().ok()?;
             let build = table.get("build");
-            // Neither another file nor another compiler than the one asked is looked at here.
+            // An included file or another compiler than the one asked is not looked at here.
             if table.contains_key("include") || build.is_some_and(|it| it.get("rustc").is_some()) {
                 return None;
             }
-            told.push_str(&format!("{}\n{text}\n", path.display()));
+            all.push_str(&format!("{}\n{text}\n", path.display()));
         }
-        Some(told)
+        Some(all)
     }
 
-    /// Gives a call of cargo more flags for rustc, in addition to those that the user has set:
-    /// of all places where there can be some, cargo only looks at the first.
+    /// Adds flags for rustc to a call of cargo, besides those that the user has set: of all places
+    /// where flags may be set, cargo reads the first only.
     pub(super) fn add_rustflags(&self, command: &mut Command, flags: &[String]) {
         let given = |name: &str| self.variables.get(name);
         let users: Option<Vec<&str>> = match (given("CARGO_ENCODED_RUSTFLAGS"), given("RUSTFLAGS"))
@@ -100,7 +94,7 @@ impl Environment {
                     true => "target.'cfg(all())'.rustflags",
                     false => "build.rustflags",
                 };
-                // A list of plain words, quoted by Rust as TOML does it.
+                // A list of plain words: Rust's quotes are TOML's.
                 command.arg("--config").arg(format!("{key}={flags:?}"));
             }
         }
@@ -128,15 +122,17 @@ fn version(command: &mut Command, workspace: &Path) -> Result<String, String> {
     }
 }
 
-/// Whether cargo or rustc builds something else because of a variable. Which cargo and rustc
-/// they are is told by what they say of themselves.
+/// Whether a variable may change what is built.
 fn decides(name: &str) -> bool {
+    // Build scripts of dependencies compile C by these.
+    let of_c = ["CC", "CFLAGS", "CXX", "AR", "PKG_CONFIG"];
     name.starts_with("RUSTC")
+        || of_c.iter().any(|prefix| name.starts_with(prefix))
         || name == "RUSTFLAGS"
         || name.starts_with("CARGO_") && name != "CARGO_HOME" && !name.starts_with("CARGO_TERM_")
 }
 
-/// A text for every value, a different one for each.
+/// A text for every value, and no text for two values.
 fn lossless(text: &OsStr) -> String {
     text.to_str().map_or_else(|| format!("{text:?}"), str::to_owned)
 }
@@ -168,7 +164,7 @@ mod tests {
 
     fn environment(variables: &[(&str, &str)], configuration: &str) -> Environment {
         Environment {
-            tools: Ok("cargo 1\nrustc 1\n".to_owned()),
+            compiler: Ok("rustc 1\n".to_owned()),
             variables: variables.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect(),
             configuration: vec![("config.toml".into(), configuration.to_owned())],
         }
@@ -190,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_are_added_where_the_users_are() {
+    fn flags_are_added_to_the_users_own() {
         check(&[], "", "--config build.rustflags=[\"--cfg\", \"x\"]");
         check(&[], "[build]\nrustflags=[\"-O\"]", "--config build.rustflags=[\"--cfg\", \"x\"]");
         let for_targets = "--config target.'cfg(all())'.rustflags=[\"--cfg\", \"x\"]";
@@ -203,20 +199,20 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_through_is_not_told() {
-        let told = |variables: &[(&str, &str)], text| environment(variables, text).told();
-        assert!(told(&[], "").is_some());
-        assert_ne!(told(&[], ""), told(&[], "[build]\njobs = 1"));
-        assert_ne!(told(&[], ""), told(&[("RUSTFLAGS", "-O")], ""));
-        assert_eq!(told(&[], "include = [\"other.toml\"]"), None);
-        assert_eq!(told(&[], "[build]\nrustc = \"other\""), None);
-        assert_eq!(told(&[], "[build"), None);
-        let no_tools = Environment { tools: Err("none".to_owned()), ..environment(&[], "") };
-        assert_eq!(no_tools.told(), None);
+    fn an_unknown_environment_has_no_text() {
+        let text_of = |variables: &[(&str, &str)], text| environment(variables, text).as_text();
+        assert!(text_of(&[], "").is_some());
+        assert_ne!(text_of(&[], ""), text_of(&[], "[build]\njobs = 1"));
+        assert_ne!(text_of(&[], ""), text_of(&[("RUSTFLAGS", "-O")], ""));
+        assert_eq!(text_of(&[], "include = [\"other.toml\"]"), None);
+        assert_eq!(text_of(&[], "[build]\nrustc = \"other\""), None);
+        assert_eq!(text_of(&[], "[build"), None);
+        let no_compiler = Environment { compiler: Err("none".to_owned()), ..environment(&[], "") };
+        assert_eq!(no_compiler.as_text(), None);
     }
 
     #[test]
-    fn what_is_set_for_a_running_program_decides_nothing() {
+    fn variables_of_a_running_program_decide_nothing() {
         for name in ["RUSTFLAGS", "RUSTC_WRAPPER", "CARGO_PROFILE_RELEASE_DEBUG", "CARGO_NET_X"] {
             assert!(decides(name) && !is_leak(name.as_ref()), "{name}");
         }

@@ -1,26 +1,26 @@
 //! Which subjects are wanted: globs over their ids.
 //!
-//! Builds are chosen before anybody knows their subjects, so a filter also tells of a build
-//! whether it can have one that is wanted.
+//! Builds are chosen before their subjects are known, so a filter also decides whether a build may have
+//! a wanted one. Never leaves out a build that may.
 
 use anyhow::{Context, Result, bail};
 use globset::{GlobBuilder, GlobMatcher};
 
-use super::found::Build;
+use super::builds::Build;
 use super::subject::{State, Subject};
 
-/// Stands for the part of an id that nobody knows yet: no pattern names it.
+/// Stands for a part of an id that is not known yet: no pattern matches it by name.
 const UNKNOWN: &str = "\u{0}";
-/// No executor is called like one of these, so `**/poll` cannot mean an executor.
+/// No executor has one of these names, so `**/poll` cannot mean an executor.
 const BACKENDS: [&str; 6] = ["io_uring", "epoll", "poll", "blocking", "kqueue", "iocp"];
 
 /// Without a pattern, everything in its usual build.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// A subject is wanted by each of them.
+    /// A wanted subject matches one pattern of each list.
     include: Vec<Vec<Pattern>>,
     exclude: Vec<Pattern>,
-    /// A pattern that leaves the backend open means the usual build.
+    /// A pattern that names no backend means the usual build.
     usual_unless_named: bool,
 }
 
@@ -30,7 +30,7 @@ impl Filter {
         Self { include: Vec::new(), exclude, usual_unless_named: false }.narrowed_to(include)
     }
 
-    /// For a name that is to mean one subject.
+    /// For a name that stands for one subject.
     pub fn one(name: &str) -> Result<Self> {
         let filter = Self::new(&[name.to_owned()], &[])?;
         Ok(Self { usual_unless_named: true, ..filter })
@@ -38,10 +38,10 @@ impl Filter {
 
     /// Variants included.
     pub fn everything() -> Self {
-        Self::new(&["**".to_owned()], &[]).expect("the pattern is this file's own")
+        Self::new(&["**".to_owned()], &[]).expect("the pattern `**` is valid")
     }
 
-    /// Of its subjects only those that one of these patterns means; without a pattern, all.
+    /// Of its subjects only those that match one of these patterns; without a pattern, all.
     pub fn narrowed_to(mut self, include: &[String]) -> Result<Self> {
         if !include.is_empty() {
             self.include.push(patterns(include)?);
@@ -53,19 +53,19 @@ impl Filter {
         if let State::Broken { .. } = subject.state {
             return self.may_select(&subject.build);
         }
-        let means = |patterns: &Vec<Pattern>| patterns.iter().any(|it| it.matches(&subject.id));
-        self.wants_the_likes_of(&subject.build)
-            && self.include.iter().all(means)
-            && !means(&self.exclude)
+        let matches = |patterns: &Vec<Pattern>| patterns.iter().any(|it| it.matches(&subject.id));
+        self.wants_variant_of(&subject.build)
+            && self.include.iter().all(matches)
+            && !matches(&self.exclude)
     }
 
-    /// Whether a build can have a subject that is wanted. What is not declared may be anything.
+    /// Whether a build may have a wanted subject. Backends that are not declared may be any.
     pub fn may_select(&self, build: &Build) -> bool {
         let backends: Vec<Piece> = match &build.backends {
             Some(backends) => backends.iter().map(|backend| Piece::Known(backend)).collect(),
             None => vec![Piece::Backend],
         };
-        self.wants_the_likes_of(build)
+        self.wants_variant_of(build)
             && backends.into_iter().any(|backend| {
                 let id = [Piece::Known(&build.adapter), Piece::Executor, backend];
                 let included = |any: &Vec<Pattern>| any.iter().any(|it| may_match(&it.parts, &id));
@@ -76,8 +76,8 @@ impl Filter {
             })
     }
 
-    /// A variant is for those who ask for it.
-    fn wants_the_likes_of(&self, build: &Build) -> bool {
+    /// A variant is only wanted where a pattern asks for it.
+    fn wants_variant_of(&self, build: &Build) -> bool {
         build.variant.is_none()
             || !self.include.is_empty() && (!self.usual_unless_named || self.names_backend(build))
     }
@@ -99,7 +99,7 @@ struct Pattern {
 
 #[derive(Debug, Clone)]
 enum Part {
-    /// `**`, or something that is not understood by itself: `{a/b` of `{a/b,c}/d`.
+    /// `**`, or a part that is no pattern by itself: `{a/b` of `{a/b,c}/d`.
     Anything,
     One(GlobMatcher),
 }
@@ -167,7 +167,7 @@ fn may_match(parts: &[Part], id: &[Piece]) -> bool {
     }
 }
 
-/// What braces become is a regular expression, which has a limit of its own.
+/// Braces become a regular expression, whose size is limited.
 const BRACES_MAX: usize = 16;
 
 fn glob(pattern: &str) -> Result<GlobMatcher> {
@@ -230,14 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn nobody_gets_a_variant_without_asking() {
+    fn variants_are_selected_only_by_patterns() {
         check(&[], &[], &ALL[..3]);
         check(&[], &["tokio/current-thread", "smol"], &ALL[2..3]);
         check(&["**/poll"], &[], &ALL[3..]);
     }
 
     #[test]
-    fn one_name_means_the_usual_build_unless_it_names_another() {
+    fn a_name_without_backend_means_the_usual_build() {
         let one = |name: &str| selected(&Filter::one(name).unwrap());
         assert_eq!(one("tokio/multi-thread"), ALL[2..3]);
         assert_eq!(one("tokio/multi-thread/poll"), ALL[4..]);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_narrowed_filter_wants_what_both_want() {
+    fn a_narrowed_filter_selects_what_both_select() {
         let filter = |include: &[&str], then: &[&str]| {
             let filter = Filter::new(&owned(include), &[]).unwrap();
             selected(&filter.narrowed_to(&owned(then)).unwrap())
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_can_be_wanted_is_built() {
+    fn only_builds_that_may_be_wanted_are_built() {
         let usual = Build {
             adapter: "tokio".to_owned(),
             variant: None,
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_pattern_is_told() {
+    fn a_broken_pattern_is_an_error() {
         assert!(Filter::new(&["tokio/[".to_owned()], &[]).is_err());
     }
 }

@@ -1,14 +1,16 @@
 //! What an adapter's manifest declares: its usual build, and the variants of it.
 //!
-//! Read as a file and not asked of cargo, which may be missing where adapters that were built
-//! before are to be used, and which takes longer than all adapters together.
+//! Never asks cargo, which may be missing where adapters that were built before are used, and which
+//! takes longer than all adapters together.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use anyhow::Context;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::found::{Build, Declared, Recipe, Role};
+use super::builds::{Build, Declared, Recipe, Role};
 
 /// What the names of adapter packages begin with.
 const PACKAGE_PREFIX: &str = "quadrant-";
@@ -33,7 +35,7 @@ struct Metadata {
     #[serde(default)]
     role: Role,
     backends: Option<Vec<String>>,
-    /// Each looked into by itself, so that one that is wrong leaves the others alone.
+    /// Each is parsed by itself, so that a mistake in one leaves the others alone.
     #[serde(default)]
     variants: BTreeMap<String, Value>,
 }
@@ -48,10 +50,30 @@ struct Variant {
     features: Vec<String>,
 }
 
+/// The builds of all packages below `runtimes/`, by name.
+pub fn declared(workspace: &Path) -> anyhow::Result<Vec<Declared>> {
+    let runtimes = workspace.join("runtimes");
+    let entries = std::fs::read_dir(&runtimes)
+        .with_context(|| format!("{} cannot be read", runtimes.display()))?;
+    let mut builds: Vec<Declared> = entries
+        .filter_map(|entry| {
+            let folder = entry.ok()?.path();
+            let manifest = folder.join("Cargo.toml");
+            let text = std::fs::read_to_string(&manifest).ok()?;
+            let shown = manifest.strip_prefix(workspace).unwrap_or(&manifest).display().to_string();
+            let name = folder.file_name()?.to_string_lossy().into_owned();
+            Some(declared_by(&shown, &name, &text))
+        })
+        .flatten()
+        .collect();
+    builds.sort_by(|a, b| a.build.cmp(&b.build));
+    Ok(builds)
+}
+
 /// The builds of the package with this manifest, and none where it is no package's. `shown` is
 /// what messages call the file, `folder` what the adapter is called when not even its name can
 /// be read.
-pub(super) fn declared(shown: &str, folder: &str, text: &str) -> Vec<Declared> {
+fn declared_by(shown: &str, folder: &str, text: &str) -> Vec<Declared> {
     let usual = |adapter: &str, backends, recipe| Declared {
         build: Build { adapter: adapter.to_owned(), variant: None, backends },
         role: Role::default(),
@@ -60,7 +82,7 @@ pub(super) fn declared(shown: &str, folder: &str, text: &str) -> Vec<Declared> {
     let package = match toml::from_str::<Manifest>(text) {
         Ok(Manifest { package: Some(package) }) => package,
         Ok(Manifest { package: None }) => return Vec::new(),
-        Err(error) => return vec![usual(folder, None, Err(complaint(shown, "", &error)))],
+        Err(error) => return vec![usual(folder, None, Err(parse_error(shown, "", &error)))],
     };
     let adapter = package.name.strip_prefix(PACKAGE_PREFIX).unwrap_or(&package.name);
     let metadata = match metadata(shown, package.metadata) {
@@ -95,7 +117,7 @@ fn metadata(shown: &str, mut metadata: Table) -> Result<Metadata, String> {
     const TABLE: &str = "package.metadata.quadrant";
     let Some(ours) = metadata.remove("quadrant") else { return Ok(Metadata::default()) };
     let metadata: Metadata =
-        ours.try_into().map_err(|error| complaint(shown, &format!(" [{TABLE}]"), &error))?;
+        ours.try_into().map_err(|error| parse_error(shown, &format!(" [{TABLE}]"), &error))?;
     match metadata.backends.iter().flatten().find(|backend| !is_backend(backend)) {
         Some(wrong) => Err(format!("{shown}: [{TABLE}]: {}", no_backend(wrong))),
         None => Ok(metadata),
@@ -108,7 +130,7 @@ fn variant(shown: &str, backend: &str, value: Value) -> Result<Variant, String> 
         return Err(format!("{shown}: {table}: {}", no_backend(backend)));
     }
     let variant: Variant =
-        value.try_into().map_err(|error| complaint(shown, &format!(" {table}"), &error))?;
+        value.try_into().map_err(|error| parse_error(shown, &format!(" {table}"), &error))?;
     let flags = variant.cfg.iter().chain(&variant.features);
     if flags.clone().next().is_none() {
         return Err(format!(
@@ -123,8 +145,8 @@ fn variant(shown: &str, backend: &str, value: Value) -> Result<Variant, String> 
     }
 }
 
-/// In one line: the parser's words without its snippet.
-fn complaint(shown: &str, table: &str, error: &toml::de::Error) -> String {
+/// The parser's message in one line, without its snippet.
+fn parse_error(shown: &str, table: &str, error: &toml::de::Error) -> String {
     let words = error.message().lines().collect::<Vec<_>>().join(" ");
     format!("{shown}:{table} {}", words.trim())
 }
@@ -133,13 +155,13 @@ fn no_backend(backend: &str) -> String {
     format!("`{backend}` is no name of a backend: small letters, digits, `_` and `+`")
 }
 
-/// It is a part of subjects' ids and of files' names.
+/// It becomes a part of subjects' ids and of file names.
 fn is_backend(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     !text.is_empty() && text.bytes().all(|byte| allowed(byte) || b"_+".contains(&byte))
 }
 
-/// It is a part of cargo's command line and of folders' names.
+/// It becomes a part of cargo's command line and of folder names.
 fn is_flag(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
@@ -151,11 +173,11 @@ mod tests {
 
     fn read(metadata: &str) -> Vec<Declared> {
         let text = format!("[package]\nname = \"quadrant-x\" # a name\n{metadata}\n[lib]\n");
-        declared("runtimes/x/Cargo.toml", "x", &text)
+        declared_by("runtimes/x/Cargo.toml", "x", &text)
     }
 
     #[test]
-    fn a_package_without_metadata_has_a_usual_build_of_any_backend() {
+    fn without_metadata_there_is_one_build_of_any_backend() {
         let builds = read("");
         let recipe =
             Recipe { package: "quadrant-x".to_owned(), cfg: Vec::new(), features: Vec::new() };
@@ -167,8 +189,8 @@ mod tests {
                 recipe: Ok(recipe),
             }]
         );
-        assert_eq!(declared("m", "y", "[workspace]\nmembers = []\n"), []);
-        assert_eq!(declared("m", "y", "[package]\nname=\"y\"\n")[0].build.adapter, "y");
+        assert_eq!(declared_by("m", "y", "[workspace]\nmembers = []\n"), []);
+        assert_eq!(declared_by("m", "y", "[package]\nname=\"y\"\n")[0].build.adapter, "y");
     }
 
     #[test]
@@ -206,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_breaks_what_it_stands_in_and_nothing_else() {
+    fn a_mistake_breaks_only_its_own_build() {
         let table = "[package.metadata.quadrant]\n";
         check(&format!("{table}rolle = \"test\""), &[("x", Some("unknown field `rolle`"))]);
         check(&format!("{table}role = \"tests\""), &[("x", Some("unknown variant `tests`"))]);
@@ -236,8 +258,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_toml_is_told_by_its_folder() {
-        let builds = declared("runtimes/x/Cargo.toml", "x", "[package\nname = \"y\"\n");
+    fn invalid_toml_is_reported_under_its_folder() {
+        let builds = declared_by("runtimes/x/Cargo.toml", "x", "[package\nname = \"y\"\n");
         assert_eq!(builds[0].build.to_string(), "x");
         assert!(builds[0].recipe.is_err(), "{builds:?}");
     }

@@ -1,10 +1,12 @@
-//! Adapters: finding them, building them, asking them what they are.
+//! Adapters: finds them, builds them, and reads their descriptions.
+//!
+//! Never loads a library.
 
 pub mod build;
+pub mod builds;
 pub mod discovery;
 pub mod environment;
 pub mod filter;
-pub mod found;
 mod manifest;
-mod stamp;
 pub mod subject;
+mod up_to_date;

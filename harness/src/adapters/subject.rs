@@ -1,4 +1,6 @@
 //! Subjects: what the adapters offer, and whether it can run on this machine.
+//!
+//! Never loads or starts one.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,18 +10,18 @@ use quadrant_suite::description::{Capability, Description, Executor, Topology, W
 use quadrant_suite::plan::Plan;
 use serde::Serialize;
 
-use super::found::Build;
-use crate::system::{io_uring, limits, threads_allowed};
+use super::builds::Build;
+use crate::system::{features, limits};
 
-/// What a subject and the driver open beside their connections.
+/// Files that a subject and the driver open besides their connections.
 const FILES_BESIDE_CONNECTIONS: u64 = 64;
-/// What a subject with a thread for each task and the driver start beside those.
+/// Threads that a subject with one for each task, and the driver, start besides those.
 const THREADS_BESIDE_TASKS: u64 = 16;
 
-/// One thing that can be compared, or one adapter that could not even be asked.
+/// One runtime, executor and backend to compare, or an adapter that cannot be described.
 #[derive(Debug, Clone)]
 pub struct Subject {
-    /// `runtime/executor/backend`; only the build's name when it could not be asked.
+    /// `runtime/executor/backend`; the build's name if it is broken.
     pub id: String,
     pub runtime: String,
     pub version: String,
@@ -34,14 +36,14 @@ pub enum State {
     Loadable {
         library: PathBuf,
         executor: Executor,
-        /// Why it cannot run on this machine, if it cannot.
-        obstacle: Option<String>,
+        /// Why it cannot run on this machine, if so.
+        unsupported: Option<String>,
     },
-    /// It did not build, load or describe itself.
+    /// It could not be built, loaded or described.
     Broken { reason: String },
 }
 
-/// What this machine offers that a subject may need.
+/// What this machine has that a subject may need.
 pub(super) struct Machine {
     io_uring: Result<(), String>,
     locked_memory_max: Option<u64>,
@@ -49,10 +51,13 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn look() -> Self {
-        Self { io_uring: io_uring::works(), locked_memory_max: limits::locked_memory_max() }
+        Self {
+            io_uring: features::io_uring_works(),
+            locked_memory_max: limits::locked_memory_max(),
+        }
     }
 
-    fn obstacle(&self, executor: &Executor) -> Option<String> {
+    fn unsupported(&self, executor: &Executor) -> Option<String> {
         if evidence::needs_ring(&executor.backend)
             && let Err(reason) = &self.io_uring
         {
@@ -72,7 +77,7 @@ impl Machine {
     }
 }
 
-/// What a library offers by its own description, or why that cannot be right.
+/// The subjects of a library by its description, or why that cannot be right.
 pub(super) fn offered(
     build: &Build,
     library: &Path,
@@ -102,7 +107,7 @@ pub(super) fn offered(
             build: build.clone(),
             state: State::Loadable {
                 library: library.to_owned(),
-                obstacle: machine.obstacle(&executor),
+                unsupported: machine.unsupported(&executor),
                 executor,
             },
         })
@@ -122,11 +127,11 @@ impl Subject {
         }
     }
 
-    /// Why it cannot run such a plan here, if it cannot.
+    /// Why it cannot run this plan here, if so.
     pub fn unsupported(&self, plan: &Plan) -> Option<String> {
-        let State::Loadable { executor, obstacle, .. } = &self.state else { return None };
-        if let Some(obstacle) = obstacle {
-            return Some(obstacle.clone());
+        let State::Loadable { executor, unsupported, .. } = &self.state else { return None };
+        if let Some(unsupported) = unsupported {
+            return Some(unsupported.clone());
         }
         let needs = plan.needs();
         let lacking = needs.iter().find(|need| !offers(&executor.capabilities, **need));
@@ -158,7 +163,7 @@ impl Subject {
             ));
         }
         let threads = tasks.saturating_add(THREADS_BESIDE_TASKS);
-        match threads_allowed::look() {
+        match limits::threads_allowed() {
             Some(allowed) if executor.workers == Workers::PerTask && threads > allowed.more => {
                 Some(format!(
                     "{tasks} tasks need as many threads, and {} more may be started here: {}",
@@ -169,47 +174,41 @@ impl Subject {
         }
     }
 
-    /// Whether the figures of others may be given as ratios to its own.
-    pub fn is_reference(&self) -> bool {
+    /// Its executor, unless it is broken.
+    fn executor(&self) -> Option<&Executor> {
         match &self.state {
-            State::Loadable { executor, .. } => {
-                executor.capabilities.contains(&Capability::Reference)
-            }
-            State::Broken { .. } => false,
+            State::Loadable { executor, .. } => Some(executor),
+            State::Broken { .. } => None,
         }
+    }
+
+    /// Whether the figures of other subjects may be given as ratios to its own.
+    pub fn is_reference(&self) -> bool {
+        self.executor().is_some_and(|it| it.capabilities.contains(&Capability::Reference))
     }
 
     /// Whether its executor has workers of this kind.
     pub fn has_workers(&self, workers: Workers) -> bool {
-        match &self.state {
-            State::Loadable { executor, .. } => executor.workers == workers,
-            State::Broken { .. } => false,
-        }
+        self.executor().is_some_and(|executor| executor.workers == workers)
     }
 
-    /// Workers it is told to use, out of what the plan would give; 0 for one for each task.
+    /// Workers it is to use of those planned; 0 for one for each task.
     pub fn workers(&self, planned: u32) -> u32 {
-        match &self.state {
-            State::Loadable { executor, .. } => match executor.workers {
-                Workers::One => 1,
-                Workers::Many => planned,
-                Workers::PerTask => 0,
-            },
-            State::Broken { .. } => 0,
+        match self.executor().map(|executor| executor.workers) {
+            Some(Workers::One) => 1,
+            Some(Workers::Many) => planned,
+            Some(Workers::PerTask) | None => 0,
         }
     }
 
     pub fn for_record(&self, planned_workers: u32) -> record::Subject {
-        let (executor, backend) = match &self.state {
-            State::Loadable { executor, .. } => (&*executor.executor, &*executor.backend),
-            State::Broken { .. } => ("", ""),
-        };
+        let executor = self.executor();
         record::Subject {
             id: self.id.clone(),
             runtime: self.runtime.clone(),
             version: self.version.clone(),
-            executor: executor.to_owned(),
-            backend: backend.to_owned(),
+            executor: executor.map_or_else(String::new, |it| it.executor.clone()),
+            backend: executor.map_or_else(String::new, |it| it.backend.clone()),
             workers: self.workers(planned_workers),
             note: self.note.clone(),
         }
@@ -217,20 +216,19 @@ impl Subject {
 
     pub fn listed(&self) -> Listed {
         let record::Subject { executor, backend, .. } = self.for_record(0);
-        let (capabilities, topology, reason) = match &self.state {
-            State::Loadable { executor, obstacle, .. } => {
-                (executor.capabilities.clone(), Some(executor.topology), obstacle.clone())
-            }
-            State::Broken { reason } => (BTreeSet::new(), None, Some(reason.clone())),
+        let reason = match &self.state {
+            State::Loadable { unsupported, .. } => unsupported.clone(),
+            State::Broken { reason } => Some(reason.clone()),
         };
+        let offered = self.executor();
         Listed {
             id: self.id.clone(),
             runtime: self.runtime.clone(),
             version: self.version.clone(),
             executor,
             backend,
-            topology,
-            capabilities,
+            topology: offered.map(|it| it.topology),
+            capabilities: offered.map_or_else(BTreeSet::new, |it| it.capabilities.clone()),
             variant: self.build.variant.is_some(),
             available: reason.is_none(),
             reason,
@@ -239,13 +237,13 @@ impl Subject {
     }
 }
 
-/// Who can serve any steps can serve the plain echo, too.
+/// An executor that can serve any steps can serve the plain echo too.
 fn offers(capabilities: &BTreeSet<Capability>, need: Capability) -> bool {
     capabilities.contains(&need)
         || need == Capability::Echo && capabilities.contains(&Capability::Tcp)
 }
 
-/// A subject as `quadrant list subjects` tells it.
+/// A subject as `quadrant list subjects` prints it.
 #[derive(Debug, Serialize)]
 pub struct Listed {
     pub id: String,
@@ -255,7 +253,7 @@ pub struct Listed {
     pub backend: String,
     pub topology: Option<Topology>,
     pub capabilities: BTreeSet<Capability>,
-    /// Whether it is in another than its runtime's usual build.
+    /// Whether it is in another build than its runtime's usual one.
     pub variant: bool,
     pub available: bool,
     pub reason: Option<String>,
@@ -286,12 +284,12 @@ pub(crate) mod tests {
             version: String::new(),
             note: None,
             build: if is_variant { Build::variant(runtime, backend) } else { usual },
-            state: State::Loadable { library: PathBuf::new(), executor, obstacle: None },
+            state: State::Loadable { library: PathBuf::new(), executor, unsupported: None },
         }
     }
 
     #[test]
-    fn a_library_that_runs_on_something_else_than_declared_is_refused() {
+    fn a_library_with_an_undeclared_backend_is_refused() {
         let State::Loadable { executor, .. } = subject("x/y/epoll", false).state else {
             unreachable!()
         };

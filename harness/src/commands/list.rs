@@ -117,7 +117,7 @@ fn list_cells(options: &ListOptions) -> Result<u8, Failure> {
     let circumstances = Circumstances {
         seed: 0,
         clock: quadrant_suite::clock::ClockScale::MONOTONIC,
-        cpus: system::affinity::allowed(),
+        cpus: system::cpus::allowed(),
     };
     let cell_options = CellOptions::default();
     let mut listed = Vec::new();
@@ -177,7 +177,7 @@ mod tests {
     use quadrant_suite::description::Capability;
 
     use super::*;
-    use crate::adapters::found::Build;
+    use crate::adapters::builds::Build;
 
     /// A capability that no scenario needs would never be tested.
     #[test]

@@ -12,14 +12,13 @@ pub mod run;
 pub mod selection;
 pub mod selftest;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::driver;
 use crate::terminal::color::Color;
 use crate::trial::inside::{self, InsideArguments};
-use crate::{driver, fixtures};
 use compare::CompareOptions;
 use doctor::DoctorOptions;
 use duel::DuelOptions;
@@ -80,8 +79,6 @@ enum Command {
     Describe(InsideArguments),
     #[command(name = "__driver", hide = true)]
     Driver,
-    #[command(name = "__caretaker", hide = true)]
-    Caretaker { folder: PathBuf },
     #[command(name = hog::SUBCOMMAND, hide = true)]
     Hog(HogArguments),
     #[command(name = watcher::SUBCOMMAND, hide = true)]
@@ -105,7 +102,6 @@ impl CommandLine {
             Command::Hog(arguments) => hog::run(&arguments).map(|()| 0)?,
             Command::Watcher(arguments) => watcher::run(&arguments).map(|()| 0)?,
             Command::Driver => return Ok(driver::run_from_stdin()),
-            Command::Caretaker { folder } => return Ok(fixtures::caretaker::run(&folder)),
         };
         Ok(ExitCode::from(code))
     }

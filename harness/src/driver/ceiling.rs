@@ -18,8 +18,8 @@ use quadrant_suite::clock::{ClockScale, stamp};
 use super::null_server::NullServer;
 use super::order::{Load, Order, Report};
 use super::process::Driver;
-use crate::system::affinity::Division;
 use crate::system::board_memory::BoardMemory;
+use crate::system::cpus::Division;
 use crate::system::interrupt;
 
 const WARMUP: Duration = Duration::from_millis(50);

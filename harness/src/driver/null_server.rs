@@ -14,7 +14,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use quadrant_suite::board::TOKEN_BYTES;
 
-use crate::system::affinity;
+use crate::system::cpus;
 
 const LISTENER: Token = Token(usize::MAX);
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -37,7 +37,7 @@ impl NullServer {
         let (cpus, flag) = (cpus.to_vec(), Arc::clone(&ends));
         let serve = move || {
             if !cpus.is_empty() {
-                affinity::stay_on(&cpus)?;
+                cpus::stay_on(&cpus)?;
             }
             serve(listener, &flag)
         };

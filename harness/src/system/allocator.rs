@@ -1,6 +1,6 @@
 //! What the system's allocator does with memory that was freed, in this process.
 //!
-//! Never replaces the allocator: runtimes run on the one that their users have.
+//! Never replaces the allocator: runtimes are measured with the one that their users have.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 /// Whether freed memory goes back to the system.
 ///
-/// glibc gives the top of the heap back at a free and takes it again at the next allocation, or
-/// does not, depending on what happens to lie at the top. Where it does, every page is touched
-/// anew: a subject that reads files was seen at 18 k and at 40 k reads per second, by chance.
+/// Depending on what happens to lie at the top of the heap, glibc returns it at a free and takes it
+/// again at the next allocation. Then every page faults again: the same subject made 18 k or 40 k reads
+/// of files per second, by chance.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
 )]
@@ -19,7 +19,7 @@ pub enum Allocator {
     /// Freed memory stays with the process: what is measured is the runtime.
     #[default]
     Untrimmed,
-    /// As the system does it.
+    /// As glibc does by default.
     System,
 }
 

@@ -1,8 +1,8 @@
-//! The memory that the board of one trial lives in: shared by the harness, the subject's
-//! process and the driver's.
+//! The memory of the board of one trial, shared by the harness, the subject's process and the
+//! driver's.
 //!
-//! It never writes to the board, and it never gives the memory a name that could outlive the
-//! processes that use it.
+//! Never writes to the board, and never gives the memory a name that could outlive the processes that
+//! use it.
 
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -11,11 +11,11 @@ use std::ptr::NonNull;
 use quadrant_suite::board::Board;
 use rustix::mm::{MapFlags, ProtFlags};
 
-use crate::system::passed_on::PassedOn;
+use crate::system::child::Inherited;
 
 const BOARD_BYTES: usize = size_of::<Board>();
 
-/// A board of one's own, all zeros at first.
+/// A board, all zeros at first.
 pub struct BoardMemory {
     fd: OwnedFd,
     board: NonNull<Board>,
@@ -37,9 +37,9 @@ impl BoardMemory {
         unsafe { self.board.as_ref() }
     }
 
-    /// A second descriptor of this memory that a child inherits.
-    pub fn pass_on(&self) -> io::Result<PassedOn> {
-        PassedOn::new(&self.fd)
+    /// A second descriptor of this memory, which a child inherits.
+    pub fn inherited(&self) -> io::Result<Inherited> {
+        Inherited::new(&self.fd)
     }
 
     /// In a child: the board behind the inherited descriptor `number`, which is closed by this.
@@ -55,7 +55,7 @@ impl BoardMemory {
             refused(format!("descriptor {number} is not open: the board was not passed on"))
         })?;
         // SAFETY: the descriptor is open, and the parent opened it for this process alone, whose
-        // code takes it here and nowhere else, so nobody else closes it.
+        // code takes it here and nowhere else, so nothing else closes it.
         let fd = unsafe { OwnedFd::from_raw_fd(number) };
         let board = map(&fd)?;
         // SAFETY: as in `board`; and as nothing ever unmaps it, it lives as long as the process.
@@ -122,14 +122,7 @@ fn nameless_memory() -> io::Result<OwnedFd> {
 
 #[cfg(not(target_os = "linux"))]
 fn nameless_memory() -> io::Result<OwnedFd> {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    static MADE: AtomicU32 = AtomicU32::new(0);
-    let name =
-        format!("quadrant-board-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
-    let path = std::env::temp_dir().join(name);
-    let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path)?;
-    std::fs::remove_file(&path)?;
+    let file = tempfile::tempfile()?;
     file.set_len(BOARD_BYTES as u64)?;
     Ok(file.into())
 }
@@ -141,10 +134,10 @@ mod tests {
     use std::os::fd::IntoRawFd;
 
     #[test]
-    fn begins_with_zeros_and_is_seen_by_who_inherits_it() {
+    fn an_inherited_board_shows_the_same_memory() {
         let memory = BoardMemory::create().unwrap();
         assert_eq!(memory.board().phase(), Phase::Starting);
-        let number = memory.pass_on().unwrap().0.into_raw_fd();
+        let number = memory.inherited().unwrap().0.into_raw_fd();
         let inherited = BoardMemory::from_inherited(number).unwrap();
         memory.board().enter(Phase::Measuring, 17);
         assert_eq!(inherited.phase(), Phase::Measuring);
@@ -156,11 +149,11 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_passed_on_survives_exec() {
+    fn only_an_inherited_descriptor_survives_exec() {
         use rustix::io::{FdFlags, fcntl_getfd};
         let memory = BoardMemory::create().unwrap();
         assert!(fcntl_getfd(&memory.fd).unwrap().contains(FdFlags::CLOEXEC));
-        let passed = memory.pass_on().unwrap();
+        let passed = memory.inherited().unwrap();
         assert!(!fcntl_getfd(&passed.0).unwrap().contains(FdFlags::CLOEXEC));
     }
 
@@ -177,7 +170,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn nobody_can_shrink_it() {
+    fn it_cannot_be_shrunk() {
         let memory = BoardMemory::create().unwrap();
         assert!(rustix::fs::ftruncate(&memory.fd, 0).is_err());
     }

@@ -1,7 +1,7 @@
 //! Chooses the clock of the measurements and finds its scale.
 //!
-//! The CPU's counter is used only where the kernel itself trusts it to be the same on all CPUs
-//! and at a constant rate.
+//! Never uses the CPU's counter unless the kernel itself trusts it to be the same on all CPUs and at a
+//! constant rate.
 
 use std::time::Duration;
 
@@ -40,10 +40,18 @@ fn read_both() -> (u64, u64) {
         .map_or((0, 0), |(_, ticks, ns)| (ticks, ns))
 }
 
-/// Where the kernel itself has the time from.
+/// The kernel's own clock source.
 pub fn source() -> Option<String> {
     let path = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
     Some(std::fs::read_to_string(path).ok()?.trim().to_owned())
+}
+
+/// From now on sleeps of this thread end on time. Timer slack: by default Linux may delay a wake-up
+/// by 50 µs to batch it with others.
+pub fn wake_on_time() -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))?;
+    Ok(())
 }
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -1,14 +1,14 @@
-//! Taking something of the system away from this process and all it starts, for good: what a
-//! container or a hardened service does to a program that does not expect it.
+//! Forbids system calls to this process and all it starts, for good, as containers and hardened
+//! services do.
 //!
-//! Never touches a setting of the machine.
+//! Never changes a setting of the machine.
 
 use std::fmt;
 use std::io;
 
 use serde::{Deserialize, Serialize};
 
-/// What can be taken away.
+/// What can be forbidden.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Forbidden {

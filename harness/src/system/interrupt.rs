@@ -1,4 +1,6 @@
-//! ^C: a request to stop that is seen at the next look, so that what was measured is kept.
+//! ^C: a request to stop, for which the program looks regularly, so that what was measured is kept.
+//!
+//! Never ends the process at the first request.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -1,35 +1,22 @@
 //! The seam to the operating system: everything in the harness that asks it something.
 //!
-//! Nothing outside this folder and the loader knows which system it runs on.
+//! Nothing outside this folder and the loader depends on which system it runs on.
 
-pub mod affinity;
 pub mod allocator;
 pub mod board_memory;
 pub mod bpf;
 pub mod cgroup;
+pub mod child;
 pub mod clock;
+pub mod cpus;
+pub mod features;
 pub mod forbid;
-pub mod freezing;
-pub mod frequency;
-pub mod fuse;
-pub mod identity;
 pub mod interrupt;
-pub mod io_uring;
-pub mod lifeline;
 pub mod limits;
-pub mod loopback;
+pub mod machine;
 pub mod noise;
 pub mod orphans;
-pub mod passed_on;
 pub mod paths;
-pub mod pids_cgroup;
 pub mod process;
-pub mod run_queue;
-pub mod starvation;
-pub mod swap;
+pub mod strace;
 pub mod syscall_counter;
-pub mod system_calls;
-pub mod thread_creations;
-pub mod threads_allowed;
-pub mod topology;
-pub mod tracing;

@@ -1,7 +1,7 @@
-//! What else the machine did while a window was open: time stolen by a hypervisor, other
-//! processes, and how long the subject waited for a CPU.
+//! Noise while a window was open: time stolen by a hypervisor, CPU time of other processes, and how
+//! long the subject waited for a CPU.
 //!
-//! Looks at the window's two edges only, never in between, and decides nothing.
+//! Reads at the window's two edges, never in between, and judges nothing.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,12 +9,12 @@ use std::time::Instant;
 
 use quadrant_reports::record::Noise;
 
-use super::affinity::Division;
-use super::{frequency, process};
+use super::cpus::Division;
+use super::{cpus, process};
 
-/// Each thread costs a file at both edges; of more than these, every second, third … is read.
+/// Each thread costs a file at both edges. Of more threads, every second, third … is read.
 const THREADS_READ: usize = 32;
-/// A subject may have grown since; so many are read in the end at the most.
+/// At most so many are read at the end: the subject may have more threads by then.
 const THREADS_READ_MAX: usize = 64;
 
 /// The first of two looks.
@@ -32,7 +32,7 @@ pub struct NoiseWatch {
 }
 
 impl NoiseWatch {
-    /// `beside` are the driver, where there is one, and whatever else is no neighbour.
+    /// `beside` are the driver, if there is one, and other processes that are no noise.
     pub fn begin(subject: u32, beside: &[u32], division: &Division) -> Self {
         let mut cpus = division.subject.clone();
         cpus.extend(division.driver.iter().filter(|_| !beside.is_empty()));
@@ -53,7 +53,7 @@ impl NoiseWatch {
         }
     }
 
-    /// The second. `None` where the system does not tell.
+    /// The second look. `None` where the system does not keep these times.
     pub fn end(self) -> Option<Noise> {
         let before = self.times?;
         let after = read_times(&self.cpus)?;
@@ -68,7 +68,7 @@ impl NoiseWatch {
             others_cpu_ns: capacity_ns.saturating_sub(idle_ns + steal_ns + ours_ns),
             run_queue_ns: self.run_queue_ns(),
             load_milli: load_milli().unwrap_or(0),
-            governor: self.cpus.first().and_then(|cpu| frequency::governor(*cpu)),
+            governor: self.cpus.first().and_then(|cpu| cpus::governor(*cpu)),
         })
     }
 
@@ -82,7 +82,7 @@ impl NoiseWatch {
         let seen = chosen.len() as u64;
         let waited: u64 = waited(self.subject, chosen.into_iter())
             .into_iter()
-            // A thread that is new has waited only since it began.
+            // A new thread has waited only since it began.
             .map(|(thread, ns)| ns.saturating_sub(*self.waited_ns.get(&thread).unwrap_or(&0)))
             .sum();
         // Those that were not read are taken to be like those that were.
@@ -90,8 +90,8 @@ impl NoiseWatch {
     }
 }
 
-/// Of some CPUs together, in the kernel's ticks. What is neither is use: idle time is kept
-/// exactly, while use is mostly guessed by what runs when a tick comes.
+/// Of some CPUs together, in the kernel's ticks. The rest was used: idle time is kept exactly, while
+/// use is mostly estimated by what runs when a tick comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CpuTimes {
     pub idle: u64,
@@ -140,13 +140,7 @@ fn cpu_ns_of(processes: &[u32]) -> u64 {
 
 /// How long each thread has waited for a CPU since it began.
 fn waited<'a>(pid: u32, threads: impl Iterator<Item = &'a u32>) -> BTreeMap<u32, u64> {
-    threads
-        .filter_map(|thread| {
-            let path = format!("/proc/{pid}/task/{thread}/schedstat");
-            let waited = fs::read_to_string(path).ok()?;
-            Some((*thread, waited.split_whitespace().nth(1)?.parse().ok()?))
-        })
-        .collect()
+    threads.filter_map(|thread| Some((*thread, process::run_queue_ns(pid, *thread)?))).collect()
 }
 
 pub fn load_milli() -> Option<u64> {
@@ -161,7 +155,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::system::affinity;
 
     const STAT: &str = "\
 cpu  40 0 8 300 4 0 0 9 0 0
@@ -181,11 +174,11 @@ intr 5 0 0
     }
 
     fn everywhere() -> Division {
-        Division::of(&affinity::allowed(), false)
+        Division::of(&cpus::allowed(), false)
     }
 
     #[test]
-    fn another_process_is_seen_and_this_one_is_not() {
+    fn only_other_processes_are_noise() {
         // This process is taken off as the harness; as the subject, too, it would be twice.
         let mut subject = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
         let watch = NoiseWatch::begin(subject.id(), &[], &everywhere());
@@ -208,7 +201,7 @@ intr 5 0 0
             child.kill().unwrap();
             child.wait().unwrap();
         }
-        // Idle time, which this is told from, is kept exactly but not at one moment on all CPUs.
+        // Idle time, from which this is computed, is kept exactly but not at one moment on all CPUs.
         assert!(noise.others_cpu_ns >= used / 2, "{noise:?} of {used}");
         assert!(noise.others_cpu_ns <= noise.capacity_ns);
     }
@@ -222,10 +215,10 @@ intr 5 0 0
 
     /// Two threads on one CPU: each waits while the other runs.
     fn waited_by_two_on_one_cpu() -> u64 {
-        let cpu = affinity::allowed()[0];
+        let cpu = cpus::allowed()[0];
         let watch = NoiseWatch::begin(std::process::id(), &[], &everywhere());
         let burn = move || {
-            affinity::stay_on(&[cpu]).expect("an allowed CPU can be stayed on");
+            cpus::stay_on(&[cpu]).expect("an allowed CPU can be stayed on");
             quadrant_suite::plain_calls::use_cpu(Duration::from_millis(60));
         };
         let both = [std::thread::spawn(burn), std::thread::spawn(burn)];

@@ -1,7 +1,7 @@
 //! Processes that a subject has started and left behind.
 //!
-//! The harness adopts them, which the kernel allows it to ask for, and ends them; a subject
-//! that hides its children in groups of their own leaves nothing behind either.
+//! The harness becomes their parent (child subreaper) and ends them, so that a subject which starts
+//! process groups of its own leaves nothing behind either. Never ends a child that was spared.
 
 #[cfg(target_os = "linux")]
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, waitpid};
@@ -43,7 +43,7 @@ pub fn spare(pid: u32) {
     SPARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(pid);
 }
 
-/// It has ended: whoever gets its number next is spared no more.
+/// It has ended: the next process of this number is not spared.
 #[cfg(target_os = "linux")]
 pub fn forget(pid: u32) {
     SPARED

@@ -1,6 +1,6 @@
 //! Where things are: the workspace with its `runtimes` and `specs`, if there is one.
 //!
-//! Reads folders' names only.
+//! Never reads a file.
 
 use std::path::{Path, PathBuf};
 
@@ -15,8 +15,8 @@ fn is_workspace(folder: &Path) -> bool {
     ["Cargo.toml", "runtimes", "specs"].iter().all(|name| folder.join(name).exists())
 }
 
-/// This very program, for starting it again. By the kernel's own link where there is one: the
-/// file may be replaced or removed while a run goes on, and its trials must not be of two builds.
+/// This program, for starting it again. By the kernel's link where there is one: the file may be
+/// replaced or removed during a run, and all trials must be of one build.
 pub fn own_program() -> std::io::Result<PathBuf> {
     let running = Path::new("/proc/self/exe");
     if running.exists() { Ok(running.to_owned()) } else { std::env::current_exe() }

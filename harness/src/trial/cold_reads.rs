@@ -1,5 +1,6 @@
-//! How cold the reads of a window were: what the subject's reads took from a device, as a share of
-//! what they read.
+//! The share of what the subject read in a window that came from a device and not from the page cache.
+//!
+//! Never reads a file itself.
 
 use std::path::Path;
 
@@ -17,7 +18,7 @@ pub struct ColdReads {
 }
 
 impl ColdReads {
-    /// Nothing where files need not be cold, or cannot be, or where this system does not count.
+    /// `None` where files need not be cold or cannot be, and where the system does not count.
     pub fn begin(plan: &Plan, subject: &Processes) -> Option<Self> {
         let files = plan.files.as_ref().filter(|files| files.cold)?;
         if fixtures::is_memory_backed(Path::new(&files.directory)) {

@@ -1,12 +1,12 @@
-//! A standstill of the subject on purpose, of a known length: for the self-test.
+//! Freezes the subject on purpose, for a known time: for the self-test.
 //!
-//! Never leaves the subject stopped: whoever drops it in mid-freeze lets it go on.
+//! Never leaves the subject frozen: dropping a freeze that goes on ends it.
 
 use std::time::{Duration, Instant};
 
 use quadrant_suite::clock::{Stamp, stamp};
 
-use crate::system::freezing;
+use crate::system::process;
 
 /// When, after the window has opened, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +30,8 @@ impl Freezing {
         Self { freeze, subject, opened: Instant::now(), stopped: None, went_on: None }
     }
 
-    /// Does what is due, and says how long it is until the next thing is.
-    pub(super) fn tend(&mut self) -> Duration {
+    /// Freezes or thaws the subject if that is due. Returns how long it is until something is.
+    pub(super) fn act(&mut self) -> Duration {
         let elapsed = self.opened.elapsed();
         let due = match (self.stopped, self.went_on) {
             (None, _) => self.freeze.after,
@@ -42,18 +42,18 @@ impl Freezing {
             return due - elapsed;
         }
         match self.stopped {
-            None => self.stopped = freezing::freeze(self.subject).ok().map(|()| stamp()),
+            None => self.stopped = process::freeze(self.subject).ok().map(|()| stamp()),
             Some(_) => self.went_on = self.thaw(),
         }
         Duration::ZERO
     }
 
     fn thaw(&self) -> Option<Stamp> {
-        freezing::thaw(self.subject).ok().map(|()| stamp())
+        process::thaw(self.subject).ok().map(|()| stamp())
     }
 
-    /// From when to when it stood still, once it went on again.
-    pub(super) fn stretch(&self) -> Option<(Stamp, Stamp)> {
+    /// From when to when it was frozen, once it goes on again.
+    pub(super) fn interval(&self) -> Option<(Stamp, Stamp)> {
         self.stopped.zip(self.went_on)
     }
 }
@@ -83,16 +83,16 @@ mod tests {
     }
 
     #[test]
-    fn a_process_stands_still_for_as_long_as_told_and_goes_on() {
+    fn a_process_is_frozen_and_goes_on() {
         let mut child = sleeping();
         let freeze = Freeze { after: Duration::from_millis(1), lasting: Duration::from_millis(20) };
         let mut freezing = Freezing::begin(freeze, child.id());
         let (mut was_stopped, began) = (false, Instant::now());
-        while freezing.stretch().is_none() && began.elapsed() < Duration::from_secs(20) {
-            freezing.tend();
+        while freezing.interval().is_none() && began.elapsed() < Duration::from_secs(20) {
+            freezing.act();
             was_stopped |= state(child.id()) == Some('T');
         }
-        let (stopped, went_on) = freezing.stretch().unwrap();
+        let (stopped, went_on) = freezing.interval().unwrap();
         assert!(was_stopped && went_on > stopped);
         assert_ne!(state(child.id()), Some('T'));
         child.kill().unwrap();
@@ -100,11 +100,11 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_dropped_too_early_lets_its_process_go_on() {
+    fn dropping_a_freeze_thaws_the_process() {
         let mut child = sleeping();
         let freeze = Freeze { after: Duration::ZERO, lasting: Duration::from_secs(60) };
         let mut freezing = Freezing::begin(freeze, child.id());
-        freezing.tend();
+        freezing.act();
         let stopped = (0..2_000).any(|_| {
             std::thread::sleep(Duration::from_millis(1));
             state(child.id()) == Some('T')

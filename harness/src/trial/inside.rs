@@ -1,7 +1,7 @@
-//! The inside of a trial: what the hidden subcommands do in the child process.
+//! What the hidden subcommands do in the child process of a trial.
 //!
-//! It loads exactly one adapter, runs exactly one plan and hands in exactly one outcome. It
-//! never measures anything itself.
+//! It loads exactly one adapter, runs exactly one plan and hands in exactly one outcome. Never
+//! measures anything itself.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -17,17 +17,18 @@ use quadrant_suite::plan::Plan;
 
 use super::memory::MemoryArguments;
 use crate::system::board_memory::BoardMemory;
+use crate::system::child::die_with_parent;
 use crate::system::forbid::{self, Forbidden};
-use crate::system::{affinity, io_uring, lifeline, limits};
+use crate::system::{cpus, features, limits};
 use crate::trial::library::AdapterLibrary;
 
-/// Before the reason on the pipe when there was nothing to run.
+/// Stands on the pipe before the reason why nothing could be run.
 pub const NOT_LOADED: &str = "not loaded: ";
 
-/// Where outcomes and descriptions go: a pipe of their own, so that whatever an adapter prints
-/// cannot be mistaken for one.
+/// Takes outcomes and descriptions: a pipe of its own, so that nothing an adapter prints is taken for
+/// one.
 static ANSWER: OnceLock<File> = OnceLock::new();
-/// What is being run; looked into only when it came to nothing.
+/// What is being run; read only to explain a failure.
 static PLAN: OnceLock<String> = OnceLock::new();
 
 #[derive(Debug, Args)]
@@ -42,17 +43,17 @@ pub struct InsideArguments {
     /// CPUs to stay on.
     #[arg(long, value_delimiter = ',')]
     cpus: Vec<usize>,
-    /// Process to die with.
+    /// The process whose end is this one's, too.
     #[arg(long)]
     parent: u32,
-    /// What to do without.
+    /// What the process is forbidden to use.
     #[arg(long)]
     forbid: Option<Forbidden>,
     #[command(flatten)]
     memory: MemoryArguments,
 }
 
-/// `__describe`: hands in what the adapter says about itself.
+/// `__describe`: hands in the adapter's description of itself.
 pub fn describe(arguments: &InsideArguments) -> Result<()> {
     begin(arguments)?;
     match AdapterLibrary::load(&arguments.library) {
@@ -84,22 +85,19 @@ fn begin(arguments: &InsideArguments) -> Result<()> {
     #[allow(unsafe_code)]
     let pipe = unsafe { File::from_raw_fd(arguments.answer) };
     ANSWER.set(pipe).expect("a child begins once");
-    // What the machine refuses here is no failure of the subject.
+    // What the system refuses here is no failure of the subject.
     prepare(arguments).inspect_err(|error| answer(format!("{NOT_LOADED}{error:#}").as_bytes()))
 }
 
 fn prepare(arguments: &InsideArguments) -> Result<()> {
-    lifeline::die_with(arguments.parent)?;
+    die_with_parent(arguments.parent)?;
     if let Some(forbidden) = arguments.forbid {
         forbid::forbid(forbidden).with_context(|| format!("{forbidden} cannot be forbidden"))?;
     }
-    if !arguments.cpus.is_empty() {
-        affinity::stay_on(&arguments.cpus)?;
-    }
-    Ok(())
+    Ok(cpus::stay_on(&arguments.cpus)?)
 }
 
-/// An outcome, with what the machine has to do with it.
+/// Hands in an outcome. If the machine is its cause, the outcome names that.
 fn answer_outcome(text: &[u8]) {
     match explained(text) {
         Some(explained) => answer(&explained),
@@ -107,10 +105,10 @@ fn answer_outcome(text: &[u8]) {
     }
 }
 
-/// A runtime whose backend does not work panics, or says a number: what it means is told here,
-/// where the same things are forbidden.
+/// A runtime whose backend does not work panics or returns a number. The cause is found here, in the
+/// process where the same things are forbidden.
 fn explained(text: &[u8]) -> Option<Vec<u8>> {
-    let (said, is_refusal) = match serde_json::from_slice(text) {
+    let (reported, is_refusal) = match serde_json::from_slice(text) {
         Ok(Outcome::Unsupported { reason }) => (reason, true),
         Ok(Outcome::Failed { reason }) => (reason, false),
         _ => return None,
@@ -128,14 +126,14 @@ fn explained(text: &[u8]) -> Option<Vec<u8>> {
             bytes >> 10
         ))
     };
-    let cause = io_uring::works().err().or_else(too_small)?;
-    serde_json::to_vec(&Outcome::Unsupported { reason: format!("{cause} ({said})") }).ok()
+    let cause = features::io_uring_works().err().or_else(too_small)?;
+    serde_json::to_vec(&Outcome::Unsupported { reason: format!("{cause} ({reported})") }).ok()
 }
 
-/// One line on the answer pipe; the parent takes the first it gets.
+/// One line on the answer pipe, of which the parent reads the first.
 fn answer(text: &[u8]) {
     let Some(mut pipe) = ANSWER.get() else { return };
     let line = [text, b"\n"].concat();
-    // When the parent is gone there is nobody to tell.
+    // It fails only when the parent is gone.
     let _ = pipe.write_all(&line);
 }

@@ -7,32 +7,13 @@
 
 use std::ffi::{CString, c_void};
 use std::mem::ManuallyDrop;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Mutex;
 
+use anyhow::{Result, anyhow, ensure};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use quadrant_suite::board::Board;
 use quadrant_suite::boundary::{ABI_VERSION, MAGIC, SYMBOL, Sink, Table};
-use thiserror::Error;
-
-/// Why a library cannot be used.
-#[derive(Debug, Error)]
-pub enum LoadError {
-    #[error("{path} cannot be loaded: {reason}")]
-    Unloadable { path: PathBuf, reason: String },
-    #[error("{path} is no Quadrant adapter: it does not export `{SYMBOL}` (`export!` does that)")]
-    NoAdapter { path: PathBuf },
-    #[error("{path} exports `{SYMBOL}`, but not as a Quadrant table: it begins with {seen:#018x}")]
-    WrongMagic { path: PathBuf, seen: u64 },
-    #[error(
-        "{path} was built for version {seen} of the adapter interface, this is version \
-         {ABI_VERSION}: build it again"
-    )]
-    WrongVersion { path: PathBuf, seen: u32 },
-    #[error(
-        "{path} has an adapter table of {seen} bytes where {expected} are right: build it again"
-    )]
-    WrongSize { path: PathBuf, seen: u32, expected: u32 },
-}
 
 /// A loaded adapter.
 pub struct AdapterLibrary {
@@ -40,54 +21,61 @@ pub struct AdapterLibrary {
 }
 
 impl AdapterLibrary {
-    pub fn load(path: &Path) -> Result<Self, LoadError> {
-        let path = path.to_owned();
+    pub fn load(path: &Path) -> Result<Self> {
+        let shown = path.display();
         // SAFETY: loading runs the library's constructors. This process exists to run that
         // code, holds nothing else of value, and is watched by its parent.
-        let library = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_LOCAL) };
+        let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) };
+        let library = library
+            .map_err(|error| anyhow!("{shown} cannot be loaded: {}", plain_reason(&error)))?;
         // Never dropped: unloading a runtime's code under its threads would crash.
-        let library = ManuallyDrop::new(library.map_err(|error| LoadError::Unloadable {
-            path: path.clone(),
-            reason: plain_reason(&error),
-        })?);
+        let library = ManuallyDrop::new(library);
         let name = CString::new(SYMBOL).expect("the symbol's name holds no zero");
-        // SAFETY: the symbol is taken as the address of a static, whatever it is; what stands
-        // there is looked at field by field below before it is believed.
-        let symbol = unsafe { library.get::<*const c_void>(name.as_bytes_with_nul()) }
-            .map_err(|_| LoadError::NoAdapter { path: path.clone() })?;
+        // SAFETY: the symbol is taken as the address of a static, whatever it is; it is
+        // checked field by field below before it is used.
+        let symbol = unsafe { library.get::<*const c_void>(name.as_bytes_with_nul()) };
+        let symbol = symbol.map_err(|_| {
+            anyhow!(
+                "{shown} is no Quadrant adapter: it does not export `{SYMBOL}` (`export!` does that)"
+            )
+        })?;
         let table: *const Table = symbol.into_raw().cast();
         // SAFETY: magic, version and size are plain integers at the table's beginning, and a
         // symbol of this name is at least that large in every version of the interface.
         let (magic, version, size) =
             unsafe { ((*table).magic, (*table).abi_version, (*table).size) };
-        if magic != MAGIC {
-            return Err(LoadError::WrongMagic { path, seen: magic });
-        }
-        if version != ABI_VERSION {
-            return Err(LoadError::WrongVersion { path, seen: version });
-        }
-        let expected = size_of::<Table>() as u32;
-        if size != expected {
-            return Err(LoadError::WrongSize { path, seen: size, expected });
-        }
+        ensure!(
+            magic == MAGIC,
+            "{shown} exports `{SYMBOL}`, but not as a Quadrant table: it begins with {magic:#018x}"
+        );
+        ensure!(
+            version == ABI_VERSION,
+            "{shown} was built for version {version} of the adapter interface, this is version \
+             {ABI_VERSION}: build it again"
+        );
+        let expected = size_of::<Table>();
+        ensure!(
+            size as usize == expected,
+            "{shown} has an adapter table of {size} bytes where {expected} are right: build it again"
+        );
         // SAFETY: it is a table of this very version, and its library stays loaded.
         Ok(Self { table: unsafe { &*table } })
     }
 
-    /// What the adapter says about itself, as it handed it in.
+    /// The adapter's description of itself.
     pub fn describe(&self) -> Option<String> {
         extern "C" fn take(context: *const c_void, text: *const u8, length: usize) {
             // SAFETY: the context is the cell below, which outlives the call to `describe`;
             // the adapter passes a text that stays as it is during this call.
             let (cell, text) = unsafe {
-                let cell = &*context.cast::<std::sync::Mutex<Option<String>>>();
+                let cell = &*context.cast::<Mutex<Option<String>>>();
                 (cell, std::slice::from_raw_parts(text, length))
             };
             if let Ok(mut cell) = cell.lock() {
                 *cell = Some(String::from_utf8_lossy(text).into_owned());
             }
         }
-        let cell = std::sync::Mutex::new(None);
+        let cell = Mutex::new(None);
         (self.table.describe)(Sink { context: (&raw const cell).cast(), take });
         cell.into_inner().ok().flatten()
     }
@@ -108,7 +96,7 @@ impl AdapterLibrary {
     }
 }
 
-/// The loader's own words without the path, which the message names already.
+/// The loader's message without the path, which ours has already.
 fn plain_reason(error: &libloading::Error) -> String {
     let text = match error {
         libloading::Error::DlOpen { source } => source.to_string(),

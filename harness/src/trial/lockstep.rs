@@ -1,9 +1,9 @@
-//! Turns: several subjects alive at once, of which one at a time runs and the others are frozen,
-//! for some ten milliseconds each.
+//! Turns: several subjects are alive at once; one runs for some ten milliseconds while the others are
+//! frozen, then the next.
 //!
-//! Whatever the machine does lasts longer than a turn, so it affects all of them alike. It reads
-//! what was done at each turn's edges, while the subject runs. It never measures a latency: those
-//! of a frozen subject mean nothing.
+//! Most noise lasts longer than a turn, so it affects all subjects alike. What was done is read at
+//! each turn's edges, while the subject runs. Never measures a latency: that of a frozen subject means
+//! nothing.
 
 use std::time::{Duration, Instant};
 
@@ -15,27 +15,23 @@ use quadrant_suite::control::Message;
 use quadrant_suite::outcome::Findings;
 
 use super::order::{Attention, Order};
-use super::processes::{Look, Processes, Stop, because};
+pub use super::processes::Failed;
+use super::processes::{Look, Processes, Stop};
 use super::watch::Watch;
 use crate::driver::order::Load;
 use crate::system::noise::NoiseWatch;
-use crate::system::process;
-use crate::system::run_queue::RunQueue;
+use crate::system::process::{self, RunQueue};
 use crate::trial::observe::Observation;
 use quadrant_reports::random::SplitMix;
 
-/// A thawed subject finds cold caches and what has piled up; it is not looked at before this is
-/// over.
+/// A thawed subject finds cold caches and a backlog; measuring begins after this.
 const SETTLE: Duration = Duration::from_millis(1);
-/// The least that makes a turn's count a rate.
+/// Fewer operations than these make no rate.
 const OPERATIONS_PER_TURN_MIN: u64 = 20;
 const TURN_MIN: Duration = Duration::from_millis(10);
 const TURN_MAX: Duration = Duration::from_millis(500);
-/// There are many starts, and the first round, which is left out, warms up as well.
+/// Short, because there are many starts and the first round, which is left out, warms up as well.
 const WARMUP_MAX: Duration = Duration::from_millis(5);
-
-/// What is said of a subject whose turns would have to be longer than they may be.
-pub const TOO_SLOW: &str = "too slow for turns";
 
 /// How long the subjects of one start take turns.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +42,7 @@ pub enum Length {
     Time(Duration),
 }
 
-/// What came of one start.
+/// The result of one start.
 pub struct Measured {
     /// One for each side; a side that failed did not stop the others.
     pub sides: Vec<Result<Side, Failed>>,
@@ -61,24 +57,10 @@ pub struct Side {
     pub findings: Findings,
 }
 
-#[derive(Debug, Clone)]
-pub struct Failed {
-    pub status: Status,
-    pub reason: String,
-}
-
-impl Failed {
-    /// Whether another start may do better: a process that did not stop in time is the machine's
-    /// doing.
-    pub fn may_pass(&self) -> bool {
-        self.status == Status::Unmeasured && !self.reason.starts_with(TOO_SLOW)
-    }
-}
-
 /// Starts the sides, lets them take turns, and ends them. `None` when it was interrupted.
 ///
-/// `seed` decides the order within each round, which is drawn anew: the turn after one's own is
-/// cheaper, so that in any fixed order some sides would be at an advantage.
+/// `seed` decides the order within each round, which is drawn for each. In a fixed order some sides
+/// would be at an advantage, because the turn after a side's own is cheaper.
 pub fn run(sides: &[Order], length: Length, seed: u64) -> Option<Measured> {
     let mut lockstep = Lockstep { sides: Vec::new(), seed };
     let measured = lockstep.conduct(sides, length);
@@ -96,16 +78,16 @@ struct Lockstep<'a> {
 struct Running<'a> {
     order: &'a Order<'a>,
     processes: Processes,
-    /// As long as it needs for a rate; those that need less have shorter turns.
+    /// As long as this side needs for a rate.
     turn: Duration,
     watch: Option<Watch>,
-    /// Since when it stands still.
+    /// When it was frozen.
     frozen: Instant,
     queue: RunQueue,
     turns: Vec<Turn>,
 }
 
-/// What has been done at one moment of a turn, while both processes run.
+/// What was done until one moment of a turn, read while both processes run.
 struct Mark {
     at: Stamp,
     operations: u64,
@@ -122,9 +104,9 @@ impl Mark {
     }
 }
 
-/// What has been used and done while both processes stand still: only then the system's account
-/// of CPU time is complete. That of a thread which runs on and on is brought up to date every few
-/// milliseconds, and a turn has no more than ten.
+/// What was used and done until now, read while both processes are frozen: only then the system's
+/// account of CPU time is complete. That of a running thread is updated every few milliseconds, and a
+/// turn may have no more than ten.
 struct Account {
     operations: u64,
     cpu_ns: u64,
@@ -179,15 +161,15 @@ impl<'a> Lockstep<'a> {
         Some(Measured { sides: ended, noise })
     }
 
-    /// Starts a side, warms it up by itself and freezes it.
+    /// Starts a side, warms it up alone and freezes it.
     fn begin(order: &'a Order<'a>) -> Result<Running<'a>, Stop> {
         let mut side = Processes::start(order)?;
         side.board().enter(Phase::Warmup, stamp());
-        side.tell(Message::Go);
+        side.send(Message::Go);
         let began = Instant::now();
         let done = |side: &Processes| side.board().done(order.load.is_some());
         let before = done(&side);
-        // Longer for slow work, to know how slow it is.
+        // Longer for slow work, to find out how slow it is.
         let warmup = order.warmup.min(WARMUP_MAX);
         let warm = side.wait(warmup.max(TURN_MAX), |side| {
             match began.elapsed() >= warmup && done(side) - before >= OPERATIONS_PER_TURN_MIN {
@@ -197,38 +179,34 @@ impl<'a> Lockstep<'a> {
         })?;
         let operations = done(&side) - before;
         if warm.is_none() && operations < OPERATIONS_PER_TURN_MIN {
-            return Err(because(
-                Status::Unmeasured,
-                format!(
-                    "{TOO_SLOW}: it did {operations} operations in {} ms, and a turn needs \
-                     {OPERATIONS_PER_TURN_MIN}; use `run` and more trials",
-                    began.elapsed().as_millis()
-                ),
-            ));
+            let reason = format!(
+                "too slow for turns: it did {operations} operations in {} ms, and a turn needs \
+                 {OPERATIONS_PER_TURN_MIN}; use `run` and more trials",
+                began.elapsed().as_millis()
+            );
+            let failed = Failed::new(Status::Unmeasured, reason);
+            return Err(Stop::Failed(Failed { is_too_slow: true, ..failed }));
         }
         let needed = began.elapsed() * OPERATIONS_PER_TURN_MIN as u32 / operations.max(1) as u32;
         let turn = needed.clamp(TURN_MIN, TURN_MAX);
         side.board().enter(Phase::Measuring, stamp());
         let watch = (order.attention == Attention::Usual)
             .then(|| Watch::new(order, Observation::begin(side.pid(), None, false), &side));
-        let processes: Vec<u32> =
-            [Some(side.pid()), side.driver_pid()].into_iter().flatten().collect();
-        let queue = RunQueue::of(&processes);
+        let queue = RunQueue::of(&side.pids());
         side.freeze()?;
         let (frozen, turns) = (Instant::now(), Vec::new());
         Ok(Running { order, processes: side, turn, watch, frozen, queue, turns })
     }
 
-    /// All sides together: none of them is a neighbour of another.
+    /// Of all sides together: no side is noise for another.
     fn watch_noise(&self) -> Option<NoiseWatch> {
         let alive: Vec<&Running> = self.sides.iter().flatten().collect();
-        let pids = |side: &&Running| [Some(side.processes.pid()), side.processes.driver_pid()];
-        let mut all = alive.iter().flat_map(pids).flatten();
-        let first = all.next()?;
-        Some(NoiseWatch::begin(first, &all.collect::<Vec<_>>(), alive[0].order.cpus))
+        let pids: Vec<u32> = alive.iter().flat_map(|side| side.processes.pids()).collect();
+        let (first, others) = pids.split_first()?;
+        Some(NoiseWatch::begin(*first, others, alive[0].order.cpus))
     }
 
-    /// One turn of a side, unless it has failed; it is kept with `counts`.
+    /// One turn of a side, unless it has failed. It is kept if it `counts`.
     fn turn_of(&mut self, index: usize, counts: bool) -> Option<()> {
         let Ok(side) = &mut self.sides[index] else { return Some(()) };
         let made = side.turn();
@@ -246,7 +224,7 @@ impl Running<'_> {
         let order = self.order;
         let watch = &mut self.watch;
         if let Some(watch) = watch {
-            watch.let_pass(self.frozen.elapsed());
+            watch.postpone(self.frozen.elapsed());
         }
         let mut look = |side: &mut Processes| {
             let wait = watch.as_mut().map_or(TURN_MAX, |watch| watch.look(side, order));
@@ -287,11 +265,11 @@ impl Running<'_> {
     }
 }
 
-/// `None` of an interruption, which ends all sides; anything else ends one.
+/// `None` for an interruption, which ends all sides; a failure ends one.
 fn failure<T>(result: Result<T, Stop>) -> Option<Result<T, Failed>> {
     match result {
         Ok(value) => Some(Ok(value)),
-        Err(Stop::Because(status, reason)) => Some(Err(Failed { status, reason })),
+        Err(Stop::Failed(failed)) => Some(Err(failed)),
         Err(Stop::Interrupted) => None,
     }
 }

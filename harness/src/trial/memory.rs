@@ -1,7 +1,7 @@
 //! How the memory of a subject's process is laid out and kept.
 //!
-//! Where stack, heap and buffers lie is fixed when a process starts, and has moved figures by more
-//! than most runtimes differ. So every start draws it anew. Never read again once it has begun.
+//! Where stack, heap and buffers lie is fixed when a process starts, and has changed figures by more
+//! than most runtimes differ. So it is drawn again for every start, and never changed after it.
 
 use std::process::Command;
 
@@ -11,9 +11,9 @@ use quadrant_reports::record::Layout;
 use crate::system::allocator::{self, Allocator};
 use quadrant_reports::random::SplitMix;
 
-/// Makes the environment longer. What it holds is of no use.
+/// A variable that only makes the environment longer.
 const PADDING: &str = "QUADRANT_PADDING";
-/// Two pages: everything repeats after one, up to what was seen.
+/// Two pages: in all trials so far the effect repeated after one.
 const ENVIRONMENT_BYTES_MAX: u64 = 8 << 10;
 const FIRST_ALLOCATION_BYTES_MAX: u64 = 128 << 10;
 
@@ -43,8 +43,8 @@ impl Memory {
         Self { layout, allocator }
     }
 
-    pub(super) fn tell(&self, child: &mut Command) {
-        child
+    pub(super) fn add_to(&self, command: &mut Command) {
+        command
             .env(PADDING, "x".repeat(self.layout.environment_bytes as usize))
             .args(["--first-allocation", &self.layout.first_allocation_bytes.to_string()])
             .args(["--allocator", &self.allocator.to_string()]);
@@ -55,7 +55,7 @@ impl MemoryArguments {
     /// Before anything else is allocated.
     pub(super) fn apply(&self) {
         allocator::apply(self.allocator);
-        // Kept for good, so that what follows lies elsewhere.
+        // Never freed, so that what follows lies elsewhere.
         std::mem::forget(Vec::<u8>::with_capacity(self.first_allocation));
     }
 }
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn layouts_differ_and_a_seed_repeats_them() {
+    fn a_seed_repeats_its_layouts() {
         let drawn = |seed| {
             let mut chance = SplitMix::new(seed, "layout");
             [0; 3].map(|_| Memory::draw(&mut chance, Allocator::Untrimmed).layout)

@@ -1,24 +1,23 @@
 //! One trial: one run of one cell, in a process of its own that is watched from outside.
 
+mod adapter_process;
+mod clock_check;
 mod cold_reads;
-mod describing;
 mod freeze;
-mod headway;
 pub mod inside;
 pub mod library;
 pub mod lockstep;
 mod memory;
-mod moment;
 pub mod observe;
 mod order;
 mod processes;
-mod signals;
+mod progress_samples;
 mod stalls;
 mod supervisor;
-mod talk;
+mod thread_timeline;
 mod watch;
 
-pub use describing::describe;
+pub use adapter_process::describe;
 pub use freeze::Freeze;
 pub use memory::Memory;
 pub use order::{Attention, Limits, LoadShape, Order};

@@ -1,10 +1,8 @@
-//! What is seen of a subject from outside while its window is open.
+//! Observes a subject from outside while its window is open.
 //!
-//! It looks about 100 times a second at the number of threads, and less often at their names.
-//! A thread that lives for less than that is missed by it, but not by the kernel: where that
-//! may be asked for the peak, and for what was created, it is. It never stops the subject.
-
-mod thread_timeline;
+//! Reads the number of threads about 100 times a second, and their names less often. Threads that
+//! live for less than that are missed by these readings but not by the kernel, whose own peak and
+//! count of created threads are read where that is allowed. Never stops the subject.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,17 +11,16 @@ use std::time::{Duration, Instant};
 use quadrant_reports::record::{ContextSwitches, Threads};
 use quadrant_suite::board::Board;
 
-use crate::system::pids_cgroup::PidsCgroup;
+use super::thread_timeline::ThreadTimeline;
+use crate::system::cgroup::PidsCgroup;
 use crate::system::process;
-use crate::system::syscall_counter::{Counted, SyscallCounter};
-use crate::system::thread_creations::ThreadCreations;
-use thread_timeline::ThreadTimeline;
+use crate::system::syscall_counter::{Counted, SyscallCounter, ThreadCreations};
 
-/// How often names are read, at the most and at the least.
+/// The pause between two readings of names, at the least and at the most.
 const NAMES_EVERY: Duration = Duration::from_millis(100);
 const NAMES_EVERY_MAX: Duration = Duration::from_secs(1);
-/// A name costs a file, some 8 µs: from 128 threads on that is a millisecond, and with more of
-/// them they are read less often, so that no more than this part of the time goes into it.
+/// A name costs a file, some 8 µs. With many threads names are read less often, so that reading them
+/// takes at most one part in this many of the time.
 const NAMES_TIME_PART: u32 = 100;
 
 pub struct Observation {
@@ -38,7 +35,7 @@ pub struct Observation {
     kernel_now: u64,
     names: BTreeMap<String, u64>,
     names_due: Option<Instant>,
-    /// Whether reading the names took so little that they may be read before they are due.
+    /// Whether reading the names is quick enough to read them before they are due.
     are_names_cheap: bool,
     timeline: ThreadTimeline,
     /// The kernel's own peak, its workers included; known at the end.
@@ -48,7 +45,7 @@ pub struct Observation {
     evidence: Option<Evidence>,
 }
 
-/// What is looked at in the pass that nobody times.
+/// Gathered in the pass whose figures are not used.
 struct Evidence {
     counter: Result<SyscallCounter, String>,
     /// Threads that polled tasks.
@@ -56,8 +53,8 @@ struct Evidence {
 }
 
 impl Observation {
-    /// Right before the window: what takes a while. Where there is a cgroup for the subject, it
-    /// is moved into it.
+    /// Does what takes a while, right before the window. Moves the subject into the cgroup, if there is
+    /// one.
     pub fn begin(pid: u32, cgroup: Option<&PidsCgroup>, gather_evidence: bool) -> Self {
         let is_in = cgroup.is_some_and(|cgroup| cgroup.take_in(pid).is_ok());
         let attach = || Evidence { counter: SyscallCounter::attach(pid), loops: BTreeSet::new() };
@@ -84,7 +81,7 @@ impl Observation {
 
     pub fn window_opens(&mut self) {
         self.opened = Instant::now();
-        if let Some(creations) = &mut self.creations {
+        if let Some(creations) = &self.creations {
             creations.window_opens();
         }
         self.cpu_ns = process::cpu_ns(self.pid).unwrap_or(0);
@@ -105,7 +102,7 @@ impl Observation {
 
     fn note_threads(&mut self, all: u64, read_names: impl FnOnce() -> BTreeMap<String, u64>) {
         let is_due = self.names_due.is_none_or(|due| Instant::now() >= due);
-        // One more than ever may be a worker that the kernel has added since: its name tells.
+        // A new peak may be due to a worker of the kernel, which its name shows.
         let is_peak = all.saturating_sub(self.kernel_now) > self.threads_peak;
         if is_due || (is_peak && self.are_names_cheap) {
             self.note_names(read_names);
@@ -117,8 +114,8 @@ impl Observation {
         self.timeline.note(self.opened.elapsed().as_millis() as u64, threads);
     }
 
-    /// Names are not due while the subject is away.
-    pub fn let_pass(&mut self, away: Duration) {
+    /// The subject was frozen for so long: names are due that much later.
+    pub fn postpone(&mut self, away: Duration) {
         self.names_due = self.names_due.map(|due| due + away);
     }
 
@@ -147,14 +144,14 @@ impl Observation {
         self.cpu_ns = cpu_ns.saturating_sub(self.cpu_ns);
         self.created = self.creations.take().and_then(|creations| creations.count());
         self.look(board);
-        // Before the names: each of the kernel's workers in this peak is then among them.
+        // Before the names, so that each of the kernel's workers in this peak is among them.
         if self.pids_peak.is_some() {
             self.pids_peak = cgroup.and_then(|cgroup| cgroup.peak().ok());
         }
         let pid = self.pid;
         self.note_names(|| process::thread_names(pid));
         let (voluntary, involuntary) = process::context_switches(self.pid);
-        // Threads that ended in between took their counts with them.
+        // The counts of threads that have ended are gone.
         self.switches = (
             voluntary.saturating_sub(self.switches.0),
             involuntary.saturating_sub(self.switches.1),
@@ -183,18 +180,18 @@ impl Observation {
         }
     }
 
-    /// The most threads as sampled and, where it is known, as the kernel has counted them,
-    /// both with the kernel's workers.
+    /// The most threads, with the kernel's workers: as sampled and, where it is known, as counted by the
+    /// kernel.
     pub fn both_peaks(&self) -> (u64, Option<u64>) {
         (self.threads_peak + self.kernel_peak, self.pids_peak)
     }
 
-    /// The most threads without the kernel's workers, and how that is known.
+    /// The most threads without the kernel's workers, and the method.
     fn peak(&self) -> (u64, &'static str) {
         match self.pids_peak {
             None => (self.threads_peak, "sampled every 10 ms"),
             Some(peak) if self.kernel_peak == 0 => (peak, "pids cgroup"),
-            // The two peaks need not have been at one moment: no less than was seen.
+            // The two peaks may have been at different moments; it is at least what was sampled.
             Some(peak) => (
                 peak.saturating_sub(self.kernel_peak).max(self.threads_peak),
                 "pids cgroup, less the kernel's workers as sampled",
@@ -209,7 +206,7 @@ impl Observation {
     }
 }
 
-/// How long names rest after a look at them took so long.
+/// How long not to read names after a reading that took so long.
 fn pause_after(cost: Duration) -> Duration {
     (cost * NAMES_TIME_PART).clamp(NAMES_EVERY, NAMES_EVERY_MAX)
 }
@@ -219,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_more_threads_the_seldomer_their_names_are_read() {
+    fn names_of_more_threads_are_read_less_often() {
         let pause = |threads: u32| pause_after(Duration::from_micros(8) * threads);
         assert_eq!(pause(3), Duration::from_millis(100));
         assert_eq!(pause(125), Duration::from_millis(100));
@@ -228,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_the_kernel_adds_between_two_readings_is_no_thread() {
+    fn a_new_kernel_worker_is_no_thread() {
         let mut observation = Observation::begin(std::process::id(), None, false);
         let mut look = |all, names: &[(&str, u64)]| {
             let names = names.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
@@ -249,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernels_peak_goes_before_ours_and_its_workers_are_no_threads_of_the_subject() {
+    fn the_kernels_peak_without_its_workers_comes_first() {
         check(None, 0, 7, 7, "sampled every 10 ms");
         check(Some(9), 0, 7, 9, "pids cgroup");
         let less = "pids cgroup, less the kernel's workers as sampled";

@@ -1,4 +1,6 @@
 //! What one trial is to do, and what it may cost.
+//!
+//! Never carries anything out.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,10 +9,10 @@ use quadrant_suite::plan::{Group, Plan};
 
 use super::freeze::Freeze;
 use super::memory::Memory;
-use crate::system::affinity::Division;
+use crate::system::cpus::Division;
 use crate::system::forbid::Forbidden;
 
-/// What one trial may cost, and what is kept from it.
+/// What one trial may cost, and what it is forbidden.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// For becoming ready, and again for the outcome after the window.
@@ -41,7 +43,7 @@ pub struct Order<'a> {
     pub warmup: Duration,
     pub measure: Duration,
     pub attention: Attention,
-    /// Let the subject stand still in mid-window; for the self-test.
+    /// Freezes the subject during the window; for the self-test.
     pub freeze: Option<Freeze>,
     pub memory: Memory,
     pub limits: Limits,
@@ -52,14 +54,14 @@ pub struct Order<'a> {
 pub enum Attention {
     /// Pings are sent to it, and it is looked at.
     Usual,
-    /// Its system calls are counted, and nothing is sent to it that it would make more for: a trial
-    /// of no figures.
+    /// Its system calls are counted, and no ping is sent, which would cause more of them. The trial has
+    /// no figures.
     Evidence,
-    /// Nothing: it runs as if nobody measured.
+    /// Nothing.
     None,
 }
 
-/// What the driver is to do, as the scenario says it.
+/// What the driver is to do, as written in the scenario.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LoadShape {
     pub connections: u32,
@@ -73,7 +75,7 @@ impl Order<'_> {
         self.attention == Attention::Usual
     }
 
-    /// Whether some of its work is over at some time: it is measured from its very beginning.
+    /// Whether some of its work is of a fixed amount: such work is measured from its very beginning.
     pub fn has_fixed_work(&self) -> bool {
         self.plan.groups.iter().any(Group::is_of_fixed_work)
     }

@@ -1,6 +1,7 @@
-//! What the board tells of stalls: how many and how long, why, and when all loops stood still.
+//! The stalls of a window, read from the board: how many, how long, their causes, and how long all
+//! loops stalled at once. A stall that goes on at the window's end counts.
 //!
-//! Reads the board and never writes to it; those still going on at the window's end count.
+//! Never writes to the board.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
@@ -14,22 +15,21 @@ use crate::system::process;
 
 const MS: u64 = 1_000_000;
 
-/// Looking at one thread costs a file: of more that stand still at once, other ones are looked at
-/// each time.
+/// Looking at one thread costs a file. If more are stalled at once, each look takes other ones.
 const GLANCES_MAX: usize = 16;
-/// Glances that are kept one by one; more are only counted.
+/// Sightings that are kept one by one; more are only counted.
 const SIGHTINGS_MAX: usize = 4_096;
 
-/// What stalled threads were doing whenever they were looked at during the window.
+/// What stalled threads were doing when they were looked at during the window.
 #[derive(Default)]
 pub struct Glances {
     counts: BTreeMap<String, u64>,
     sightings: Vec<Sighting>,
-    /// Of the slots, where the next look begins.
+    /// The slot at which the next look begins.
     next: usize,
 }
 
-/// One look at a thread in mid-stall, from before its state was read to after that.
+/// One look at a stalled thread, from before its state was read to after that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sighting {
     pub begun: Stamp,
@@ -41,13 +41,13 @@ impl Glances {
     pub fn look(&mut self, board: &Board, plan: &Plan, pid: u32) {
         let now = stamp();
         let slots = board.slots();
-        let stands_still = |slot: &LoopSlot| {
+        let is_stalled = |slot: &LoopSlot| {
             let started = slot.poll_started.load(Relaxed);
             started != 0 && plan.clock.ns_between(started, now) >= plan.stall_threshold_ns
         };
-        let standing: Vec<usize> =
-            (0..slots.len()).filter(|index| stands_still(&slots[*index])).collect();
-        for index in in_turn(&standing, self.next) {
+        let stalled: Vec<usize> =
+            (0..slots.len()).filter(|index| is_stalled(&slots[*index])).collect();
+        for index in in_turn(&stalled, self.next) {
             let begun = stamp();
             let seen = process::activity(pid, slots[index].thread_id.load(Relaxed));
             let seen = seen.unwrap_or_else(|| "unknown".to_owned());
@@ -60,23 +60,23 @@ impl Glances {
         }
     }
 
-    /// The glances one by one.
+    /// The sightings one by one.
     pub fn take_sightings(&mut self) -> Vec<Sighting> {
         std::mem::take(&mut self.sightings)
     }
 }
 
-/// A few of `standing`, those from `next` on first.
-fn in_turn(standing: &[usize], next: usize) -> impl Iterator<Item = usize> {
-    let (before, after) = standing.split_at(standing.partition_point(|index| *index < next));
+/// A few of `stalled`, those from `next` on first.
+fn in_turn(stalled: &[usize], next: usize) -> impl Iterator<Item = usize> {
+    let (before, after) = stalled.split_at(stalled.partition_point(|index| *index < next));
     after.iter().chain(before).copied().take(GLANCES_MAX)
 }
 
-/// The stalls of the window, to be read when the subject has handed in its outcome: then most
-/// of those that went on at the window's end have ended as well, and their causes are known.
+/// The stalls of the window. Read them after the subject has handed in its outcome: by then most of
+/// those that went on at the window's end have ended, and their causes are known.
 pub fn read(board: &Board, plan: &Plan, glances: Glances) -> Stalls {
     let window = (board.window_start(), board.window_end());
-    // In this order: what ends in between is in the log then.
+    // Before the log, which a stall that ends in between is in.
     let going_on: Vec<(usize, Stamp)> = board
         .slots()
         .iter()
@@ -101,7 +101,7 @@ pub fn read(board: &Board, plan: &Plan, glances: Glances) -> Stalls {
     for stall in &kept {
         let (inside_ns, whole_ns) = lengths(stall);
         if inside_ns >= plan.stall_threshold_ns {
-            // What lies outside of the window is taken to have been of the same kind.
+            // The part outside of the window is taken to have had the same causes.
             let share =
                 |ns: u64| (u128::from(ns) * u128::from(inside_ns) / u128::from(whole_ns)) as u64;
             add(&mut stalls, inside_ns);
@@ -112,7 +112,7 @@ pub fn read(board: &Board, plan: &Plan, glances: Glances) -> Stalls {
     stalls.blocked_ns =
         stalls.total_ns.saturating_sub(stalls.cpu_ns).saturating_sub(stalls.run_queue_ns);
     if !all_kept {
-        // There were too many to keep each: their sums are, though not cut at the window's edges.
+        // There were too many to keep each. Their sums are not cut at the window's edges.
         count_only(&mut stalls, board);
     }
     for (inside_ns, _) in unended.iter().map(lengths) {
@@ -158,9 +158,9 @@ fn count_only(stalls: &mut Stalls, board: &Board) {
     stalls.longest_ns = longest.unwrap_or(0);
 }
 
-/// How long as many of the stretches as there are loops went on at once, within the window.
-fn together_ns(stretches: &[Stall], loops: u64, window: (Stamp, Stamp), clock: ClockScale) -> u64 {
-    let mut edges: Vec<(Stamp, i64)> = stretches
+/// How long as many stalls as there are loops went on at once, within the window.
+fn together_ns(stalls: &[Stall], loops: u64, window: (Stamp, Stamp), clock: ClockScale) -> u64 {
+    let mut edges: Vec<(Stamp, i64)> = stalls
         .iter()
         .map(|stall| (stall.start.max(window.0), stall.end.min(window.1)))
         .filter(|(start, end)| start < end)
@@ -168,12 +168,12 @@ fn together_ns(stretches: &[Stall], loops: u64, window: (Stamp, Stamp), clock: C
         .collect();
     // Ends first: one that ends as the other begins is no overlap.
     edges.sort_unstable();
-    let (mut standing, mut since, mut ticks) = (0, 0, 0);
+    let (mut going_on, mut since, mut ticks) = (0, 0, 0);
     for (moment, step) in edges {
-        if standing == loops as i64 {
+        if going_on == loops as i64 {
             ticks += moment.saturating_sub(since);
         }
-        standing += step;
+        going_on += step;
         since = moment;
     }
     clock.ns(ticks)
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn many_that_stand_still_are_looked_at_in_turn() {
+    fn many_stalled_threads_are_looked_at_in_turn() {
         let turn = |standing: &[usize], next| in_turn(standing, next).collect::<Vec<_>>();
         assert!(turn(&[], 7).is_empty());
         assert_eq!(turn(&[1, 4, 9], 5), [9, 1, 4]);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn all_loops_stand_still_only_where_all_stretches_overlap() {
+    fn all_loops_stall_only_where_all_stalls_overlap() {
         check(&[], 1, 0);
         check(&[(0, 200, 300)], 1, 100);
         check(&[(0, 200, 300)], 2, 0);

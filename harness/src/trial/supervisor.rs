@@ -1,6 +1,6 @@
-//! The supervisor of one trial: moves the board's phases by the clock and looks on from outside.
+//! Supervises one trial: sets the phases on the board by the clock and observes from outside.
 //!
-//! One thread, and every wait is bounded. Whatever the subject does, this returns.
+//! Never waits without a limit: whatever the subject does, this returns. One thread does it all.
 
 use quadrant_reports::record::{Noise, Rss, Stalls, Status};
 use quadrant_suite::board::{Phase, Stall};
@@ -8,15 +8,15 @@ use quadrant_suite::clock::{Stamp, stamp};
 use quadrant_suite::control::Message;
 use quadrant_suite::outcome::Findings;
 
+use super::clock_check::{ClockReading, contradiction};
 use super::cold_reads::ColdReads;
-use super::moment::{self, Moment};
 use super::order::{Attention, Order};
-use super::processes::{Look, Processes, Stop, because};
+use super::processes::{Failed, Look, Processes, Stop, because};
 use super::stalls::{self, Sighting};
 use super::watch::{LOOK_EVERY, Seen, Watch};
 use crate::driver::order::Load;
+use crate::system::cgroup::PidsCgroup;
 use crate::system::noise::NoiseWatch;
-use crate::system::pids_cgroup::PidsCgroup;
 use crate::system::process;
 use crate::trial::observe::Observation;
 
@@ -27,29 +27,29 @@ pub enum Ended {
     Interrupted,
 }
 
-/// What is known of a trial that came to its end.
+/// The measurements of a trial that was completed.
 pub struct Measured {
     pub findings: Findings,
     pub load: Option<Load>,
     pub window_ns: u64,
-    /// See [`Headway`](super::headway::Headway).
+    /// See [`ProgressSamples`](super::progress_samples::ProgressSamples).
     pub progress: Vec<(u64, u64)>,
     pub observation: Observation,
     pub stalls: Stalls,
-    /// The stalls and the glances at them one by one, as far as they were kept.
+    /// The stalls, and the looks at stalled threads, one by one, as far as they were kept.
     pub stall_log: Vec<Stall>,
     pub sightings: Vec<Sighting>,
-    /// From when to when the subject was made to stand still.
+    /// From when to when the subject was frozen on purpose.
     pub frozen: Option<(Stamp, Stamp)>,
     pub loops: u64,
-    /// Of them, those that had no slot on the board.
+    /// Those of them that had no slot on the board.
     pub loops_unmetered: u64,
     pub rss: Rss,
     pub page_faults: u64,
     pub noise: Option<Noise>,
-    /// Which share of what was read of cold files came from a device, where that is known.
+    /// The share of what was read of cold files that came from a device, where that is known.
     pub cold_share: Option<f64>,
-    /// What watching took of a CPU while the window was open.
+    /// CPU time that watching took while the window was open.
     pub harness_cpu_ns: u64,
 }
 
@@ -59,12 +59,12 @@ pub fn run(order: &Order) -> Ended {
     let ended =
         Processes::start(order).and_then(|mut trial| conduct(&mut trial, order, cgroup.as_ref()));
     crate::system::orphans::end_all();
-    // Only now it is empty.
+    // It is empty only now.
     drop(cgroup);
     match ended {
         Ok(measured) => Ended::Measured(Box::new(measured)),
         Err(Stop::Interrupted) => Ended::Interrupted,
-        Err(Stop::Because(status, reason)) => Ended::Unmeasured { status, reason },
+        Err(Stop::Failed(Failed { status, reason, .. })) => Ended::Unmeasured { status, reason },
     }
 }
 
@@ -81,19 +81,19 @@ fn conduct(
     let fixed_work = order.has_fixed_work();
     if !fixed_work {
         trial.board().enter(Phase::Warmup, stamp());
-        trial.tell(Message::Go);
+        trial.send(Message::Go);
         trial.wait(order.warmup, |_| Look::<()>::Again(LOOK_EVERY))?;
     }
     let gather_evidence = order.attention == Attention::Evidence;
     let mut observation = Observation::begin(pid, cgroup, gather_evidence);
-    let weather = NoiseWatch::begin(pid, trial.driver_pid().as_slice(), order.cpus);
+    let noise_watch = NoiseWatch::begin(pid, trial.driver_pid().as_slice(), order.cpus);
     let faults = || process::page_faults(pid).unwrap_or(0);
     let page_faults = faults();
-    let opened = Moment::now();
+    let opened = ClockReading::now();
     trial.board().enter(Phase::Measuring, opened.stamp);
     observation.window_opens();
     if fixed_work {
-        trial.tell(Message::Go);
+        trial.send(Message::Go);
     }
     let cold_reads = ColdReads::begin(order.plan, trial);
     let mut watch = Watch::new(order, observation, trial);
@@ -104,15 +104,15 @@ fn conduct(
         }
         Look::Again(watch.look(trial, order))
     })?;
-    let closed = Moment::now();
+    let closed = ClockReading::now();
     let page_faults = faults().saturating_sub(page_faults);
     trial.board().enter(Phase::Over, closed.stamp);
     let harness_cpu_ns = own_cpu_ns().saturating_sub(harness_cpu_ns);
     let cold_share = cold_reads.and_then(|reads| reads.end(trial));
     let Seen { progress, mut observation, mut glances, frozen } = watch.end(trial.board());
     observation.window_closes(trial.board(), cgroup);
-    let noise = weather.end();
-    // The kernel counts in batches, for each CPU: its peak may be below what it said before.
+    let noise = noise_watch.end();
+    // The kernel counts in batches for each CPU: its peak may be below an earlier reading.
     let peak = process::rss_peak_bytes(pid).unwrap_or(rss_start).max(rss_start);
     let rss = Rss { start: rss_start, peak };
 
@@ -122,7 +122,7 @@ fn conduct(
     let (stall_log, _) = trial.board().stalls();
     let loops = trial.board().loops_peak();
     let loops_unmetered = trial.board().loops_unmetered();
-    if let Some(reason) = moment::contradiction(opened, closed, order.plan.clock) {
+    if let Some(reason) = contradiction(opened, closed, order.plan.clock) {
         return Err(because(Status::Unmeasured, reason));
     }
     let window_ns = order.plan.clock.ns_between(opened.stamp, closed.stamp);

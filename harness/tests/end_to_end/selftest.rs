@@ -4,7 +4,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use quadrant::system::affinity;
+use quadrant::system::cpus;
 use quadrant_suite::clock::{ClockScale, monotonic_ns};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -228,7 +228,7 @@ pub fn an_interruption_leaves_nothing_behind() {
 /// The watcher distinguishes a standstill of the machine from an error of the instruments.
 pub fn a_watcher_records_its_own_standstill() {
     let clock = serde_json::to_string(&ClockScale::MONOTONIC).unwrap();
-    let cpu = affinity::allowed()[0].to_string();
+    let cpu = cpus::allowed()[0].to_string();
     let mut watcher = Command::new(env!("CARGO_BIN_EXE_quadrant"))
         .args(["__watcher", "--cpu", &cpu, "--clock", &clock])
         .args(["--parent", &std::process::id().to_string()])

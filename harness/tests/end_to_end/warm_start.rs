@@ -98,6 +98,14 @@ pub fn cargo_runs_exactly_when_something_has_changed() {
     house.notices("runtimes/x/Cargo.toml", |text| {
         text.replace("\"../../beside\" }", "\"../../beside\", features = [\"breaks\"] }")
     });
+    // A build script that was not there.
+    house.settle();
+    let script = house.path("beside/build.rs");
+    fs::write(&script, format!("fn main() {{}}\n{BROKEN}")).unwrap();
+    let (reasons, builds) = house.look(None);
+    assert_eq!(builds, 2);
+    assert!(reasons.iter().all(|reason| reason.contains("seen")), "{reasons:?}");
+    fs::remove_file(&script).unwrap();
     // A file that is only touched costs a question, no more.
     house.settle();
     let lock = house.path("Cargo.lock");

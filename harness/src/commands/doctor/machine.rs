@@ -6,9 +6,9 @@
 use std::time::{Duration, Instant};
 
 use super::finding::Finding;
-use crate::system::affinity::{self, Division};
+use crate::system::cpus::{self, Division};
 use crate::system::noise::{self, CpuTimes};
-use crate::system::{cgroup, clock, frequency, swap, topology};
+use crate::system::{cgroup, clock, machine};
 
 const LOOK: Duration = Duration::from_secs(1);
 const BUSY_MAX: f64 = 0.05;
@@ -24,7 +24,7 @@ struct Seen {
 }
 
 pub fn findings() -> Vec<Finding> {
-    let cpus = affinity::allowed();
+    let cpus = cpus::allowed();
     let began = Instant::now();
     let before = noise::read_times(&cpus);
     std::thread::sleep(LOOK);
@@ -36,12 +36,12 @@ pub fn findings() -> Vec<Finding> {
     vec![
         judge_load(seen, noise::load_milli()),
         judge_steal(seen, noise::steal_since_boot(&cpus)),
-        judge_swap(swap::used_bytes()),
+        judge_swap(machine::swap_used_bytes()),
         judge_count(&cpus),
-        judge_cores(&cpus, topology::siblings),
+        judge_cores(&cpus, cpus::siblings),
         judge_quota(cgroup::cpu_quota(), cpus.len()),
-        judge_governor(frequency::governor(first).as_deref()),
-        judge_turbo(frequency::turbo_switch()),
+        judge_governor(cpus::governor(first).as_deref()),
+        judge_turbo(cpus::turbo_switch()),
         judge_clock(clock::choose().cpu_counter, clock::source().as_deref()),
     ]
 }

@@ -9,9 +9,9 @@ use std::io;
 use quadrant_reports::number::{self, grouped};
 
 use super::finding::Finding;
-use crate::system::pids_cgroup::{self, Possible};
-use crate::system::tracing::Tracing;
-use crate::system::{fuse, io_uring, limits};
+use crate::system::cgroup::{self, Possible};
+use crate::system::features::{self, Tracing};
+use crate::system::limits;
 
 /// Both sides of a thousand connections, and what a runtime needs besides.
 const OPEN_FILES_WANTED: u64 = 4_096;
@@ -22,13 +22,13 @@ pub fn findings() -> Vec<Finding> {
     limits::raise();
     let tracing = Tracing::look();
     vec![
-        judge_io_uring(io_uring::works()),
+        judge_io_uring(features::io_uring_works()),
         judge_locked_memory(limits::locked_memory_max()),
         judge_open_files(limits::open_files_max()),
-        judge_counting(&pids_cgroup::possible()),
+        judge_counting(&cgroup::possible()),
         judge_tracepoints(tracing),
         judge_tracefs(tracing),
-        judge_fuse(fuse::opens()),
+        judge_fuse(features::fuse_opens()),
     ]
 }
 

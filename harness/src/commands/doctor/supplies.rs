@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::finding::Finding;
-use crate::adapters::{build, environment, found};
+use crate::adapters::{build, builds, environment};
 use crate::fixtures;
 use crate::system::paths;
 
@@ -34,7 +34,7 @@ pub fn findings() -> Vec<Finding> {
 }
 
 fn look_for_adapters() -> Adapters {
-    let libraries = |folder: &Path| found::libraries(folder).map_or(0, |all| all.len());
+    let libraries = |folder: &Path| builds::libraries(folder).map_or(0, |all| all.len());
     let executable = std::env::current_exe().unwrap_or_default();
     let workspace = paths::workspace();
     let built_in = workspace.as_ref().map(|folder| build::target_folder(folder).join("release"));

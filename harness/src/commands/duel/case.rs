@@ -116,7 +116,7 @@ impl Case<'_> {
                 }
                 // Caused by the machine: a process that did not stop in time.
                 Err((_, failed)) if failed.may_pass() && repeats_left > 0 => repeats_left -= 1,
-                Err((subject, Failed { status, reason })) => {
+                Err((subject, Failed { status, reason, .. })) => {
                     let subject = Some(subject.id.clone());
                     return Ok(Err(NoResult { subject, status, reason }));
                 }

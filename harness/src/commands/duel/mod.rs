@@ -20,7 +20,7 @@ use crate::commands::selection::ScenarioOptions;
 use crate::fixtures::FixtureStore;
 use crate::system::interrupt;
 use crate::system::paths;
-use crate::system::{affinity, clock, limits, orphans, pids_cgroup};
+use crate::system::{cgroup, clock, cpus, limits, orphans};
 use crate::terminal::color::Color;
 use crate::terminal::progress::Progress;
 use crate::terminal::standard_error::say;
@@ -34,7 +34,7 @@ pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
     interrupt::listen();
     limits::raise();
     orphans::adopt();
-    pids_cgroup::sweep();
+    cgroup::sweep();
     let scenarios =
         ScenarioOptions { specs: options.specs.clone(), axis: options.axis.clone() }.load()?;
     let progress = Progress::new();
@@ -47,14 +47,14 @@ pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
     let circumstances = Circumstances {
         seed: options.seed.unwrap_or_else(fresh_seed),
         clock,
-        cpus: affinity::allowed(),
+        cpus: cpus::allowed(),
     };
     let cells = CellOptions { workers: options.workers, ..CellOptions::default() };
     for warning in warnings::overridden(&cells, &scenarios) {
         progress.warn(warning);
     }
     let executable = paths::own_program()?;
-    let mut fixtures = FixtureStore::new(std::env::temp_dir(), Some(executable.clone()));
+    let mut fixtures = FixtureStore::new(std::env::temp_dir());
     let planned: Vec<PlannedCase> = scenarios
         .iter()
         .flat_map(|selected| {

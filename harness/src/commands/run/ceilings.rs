@@ -10,7 +10,7 @@ use quadrant_reports::number;
 use quadrant_suite::clock::ClockScale;
 
 use crate::driver::ceiling;
-use crate::system::affinity::Division;
+use crate::system::cpus::Division;
 use crate::trial::LoadShape;
 
 /// With as many different connections and message sizes this takes at most four seconds of a run that takes minutes.

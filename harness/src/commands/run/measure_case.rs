@@ -18,7 +18,7 @@ use super::{ceilings, record, turns};
 use crate::adapters::filter::Filter;
 use crate::adapters::subject::Subject;
 use crate::fixtures::{FixtureError, FixtureStore};
-use crate::system::loopback;
+use crate::system::features;
 use crate::trial::{self, Attention, Ended, Memory};
 use quadrant_reports::random::SplitMix;
 
@@ -298,7 +298,7 @@ fn recheck_failure(record: &mut Record, store: &mut FixtureStore) -> Result<(), 
     }
     let cause = match store.repair()? {
         Some(damage) => Some(damage.to_string()),
-        None => loopback::fault(),
+        None => features::loopback_fault(),
     };
     if let Some(cause) = cause {
         let reason = record.reason.take().unwrap_or_default();
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn changed_files_excuse_one_trial_and_are_rewritten() {
-        let mut store = FixtureStore::new(std::env::temp_dir(), None);
+        let mut store = FixtureStore::new(std::env::temp_dir());
         check(&mut store, "failed", Status::Failed);
 
         let path = store.files(2, 1_000).unwrap().directory().join("1");

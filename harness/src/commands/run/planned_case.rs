@@ -13,8 +13,8 @@ use super::options::CellOptions;
 use crate::adapters::subject::{State, Subject};
 use crate::commands::selection::Selected;
 use crate::spec::Case;
-use crate::system::affinity::Division;
 use crate::system::allocator::Allocator;
+use crate::system::cpus::Division;
 use crate::trial::{Attention, Limits, LoadShape, Memory, Order};
 
 /// What all cases of a run have in common.

@@ -21,7 +21,7 @@ use crate::commands::selection::unmatched;
 use crate::fixtures::FixtureStore;
 use crate::system::interrupt;
 use crate::system::paths;
-use crate::system::{limits, orphans, pids_cgroup};
+use crate::system::{cgroup, limits, orphans};
 use crate::terminal::color::Color;
 use crate::terminal::progress::Progress;
 use crate::terminal::standard_error::say;
@@ -32,7 +32,7 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
     interrupt::listen();
     limits::raise();
     orphans::adopt();
-    pids_cgroup::sweep();
+    cgroup::sweep();
     let resumed = options.resume.as_deref().map(run_file::read_run).transpose().map_err(usage)?;
     if let Some(out) = &options.out {
         results::check(out)?;
@@ -92,7 +92,7 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
         run_id: run.run_id,
         results,
         earlier,
-        fixtures: FixtureStore::new(std::env::temp_dir(), Some(executable.clone())),
+        fixtures: FixtureStore::new(std::env::temp_dir()),
         ceilings: Ceilings::default(),
         executable,
         options,

@@ -15,7 +15,7 @@ use super::options::RunOptions;
 use crate::adapters::build::Profile;
 use crate::adapters::subject::Subject;
 use crate::commands::selection::Selected;
-use crate::system::{affinity, clock, identity::Identity};
+use crate::system::{clock, cpus, machine::Identity};
 use quadrant_reports::random::fingerprint;
 
 pub const RUN_FILE: &str = "run.json";
@@ -86,7 +86,7 @@ impl RunFile {
                 .collect(),
             adapter_profile: options.subjects.source.profile(),
             clock: clock::choose(),
-            cpus: affinity::allowed(),
+            cpus: cpus::allowed(),
             machine: Identity::look(),
         }
     }
@@ -103,7 +103,7 @@ impl RunFile {
                 ("architecture", machine.architecture.clone()),
                 ("cpu model", machine.cpu_model.clone()),
                 ("kernel", machine.kernel.clone()),
-                ("cpus", affinity::listed(&run.cpus)),
+                ("cpus", cpus::listed(&run.cpus)),
                 ("governor", machine.governor.clone().unwrap_or_else(|| "none".to_owned())),
                 ("workers", cells.workers.map_or("by the CPUs".to_owned(), |n| n.to_string())),
                 ("forbidden", forbidden.map_or("nothing".to_owned(), |what| what.to_string())),

@@ -15,7 +15,7 @@ use super::record::error;
 use super::stop::Stop;
 use super::warnings;
 use crate::adapters::subject::Subject;
-use crate::trial::lockstep::{self, Failed, Length, TOO_SLOW};
+use crate::trial::lockstep::{self, Failed, Length};
 use crate::trial::{Attention, Limits, Memory, Order};
 use quadrant_reports::random::SplitMix;
 
@@ -125,7 +125,7 @@ impl<'a> Group<'a> {
                 record.reason = Some("no operation was completed in its turns".to_owned());
                 Vec::new()
             }
-            Err(Failed { status, reason }) => {
+            Err(Failed { status, reason, .. }) => {
                 (record.status, record.reason) = (*status, Some(reason.clone()));
                 Vec::new()
             }
@@ -158,7 +158,7 @@ impl<'a> Sides<'a, '_> {
             measured.sides.iter().flatten().map(|side| sum(&side.turns)).collect();
         let all = sum(&taken);
         let checked = |side: lockstep::Side| match error(&side.findings, side.load.as_ref()) {
-            Some(reason) => Err(Failed { status: Status::Failed, reason }),
+            Some(reason) => Err(Failed::new(Status::Failed, reason)),
             None => Ok(side.turns),
         };
         let with_orders = self.plans.iter().zip(&orders).zip(measured.sides);
@@ -177,7 +177,7 @@ impl<'a> Sides<'a, '_> {
 
 impl Side<'_> {
     pub fn is_too_slow(&self) -> bool {
-        self.turns.as_ref().is_err_and(|failed| failed.reason.starts_with(TOO_SLOW))
+        self.turns.as_ref().is_err_and(|failed| failed.is_too_slow)
     }
 }
 

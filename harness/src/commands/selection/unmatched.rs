@@ -53,7 +53,7 @@ fn filter(pattern: &str) -> Option<Filter> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::found::Build;
+    use crate::adapters::builds::Build;
     use crate::spec;
 
     #[test]

@@ -3,11 +3,11 @@
 //! It lives for as long as its guard, over several trials, and never outlives this process.
 
 use std::io::{self, Read};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{ChildStdout, Command, Stdio};
+use std::time::Duration;
 
+use crate::system::child::ChildGroup;
 use crate::system::orphans;
 
 /// An attendant that was told to end has so long for it.
@@ -15,23 +15,22 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Dropping it ends the process.
 pub struct Attendant {
-    child: Child,
+    child: ChildGroup,
     stdout: Option<ChildStdout>,
 }
 
 impl Attendant {
     /// Starts `executable subcommand words… --parent PID`.
     pub fn start(executable: &Path, subcommand: &str, words: &[String]) -> io::Result<Self> {
-        let mut child = Command::new(executable)
+        let mut command = Command::new(executable);
+        command
             .arg(subcommand)
             .args(words)
             .args(["--parent", &std::process::id().to_string()])
             // Closed when it is to end.
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            // ^C is for the harness.
-            .process_group(0)
-            .spawn()?;
+            .stdout(Stdio::piped());
+        let mut child = ChildGroup::spawn(&mut command)?;
         // A trial's end takes every other child of this process for something left behind.
         orphans::spare(child.id());
         let stdout = child.stdout.take();
@@ -41,13 +40,9 @@ impl Attendant {
     /// Tells it to end, and takes what it has to say.
     pub fn dismiss(mut self) -> io::Result<String> {
         drop(self.child.stdin.take());
-        let end = Instant::now() + FAREWELL;
         // It says at most what a pipe holds before it ends, so it ends without being read.
-        while self.child.try_wait()?.is_none() {
-            if Instant::now() >= end {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "it did not end when told to"));
-            }
-            std::thread::sleep(Duration::from_millis(1));
+        if self.child.wait_within(FAREWELL)?.is_none() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "it did not end when told to"));
         }
         let mut said = String::new();
         if let Some(stdout) = &mut self.stdout {

@@ -16,8 +16,8 @@ use crate::adapters::subject::{State, Subject};
 use crate::commands::failure::Failure;
 use crate::commands::run::trial_error;
 use crate::commands::selection::SubjectOptions;
-use crate::system::affinity::{self, Division};
 use crate::system::clock;
+use crate::system::cpus::{self, Division};
 use crate::system::interrupt;
 use crate::system::paths;
 use crate::terminal::progress::Progress;
@@ -158,7 +158,7 @@ impl Bench {
                 ..clock
             },
             clock,
-            cpus: affinity::allowed(),
+            cpus: cpus::allowed(),
             seed: options.seed.unwrap_or_else(crate::commands::run::fresh_seed),
             part: "",
             began: Instant::now(),

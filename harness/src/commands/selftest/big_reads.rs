@@ -35,7 +35,7 @@ fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
         Bound::AtMost(0.1),
         Unit::Share,
     );
-    let mut store = FixtureStore::new(std::env::temp_dir(), Some(bench.executable.clone()));
+    let mut store = FixtureStore::new(std::env::temp_dir());
     let files = match store.files(FILES, BYTES) {
         Ok(files) => files.file_set(false),
         Err(_) if crate::system::interrupt::requested() => return Err(Interrupted),

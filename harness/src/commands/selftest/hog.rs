@@ -9,7 +9,8 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use super::attendant::Attendant;
-use crate::system::{affinity, lifeline};
+use crate::system::child::die_with_parent;
+use crate::system::cpus;
 
 pub const SUBCOMMAND: &str = "__hog";
 
@@ -27,8 +28,8 @@ pub struct HogArguments {
 
 /// `__hog`: spins.
 pub fn run(arguments: &HogArguments) -> Result<()> {
-    lifeline::die_with(arguments.parent)?;
-    affinity::stay_on(&[arguments.cpu]).context("the CPU could not be chosen")?;
+    die_with_parent(arguments.parent)?;
+    cpus::stay_on(&[arguments.cpu]).context("the CPU could not be chosen")?;
     let end = Instant::now() + Duration::from_secs(arguments.seconds);
     while Instant::now() < end {
         std::hint::black_box(quadrant_suite::hash::chain(20_000));

@@ -36,7 +36,7 @@ use quadrant_reports::selftest::row::{Missing, Row};
 use crate::adapters::subject::{State, Subject};
 use crate::commands::failure::Failure;
 use crate::system::interrupt;
-use crate::system::{affinity, limits, noise, orphans, pids_cgroup};
+use crate::system::{cgroup, cpus, limits, noise, orphans};
 use crate::terminal::color::Color;
 use crate::terminal::progress::Progress;
 use crate::terminal::standard_error::say;
@@ -84,7 +84,7 @@ pub fn selftest(options: &SelfTestOptions, color: Color) -> Result<u8, Failure> 
     interrupt::listen();
     limits::raise();
     orphans::adopt();
-    pids_cgroup::sweep();
+    cgroup::sweep();
     let progress = Progress::new();
     let found = options.subjects.find(Limits::USUAL, &progress)?;
     let (subjects, broken): (Vec<Subject>, Vec<Subject>) =
@@ -123,7 +123,7 @@ fn measure(
     progress: Progress,
 ) -> Result<SelfTest, Failure> {
     let began = Instant::now();
-    let cpus = affinity::allowed();
+    let cpus = cpus::allowed();
     let before = noise::read_times(&cpus);
     let mut bench = Bench::new(options, subjects, progress)?;
     announce(&bench, parts);

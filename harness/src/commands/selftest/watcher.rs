@@ -5,10 +5,8 @@
 //! used: the host had taken the CPU away, or the kernel was busy with itself. It shares nothing
 //! with the instruments, and it needs no permission.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -19,7 +17,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
 use super::attendant::Attendant;
-use crate::system::{affinity, lifeline};
+use crate::system::child::die_with_parent;
+use crate::system::clock::wake_on_time;
+use crate::system::cpus;
+use crate::system::process::RunQueue;
 
 pub const SUBCOMMAND: &str = "__watcher";
 
@@ -49,13 +50,11 @@ struct Seen {
 
 /// `__watcher`: watches until its standard input is closed.
 pub fn run(arguments: &WatcherArguments) -> Result<()> {
-    lifeline::die_with(arguments.parent)?;
-    affinity::stay_on(&[arguments.cpu]).context("the CPU could not be chosen")?;
+    die_with_parent(arguments.parent)?;
+    cpus::stay_on(&[arguments.cpu]).context("the CPU could not be chosen")?;
     let clock: ClockScale = serde_json::from_str(&arguments.clock).context("no clock")?;
     clock.install();
-    // Otherwise the system may let it sleep longer, to wake several at once.
-    #[cfg(target_os = "linux")]
-    rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))?;
+    wake_on_time()?;
     let seen = watch(clock)?;
     println!("{}", serde_json::to_string(&seen)?);
     Ok(())
@@ -65,7 +64,7 @@ fn watch(clock: ClockScale) -> Result<Seen> {
     let stdin = io::stdin();
     let nap = Timespec { tv_sec: 0, tv_nsec: NAP_NS as i64 };
     let mut seen = Seen::default();
-    let run_queue = RunQueue::open();
+    let run_queue = RunQueue::of_this_thread();
     let mut naps = Naps { queued_ns: run_queue.waited_ns() };
     loop {
         let due = stamp() + clock.ticks(NAP_NS);
@@ -94,24 +93,6 @@ impl Naps {
         let waited_ns = queued_ns.saturating_sub(self.queued_ns);
         self.queued_ns = queued_ns;
         late_ns.saturating_sub(waited_ns)
-    }
-}
-
-/// How long this thread has waited for its CPU. The file stays open: it is read at every nap's
-/// end, and to open it takes ten times as long as to read it.
-struct RunQueue(Option<File>);
-
-impl RunQueue {
-    fn open() -> Self {
-        Self(File::open("/proc/thread-self/schedstat").ok())
-    }
-
-    /// Nothing where the system does not tell.
-    fn waited_ns(&self) -> u64 {
-        let mut text = [0; 96];
-        let read = self.0.as_ref().and_then(|file| file.read_at(&mut text, 0).ok());
-        let text = std::str::from_utf8(&text[..read.unwrap_or(0)]).unwrap_or_default();
-        text.split_whitespace().nth(1).and_then(|field| field.parse().ok()).unwrap_or(0)
     }
 }
 
@@ -170,10 +151,10 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn its_own_wait_can_be_read() {
-        let run_queue = RunQueue::open();
+        let run_queue = RunQueue::of_this_thread();
         let before = run_queue.waited_ns();
         std::thread::sleep(std::time::Duration::from_millis(1));
-        assert!(run_queue.0.is_some() && run_queue.waited_ns() >= before);
+        assert!(run_queue.waited_ns() >= before);
     }
 
     #[test]

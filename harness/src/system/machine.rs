@@ -1,8 +1,12 @@
 //! What this machine is, for the run's file: figures are worth little without it.
+//!
+//! Never measures anything.
+
+use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-use super::{affinity, frequency, limits};
+use super::{cpus, limits};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -19,6 +23,7 @@ pub struct Identity {
 
 impl Identity {
     pub fn look() -> Self {
+        let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
         let name = rustix::system::uname();
         let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
         Self {
@@ -26,9 +31,9 @@ impl Identity {
             kernel: text(name.release()),
             architecture: text(name.machine()),
             cpu_model: cpu_model().unwrap_or_else(|| "unknown".to_owned()),
-            cpus_allowed: affinity::allowed().len(),
-            governor: frequency::governor(0),
-            memory_bytes: memory_bytes().unwrap_or(0),
+            cpus_allowed: cpus::allowed().len(),
+            governor: cpus::governor(0),
+            memory_bytes: bytes_of(&meminfo, "MemTotal:").unwrap_or(0),
             open_files_max: limits::open_files_max(),
             locked_memory_max: limits::locked_memory_max(),
         }
@@ -36,13 +41,33 @@ impl Identity {
 }
 
 fn cpu_model() -> Option<String> {
-    let info = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let info = fs::read_to_string("/proc/cpuinfo").ok()?;
     let line = info.lines().find(|line| line.starts_with("model name"))?;
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-fn memory_bytes() -> Option<u64> {
-    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = info.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+/// Swap in use, in bytes.
+pub fn swap_used_bytes() -> Option<u64> {
+    swap_used(&fs::read_to_string("/proc/meminfo").ok()?)
+}
+
+fn swap_used(meminfo: &str) -> Option<u64> {
+    Some(bytes_of(meminfo, "SwapTotal:")?.saturating_sub(bytes_of(meminfo, "SwapFree:")?))
+}
+
+fn bytes_of(meminfo: &str, name: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_used_is_what_is_not_free() {
+        assert_eq!(swap_used("SwapTotal:  2048 kB\nSwapFree:  1024 kB\n"), Some(1 << 20));
+        assert_eq!(swap_used("SwapTotal:  0 kB\nSwapFree:  0 kB\n"), Some(0));
+        assert_eq!(swap_used("MemTotal: 5 kB\n"), None);
+    }
 }

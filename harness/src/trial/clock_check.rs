@@ -1,34 +1,37 @@
-//! A moment by both clocks, so that a window is never believed that only one of them saw.
+//! Compares the clock of the stamps with the system's over a window, and reports where they differ.
 //!
-//! The CPU's counter is trusted where the kernel trusts it, and even there a virtual machine that
-//! is moved or suspended may see it jump. Never corrects anything: what happened in between
-//! cannot be known.
+//! The CPU's counter is used where the kernel trusts it, but it may jump when a virtual machine is
+//! moved or suspended. Never corrects anything: what happened in between cannot be known.
 
 use std::time::{Duration, Instant};
 
 use quadrant_suite::clock::{ClockScale, Stamp, stamp};
 
-/// The scale of the counter is measured to some millionths, and the system's clock is slewed by
-/// less than a thousandth. What is beyond this is no rounding.
+/// The scale of the counter is known to some millionths, and the system's clock is slewed by less than
+/// a thousandth, so a larger difference is an error.
 const TOLERANCE: f64 = 0.05;
 const TOLERANCE_NS: f64 = 1e6;
 
 #[derive(Debug, Clone, Copy)]
-pub struct Moment {
+pub struct ClockReading {
     before: Instant,
     pub stamp: Stamp,
     after: Instant,
 }
 
-impl Moment {
-    /// The system may stop this thread at any place in between, for any time.
+impl ClockReading {
+    /// Three readings, because this thread may be interrupted between two of them for any time.
     pub fn now() -> Self {
         Self { before: Instant::now(), stamp: stamp(), after: Instant::now() }
     }
 }
 
-/// Why the time from `opened` to `closed` cannot be told, if the clocks contradict each other.
-pub fn contradiction(opened: Moment, closed: Moment, clock: ClockScale) -> Option<String> {
+/// Why the time from `opened` to `closed` is unknown, if the clocks contradict each other.
+pub fn contradiction(
+    opened: ClockReading,
+    closed: ClockReading,
+    clock: ClockScale,
+) -> Option<String> {
     let ns = clock.ns_between(opened.stamp, closed.stamp);
     let least = closed.before.saturating_duration_since(opened.after);
     let most = closed.after.saturating_duration_since(opened.before);
@@ -58,7 +61,7 @@ mod tests {
     #[track_caller]
     fn check(edge_ms: u64, stamps_ms: (u64, u64), believed: bool) {
         let begin = Instant::now();
-        let at = |ms, stamp_ms: u64| Moment {
+        let at = |ms, stamp_ms: u64| ClockReading {
             before: begin + Duration::from_millis(ms),
             stamp: stamp_ms * MS,
             after: begin + Duration::from_millis(ms + edge_ms),
@@ -69,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_jumps_is_found_out() {
+    fn a_clock_that_jumps_is_found() {
         check(0, (1_000, 1_300), true);
         check(0, (1_000, 1_310), true);
         check(0, (1_000, 1_400), false);
@@ -80,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_stands_still_at_an_edge_is_none() {
+    fn an_interruption_at_an_edge_is_no_jump() {
         check(200, (1_000, 1_300), true);
         check(200, (1_000, 1_480), true);
         check(200, (1_000, 1_120), true);
@@ -89,8 +92,8 @@ mod tests {
 
     #[test]
     fn the_clocks_of_this_machine_agree() {
-        let opened = Moment::now();
+        let opened = ClockReading::now();
         std::thread::sleep(Duration::from_millis(30));
-        assert_eq!(contradiction(opened, Moment::now(), ClockScale::MONOTONIC), None);
+        assert_eq!(contradiction(opened, ClockReading::now(), ClockScale::MONOTONIC), None);
     }
 }

@@ -1,8 +1,6 @@
-//! How far a subject had come at moments of its window, so that a trial that was not steady can
-//! be told from one that was.
+//! Samples of a subject's progress during its window, by which an unsteady trial is recognised.
 //!
-//! Reads the counters on the board from outside, a few dozen times at the most, and never
-//! judges them.
+//! Reads the counters on the board from outside, a few dozen times at the most, and never judges them.
 
 use std::time::{Duration, Instant};
 
@@ -10,22 +8,22 @@ use quadrant_suite::board::Board;
 use quadrant_suite::plan::{Group, Plan};
 
 /// Enough for two halves of ten readings each. With thousands of loops a reading costs a
-/// microsecond for every ten of them, so it is not made at every look.
+/// microsecond for every ten of them, so not every look takes one.
 const READINGS: u32 = 20;
 
-/// What is read while the window is open; nothing where that would say nothing.
-pub struct Headway {
+/// Taken while the window is open; none of work that cannot be steady.
+pub struct ProgressSamples {
     began: Instant,
     every: Duration,
-    /// What was done before the window.
+    /// Operations done before the window.
     before: u64,
-    /// Nanoseconds since the window opened, and what was done until then.
+    /// Nanoseconds since the window opened, and operations done until then.
     points: Vec<(u64, u64)>,
-    watches: bool,
+    is_sampled: bool,
     has_load: bool,
 }
 
-impl Headway {
+impl ProgressSamples {
     /// The window has just been opened, for `measure`.
     ///
     /// Work of a fixed amount runs out at its end, and is unsteady by its nature.
@@ -36,7 +34,7 @@ impl Headway {
             every: measure / READINGS,
             before: board.done(has_load),
             points: Vec::new(),
-            watches: !plan.groups.iter().any(Group::is_of_fixed_work),
+            is_sampled: !plan.groups.iter().any(Group::is_of_fixed_work),
             has_load,
         }
     }
@@ -45,14 +43,14 @@ impl Headway {
     pub fn look(&mut self, board: &Board) {
         let last = self.points.last().map_or(0, |point| point.0);
         let due = Duration::from_nanos(last) + self.every;
-        if self.watches && self.began.elapsed() >= due {
+        if self.is_sampled && self.began.elapsed() >= due {
             self.read(board);
         }
     }
 
     /// The window was closed.
     pub fn end(mut self, board: &Board) -> Vec<(u64, u64)> {
-        if self.watches {
+        if self.is_sampled {
             self.read(board);
         }
         self.points

@@ -1,6 +1,8 @@
-//! Which CPUs there are to use, and staying on some of them.
+//! The CPUs: which there are to use, staying on some of them, which share a core, and their frequency.
+//!
+//! Never changes a setting of the machine.
 
-use std::io;
+use std::{fs, io};
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -12,8 +14,11 @@ pub fn allowed() -> Vec<usize> {
     }
 }
 
-/// Keeps this process on `cpus`, and what it starts from now on.
+/// Keeps this process on `cpus`, and what it starts from now on. No CPU means all.
 pub fn stay_on(cpus: &[usize]) -> io::Result<()> {
+    if cpus.is_empty() {
+        return Ok(());
+    }
     let mut set = CpuSet::new();
     for cpu in cpus.iter().filter(|cpu| **cpu < CpuSet::MAX_CPU) {
         set.set(*cpu);
@@ -34,7 +39,7 @@ pub fn listed(cpus: &[usize]) -> String {
     cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// Who runs where: the driver alone on the last CPU, the subject on the others.
+/// Where each runs: the driver alone on the last CPU, the subject on the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Division {
     pub subject: Vec<usize>,
@@ -53,6 +58,40 @@ impl Division {
     }
 }
 
+/// The CPUs that share a core with `cpu`, itself included.
+pub fn siblings(cpu: usize) -> Vec<usize> {
+    let path = format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");
+    fs::read_to_string(path).map_or_else(|_| vec![cpu], |text| cpu_list(text.trim()))
+}
+
+/// `0-2,8` as numbers.
+fn cpu_list(text: &str) -> Vec<usize> {
+    text.split(',')
+        .filter_map(|part| {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            Some(first.trim().parse::<usize>().ok()?..=last.trim().parse().ok()?)
+        })
+        .flatten()
+        .collect()
+}
+
+/// What sets its frequency. `None` where nothing does, as in most virtual machines.
+pub fn governor(cpu: usize) -> Option<String> {
+    let path = format!("/sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor");
+    Some(fs::read_to_string(path).ok()?.trim().to_owned())
+}
+
+/// The file that switches turbo off, with what to write to it, if it is on.
+pub fn turbo_switch() -> Option<(&'static str, &'static str)> {
+    [
+        ("/sys/devices/system/cpu/intel_pstate/no_turbo", "0", "1"),
+        ("/sys/devices/system/cpu/cpufreq/boost", "1", "0"),
+    ]
+    .into_iter()
+    .find(|(path, on, _)| fs::read_to_string(path).is_ok_and(|text| text.trim() == *on))
+    .map(|(path, _, off)| (path, off))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +107,13 @@ mod tests {
     #[test]
     fn there_is_a_cpu_to_run_on() {
         assert!(!allowed().is_empty());
+    }
+
+    #[test]
+    fn lists_of_cpus() {
+        assert_eq!(cpu_list("0"), [0]);
+        assert_eq!(cpu_list("1,5"), [1, 5]);
+        assert_eq!(cpu_list("0-2,8"), [0, 1, 2, 8]);
+        assert_eq!(cpu_list(""), [0; 0]);
     }
 }

@@ -1,6 +1,6 @@
-//! Where adapters come from: packages of the workspace, or libraries built before.
+//! Builds of adapters: what is known of one before its library is asked, and libraries built before.
 //!
-//! Looks at files only; nothing is built or loaded here.
+//! Never builds or loads anything.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,26 +8,23 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::manifest;
-
 /// What the names of libraries begin with.
 const LIBRARY_PREFIX: &str = "quadrant_";
 /// Stands between an adapter's name and that of its variant.
 const VARIANT_MARK: char = '@';
 
-/// What is known of a build of an adapter before anybody has asked its library.
+/// What is known of a build of an adapter before its library is asked.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Build {
     pub adapter: String,
-    /// `None` for the usual build. A variant is called by its backend, which is what tells its
-    /// subjects apart.
+    /// `None` for the usual build. A variant is named for its backend, by which its subjects differ.
     pub variant: Option<String>,
     /// What its subjects run on, where that is declared.
     pub backends: Option<Vec<String>>,
 }
 
 impl Build {
-    /// By the name of a library: `tokio`, `tokio@poll`.
+    /// From the name of a library: `tokio`, `tokio@poll`.
     fn named(name: &str) -> Self {
         match name.split_once(VARIANT_MARK) {
             Some((adapter, variant)) => Self::variant(adapter, variant),
@@ -57,7 +54,7 @@ impl fmt::Display for Build {
 /// How cargo makes a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipe {
-    /// The package's name, as cargo knows it.
+    /// The package's name, for cargo.
     pub package: String,
     /// Given to every crate of it, as `--cfg`.
     pub cfg: Vec<String>,
@@ -82,28 +79,8 @@ pub enum Role {
 pub struct Declared {
     pub build: Build,
     pub role: Role,
-    /// Or why its declaration is not understood.
+    /// Or the error in its declaration.
     pub recipe: Result<Recipe, String>,
-}
-
-/// The builds of all packages below `runtimes/`, by name.
-pub fn declared(workspace: &Path) -> Result<Vec<Declared>> {
-    let runtimes = workspace.join("runtimes");
-    let entries = std::fs::read_dir(&runtimes)
-        .with_context(|| format!("{} cannot be read", runtimes.display()))?;
-    let mut declared: Vec<Declared> = entries
-        .filter_map(|entry| {
-            let folder = entry.ok()?.path();
-            let manifest = folder.join("Cargo.toml");
-            let text = std::fs::read_to_string(&manifest).ok()?;
-            let shown = manifest.strip_prefix(workspace).unwrap_or(&manifest).display().to_string();
-            let name = folder.file_name()?.to_string_lossy().into_owned();
-            Some(manifest::declared(&shown, &name, &text))
-        })
-        .flatten()
-        .collect();
-    declared.sort_by(|a, b| a.build.cmp(&b.build));
-    Ok(declared)
 }
 
 /// The adapter libraries in a folder, by name.

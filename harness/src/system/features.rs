@@ -1,0 +1,162 @@
+//! Which features of the system work here: io_uring, tracepoints, FUSE and the loopback interface. What
+//! does not work comes with the reason and what to do.
+//!
+//! Never mounts, enables or changes anything.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+#[cfg(target_os = "linux")]
+use io_uring::{IoUring, Probe, opcode};
+
+/// A ring is set up and completes an operation, or the reason why not.
+#[cfg(target_os = "linux")]
+pub fn io_uring_works() -> Result<(), String> {
+    let mut ring = IoUring::new(4).map_err(|error| explain(&error))?;
+    // SAFETY: a no-op refers to no memory.
+    #[allow(unsafe_code)]
+    let pushed = unsafe { ring.submission().push(&opcode::Nop::new().build().user_data(7)) };
+    pushed.map_err(|_| "io_uring's queue is full at its first entry".to_owned())?;
+    ring.submit_and_wait(1).map_err(|error| explain(&error))?;
+    let completed = ring.completion().next().map(|entry| entry.user_data());
+    if completed != Some(7) {
+        return Err("io_uring accepts operations but does not complete them".to_owned());
+    }
+    let mut probe = Probe::new();
+    ring.submitter().register_probe(&mut probe).map_err(|_| too_old("probing"))?;
+    match NEEDED.iter().find(|(_, code)| !probe.is_supported(*code)) {
+        Some((operation, _)) => Err(too_old(operation)),
+        None => Ok(()),
+    }
+}
+
+/// Operations that runtimes use; the newest of these came with Linux 5.6.
+#[cfg(target_os = "linux")]
+const NEEDED: [(&str, u8); 8] = [
+    ("accept", opcode::Accept::CODE),
+    ("recv", opcode::Recv::CODE),
+    ("send", opcode::Send::CODE),
+    ("poll", opcode::PollAdd::CODE),
+    ("timeout", opcode::Timeout::CODE),
+    ("openat", opcode::OpenAt::CODE),
+    ("read", opcode::Read::CODE),
+    ("close", opcode::Close::CODE),
+];
+
+#[cfg(target_os = "linux")]
+fn too_old(operation: &str) -> String {
+    format!("this kernel's io_uring has no `{operation}` yet; Linux 5.8 or newer does")
+}
+
+#[cfg(target_os = "linux")]
+fn explain(error: &io::Error) -> String {
+    let disabled = fs::read_to_string("/proc/sys/kernel/io_uring_disabled");
+    let disabled = disabled.as_deref().unwrap_or("0").trim();
+    if disabled != "0" {
+        return format!(
+            "io_uring is disabled here (kernel.io_uring_disabled={disabled}); \
+             `sysctl kernel.io_uring_disabled=0` allows it"
+        );
+    }
+    match error.raw_os_error() {
+        Some(libc::EPERM) => "io_uring is forbidden here, as containers often do (seccomp); \
+                              run outside of it or allow io_uring_setup and io_uring_enter"
+            .to_owned(),
+        Some(libc::ENOSYS) => "this kernel has no io_uring; Linux 5.8 or newer does".to_owned(),
+        Some(libc::ENOMEM) => {
+            "io_uring may not lock enough memory here; `ulimit -l unlimited` allows it".to_owned()
+        }
+        _ => format!("io_uring cannot be set up here: {error}"),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn io_uring_works() -> Result<(), String> {
+    Err("io_uring exists on Linux only".to_owned())
+}
+
+/// What decides whether tracepoints, and BPF programs on them, may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tracing {
+    /// Has root's rights for them (CAP_SYS_ADMIN, or CAP_PERFMON and CAP_BPF).
+    pub privileged: bool,
+    /// `kernel.perf_event_paranoid`; below 0 every user may use them.
+    pub paranoid: Option<i32>,
+    pub tracefs_mounted: bool,
+}
+
+impl Tracing {
+    pub fn look() -> Self {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let paranoid = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid");
+        Self {
+            privileged: is_privileged(&status),
+            paranoid: paranoid.ok().and_then(|text| text.trim().parse().ok()),
+            // Without the file system the folder is empty. With it, only root may look inside.
+            tracefs_mounted: ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
+                .iter()
+                .any(|folder| Path::new(folder).join("events").exists() || is_mounted(folder)),
+        }
+    }
+}
+
+fn is_mounted(folder: &str) -> bool {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    mounts.lines().any(|line| line.split_whitespace().nth(1) == Some(folder))
+}
+
+fn is_privileged(status: &str) -> bool {
+    const SYS_ADMIN: u32 = 21;
+    const PERFMON: u32 = 38;
+    const BPF: u32 = 39;
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0);
+    let has = |capability: u32| effective >> capability & 1 == 1;
+    has(SYS_ADMIN) || (has(PERFMON) && has(BPF))
+}
+
+/// Opens and closes the device by which a program serves a file system of its own.
+pub fn fuse_opens() -> io::Result<()> {
+    OpenOptions::new().read(true).write(true).open("/dev/fuse").map(drop)
+}
+
+const LOOPBACK_LIMIT: Duration = Duration::from_secs(1);
+
+/// What is wrong with the loopback interface. In a new network namespace it is off.
+pub fn loopback_fault() -> Option<String> {
+    let error = connect_over_loopback().err()?;
+    Some(format!(
+        "this machine's loopback interface (127.0.0.1) does not work: {error}; switch it on: \
+         `ip link set lo up`"
+    ))
+}
+
+fn connect_over_loopback() -> io::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    TcpStream::connect_timeout(&listener.local_addr()?, LOOPBACK_LIMIT).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn privileges_are_read_from_the_effective_set() {
+        assert!(is_privileged("CapPrm:\t0\nCapEff:\t000001ffffffffff\n"));
+        assert!(is_privileged("CapEff:\t000000c000000000\n"));
+        assert!(!is_privileged("CapEff:\t0000004000000000\n"));
+        assert!(!is_privileged("CapPrm:\t000001ffffffffff\nCapEff:\t0000000000000000\n"));
+        assert!(!is_privileged(""));
+    }
+
+    #[test]
+    fn the_tests_have_a_loopback_interface() {
+        assert_eq!(loopback_fault(), None);
+    }
+}

@@ -279,8 +279,7 @@ fn together(trials: &[&Metrics]) -> Alone {
         }
     }
     let group = |(name, rates): (String, Vec<f64>)| {
-        let per_sec = median(&rates).unwrap_or_default();
-        (name, Rate { per_sec, spread: spread(&rates) })
+        (name, Rate { per_sec: median(&rates).unwrap_or_default(), spread: spread(&rates) })
     };
     Alone {
         starving: starving(all()),

@@ -1,4 +1,4 @@
-//! Records in, understanding out.
+//! From records to tables, comparisons and files.
 //!
 //! This crate is pure: it never measures, never spawns and never asks the system for anything.
 

@@ -4,7 +4,6 @@
 
 pub mod by_case;
 mod case_table;
-mod closing;
 mod columns;
 pub mod comparison;
 mod crossover;

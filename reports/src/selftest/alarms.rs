@@ -1,24 +1,24 @@
-//! Stalls of a subject in which nothing was made to stall, by whose doing they are.
+//! Stalls of a subject in which nothing was made to stall, by their cause.
 //!
-//! What an independent watcher saw as a standstill of the machine is told apart and never left
-//! out; it judges only what the watcher cannot explain.
+//! Those that happened while the whole machine stood still, as an independent watcher recorded it,
+//! are counted apart and never left out.
 
 use quadrant_suite::board::Stall;
 use quadrant_suite::clock::{ClockScale, Stamp};
 
-/// From when to when the watcher could not run although nobody else ran in its place.
+/// A time in which the watcher could not run although no other process ran in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standstill {
     pub start: Stamp,
     pub end: Stamp,
 }
 
-/// The alarms of a quiet stretch, each counted once.
+/// False alarms, each counted once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Alarms {
-    /// Would not have been one without a standstill of the machine that the watcher saw.
+    /// Long enough only because the machine stood still.
     pub standstills: u64,
-    /// The subject waited in the run queue for most of it: other processes had its CPU.
+    /// The subject waited in the run queue for most of the time: other processes used its CPU.
     pub neighbours: u64,
     /// The rest.
     pub unexplained: u64,
@@ -26,7 +26,7 @@ pub struct Alarms {
     pub longest: Option<Alarm>,
 }
 
-/// What one alarm was made of.
+/// The length of an alarm, and its parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Alarm {
     pub ns: u64,
@@ -48,7 +48,7 @@ impl Alarms {
     }
 }
 
-/// Those of at least `least_ns`.
+/// Counts the stalls of at least `least_ns`.
 pub fn count(
     stalls: &[Stall],
     standstills: &[Standstill],
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alarm_without_a_reason_is_false() {
+    fn an_alarm_without_a_cause_is_unexplained() {
         check((100, 115), 0, &[], (0, 0, 1));
         check((100, 115), 7, &[], (0, 0, 1));
         check((100, 109), 0, &[], (0, 0, 0));
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_for_a_cpu_is_the_neighbours_doing() {
+    fn waiting_for_a_cpu_has_its_own_count() {
         check((100, 115), 8, &[], (0, 1, 0));
         let both = Alarms { standstills: 5, neighbours: 2, unexplained: 1, longest: None };
         assert_eq!(both.false_alarms(), 3);

@@ -1,6 +1,6 @@
-//! Hogs: processes that want a CPU all the time, so that a subject has to wait for it.
+//! Hogs: processes that use a CPU all the time, so that a subject has to wait for it.
 //!
-//! A hog does nothing else, stays on its CPU, and ends with its parent or when its time is over.
+//! A hog never leaves its CPU; it ends with its parent or when its time is over.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::attendant::Attendant;
+use super::helper_process::HelperProcess;
 use crate::system::{affinity, lifeline};
 
 pub const SUBCOMMAND: &str = "__hog";
@@ -17,10 +17,10 @@ pub const SUBCOMMAND: &str = "__hog";
 pub struct HogArguments {
     #[arg(long)]
     cpu: usize,
-    /// It ends by itself after so long.
+    /// How long it runs at most.
     #[arg(long)]
     seconds: u64,
-    /// Process to die with.
+    /// The process it dies with.
     #[arg(long)]
     parent: u32,
 }
@@ -36,19 +36,17 @@ pub fn run(arguments: &HogArguments) -> Result<()> {
     Ok(())
 }
 
-/// So many of them on each of these CPUs. They end when dropped.
-pub fn herd(
+/// Starts this many on each of these CPUs. They end when dropped.
+pub fn start(
     executable: &Path,
     cpus: &[usize],
-    each: u32,
+    per_cpu: u32,
     longest: Duration,
-) -> std::io::Result<Vec<Attendant>> {
-    let seconds = longest.as_secs() + 1;
-    cpus.iter()
-        .flat_map(|cpu| (0..each).map(move |_| cpu))
-        .map(|cpu| {
-            let words = ["--cpu", &cpu.to_string(), "--seconds", &seconds.to_string()];
-            Attendant::start(executable, SUBCOMMAND, &words.map(str::to_owned))
-        })
-        .collect()
+) -> std::io::Result<Vec<HelperProcess>> {
+    let seconds = (longest.as_secs() + 1).to_string();
+    let start = |cpu: &usize| {
+        let words = [SUBCOMMAND, "--cpu", &cpu.to_string(), "--seconds", &seconds];
+        HelperProcess::start(executable, &words)
+    };
+    (0..per_cpu).flat_map(|_| cpus).map(start).collect()
 }

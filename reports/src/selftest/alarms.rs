@@ -6,12 +6,8 @@
 use quadrant_suite::board::Stall;
 use quadrant_suite::clock::{ClockScale, Stamp};
 
-/// A time in which the watcher could not run although no other process ran in its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standstill {
-    pub start: Stamp,
-    pub end: Stamp,
-}
+/// From when to when the watcher could not run although no other process ran in its place.
+pub type Standstill = (Stamp, Stamp);
 
 /// False alarms, each counted once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,16 +18,8 @@ pub struct Alarms {
     pub neighbours: u64,
     /// The rest.
     pub unexplained: u64,
-    /// The longest of the rest.
-    pub longest: Option<Alarm>,
-}
-
-/// The length of an alarm, and its parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Alarm {
-    pub ns: u64,
-    pub cpu_ns: u64,
-    pub run_queue_ns: u64,
+    /// The longest of the rest: its length, and of that computing and waiting for a CPU, in ns.
+    pub longest: Option<[u64; 3]>,
 }
 
 impl Alarms {
@@ -63,7 +51,7 @@ pub fn count(
         }
         let stood_ns: u64 = standstills
             .iter()
-            .map(|still| clock.ns_between(still.start.max(stall.start), still.end.min(stall.end)))
+            .map(|(start, end)| clock.ns_between(*start.max(&stall.start), *end.min(&stall.end)))
             .sum();
         if ns.saturating_sub(stood_ns) < least_ns {
             alarms.standstills += 1;
@@ -71,8 +59,7 @@ pub fn count(
             alarms.neighbours += 1;
         } else {
             alarms.unexplained += 1;
-            let Stall { cpu_ns, run_queue_ns, .. } = *stall;
-            alarms.longest = alarms.longest.max(Some(Alarm { ns, cpu_ns, run_queue_ns }));
+            alarms.longest = alarms.longest.max(Some([ns, stall.cpu_ns, stall.run_queue_ns]));
         }
     }
     alarms
@@ -92,10 +79,8 @@ mod tests {
     ) {
         let (start, end) = (stall.0 * MS, stall.1 * MS);
         let stalls = [Stall { slot: 0, start, end, cpu_ns: 0, run_queue_ns: run_queue_ms * MS }];
-        let still: Vec<Standstill> = still
-            .iter()
-            .map(|(start, end)| Standstill { start: start * MS, end: end * MS })
-            .collect();
+        let still: Vec<Standstill> =
+            still.iter().map(|(start, end)| (start * MS, end * MS)).collect();
         let seen = count(&stalls, &still, ClockScale::MONOTONIC, 10 * MS);
         let (standstills, neighbours, unexplained) = expected;
         let counts = (seen.standstills, seen.neighbours, seen.unexplained);

@@ -14,7 +14,7 @@ use quadrant_suite::hash;
 use quadrant_suite::plan::{Action, FileChoice, How, Pace};
 
 use super::bench::{Bench, Interrupted, Rows, Trial, Unmeasured, group, step};
-use super::watcher::Watch;
+use super::watcher;
 use crate::fixtures::FixtureStore;
 use crate::system::interrupt;
 
@@ -44,7 +44,7 @@ fn alarms_in(
     let trial = trial.clone().threshold(Duration::from_nanos(MS));
     let mut cpus = bench.division(&trial).subject;
     cpus.truncate(WATCHED_CPUS_MAX);
-    let watcher_failed = |error| {
+    let failed = |error| {
         let reason = "the watcher process failed, so causes of alarms are unknown";
         Unmeasured::Failed(format!("{reason}: {error}"))
     };
@@ -52,9 +52,9 @@ fn alarms_in(
     let mut seconds = 0.0;
     bench.for_each_subject(rows, &[short, long], |rows, subject| {
         bench.prepare(subject, &trial)?;
-        let watch = Watch::begin(&bench.executable, &cpus, bench.clock).map_err(watcher_failed)?;
+        let watchers = watcher::start(&bench.executable, &cpus, bench.clock).map_err(failed)?;
         let measured = bench.run(subject, &trial)?;
-        let standstills = watch.end().map_err(watcher_failed)?;
+        let standstills = watcher::end(watchers).map_err(failed)?;
         let window_s = measured.window_ns as f64 / 1e9;
         let counts =
             [MS, 10 * MS].map(|ns| count(&measured.stall_log, &standstills, bench.clock, ns));
@@ -81,13 +81,10 @@ fn alarms_in(
              whole machine stood still"
         ));
         if let Some(longest) = longest {
-            let ms = |ns: u64| ns as f64 / 1e6;
+            let [all, computing, waiting] = longest.map(|ns| ns as f64 / 1e6);
             row.note(format!(
-                "the longest without a known cause: {:.1} ms, of which {:.1} ms computing and \
-                 {:.1} ms waiting for a CPU",
-                ms(longest.ns),
-                ms(longest.cpu_ns),
-                ms(longest.run_queue_ns)
+                "the longest without a known cause: {all:.1} ms, of which {computing:.1} ms \
+                 computing and {waiting:.1} ms waiting for a CPU"
             ));
         }
     }
@@ -141,7 +138,7 @@ pub fn big_reads(bench: &Bench, rows: &mut Rows) -> Result<(), Interrupted> {
     const FILES: u32 = 2;
     const BYTES: u64 = 64 * 1024 * 1024;
     const THRESHOLD: Duration = Duration::from_millis(10);
-    let mut store = FixtureStore::new(std::env::temp_dir(), Some(bench.executable.clone()));
+    let mut store = FixtureStore::new(std::env::temp_dir());
     let files = match store.files(FILES, BYTES) {
         Ok(files) => files.file_set(false),
         Err(_) if interrupt::requested() => return Err(Interrupted),

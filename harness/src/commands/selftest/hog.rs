@@ -5,30 +5,25 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 
-use super::helper_process::HelperProcess;
-use crate::system::{affinity, lifeline};
+use super::helper_process::{HelperArguments, HelperProcess};
 
 pub const SUBCOMMAND: &str = "__hog";
 
 #[derive(Debug, Args)]
 pub struct HogArguments {
-    #[arg(long)]
-    cpu: usize,
+    #[command(flatten)]
+    helper: HelperArguments,
     /// How long it runs at most.
     #[arg(long)]
     seconds: u64,
-    /// The process it dies with.
-    #[arg(long)]
-    parent: u32,
 }
 
 /// `__hog`: spins.
 pub fn run(arguments: &HogArguments) -> Result<()> {
-    lifeline::die_with(arguments.parent)?;
-    affinity::stay_on(&[arguments.cpu]).context("the CPU could not be chosen")?;
+    arguments.helper.obey()?;
     let end = Instant::now() + Duration::from_secs(arguments.seconds);
     while Instant::now() < end {
         std::hint::black_box(quadrant_suite::hash::chain(20_000));
@@ -40,13 +35,10 @@ pub fn run(arguments: &HogArguments) -> Result<()> {
 pub fn start(
     executable: &Path,
     cpus: &[usize],
-    per_cpu: u32,
+    per_cpu: usize,
     longest: Duration,
 ) -> std::io::Result<Vec<HelperProcess>> {
     let seconds = (longest.as_secs() + 1).to_string();
-    let start = |cpu: &usize| {
-        let words = [SUBCOMMAND, "--cpu", &cpu.to_string(), "--seconds", &seconds];
-        HelperProcess::start(executable, &words)
-    };
-    (0..per_cpu).flat_map(|_| cpus).map(start).collect()
+    let cpus = cpus.repeat(per_cpu);
+    HelperProcess::on_each(executable, &cpus, &[SUBCOMMAND, "--seconds", &seconds])
 }

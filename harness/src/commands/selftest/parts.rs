@@ -40,7 +40,12 @@ pub const PARTS: &[Part] = &[
     part("what watching costs", costs::watching, [(0, 950), (0, 450)], WATCHING),
     part("what the instruments cost", costs::instruments, [(0, 5_520), (0, 1_120)], INSTRUMENTS),
     part("copies of one subject", comparisons::copies, [(39_160, 4_300), (4_480, 840)], COPIES),
-    part("comparisons with slowdowns", comparisons::slowdowns, [(33_320, 0), (6_080, 0)], SLOWDOWNS),
+    part(
+        "comparisons with slowdowns",
+        comparisons::slowdowns,
+        [(33_320, 0), (6_080, 0)],
+        SLOWDOWNS,
+    ),
     part("overhead of trials", costs::trials, [(0, 0), (0, 0)], OVERHEAD),
 ];
 

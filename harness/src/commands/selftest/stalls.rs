@@ -34,7 +34,7 @@ struct Round {
     long: [u32; 2],
     workers: usize,
     /// On each CPU of the subject.
-    hogs: u32,
+    hogs: usize,
     /// Whether it is a server under load, in which the driver sends the pings.
     loaded: bool,
     rows: &'static [(What, &'static str)],
@@ -205,7 +205,7 @@ fn trial(bench: &Bench, round: &Round) -> Trial {
         // Long enough for the load to regain its pace.
         injections.iter_mut().for_each(|injection| injection.after_ns *= 5);
     }
-    let time_limit = injections::time_limit(&injections, u64::from(round.hogs) + 1);
+    let time_limit = injections::time_limit(&injections, round.hogs as u64 + 1);
     let mut trial = if round.loaded {
         bench.echo(CONNECTIONS, None, time_limit)
     } else {

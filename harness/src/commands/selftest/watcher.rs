@@ -13,13 +13,13 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use clap::Args;
 use quadrant_reports::selftest::alarms::Standstill;
-use quadrant_suite::clock::{ClockScale, Stamp, stamp};
+use quadrant_suite::clock::{ClockScale, stamp};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
-use super::helper_process::HelperProcess;
+use super::helper_process::{HelperArguments, HelperProcess};
+use crate::system::clock::wake_on_time;
 use crate::system::run_queue::RunQueue;
-use crate::system::{affinity, lifeline};
 
 pub const SUBCOMMAND: &str = "__watcher";
 
@@ -31,31 +31,25 @@ const STANDSTILLS_MAX: usize = 1_000;
 
 #[derive(Debug, Args)]
 pub struct WatcherArguments {
-    #[arg(long)]
-    cpu: usize,
+    #[command(flatten)]
+    helper: HelperArguments,
     /// The clock, as JSON.
     #[arg(long)]
     clock: String,
-    /// The process it dies with.
-    #[arg(long)]
-    parent: u32,
 }
 
 /// What it prints.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Seen {
-    standstills: Vec<(Stamp, Stamp)>,
+    standstills: Vec<Standstill>,
 }
 
 /// `__watcher`: watches until its standard input is closed.
 pub fn run(arguments: &WatcherArguments) -> Result<()> {
-    lifeline::die_with(arguments.parent)?;
-    affinity::stay_on(&[arguments.cpu]).context("the CPU could not be chosen")?;
+    arguments.helper.obey()?;
     let clock: ClockScale = serde_json::from_str(&arguments.clock).context("no clock")?;
     clock.install();
-    // Timer slack: by default Linux may delay a wake-up to batch it with others.
-    #[cfg(target_os = "linux")]
-    rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))?;
+    wake_on_time()?;
     let seen = watch(clock)?;
     println!("{}", serde_json::to_string(&seen)?);
     Ok(())
@@ -67,7 +61,7 @@ fn watch(clock: ClockScale) -> Result<Seen> {
     let mut seen = Seen::default();
     // It stays open: opening it takes ten times as long as reading it.
     let run_queue = RunQueue::of_this_thread();
-    let mut naps = Naps { queued_ns: run_queue.waited_ns() };
+    let mut queued_ns = run_queue.waited_ns();
     loop {
         let due = stamp() + clock.ticks(NAP_NS);
         let mut closed = [PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN)];
@@ -75,7 +69,7 @@ fn watch(clock: ClockScale) -> Result<Seen> {
             return Ok(seen);
         }
         let late_ns = clock.ns_between(due, stamp());
-        let stood_ns = naps.end(late_ns, run_queue.waited_ns());
+        let stood_ns = stood_ns(late_ns, &mut queued_ns, run_queue.waited_ns());
         if stood_ns >= LATE_NS && seen.standstills.len() < STANDSTILLS_MAX {
             // The standstill comes first: a thread that is woken late waits in the queue after it.
             seen.standstills.push((due, due + clock.ticks(stood_ns)));
@@ -83,55 +77,44 @@ fn watch(clock: ClockScale) -> Result<Seen> {
     }
 }
 
-/// Subtracts what was waited in the run queue during a nap, and nothing of earlier naps.
-struct Naps {
-    /// All time in the run queue until the latest nap began.
-    queued_ns: u64,
+/// How long the CPU stood still, at the end of a nap that was `late_ns` too long. Subtracts the
+/// time in the run queue since the last nap's end, and none before.
+fn stood_ns(late_ns: u64, queued_before_ns: &mut u64, queued_ns: u64) -> u64 {
+    let waited_ns = queued_ns.saturating_sub(*queued_before_ns);
+    *queued_before_ns = queued_ns;
+    late_ns.saturating_sub(waited_ns)
 }
 
-impl Naps {
-    /// How long the CPU stood still, at the end of a nap that was `late_ns` too long.
-    fn end(&mut self, late_ns: u64, queued_ns: u64) -> u64 {
-        let waited_ns = queued_ns.saturating_sub(self.queued_ns);
-        self.queued_ns = queued_ns;
-        late_ns.saturating_sub(waited_ns)
-    }
+/// Starts watchers of these CPUs. They end when dropped.
+pub fn start(
+    executable: &Path,
+    cpus: &[usize],
+    clock: ClockScale,
+) -> io::Result<Vec<HelperProcess>> {
+    let clock = serde_json::to_string(&clock)?;
+    HelperProcess::on_each(executable, cpus, &[SUBCOMMAND, "--clock", &clock])
 }
 
-/// Watchers of some CPUs. They end when dropped.
-pub struct Watch(Vec<HelperProcess>);
-
-impl Watch {
-    pub fn begin(executable: &Path, cpus: &[usize], clock: ClockScale) -> io::Result<Self> {
-        let clock = serde_json::to_string(&clock)?;
-        let start = |cpu: &usize| {
-            let words = [SUBCOMMAND, "--cpu", &cpu.to_string(), "--clock", &clock];
-            HelperProcess::start(executable, &words)
-        };
-        Ok(Self(cpus.iter().map(start).collect::<io::Result<_>>()?))
+/// Ends the watchers. Returns the standstills of all CPUs; those that overlap are one.
+pub fn end(watchers: Vec<HelperProcess>) -> io::Result<Vec<Standstill>> {
+    let mut all = Vec::new();
+    for watcher in watchers {
+        let seen: Seen = serde_json::from_str(&watcher.end()?)?;
+        all.extend(seen.standstills);
     }
+    Ok(joined(all))
+}
 
-    /// The standstills of all CPUs; those that overlap are one.
-    pub fn end(self) -> io::Result<Vec<Standstill>> {
-        let mut all = Vec::new();
-        for watcher in self.0 {
-            let seen: Seen = serde_json::from_str(&watcher.end()?)?;
-            all.extend(seen.standstills);
+fn joined(mut standstills: Vec<Standstill>) -> Vec<Standstill> {
+    standstills.sort_unstable();
+    standstills.dedup_by(|next, last| {
+        let overlap = next.0 <= last.1;
+        if overlap {
+            last.1 = last.1.max(next.1);
         }
-        Ok(joined(all))
-    }
-}
-
-fn joined(mut stretches: Vec<(Stamp, Stamp)>) -> Vec<Standstill> {
-    stretches.sort_unstable();
-    let mut joined: Vec<Standstill> = Vec::new();
-    for (start, end) in stretches {
-        match joined.last_mut() {
-            Some(last) if start <= last.end => last.end = last.end.max(end),
-            _ => joined.push(Standstill { start, end }),
-        }
-    }
-    joined
+        overlap
+    });
+    standstills
 }
 
 #[cfg(test)]
@@ -141,13 +124,13 @@ mod tests {
     /// Short waits happen beside any other process; they explain nothing that happens later.
     #[test]
     fn waits_of_earlier_naps_explain_no_standstill() {
-        let mut naps = Naps { queued_ns: 0 };
+        let mut queued_ns = 0;
         for nap in 1..=100 {
-            assert_eq!(naps.end(150_000, nap * 150_000), 0);
+            assert_eq!(stood_ns(150_000, &mut queued_ns, nap * 150_000), 0);
         }
-        assert_eq!(naps.end(15_000_000, 15_000_000), 15_000_000);
+        assert_eq!(stood_ns(15_000_000, &mut queued_ns, 15_000_000), 15_000_000);
         // Waiting during this very nap explains it.
-        assert_eq!(naps.end(15_000_000, 29_000_000), 1_000_000);
+        assert_eq!(stood_ns(15_000_000, &mut queued_ns, 29_000_000), 1_000_000);
     }
 
     #[test]
@@ -162,8 +145,7 @@ mod tests {
 
     #[test]
     fn overlapping_standstills_are_joined() {
-        let still = |start, end| Standstill { start, end };
-        assert_eq!(joined(vec![(50, 60), (10, 20), (15, 30)]), [still(10, 30), still(50, 60)]);
+        assert_eq!(joined(vec![(50, 60), (10, 20), (15, 30)]), [(10, 30), (50, 60)]);
         assert_eq!(joined(Vec::new()), []);
     }
 }

@@ -16,6 +16,8 @@ pub enum Cases {
     Share { hits: u64, of: u64 },
     /// The value that the share `at` of all values does not exceed.
     Quantile { values: Vec<f64>, at: f64 },
+    /// A figure whose interval is known, or which is exact.
+    Known { value: Option<f64>, interval: Option<Interval>, of: u64 },
 }
 
 impl Cases {
@@ -27,9 +29,14 @@ impl Cases {
         Cases::Quantile { values, at }
     }
 
+    /// A figure that is exact, as counts are.
+    pub fn exact(value: impl Into<Option<f64>>, of: u64) -> Self {
+        Cases::Known { value: value.into(), interval: None, of }
+    }
+
     pub fn count(&self) -> u64 {
         match self {
-            Cases::Share { of, .. } => *of,
+            Cases::Share { of, .. } | Cases::Known { of, .. } => *of,
             Cases::Quantile { values, .. } => values.len() as u64,
         }
     }
@@ -39,6 +46,7 @@ impl Cases {
         match self {
             Cases::Share { hits, of } => (*of > 0).then(|| *hits as f64 / *of as f64),
             Cases::Quantile { values, at } => quantile(values, *at),
+            Cases::Known { value, .. } => *value,
         }
     }
 
@@ -48,10 +56,11 @@ impl Cases {
         match self {
             Cases::Share { hits, of } => (*of > 0).then(|| wilson(*hits, *of)),
             Cases::Quantile { values, at } => (!values.is_empty()).then(|| by_order(values, *at)),
+            Cases::Known { interval, .. } => *interval,
         }
     }
 
-    /// `None` if they are of different kinds, or there are none.
+    /// All of them together; `None` if they are not all shares or all quantiles.
     pub fn pooled<'c>(all: impl IntoIterator<Item = &'c Cases>) -> Option<Cases> {
         let mut all = all.into_iter();
         let first = all.next()?.clone();
@@ -68,7 +77,7 @@ impl Cases {
     }
 }
 
-/// The value that the share `at` of all values does not exceed; `None` of nothing.
+/// The value that the share `at` of all values does not exceed; `None` without values.
 pub fn quantile(values: &[f64], at: f64) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -2,9 +2,11 @@
 //!
 //! Never drops a row: one that was not measured keeps its reason.
 
+use serde::Serialize;
+
 use super::row::{Missing, Row, State};
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct SelfTest {
     pub rows: Vec<Row>,
     /// The subjects to measure, by id.
@@ -47,6 +49,7 @@ impl SelfTest {
 pub(super) mod tests {
     use super::*;
     use crate::interval::Interval;
+    use crate::selftest::cases::Cases;
     use crate::selftest::row::{Bound, Unit};
 
     pub(in crate::selftest) fn sample() -> SelfTest {
@@ -56,8 +59,8 @@ pub(super) mod tests {
             Bound::AtLeast(0.995),
             Unit::Share,
         );
-        found.add("tokio/multi-thread/epoll", Some(1.0), 200);
-        found.add("smol/multi-thread/epoll", Some(0.97), 200);
+        found.add("tokio/multi-thread/epoll", Cases::exact(1.0, 200));
+        found.add("smol/multi-thread/epoll", Cases::exact(0.97, 200));
         found.exclude("mio/callbacks/epoll", "this executor has no timers");
         found.note("made by spinning, sleeping and reading in turn");
         let mut overhead = Row::new(
@@ -66,7 +69,7 @@ pub(super) mod tests {
             Bound::AtMost(5e7),
             Unit::Nanoseconds,
         );
-        overhead.add("tokio/multi-thread/epoll", Some(1.23e7), 4);
+        overhead.add("tokio/multi-thread/epoll", Cases::exact(1.23e7, 4));
         let mut created =
             Row::new("threads.created", "threads created", Bound::AtMost(0.0), Unit::Count);
         created.fail_all("the kernel takes no program of ours: bpf(2) is not allowed");

@@ -44,32 +44,15 @@ pub fn write(test: &SelfTest, format: Format, style: Style) -> String {
 }
 
 fn json(test: &SelfTest) -> Value {
-    let row = |row: &Row| {
-        json!({
-            "key": row.key,
-            "what": row.what,
-            "demand": row.bound,
-            "unit": row.unit,
-            "state": row.state(),
-            "reached": row.reached(),
-            "interval": row.interval(),
-            "worst_subject": row.worst().map(|figure| &figure.subject),
-            "samples": row.samples(),
-            "figures": row.figures,
-            "missing": row.missing,
-            "notes": row.notes,
-        })
-    };
-    json!({
-        "seed": test.seed,
-        "quick": test.quick,
-        "interrupted": test.interrupted,
-        "took_ns": test.took_ns,
-        "steal": test.steal,
-        "subjects": test.subjects,
-        "broken": test.broken,
-        "rows": test.rows.iter().map(row).collect::<Vec<_>>(),
-    })
+    let mut whole = json!(test);
+    for (value, row) in whole["rows"].as_array_mut().into_iter().flatten().zip(&test.rows) {
+        value["state"] = json!(row.state());
+        value["reached"] = json!(row.reached());
+        value["interval"] = json!(row.interval());
+        value["worst_subject"] = json!(row.worst().map(|figure| &figure.subject));
+        value["samples"] = json!(row.samples());
+    }
+    whole
 }
 
 fn parts(test: &SelfTest) -> Vec<Part> {
@@ -172,25 +155,24 @@ fn round(value: f64) -> String {
 /// at the end.
 fn remarks(test: &SelfTest) -> Vec<Item> {
     let item = |name: &str, text: String| Item::new(Tint::Dim, name, text);
-    let mut remarks: Vec<Item> =
-        gaps(&test.broken).iter().map(|gap| item("no row", gap.text())).collect();
-    let gaps: Vec<(&Row, Gap)> = test
-        .rows
-        .iter()
-        .flat_map(|row| gaps(&row.missing).into_iter().map(move |gap| (row, gap)))
-        .collect();
-    let rows_with = |gap: &Gap| gaps.iter().filter(|(_, other)| other == gap).count();
+    let broken = gaps(&test.broken);
+    let mut remarks: Vec<Item> = broken.iter().map(|gap| item("all rows", gap.text())).collect();
+    let mut rows_by_gap: Vec<(Gap, Vec<&str>)> = Vec::new();
     for row in &test.rows {
-        remarks.extend(row.notes.iter().map(|note| item(row.key, clean(note))));
-        let own = gaps.iter().filter(|(of, gap)| of.key == row.key && rows_with(gap) == 1);
-        remarks.extend(own.map(|(_, gap)| item(row.key, gap.text())));
-    }
-    for (index, (_, gap)) in gaps.iter().enumerate() {
-        let rows = rows_with(gap);
-        if rows > 1 && !gaps[..index].iter().any(|(_, other)| other == gap) {
-            remarks.push(item(&format!("{rows} rows"), gap.text()));
+        for gap in gaps(&row.missing) {
+            match rows_by_gap.iter_mut().find(|(known, _)| *known == gap) {
+                Some((_, rows)) => rows.push(row.key),
+                None => rows_by_gap.push((gap, vec![row.key])),
+            }
         }
     }
+    for row in &test.rows {
+        remarks.extend(row.notes.iter().map(|note| item(row.key, clean(note))));
+        let own = rows_by_gap.iter().filter(|(_, rows)| *rows == [row.key]);
+        remarks.extend(own.map(|(gap, _)| item(row.key, gap.text())));
+    }
+    let shared = rows_by_gap.iter().filter(|(_, rows)| rows.len() > 1);
+    remarks.extend(shared.map(|(gap, rows)| item(&format!("{} rows", rows.len()), gap.text())));
     remarks
 }
 

@@ -61,14 +61,7 @@ pub struct Figure {
     /// The number of cases that it is made of.
     pub of: u64,
     #[serde(skip)]
-    cases: Option<Cases>,
-}
-
-/// The figure of all subjects together.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Together {
-    pub value: f64,
-    pub interval: Option<Interval>,
+    cases: Cases,
 }
 
 /// A subject without a figure, or all of them.
@@ -102,16 +95,18 @@ impl State {
     }
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
     /// For scripts: `stalls.found.5ms`.
     pub key: &'static str,
     pub what: &'static str,
+    #[serde(rename = "demand")]
     pub bound: Bound,
     pub unit: Unit,
     pub figures: Vec<Figure>,
     /// Present where all subjects are judged together, instead of each by itself.
-    pub together: Option<Together>,
+    #[serde(skip)]
+    pub together: Option<Cases>,
     pub missing: Vec<Missing>,
     /// How it was measured, and what else one has to know to read it.
     pub notes: Vec<String>,
@@ -131,35 +126,10 @@ impl Row {
         }
     }
 
-    /// A subject's figure, counted or exact. Without a value or cases the subject has failed.
-    pub fn add(&mut self, subject: &str, value: Option<f64>, of: u64) {
-        self.push(subject, value, None, of, None);
-    }
-
-    pub fn add_within(
-        &mut self,
-        subject: &str,
-        value: Option<f64>,
-        interval: Option<Interval>,
-        of: u64,
-    ) {
-        self.push(subject, value, interval, of, None);
-    }
-
-    /// A share or a quantile, with the interval that follows from the number of cases.
-    pub fn add_cases(&mut self, subject: &str, cases: Cases) {
-        self.push(subject, cases.value(), cases.interval(), cases.count(), Some(cases));
-    }
-
-    fn push(
-        &mut self,
-        subject: &str,
-        value: Option<f64>,
-        interval: Option<Interval>,
-        of: u64,
-        cases: Option<Cases>,
-    ) {
-        match value {
+    /// A subject's figure. Without a value or cases the subject has failed.
+    pub fn add(&mut self, subject: &str, cases: Cases) {
+        let (interval, of) = (cases.interval(), cases.count());
+        match cases.value() {
             Some(value) if of > 0 && value.is_finite() => {
                 let subject = subject.to_owned();
                 self.figures.push(Figure { subject, value, interval, of, cases });
@@ -227,35 +197,39 @@ impl Row {
         })
     }
 
-    /// The figure that is compared with the demand.
-    pub fn reached(&self) -> Option<f64> {
+    /// The figure that is compared with the demand, and its interval.
+    fn decisive(&self) -> Option<(f64, Option<Interval>)> {
         let worst = self.worst()?;
-        Some(self.together.map_or(worst.value, |together| together.value))
+        match &self.together {
+            Some(all) => Some((all.value()?, all.interval())),
+            None => Some((worst.value, worst.interval)),
+        }
     }
 
-    /// The interval of that figure.
+    pub fn reached(&self) -> Option<f64> {
+        Some(self.decisive()?.0)
+    }
+
     pub fn interval(&self) -> Option<Interval> {
-        let worst = self.worst()?;
-        self.together.map_or(worst.interval, |together| together.interval)
+        self.decisive()?.1
     }
 
     pub fn state(&self) -> State {
-        let Some(value) = self.reached() else { return State::NotMeasured };
-        match self.bound.judge(value, self.interval()) {
-            State::CannotTell if self.is_reached_by_all_cases(value) => State::Reached,
+        let Some((value, interval)) = self.decisive() else { return State::NotMeasured };
+        match self.bound.judge(value, interval) {
+            State::CannotTell if self.bound.is_met(value) && self.is_reached_by_all() => {
+                State::Reached
+            }
             state => state,
         }
     }
 
-    /// Whether no subject misses the demand, and the pooled cases of all subjects are enough to be
-    /// sure of that where those of one are not.
-    fn is_reached_by_all_cases(&self, worst: f64) -> bool {
-        let cases: Option<Vec<&Cases>> =
-            self.figures.iter().map(|figure| figure.cases.as_ref()).collect();
-        let state = cases
-            .and_then(Cases::pooled)
-            .and_then(|all| Some(self.bound.judge(all.value()?, all.interval())));
-        self.bound.is_met(worst) && state == Some(State::Reached)
+    /// Whether the pooled cases of all subjects are enough to be sure of the demand, where those of
+    /// one subject are not.
+    fn is_reached_by_all(&self) -> bool {
+        let all = Cases::pooled(self.figures.iter().map(|figure| &figure.cases));
+        let state = all.and_then(|all| Some(self.bound.judge(all.value()?, all.interval())));
+        state == Some(State::Reached)
     }
 
     pub fn samples(&self) -> u64 {
@@ -270,9 +244,13 @@ mod tests {
     fn row(bound: Bound, values: &[f64]) -> Row {
         let mut row = Row::new("a", "a", bound, Unit::Share);
         for (index, value) in values.iter().enumerate() {
-            row.add(&index.to_string(), Some(*value), 10);
+            row.add(&index.to_string(), Cases::exact(*value, 10));
         }
         row
+    }
+
+    fn within(value: f64, interval: Interval, of: u64) -> Cases {
+        Cases::Known { value: Some(value), interval: Some(interval), of }
     }
 
     #[test]
@@ -294,10 +272,10 @@ mod tests {
     fn the_figure_of_all_replaces_the_worst() {
         let mut row = row(Bound::AtMost(0.2), &[0.0, 0.4]);
         assert_eq!(row.state(), State::NotReached);
-        row.together = Some(Together { value: 0.15, interval: None });
+        row.together = Some(Cases::exact(0.15, 1));
         assert_eq!(row.state(), State::Reached);
         let interval = Some(Interval { low: 0.1, high: 0.3 });
-        row.together = Some(Together { value: 0.15, interval });
+        row.together = Some(Cases::Known { value: Some(0.15), interval, of: 1 });
         assert_eq!((row.state(), row.interval()), (State::CannotTell, interval));
     }
 
@@ -316,12 +294,12 @@ mod tests {
     #[test]
     fn a_miss_goes_before_a_doubtful_figure() {
         let mut row = row(Bound::AtMost(0.02), &[0.001]);
-        row.add_within("doubtful", Some(0.03), Some(Interval { low: 0.01, high: 0.05 }), 3);
+        row.add("doubtful", within(0.03, Interval { low: 0.01, high: 0.05 }, 3));
         assert_eq!(
             (row.worst().unwrap().subject.as_str(), row.state()),
             ("doubtful", State::CannotTell)
         );
-        row.add_within("missed", Some(0.025), Some(Interval { low: 0.021, high: 0.03 }), 9);
+        row.add("missed", within(0.025, Interval { low: 0.021, high: 0.03 }, 9));
         assert_eq!(
             (row.worst().unwrap().subject.as_str(), row.state()),
             ("missed", State::NotReached)
@@ -331,16 +309,16 @@ mod tests {
     #[test]
     fn pooled_cases_decide_where_one_subject_cannot() {
         let mut row = row(Bound::AtLeast(0.995), &[]);
-        row.add_cases("a", Cases::share(200, 200));
+        row.add("a", Cases::share(200, 200));
         assert_eq!(row.state(), State::CannotTell);
         for _ in 0..5 {
-            row.add_cases("b", Cases::share(200, 200));
+            row.add("b", Cases::share(200, 200));
         }
         assert_eq!(row.state(), State::Reached);
         // One that misses it is not hidden by the others.
-        row.add_cases("c", Cases::share(198, 200));
+        row.add("c", Cases::share(198, 200));
         assert_eq!((row.worst().unwrap().subject.as_str(), row.state()), ("c", State::CannotTell));
-        row.add_cases("d", Cases::share(180, 200));
+        row.add("d", Cases::share(180, 200));
         assert_eq!(row.state(), State::NotReached);
     }
 
@@ -348,11 +326,11 @@ mod tests {
     fn without_figures_no_demand_is_reached() {
         let mut row = row(Bound::AtMost(0.0), &[]);
         assert_eq!(row.state(), State::NotMeasured);
-        row.together = Some(Together { value: 0.0, interval: None });
+        row.together = Some(Cases::exact(0.0, 1));
         assert_eq!(row.state(), State::NotMeasured);
-        row.add("x", Some(0.0), 0);
-        row.add("y", None, 5);
-        row.add("z", Some(f64::NAN), 5);
+        row.add("x", Cases::exact(0.0, 0));
+        row.add("y", Cases::exact(None, 5));
+        row.add("z", Cases::exact(f64::NAN, 5));
         assert_eq!(row.state(), State::NotMeasured);
         assert_eq!(row.missing.iter().filter(|missing| missing.is_failure).count(), 3);
     }
@@ -361,7 +339,7 @@ mod tests {
     fn of_several_figures_the_worst_is_kept() {
         let mut row = row(Bound::AtMost(0.0), &[]);
         for (subject, value) in [("a", 1.0), ("b", 2.0), ("a", 3.0), ("b", 1.0)] {
-            row.add(subject, Some(value), 1);
+            row.add(subject, Cases::exact(value, 1));
         }
         row.keep_worst();
         let kept: Vec<(&str, f64)> =

@@ -5,8 +5,9 @@
 
 use quadrant_reports::duel::{Verdict, ratio, turns_of};
 use quadrant_reports::interval::{Interval, estimate};
+use quadrant_reports::selftest::cases::Cases;
 use quadrant_reports::selftest::comparisons::{Cost, Power, cost_of_places, power};
-use quadrant_reports::selftest::row::{Row, Together};
+use quadrant_reports::selftest::row::Row;
 use quadrant_reports::turns::{Start, Turn};
 use quadrant_suite::description::Workers;
 use quadrant_suite::hash;
@@ -72,7 +73,7 @@ fn pairs(bench: &Bench, rows: &mut Rows) -> Result<(), Interrupted> {
         let cost = Cost::that_decides(&starts);
         by_cpu += u32::from(cost == Cost::CpuTime);
         let share = power_of_duel(&starts, 1, cost, true).map(|power| power.flagged);
-        rows.row(COPIES).add(&subject.id, share, starts.len() as u64);
+        rows.row(COPIES).add(&subject.id, Cases::exact(share, starts.len() as u64));
         let verdict = ratio(&starts, 1, |turn| cost.of(turn)).map(|ratio| ratio.verdict(0.0));
         if matches!(verdict, Some(Verdict::More | Verdict::Less)) {
             flagged.push(subject.id.clone());
@@ -103,7 +104,8 @@ fn judge_mean(row: &mut Row) {
         let around =
             |half: f64| Interval { low: (mean.value - half).max(0.0), high: mean.value + half };
         let interval = mean.half_width.map(around);
-        row.together = Some(Together { value: mean.value, interval });
+        row.together =
+            Some(Cases::Known { value: Some(mean.value), interval, of: values.len() as u64 });
     }
 }
 
@@ -122,19 +124,21 @@ fn four(
     // Of each copy against the first.
     let powers: Option<Vec<Power>> =
         (1..FOUR).map(|side| power_of_duel(&starts, side, cost, true)).collect();
-    rows.row(SPREAD).add(id, powers.as_ref().map(|powers| powers[0].spread), of);
+    rows.row(SPREAD).add(id, Cases::exact(powers.as_ref().map(|powers| powers[0].spread), of));
     let one = ratio(&starts, 1, |turn: &Turn| cost.of(turn));
-    let off = one.map(|one| (one.value - 1.0).abs());
-    rows.row(BIAS).add_within(id, off, one.map(|one| distance_from_one(one.interval)), of);
+    let value = one.map(|one| (one.value - 1.0).abs());
+    let interval = one.map(|one| distance_from_one(one.interval));
+    rows.row(BIAS).add(id, Cases::Known { value, interval, of });
     for (place, above) in cost_of_places(&starts, cost).into_iter().enumerate() {
         let place = format!("{id}, place {}", place + 1);
+        let value = above.map(|above| above.share);
         let interval = above.and_then(|above| above.interval);
-        rows.row(POSITION).add_within(&place, above.map(|above| above.share), interval, of);
+        rows.row(POSITION).add(&place, Cases::Known { value, interval, of });
     }
     let mean = |powers: &Vec<Power>| {
         powers.iter().map(|power| power.flagged).sum::<f64>() / powers.len() as f64
     };
-    rows.row(FOUR_COPIES).add(id, powers.as_ref().map(mean), of);
+    rows.row(FOUR_COPIES).add(id, Cases::exact(powers.as_ref().map(mean), of));
     rows.row(POSITION).note(format!("by {}, in {count} starts under 256 connections", cost.word()));
     Ok(())
 }
@@ -190,7 +194,7 @@ fn planted(bench: &Bench, rows: &mut Rows, subject: &Subject) -> Result<(), Unme
         let cost = Cost::that_decides(&starts);
         let power = power_of_duel(&starts, 1, cost, false);
         let row = rows.row(key);
-        row.add(&subject.id, power.map(|power| power.slower), starts.len() as u64);
+        row.add(&subject.id, Cases::exact(power.map(|power| power.slower), starts.len() as u64));
         if let Some(power) = power {
             row.note(format!(
                 "comparisons of {STARTS} starts each, drawn from {}; the work added takes {:.2} % \
@@ -231,11 +235,11 @@ mod tests {
     fn the_mean_of_all_subjects_is_judged() {
         let mut copies = Row::new("a", "a", Bound::AtMost(0.014), Unit::Share);
         for (subject, flagged) in [("a", 0.0), ("b", 0.02), ("c", 0.01)] {
-            copies.add(subject, Some(flagged), 9);
+            copies.add(subject, Cases::exact(flagged, 9));
         }
         judge_mean(&mut copies);
         let together = copies.together.unwrap();
-        assert!((together.value - 0.01).abs() < 1e-12);
-        assert_eq!(together.interval.unwrap().low, 0.0);
+        assert!((together.value().unwrap() - 0.01).abs() < 1e-12);
+        assert_eq!(together.interval().unwrap().low, 0.0);
     }
 }

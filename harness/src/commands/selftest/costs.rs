@@ -55,7 +55,7 @@ fn add_wrapper_cost(row: &mut Row, clock: ClockScale) {
                 per_poll_ns(|number| meter.poll(|| black_box(number))) - bare_ns
             };
             let rounds_ns = (0..ROUNDS).map(difference_ns).collect();
-            row.add_cases("the poll wrapper", Cases::quantile(rounds_ns, 0.5));
+            row.add("the poll wrapper", Cases::quantile(rounds_ns, 0.5));
         }
         Err(error) => row.fail_all(format!("there is no memory for a board: {error}")),
     }
@@ -90,7 +90,7 @@ pub fn watching(bench: &Bench, rows: &mut Rows) -> Result<(), Interrupted> {
             .ok_or_else(|| Unmeasured::NotApplicable("it has no tasks of its own".to_owned()))?;
         let measured = bench.run(subject, trial)?;
         let share = measured.harness_cpu_ns as f64 / measured.window_ns.max(1) as f64;
-        rows.row(KEY).add(&subject.id, Some(share), measured.window_ns / 1_000_000);
+        rows.row(KEY).add(&subject.id, Cases::exact(share, measured.window_ns / 1_000_000));
         threads_max = threads_max.max(measured.observation.threads(measured.loops).peak);
         Ok(())
     })?;
@@ -141,8 +141,8 @@ fn beside_bare(
 
 fn add_ratio(row: &mut Row, subject: &Subject, starts: &[Start], figure: fn(&Turn) -> f64) {
     let ratio = ratio(starts, 1, figure);
-    let interval = ratio.map(|ratio| ratio.interval);
-    row.add_within(&subject.id, ratio.map(|ratio| ratio.value), interval, starts.len() as u64);
+    let (value, interval) = (ratio.map(|ratio| ratio.value), ratio.map(|ratio| ratio.interval));
+    row.add(&subject.id, Cases::Known { value, interval, of: starts.len() as u64 });
 }
 
 /// Starting, connecting, reading the outcome and cleaning up. Runs nothing itself: the trials of
@@ -151,7 +151,7 @@ pub fn trials(bench: &Bench, rows: &mut Rows) -> Result<(), Interrupted> {
     let row = rows.row("trial.overhead");
     let overheads_ns = bench.overheads_ns.borrow();
     for (subject, all_ns) in &*overheads_ns {
-        row.add_cases(subject, Cases::quantile(all_ns.clone(), 0.5));
+        row.add(subject, Cases::quantile(all_ns.clone(), 0.5));
     }
     match overheads_ns.values().flatten().copied().reduce(f64::max) {
         Some(longest_ns) => row.note(format!("the longest of all: {:.0} ms", longest_ns / 1e6)),

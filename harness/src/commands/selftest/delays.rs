@@ -2,6 +2,7 @@
 //!
 //! Never judges how late a sleep ends: that depends on the runtime's timers and on the machine.
 
+use quadrant_reports::selftest::cases::Cases;
 use quadrant_reports::selftest::freeze;
 use quadrant_suite::plan::{Action, How, Pace, Step};
 
@@ -28,9 +29,9 @@ pub fn of_requests(bench: &Bench, rows: &mut Rows) -> Result<(), Interrupted> {
         let frozen_ns = bench.clock.ns_between(stopped, resumed);
         let window_ns = measured.window_ns;
         let error = freeze::shape_error(&load.latency, frozen_ns, window_ns);
-        rows.row(SHAPE).add(&subject.id, error, load.requests);
+        rows.row(SHAPE).add(&subject.id, Cases::exact(error, load.requests));
         let error = freeze::fast_share_error(&load.latency, frozen_ns, window_ns, FAST_NS);
-        rows.row(FAST).add(&subject.id, error, load.requests);
+        rows.row(FAST).add(&subject.id, Cases::exact(error, load.requests));
         Ok(())
     })?;
     rows.row(SHAPE).note(format!(
@@ -73,7 +74,7 @@ pub fn of_tasks(bench: &Bench, rows: &mut Rows) -> Result<(), Interrupted> {
                 earliest_ns = earliest_ns.max(Some(early_ns));
             }
         }
-        rows.row(KEY).add(&subject.id, earliest_ns.map(|ns| ns as f64), sleeps);
+        rows.row(KEY).add(&subject.id, Cases::exact(earliest_ns.map(|ns| ns as f64), sleeps));
         Ok(())
     })
 }

@@ -3,6 +3,7 @@
 //!
 //! Takes the same way as `run --evidence`, from the scenario to the verdict, and no other.
 
+use quadrant_reports::selftest::cases::Cases;
 use quadrant_reports::selftest::row::Row;
 
 use super::bench::{Bench, Interrupted, Rows, Unmeasured};
@@ -33,7 +34,7 @@ pub fn measure(bench: &Bench, rows: &mut Rows) -> Result<(), Interrupted> {
         };
         let row = rows.row(VERDICT);
         let agrees = evidence.backend_seen.word() == declared;
-        row.add(&subject.id, Some(f64::from(agrees)), evidence.ops);
+        row.add(&subject.id, Cases::exact(f64::from(agrees), evidence.ops));
         row.note(format!("counted by {}", evidence.method));
         warning.into_iter().for_each(|warning| row.note(warning));
         Ok(())
@@ -57,7 +58,7 @@ fn detect(bench: &Bench, liar: &Subject, row: &mut Row) -> Result<(), Unmeasured
         return Err(Unmeasured::Failed(warning.unwrap_or_default()));
     };
     let is_detected = !evidence.agrees && warning.is_some();
-    row.add(&liar.id, Some(f64::from(is_detected)), evidence.ops);
+    row.add(&liar.id, Cases::exact(f64::from(is_detected), evidence.ops));
     Ok(())
 }
 

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use quadrant_reports::selftest::alarms::{Alarms, count};
 use quadrant_reports::selftest::cases::Cases;
-use quadrant_reports::selftest::row::Together;
 use quadrant_suite::board::Stall;
 use quadrant_suite::hash;
 use quadrant_suite::plan::{Action, FileChoice, How, Pace};
@@ -60,8 +59,8 @@ fn alarms_in(
             [MS, 10 * MS].map(|ns| count(&measured.stall_log, &standstills, bench.clock, ns));
         let rate = false_among_short(counts[0]) as f64 / window_s;
         let polls = measured.stalls.polls;
-        rows.row(short).add(&subject.id, Some(rate), polls);
-        rows.row(long).add(&subject.id, Some(counts[1].unexplained as f64), polls);
+        rows.row(short).add(&subject.id, Cases::exact(rate, polls));
+        rows.row(long).add(&subject.id, Cases::exact(counts[1].unexplained as f64, polls));
         seconds += window_s;
         all.iter_mut().zip(counts).for_each(|(all, count)| all.add(count));
         Ok(())
@@ -70,8 +69,8 @@ fn alarms_in(
         return Ok(());
     }
     // The few seconds of one subject are too short for a rate of one in five seconds.
-    let value = false_among_short(all[0]) as f64 / seconds;
-    rows.row(short).together = Some(Together { value, interval: None });
+    let rate = false_among_short(all[0]) as f64 / seconds;
+    rows.row(short).together = Some(Cases::exact(rate, 1));
     for (key, alarms) in [short, long].into_iter().zip(all) {
         let Alarms { standstills, neighbours, unexplained, longest } = alarms;
         let row = rows.row(key);
@@ -112,7 +111,7 @@ pub fn nested(bench: &Bench, rows: &mut Rows) -> Result<(), Interrupted> {
         let measured = bench.run(subject, &trial)?;
         let loops_ns = measured.window_ns as f64 * measured.loops.max(1) as f64;
         let share = measured.stalls.total_ns as f64 / loops_ns;
-        rows.row("nested.time").add(&subject.id, Some(share), measured.stalls.count);
+        rows.row("nested.time").add(&subject.id, Cases::exact(share, measured.stalls.count));
         let computing = measured
             .stall_log
             .iter()
@@ -120,7 +119,7 @@ pub fn nested(bench: &Bench, rows: &mut Rows) -> Result<(), Interrupted> {
             .collect();
         // In a quarter of the stalls the host may have taken the CPU away, which looks like being
         // blocked.
-        rows.row("nested.cause").add_cases(&subject.id, Cases::quantile(computing, 0.25));
+        rows.row("nested.cause").add(&subject.id, Cases::quantile(computing, 0.25));
         Ok(())
     })?;
     rows.row("nested.time").note(format!(
@@ -161,7 +160,7 @@ pub fn big_reads(bench: &Bench, rows: &mut Rows) -> Result<(), Interrupted> {
         let reads = measured.findings.groups.first().map_or(0, |group| group.ops);
         let is_stall = |stall: &&Stall| running_ns(bench, stall) >= THRESHOLD.as_nanos() as u64;
         let stalls = measured.stall_log.iter().filter(is_stall).count() as u64;
-        rows.row(KEY).add_cases(&subject.id, Cases::share(stalls.min(reads), reads));
+        rows.row(KEY).add(&subject.id, Cases::share(stalls.min(reads), reads));
         Ok(())
     })?;
     rows.row(KEY).note(

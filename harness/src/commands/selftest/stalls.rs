@@ -272,6 +272,6 @@ fn add(
                 Cases::quantile(shown.errors_ns.clone(), 0.99)
             }
         };
-        row.add_cases(id, cases);
+        row.add(id, cases);
     }
 }

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use quadrant_reports::selftest::cases::Cases;
 use quadrant_suite::description::Workers;
 use quadrant_suite::plan::{Action, How, Pace, Program};
 
@@ -30,7 +31,7 @@ pub fn measure(bench: &Bench, rows: &mut Rows) -> Result<(), Interrupted> {
         let threads = measured.observation.threads(measured.loops);
         let known = u64::from(TASKS) + OTHERS;
         let row = rows.row("threads.peak");
-        row.add(&subject.id, Some(threads.peak.abs_diff(known) as f64), known);
+        row.add(&subject.id, difference(threads.peak, known));
         row.note(format!("{known} threads of waiting tasks, counted by {}", threads.method));
         compare_methods(rows, subject, &measured);
         Ok(())
@@ -58,12 +59,16 @@ fn waiting(bench: &Bench, count: u32, how: How) -> Trial {
     trial(bench, vec![vec![step(wait)]], count)
 }
 
+fn difference(seen: u64, known: u64) -> Cases {
+    Cases::exact(seen.abs_diff(known) as f64, known)
+}
+
 /// All threads live longer than a sampling interval, so both methods must give the same peak.
 fn compare_methods(rows: &mut Rows, subject: &Subject, measured: &Measured) {
     let row = rows.row("threads.sampled");
     match measured.observation.both_peaks() {
         (sampled, Some(by_kernel)) => {
-            row.add(&subject.id, Some(sampled.abs_diff(by_kernel) as f64), by_kernel);
+            row.add(&subject.id, difference(sampled, by_kernel));
         }
         (_, None) => {
             row.fail(&subject.id, "no pids cgroup can be made here (`quadrant doctor` says why)");
@@ -88,7 +93,7 @@ fn jobs(bench: &Bench, rows: &mut Rows, subject: &Subject) -> Result<(), Unmeasu
     let per_job = if subject.has_workers(Workers::PerTask) { 2 } else { 1 };
     let known = u64::from(JOBS[1] - JOBS[0]) * per_job;
     let more = peaks[1].saturating_sub(peaks[0]);
-    rows.row("threads.offload").add(&subject.id, Some(more.abs_diff(known) as f64), known);
+    rows.row("threads.offload").add(&subject.id, difference(more, known));
     Ok(())
 }
 
@@ -105,6 +110,6 @@ fn children(bench: &Bench, rows: &mut Rows, subject: &Subject) -> Result<(), Unm
     let reason = "the kernel accepts no program to count them (`quadrant doctor` says why)";
     let created = measured.observation.threads(measured.loops).created;
     let created = created.ok_or_else(|| Unmeasured::Failed(reason.to_owned()))?;
-    rows.row("threads.created").add(&subject.id, Some(created.abs_diff(known) as f64), known);
+    rows.row("threads.created").add(&subject.id, difference(created, known));
     Ok(())
 }

@@ -63,7 +63,7 @@ impl Cases {
     /// All of them together; `None` if they are not all shares or all quantiles.
     pub fn pooled<'c>(all: impl IntoIterator<Item = &'c Cases>) -> Option<Cases> {
         let mut all = all.into_iter();
-        let first = all.next()?.clone();
+        let first = all.next().filter(|first| !matches!(first, Cases::Known { .. }))?.clone();
         all.try_fold(first, |sum, next| match (sum, next) {
             (Cases::Share { hits, of }, Cases::Share { hits: more, of: of_more }) => {
                 Some(Cases::share(hits + more, of + of_more))
@@ -165,6 +165,7 @@ mod tests {
         assert_eq!(Cases::pooled([&one, &two]), Some(Cases::quantile(vec![1.0, 2.0], 0.5)));
         assert_eq!(Cases::pooled([&one, &Cases::share(1, 2)]), None);
         assert_eq!(Cases::pooled([]), None);
+        assert_eq!(Cases::pooled([&Cases::exact(1.0, 1)]), None);
     }
 
     #[test]

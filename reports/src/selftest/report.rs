@@ -35,6 +35,9 @@ impl FromStr for Format {
     }
 }
 
+const HEADINGS: [&str; 6] =
+    ["what", "demand", "reached", "samples (figures)", "worst on", "verdict"];
+
 pub fn write(test: &SelfTest, format: Format, style: Style) -> String {
     match format {
         Format::Table => terminal::draw(&parts(test), style),
@@ -56,7 +59,7 @@ fn json(test: &SelfTest) -> Value {
 }
 
 fn parts(test: &SelfTest) -> Vec<Part> {
-    let mut table = Table::new(&["what", "demand", "reached", "of", "worst on", "verdict"]);
+    let mut table = Table::new(&HEADINGS);
     for row in &test.rows {
         table.push(row.what, cells(row));
     }
@@ -96,10 +99,7 @@ fn cells(row: &Row) -> [Cell; 5] {
     };
     let samples = match row.samples() {
         0 => Cell::none(),
-        samples => {
-            let of = plural(row.figures.len() as u64, "subject", "subjects");
-            Cell::number(number::count(samples)).with(format!(" on {of}"))
-        }
+        samples => Cell::number(number::count(samples)).with(format!(" ({})", row.figures.len())),
     };
     let state = row.state();
     let tint = match state {

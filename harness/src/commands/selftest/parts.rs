@@ -10,6 +10,8 @@ use super::bench::{Bench, Interrupted, Rows};
 use super::{comparisons, costs, delays, evidence, false_stalls, stalls, threads};
 use crate::driver::pacer::LONGEST_GAP;
 
+const PING_GAP_NS: f64 = LONGEST_GAP.as_nanos() as f64;
+
 /// A key, what is measured, and the demand.
 type Demand = (&'static str, &'static str, Bound, Unit);
 
@@ -60,7 +62,7 @@ const STALLS: &[Demand] = &[
     at_least("stalls.in_progress", "stalls seen from outside while they last", 0.95),
     at_least("stalls.call", "blocking calls named correctly", 0.99),
     at_least("impact.found", "stalls ≥ 5 ms of a single loop felt by a ping", 0.99),
-    at_most_ns("impact.length", "their length by pings, error, p99", LONGEST_GAP.as_nanos() as f64),
+    at_most_ns("impact.length", "error of their length by pings, p99", PING_GAP_NS),
 ];
 
 const STALLS_UNDER_LOAD: &[Demand] = &[
@@ -73,8 +75,8 @@ const STALLS_UNDER_LOAD: &[Demand] = &[
 ];
 
 const CAUSES: &[Demand] = &[
-    at_most("stalls.cause.1_hogs", "1 hog on each CPU: computing or blocked time", 0.05),
-    at_most("stalls.cause.3_hogs", "3 hogs on each CPU: computing or blocked time", 0.05),
+    at_most("stalls.cause.1_hogs", "1 hog per CPU: error of computing or blocked time", 0.05),
+    at_most("stalls.cause.3_hogs", "3 hogs per CPU: error of computing or blocked time", 0.05),
 ];
 
 const NESTED: &[Demand] = &[
@@ -88,8 +90,8 @@ const BIG_READS: &[Demand] =
 const ALARMS: &[Demand] = &[
     at_most_per_s("alarms.1ms", "false alarms ≥ 1 ms, all subjects together", 0.2),
     at_most_0("alarms.10ms", "false alarms ≥ 10 ms except waits for a CPU"),
-    at_most_per_s("load.alarms.1ms", "under load: those ≥ 1 ms except waits for a CPU", 0.2),
-    at_most_0("load.alarms.10ms", "under load: those ≥ 10 ms except waits for a CPU"),
+    at_most_per_s("load.alarms.1ms", "under load: alarms ≥ 1 ms except waits for a CPU", 0.2),
+    at_most_0("load.alarms.10ms", "under load: alarms ≥ 10 ms except waits for a CPU"),
 ];
 
 const THREADS: &[Demand] = &[
@@ -134,8 +136,8 @@ const COPIES: &[Demand] = &[
 ];
 
 const SLOWDOWNS: &[Demand] = &[
-    at_least("compare.power.5", "slower by 5 %: found", 0.95),
-    at_least("compare.power.1", "slower by 1 %: found", 0.8),
+    at_least("compare.power.5", "slowdowns of 5 % found", 0.95),
+    at_least("compare.power.1", "slowdowns of 1 % found", 0.8),
 ];
 
 const OVERHEAD: &[Demand] =

@@ -162,7 +162,9 @@ pub fn at_rest(bench: &Bench, rows: &mut Rows) -> Result<(), Interrupted> {
 }
 
 pub fn beside_hogs(bench: &Bench, rows: &mut Rows) -> Result<(), Interrupted> {
-    measure(bench, rows, BESIDE_HOGS).map(|_| ())
+    measure(bench, rows, BESIDE_HOGS)?;
+    rows.row("stalls.cause.1_hogs").note("p95; a hog is a process that uses a CPU all the time");
+    Ok(())
 }
 
 pub fn under_load(bench: &Bench, rows: &mut Rows) -> Result<(), Interrupted> {

@@ -53,14 +53,13 @@ impl Rows {
         keys: &[&str],
         result: Result<(), Unmeasured>,
     ) -> Result<(), Interrupted> {
-        for key in keys {
-            match &result {
-                Ok(()) => {}
-                Err(Unmeasured::NotApplicable(reason)) => self.row(key).exclude(subject, reason),
-                Err(Unmeasured::Failed(reason)) => self.row(key).fail(subject, reason),
-                Err(Unmeasured::Interrupted) => return Err(Interrupted),
-            }
-        }
+        let (reason, add): (String, fn(&mut Row, &str, &str)) = match result {
+            Ok(()) => return Ok(()),
+            Err(Unmeasured::Interrupted) => return Err(Interrupted),
+            Err(Unmeasured::NotApplicable(reason)) => (reason, Row::exclude),
+            Err(Unmeasured::Failed(reason)) => (reason, Row::fail),
+        };
+        keys.iter().for_each(|key| add(self.row(key), subject, &reason));
         Ok(())
     }
 }
@@ -70,6 +69,8 @@ impl Rows {
 pub struct Trial {
     pub plan: Plan,
     pub load: Option<LoadShape>,
+    /// Which CPUs the subject and the driver get.
+    pub cpus: Division,
     /// The window, or for a fixed amount of work the longest time that it may take.
     pub measure: Duration,
     pub freeze: Option<Freeze>,
@@ -93,7 +94,6 @@ pub struct Prepared<'a> {
     bench: &'a Bench,
     library: &'a Path,
     trial: &'a Trial,
-    cpus: Division,
     pub plan: Plan,
 }
 
@@ -104,7 +104,7 @@ impl Prepared<'_> {
             library: self.library,
             plan: &self.plan,
             load: self.trial.load,
-            cpus: &self.cpus,
+            cpus: &self.trial.cpus,
             warmup: WARMUP,
             measure: self.trial.measure,
             attention: Attention::Usual,
@@ -191,7 +191,7 @@ impl Bench {
         mut measure: impl FnMut(&mut Rows, &Subject) -> Result<(), Unmeasured>,
     ) -> Result<(), Interrupted> {
         let mut order: Vec<&Subject> = self.subjects.iter().collect();
-        Chance::new(self.seed, self.part).shuffle(&mut order);
+        Chance::new(self.seed, &keys.concat()).shuffle(&mut order);
         for subject in order {
             let result = measure(rows, subject);
             rows.keep_reason(&subject.id, keys, result)?;
@@ -215,7 +215,7 @@ impl Bench {
             groups,
             files: None,
         };
-        Trial { plan, load: None, measure, freeze: None }
+        Trial { plan, load: None, cpus: Division::of(&self.cpus, false), measure, freeze: None }
     }
 
     /// Plain echo, under an open loop where there is a rate, otherwise under a closed one.
@@ -226,12 +226,8 @@ impl Bench {
         let mut trial = self.tasks(vec![echo], Vec::new(), measure);
         trial.plan.server = Some(Server { program: 0, message_bytes: MESSAGE_BYTES, connections });
         trial.load = Some(LoadShape { connections, message_bytes: MESSAGE_BYTES, rate_per_sec });
+        trial.cpus = Division::of(&self.cpus, true);
         trial
-    }
-
-    /// Which CPUs the subject and the driver get in such a trial.
-    pub fn division(&self, trial: &Trial) -> Division {
-        Division::of(&self.cpus, trial.load.is_some())
     }
 
     pub fn prepare<'a>(
@@ -250,11 +246,12 @@ impl Bench {
         };
         match subject.unsupported(&plan) {
             Some(reason) => Err(Unmeasured::NotApplicable(reason)),
-            None => Ok(Prepared { bench: self, library, trial, cpus: self.division(trial), plan }),
+            None => Ok(Prepared { bench: self, library, trial, plan }),
         }
     }
 
-    /// Shows the subject that is measured now, and how much of the expected time is over.
+    /// Shows the subject that is measured next, and how much of the expected time is over. Returns
+    /// an error after ^C.
     pub fn show_progress(&self, subject: &Subject) -> Result<(), Unmeasured> {
         if interrupt::requested() {
             return Err(Unmeasured::Interrupted);

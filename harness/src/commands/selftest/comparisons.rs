@@ -32,7 +32,7 @@ const FOUR: usize = 4;
 /// a worker for each of its CPUs.
 fn saturating(bench: &Bench, milliseconds: [u64; 2]) -> Trial {
     let trial = bench.echo(256, None, bench.window(milliseconds));
-    let workers = bench.division(&trial).subject.len();
+    let workers = trial.cpus.subject.len();
     trial.workers(workers)
 }
 

@@ -133,7 +133,7 @@ fn beside_bare(
     connections: u32,
 ) -> Result<Vec<Start>, Unmeasured> {
     let trial = bench.echo(connections, None, bench.window([300, 120]));
-    let workers = bench.division(&trial).subject.len();
+    let workers = trial.cpus.subject.len();
     let trial = trial.workers(workers);
     let sides = [false, true].map(|measured| Side { trial: &trial, measured });
     turns::starts(bench, subject, &sides, bench.extent([6, 2]))

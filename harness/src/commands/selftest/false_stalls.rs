@@ -41,8 +41,8 @@ fn alarms_in(
     false_among_short: fn(Alarms) -> u64,
 ) -> Result<(), Interrupted> {
     let trial = trial.clone().threshold(Duration::from_nanos(MS));
-    let mut cpus = bench.division(&trial).subject;
-    cpus.truncate(WATCHED_CPUS_MAX);
+    let watched = trial.cpus.subject.len().min(WATCHED_CPUS_MAX);
+    let cpus = &trial.cpus.subject[..watched];
     let failed = |error| {
         let reason = "the watcher process failed, so causes of alarms are unknown";
         Unmeasured::Failed(format!("{reason}: {error}"))
@@ -51,7 +51,7 @@ fn alarms_in(
     let mut seconds = 0.0;
     bench.for_each_subject(rows, &[short, long], |rows, subject| {
         bench.prepare(subject, &trial)?;
-        let watchers = watcher::start(&bench.executable, &cpus, bench.clock).map_err(failed)?;
+        let watchers = watcher::start(&bench.executable, cpus, bench.clock).map_err(failed)?;
         let measured = bench.run(subject, &trial)?;
         let standstills = watcher::end(watchers).map_err(failed)?;
         let window_s = measured.window_ns as f64 / 1e9;

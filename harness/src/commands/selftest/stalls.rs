@@ -181,12 +181,12 @@ fn measure(bench: &Bench, rows: &mut Rows, rounds: &[Round]) -> Result<Circumsta
     for round in rounds {
         let keys: Vec<&str> = round.rows.iter().map(|(_, key)| *key).collect();
         let trial = trial(bench, round);
-        let cpus = bench.division(&trial).subject;
+        let cpus = &trial.cpus.subject;
         let longest = trial.measure + Duration::from_secs(30);
         bench.for_each_subject(rows, &keys, |rows, subject| {
             // Only for this trial: between two trials nothing should have to wait for a CPU.
             let _hogs =
-                hog::start(&bench.executable, &cpus, round.hogs, longest).map_err(|error| {
+                hog::start(&bench.executable, cpus, round.hogs, longest).map_err(|error| {
                     Unmeasured::Failed(format!("the hogs could not be started: {error}"))
                 })?;
             let measured = bench.run(subject, &trial)?;

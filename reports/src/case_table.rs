@@ -4,14 +4,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::columns::{Kind, Measured, Workers, columns};
-use crate::figures::{Cell, Outcome, metrics, severity, status_tint};
-use crate::number;
-use crate::prose::{clean, plural};
-use crate::ranking::{Compared, Ranking, Standing};
+use crate::columns::{Kind, Row, columns};
+use crate::figures::{Cell, Outcome, severity, status_tint};
+use crate::number::{self, counted};
+use crate::prose::clean;
+use crate::ranking::{Ranking, Standing};
 use crate::record::{Cpus, Metrics, Pass, Record, Status};
 use crate::remarks::remarks;
-use crate::series::{Figure, turns};
+use crate::series::Figure;
 use crate::statistics::median;
 use crate::table::{Heading, Item, Part, Table, Tint};
 
@@ -33,25 +33,22 @@ impl CaseTable {
         let first = records.first()?;
         let cells = Cell::all_of(records);
         let ranking = Ranking::new(&cells);
-        let ranked: Vec<(&Cell, Option<Compared>)> =
-            ranking.order.iter().map(|index| (&cells[*index], ranking.compared[*index])).collect();
-        let measured: Vec<Measured> = ranked
+        let row = |index: &usize| {
+            let cell = &cells[*index];
+            Some(Row { cell, figures: cell.figures()?, compared: ranking.compared[*index] })
+        };
+        let rows: Vec<Row> = ranking.order.iter().filter_map(row).collect();
+        let threshold_ns = records
             .iter()
-            .filter_map(|(cell, compared)| {
-                let workers = Workers { had: cell.subject.workers, asked: cell.workers_asked() };
-                let (figures, compared, by) = (cell.figures()?, *compared, ranking.by);
-                Some(Measured { figures, workers, compared, by })
-            })
-            .collect();
-        let threshold_ns =
-            records.iter().find_map(metrics).map_or(0, |metrics| metrics.stalls.threshold_ns);
-        let operation = records.iter().find_map(operation).filter(|_| !measured.is_empty());
+            .find_map(Record::valid_metrics)
+            .map_or(0, |metrics| metrics.stalls.threshold_ns);
+        let operation = records.iter().find_map(Record::operation).filter(|_| !rows.is_empty());
         let columns = operation
-            .map_or_else(Vec::new, |operation| columns(operation, threshold_ns, &measured));
+            .map_or_else(Vec::new, |operation| columns(operation, threshold_ns, ranking.by, &rows));
         let kinds = columns.iter().map(|(kind, _)| *kind).collect();
         let told = without_figures(&cells);
         let table = Table {
-            names: ranked.iter().map(|(cell, _)| clean(&cell.subject.id)).collect(),
+            names: rows.iter().map(|row| clean(&row.cell.subject.id)).collect(),
             columns: columns.into_iter().map(|(_, column)| column).collect(),
             ..table_of(told.iter().map(|(cell, status, text)| {
                 Item::new(status_tint(*status), clean(&cell.subject.id), *text)
@@ -70,11 +67,9 @@ impl CaseTable {
         Some(Self {
             scenario: clean(&first.scenario),
             by: ranking.by,
-            standings: ranked
+            standings: rows
                 .iter()
-                .map(|(cell, compared)| {
-                    (clean(&cell.subject.id), compared.map(|compared| compared.standing))
-                })
+                .map(|row| (clean(&row.cell.subject.id), row.compared.map(|best| best.standing)))
                 .collect(),
             without_figures: told
                 .iter()
@@ -95,12 +90,6 @@ pub(crate) fn table_of(without_figures: impl Iterator<Item = Item>) -> Table {
     }
 }
 
-/// What one operation of a case is.
-pub(crate) fn operation(record: &Record) -> Option<&str> {
-    let alone = metrics(record).map(|metrics| metrics.operation.as_str());
-    alone.or_else(|| Some(turns(record)?.operation.as_str()))
-}
-
 /// The worst first.
 fn without_figures<'c>(cells: &'c [Cell]) -> Vec<(&'c Cell<'c>, Status, &'c str)> {
     let told = |cell: &'c Cell<'c>| match &cell.outcome {
@@ -117,7 +106,7 @@ fn workload(records: &[Record], cells: &[Cell]) -> String {
     let most = |pass| cells.iter().map(|cell| cell.of_pass(pass).count()).max().unwrap_or_default();
     let lengths: Vec<f64> = records
         .iter()
-        .filter_map(metrics)
+        .filter_map(Record::valid_metrics)
         .map(|metrics: &Metrics| metrics.elapsed_ns as f64)
         .collect();
     let length = median(&lengths).map_or_else(String::new, |length| {
@@ -125,15 +114,16 @@ fn workload(records: &[Record], cells: &[Cell]) -> String {
         let unit = 10_f64.powf(length.max(10.0).log10().floor() - 1.0);
         format!(" × {}", number::round_duration(((length / unit).round() * unit) as u64))
     });
-    let counted = |count: usize, one: &str, many: &str, rest: &str| match count {
+    let number_of = |count: usize, noun: &str, rest: &str| match count {
         0 => String::new(),
-        count => format!("{}{rest}", plural(count as u64, one, many)),
+        count => counted(count as u64, noun) + rest,
     };
-    let trials = counted(most(Pass::Alone), "trial", "trials", &length);
+    let trials = number_of(most(Pass::Alone), "trial", &length);
     // A reference takes part in every group of a start.
-    let starts = records.iter().filter(|record| turns(record).is_some()).map(|record| record.trial);
+    let starts =
+        records.iter().filter(|record| record.valid_turns().is_some()).map(|record| record.trial);
     let starts = starts.max().map_or(0, |last| last as usize + 1);
-    let starts = counted(starts, "start", "starts", " in turns");
+    let starts = number_of(starts, "start", " in turns");
     let cpus = records.iter().find_map(|record| record.cpus.as_ref());
     let parts =
         [clean(&records[0].workload), trials, starts, cpus.map_or_else(String::new, places)];

@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 
 use quadrant_suite::histogram::Histogram;
 
-use crate::figures::{Alone, Cause, Figures, Rate};
+use crate::figures::{Alone, Cause, Cell, Figures, Rate};
 use crate::number;
 use crate::prose::{clean, per_second};
 use crate::ranking::{Compared, Standing, with_range};
 use crate::series::Figure;
-use crate::table::{Cell, Column, Tint};
+use crate::table::{self, Column, Tint};
 
 /// What a column is about; each has a line in the legend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,21 +34,11 @@ pub(crate) enum Kind {
     Step,
 }
 
-/// Threads that a subject was told to run tasks on, and how many were wanted.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Workers {
-    /// 0 for a thread for each task.
-    pub had: u32,
-    pub asked: Option<u32>,
-}
-
-/// A subject's figures and how they stand to the best.
-pub(crate) struct Measured<'a> {
+/// A subject that has figures, and how it stands to the best.
+pub(crate) struct Row<'a> {
+    pub cell: &'a Cell<'a>,
     pub figures: &'a Figures,
-    pub workers: Workers,
     pub compared: Option<Compared>,
-    /// What decides in this case.
-    pub by: Figure,
 }
 
 /// About what the kernel needs for a page fault.
@@ -56,15 +46,16 @@ const PAGE_FAULT_NS: f64 = 250.0;
 /// Page faults that cost less than this share of the CPU time of an operation are not shown.
 const PAGE_FAULTS_SHARE_MIN: f64 = 0.02;
 
-/// Every column these figures can fill; `threshold_ns` is that of stalls.
+/// Every column that these figures can fill; `threshold_ns` is that of stalls, and `by` decides the order.
 pub(crate) fn columns(
     operation: &str,
     threshold_ns: u64,
-    rows: &[Measured],
+    by: Figure,
+    rows: &[Row],
 ) -> Vec<(Kind, Column)> {
     let operation = clean(operation);
     let mut columns = Vec::new();
-    let mut add = |kind, heading: [&str; 2], cell: &dyn Fn(&Measured) -> Cell| {
+    let mut add = |kind, heading: [&str; 2], cell: &dyn Fn(&Row) -> table::Cell| {
         let heading = heading.map(str::to_owned);
         columns.push((kind, Column { heading, cells: rows.iter().map(cell).collect() }));
     };
@@ -79,20 +70,20 @@ pub(crate) fn columns(
         cell
     });
     if rows.iter().any(|row| row.compared.is_some() || row.figures.starving().is_some()) {
-        let by = match rows[0].by {
+        let heading = match by {
             Figure::Throughput => format!("by {per_second}"),
             Figure::Cpu => format!("by CPU per {operation}"),
             Figure::P99 => "by p99".to_owned(),
         };
-        add(Kind::Standing, ["against the best", &by], &|row| standing(row));
+        add(Kind::Standing, ["against the best", &heading], &|row| standing(row, by));
     }
     if rows.iter().filter_map(|row| row.compared).any(|compared| !besides(compared).is_empty()) {
         add(Kind::Besides, ["besides", ""], &|row| {
-            Cell::words(row.compared.map_or_else(String::new, besides))
+            table::Cell::words(row.compared.map_or_else(String::new, besides))
         });
     }
-    let alone = |row: &Measured, cell: &dyn Fn(&Alone) -> Cell| {
-        row.figures.alone.as_ref().map_or_else(Cell::none, cell)
+    let alone = |row: &Row, cell: &dyn Fn(&Alone) -> table::Cell| {
+        row.figures.alone.as_ref().map_or_else(table::Cell::none, cell)
     };
     for (point, share) in [("p50", 0.5), ("p99", 0.99)] {
         add(Kind::Latency, ["latency", point], &|row| {
@@ -100,8 +91,8 @@ pub(crate) fn columns(
         });
     }
     add(Kind::InFlight, ["in flight", "peak (mean)"], &|row| alone(row, &in_flight));
-    if rows.iter().any(|row| row.workers.asked.is_some()) {
-        add(Kind::Workers, ["workers", "(asked)"], &|row| workers(row.workers));
+    if rows.iter().any(|row| row.cell.workers_asked().is_some()) {
+        add(Kind::Workers, ["workers", "(asked)"], &|row| workers(row.cell));
     }
     add(Kind::Threads, ["threads", "peak (loops)"], &|row| alone(row, &threads));
     let stall_heading = format!("stalls ≥ {}", number::round_duration(threshold_ns));
@@ -116,25 +107,25 @@ pub(crate) fn columns(
     for name in groups {
         add(Kind::Group, [&format!("{}/s", clean(name)), "median"], &|row| {
             alone(row, &|figures| {
-                figures.groups.get(name).copied().map_or_else(Cell::none, throughput)
+                figures.groups.get(name).copied().map_or_else(table::Cell::none, throughput)
             })
         });
     }
     add(Kind::Cpu, ["CPU per", &operation], &|row| {
-        Cell::maybe(row.figures.cpu_ns_per_op.map(number::duration))
+        table::Cell::maybe(row.figures.cpu_ns_per_op.map(number::duration))
     });
-    let page_faults = |row: &Measured| row.figures.page_faults_per_op;
-    let matters = |row: &Measured| {
+    let page_faults = |row: &Row| row.figures.page_faults_per_op;
+    let matters = |row: &Row| {
         let cost_ns = page_faults(row).unwrap_or_default() * PAGE_FAULT_NS;
         cost_ns > PAGE_FAULTS_SHARE_MIN * row.figures.cpu_ns_per_op.unwrap_or_default() as f64
     };
     if rows.iter().any(matters) {
         add(Kind::PageFaults, ["page faults", "per op"], &|row| {
-            Cell::maybe(page_faults(row).map(number::mean_count))
+            table::Cell::maybe(page_faults(row).map(number::mean_count))
         });
     }
     add(Kind::Memory, ["memory", "peak"], &|row| {
-        alone(row, &|figures| Cell::number(number::bytes(figures.rss_peak_bytes)))
+        alone(row, &|figures| table::Cell::number(number::bytes(figures.rss_peak_bytes)))
     });
     if all_alone().any(|figures| figures.evidence.is_some()) {
         add(Kind::Syscalls, ["syscalls", "per op"], &|row| alone(row, &syscalls));
@@ -155,36 +146,38 @@ pub(crate) fn columns(
 }
 
 /// In a column of words.
-fn words_none() -> Cell {
-    Cell::words(number::NONE)
+fn words_none() -> table::Cell {
+    table::Cell::words(number::NONE)
 }
 
-fn throughput(Rate { per_sec, spread }: Rate) -> Cell {
+fn throughput(Rate { per_sec, spread }: Rate) -> table::Cell {
     let spread = spread.map(|spread| format!(" {}", number::plus_minus(spread)));
-    Cell::number(number::rate(per_sec)).with(spread.unwrap_or_default())
+    table::Cell::number(number::rate(per_sec)).with(spread.unwrap_or_default())
 }
 
-fn standing(row: &Measured) -> Cell {
+fn standing(row: &Row, by: Figure) -> table::Cell {
     if let Some((served, connections)) = row.figures.starving() {
         let (served, all) = (number::count(served), number::count(connections));
-        return Cell::words(format!("served {served} of {all}")).tinted(Tint::Bad);
+        return table::Cell::words(format!("served {served} of {all}")).tinted(Tint::Bad);
     }
     let Some(compared) = row.compared else { return words_none() };
     let doubt = if compared.effect.interval().is_none() { "~" } else { "" };
     let text = match compared.standing {
         Standing::Best => format!("{doubt}best"),
         Standing::JointBest => format!("{doubt}joint best"),
-        Standing::Same { .. } if !doubt.is_empty() => format!("{doubt}same"),
-        Standing::Same { below } => format!("same (< {})", number::percent_above(below)),
+        Standing::Same => match compared.effect.below() {
+            Some(below) => format!("same (< {})", number::percent_above(below)),
+            None => format!("{doubt}same"),
+        },
         Standing::MayBeBest => format!("may be best, {}", with_range(compared.effect)),
-        Standing::Behind if compared.by != row.by => {
+        Standing::Behind if compared.by != by => {
             format!("{} in rate", with_range(compared.effect))
         }
         Standing::Behind => with_range(compared.effect),
         Standing::Reference => format!("reference, {}", with_range(compared.effect)),
     };
     let tint = if compared.standing.is_leading() { Tint::Good } else { Tint::Plain };
-    Cell::words(text).tinted(tint)
+    table::Cell::words(text).tinted(tint)
 }
 
 /// What a ratio and its range do not show.
@@ -199,53 +192,56 @@ fn besides(compared: Compared) -> String {
     [cpu, speeds].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn quantile(histogram: Option<&Histogram>, share: f64) -> Cell {
+fn quantile(histogram: Option<&Histogram>, share: f64) -> table::Cell {
     let filled = histogram.filter(|histogram| !histogram.is_empty());
-    Cell::maybe(filled.map(|histogram| number::duration(histogram.quantile(share))))
+    table::Cell::maybe(filled.map(|histogram| number::duration(histogram.quantile(share))))
 }
 
-fn in_flight(figures: &Alone) -> Cell {
+fn in_flight(figures: &Alone) -> table::Cell {
     // Connections without an answer have nothing in flight, however many there are.
     if figures.in_flight_peak == 0 {
-        return Cell::none();
+        return table::Cell::none();
     }
-    let peak = Cell::number(number::count(figures.in_flight_peak));
+    let peak = table::Cell::number(number::count(figures.in_flight_peak));
     match figures.in_flight_mean < figures.in_flight_peak as f64 - 0.5 {
         true => peak.with(format!(" ({})", number::mean_count(figures.in_flight_mean))),
         false => peak,
     }
 }
 
-fn workers(Workers { had, asked }: Workers) -> Cell {
-    let number = if had == 0 { "per task".to_owned() } else { number::count(had.into()) };
-    let asked = asked.filter(|asked| *asked != had).map(|asked| format!(" ({asked})"));
-    Cell::number(number).with(asked.unwrap_or_default())
+fn workers(cell: &Cell) -> table::Cell {
+    let number = match cell.subject.workers {
+        0 => "per task".to_owned(),
+        workers => number::count(workers.into()),
+    };
+    let asked = cell.workers_asked().filter(|asked| *asked != cell.subject.workers);
+    table::Cell::number(number).with(asked.map_or_else(String::new, |asked| format!(" ({asked})")))
 }
 
-fn threads(figures: &Alone) -> Cell {
+fn threads(figures: &Alone) -> table::Cell {
     let mut rest = format!(" ({})", number::count(figures.threads_loops));
     if figures.threads_kernel > 0 {
         rest.push_str(&format!(" +{} kernel", number::count(figures.threads_kernel)));
     }
-    Cell::number(number::count(figures.threads_peak)).with(rest)
+    table::Cell::number(number::count(figures.threads_peak)).with(rest)
 }
 
-fn syscalls(figures: &Alone) -> Cell {
+fn syscalls(figures: &Alone) -> table::Cell {
     let per_op = figures.evidence.as_ref().and_then(|evidence| evidence.syscalls_per_op());
-    Cell::maybe(per_op.map(number::mean_count))
+    table::Cell::maybe(per_op.map(number::mean_count))
 }
 
-fn backend_seen(figures: &Alone) -> Cell {
+fn backend_seen(figures: &Alone) -> table::Cell {
     let Some(evidence) = &figures.evidence else { return words_none() };
     let doubt = if evidence.agrees { "" } else { "!" };
     let files = evidence.files_seen.map(|files| format!(", files: {}", files.word()));
     let text = format!("{}{doubt}{}", evidence.backend_seen, files.unwrap_or_default());
-    Cell::words(text).tinted(if evidence.agrees { Tint::Plain } else { Tint::Bad })
+    table::Cell::words(text).tinted(if evidence.agrees { Tint::Plain } else { Tint::Bad })
 }
 
-fn stalls(figures: &Alone) -> Cell {
+fn stalls(figures: &Alone) -> table::Cell {
     if figures.stalls == 0 {
-        return Cell::none();
+        return table::Cell::none();
     }
     let cause = match figures.stalls_cause {
         Some(Cause::Computing) => " cpu",
@@ -254,7 +250,7 @@ fn stalls(figures: &Alone) -> Cell {
         Some(Cause::Unended) => " unended",
         None => "",
     };
-    Cell::number(number::count(figures.stalls))
+    table::Cell::number(number::count(figures.stalls))
         .with(format!(", {}{cause}", number::duration(figures.stalls_longest_ns)))
         .tinted(Tint::Bad)
 }

@@ -2,152 +2,159 @@
 //!
 //! Never rounds: integers in nanoseconds, bytes and counts, as in the record.
 
-use std::collections::BTreeMap;
+use serde_json::{Value, json};
 
-use serde_json::json;
+use crate::record::Record;
+use crate::record::turns;
 
-use crate::figures::status_word;
-use crate::record::{Evidence, Latency, Metrics, Noise, Pass, Record, Turns};
-use crate::turns::{self, Turn};
-
-type Field = (&'static str, fn(&Record) -> String);
-type Figure = (&'static str, fn(&Metrics) -> String);
-type NoiseField = (&'static str, fn(&Noise) -> String);
-type TurnsField = (&'static str, fn(&Turns, &Turn) -> String);
-
-const FIELDS: [Field; 28] = [
-    ("schema", |r| r.schema.to_string()),
-    ("run_id", |r| r.run_id.clone()),
-    ("seed", |r| r.seed.to_string()),
-    ("scenario", |r| r.scenario.clone()),
-    ("case", case),
-    ("workload", |r| r.workload.clone()),
-    ("pass", |r| match r.pass {
-        Pass::Alone => "alone".to_owned(),
-        Pass::Turns => "turns".to_owned(),
-    }),
-    ("trial", |r| r.trial.to_string()),
-    ("subject", |r| r.subject.id.clone()),
-    ("runtime", |r| r.subject.runtime.clone()),
-    ("version", |r| r.subject.version.clone()),
-    ("executor", |r| r.subject.executor.clone()),
-    ("backend", |r| r.subject.backend.clone()),
-    ("workers", |r| r.subject.workers.to_string()),
-    ("workers_asked", |r| r.workers_asked.map_or_else(String::new, |asked| asked.to_string())),
-    ("status", |r| status_word(r.status).replace(' ', "_")),
-    ("reason", |r| r.reason.clone().unwrap_or_default()),
-    ("warnings", |r| r.warnings.join("; ")),
-    ("expectations_met", |r| {
-        r.expectations.iter().filter(|checked| checked.met).count().to_string()
-    }),
-    ("expectations_missed", |r| {
-        let missed = r.expectations.iter().filter(|checked| !checked.met);
-        missed.map(|checked| checked.expected.as_str()).collect::<Vec<_>>().join("; ")
-    }),
-    ("note", |r| r.subject.note.clone().unwrap_or_default()),
-    ("took_ns", |r| r.took_ns.to_string()),
-    ("environment_bytes", |r| {
-        r.layout.map_or_else(String::new, |layout| layout.environment_bytes.to_string())
-    }),
-    ("first_allocation_bytes", |r| {
-        r.layout.map_or_else(String::new, |layout| layout.first_allocation_bytes.to_string())
-    }),
-    ("backend_seen", |r| evidence(r, |seen| seen.backend_seen.to_string())),
-    ("backend_agrees", |r| evidence(r, |seen| seen.agrees.to_string())),
-    ("evidence_ops", |r| evidence(r, |seen| seen.ops.to_string())),
-    ("syscalls_json", |r| evidence(r, |seen| json!(seen.syscalls).to_string())),
-];
-
-/// Empty in a record without metrics.
-const FIGURES: [Figure; 37] = [
-    ("operation", |m| m.operation.clone()),
-    ("ops", |m| m.ops.to_string()),
-    ("errors", |m| m.errors.to_string()),
-    ("elapsed_ns", |m| m.elapsed_ns.to_string()),
-    ("ops_per_sec", |m| m.ops_per_sec.to_string()),
-    ("latency_min_ns", |m| m.latency_ns.min.to_string()),
-    ("latency_p50_ns", |m| m.latency_ns.p50.to_string()),
-    ("latency_p90_ns", |m| m.latency_ns.p90.to_string()),
-    ("latency_p99_ns", |m| m.latency_ns.p99.to_string()),
-    ("latency_p999_ns", |m| m.latency_ns.p999.to_string()),
-    ("latency_max_ns", |m| m.latency_ns.max.to_string()),
-    ("latency_mean_ns", |m| m.latency_ns.mean.to_string()),
-    ("concurrency_peak", |m| m.concurrency.peak.to_string()),
-    ("concurrency_mean", |m| m.concurrency.mean.to_string()),
-    ("threads_peak", |m| m.threads.peak.to_string()),
-    ("threads_mean", |m| m.threads.mean.to_string()),
-    ("threads_loops", |m| m.threads.loops.to_string()),
-    ("threads_kernel", |m| m.threads.kernel.to_string()),
-    ("threads_created", |m| {
-        m.threads.created.map_or_else(String::new, |created| created.to_string())
-    }),
-    ("threads_method", |m| m.threads.method.clone()),
-    ("stalls_threshold_ns", |m| m.stalls.threshold_ns.to_string()),
-    ("stalls_count", |m| m.stalls.count.to_string()),
-    ("stalls_longest_ns", |m| m.stalls.longest_ns.to_string()),
-    ("stalls_total_ns", |m| m.stalls.total_ns.to_string()),
-    ("stalls_cpu_ns", |m| m.stalls.cpu_ns.to_string()),
-    ("stalls_run_queue_ns", |m| m.stalls.run_queue_ns.to_string()),
-    ("stalls_blocked_ns", |m| m.stalls.blocked_ns.to_string()),
-    ("stalls_count_1ms", |m| m.stalls.count_1ms.to_string()),
-    ("stalls_count_100ms", |m| m.stalls.count_100ms.to_string()),
-    ("cpu_ns", |m| m.cpu_ns.to_string()),
-    ("page_faults", |m| m.page_faults.to_string()),
-    ("context_switches_voluntary", |m| m.context_switches.voluntary.to_string()),
-    ("context_switches_involuntary", |m| m.context_switches.involuntary.to_string()),
-    ("rss_start_bytes", |m| m.rss_bytes.start.to_string()),
-    ("rss_peak_bytes", |m| m.rss_bytes.peak.to_string()),
-    ("groups_json", groups),
-    ("steps_json", steps),
-];
-
-/// Sums over the rounds of a start; empty in a trial alone. `thawed` is from being thawed to being
-/// frozen again, which is what CPU time and page faults are counted over.
-const TURNS: [TurnsField; 11] = [
-    ("turns_group", |turns, _| turns.group.to_string()),
-    ("turns_reference", |turns, _| turns.reference.clone().unwrap_or_default()),
-    ("turns_operation", |turns, _| turns.operation.clone()),
-    ("turns_rounds", |turns, _| turns.rounds.len().to_string()),
-    ("turns_ops", |_, sum| sum.operations.to_string()),
-    ("turns_elapsed_ns", |_, sum| sum.elapsed_ns.to_string()),
-    ("turns_thawed_ops", |_, sum| sum.thawed.operations.to_string()),
-    ("turns_thawed_ns", |_, sum| sum.thawed.elapsed_ns.to_string()),
-    ("turns_thawed_cpu_ns", |_, sum| sum.thawed.cpu_ns.to_string()),
-    ("turns_thawed_driver_cpu_ns", |_, sum| sum.thawed.driver_cpu_ns.to_string()),
-    ("turns_thawed_page_faults", |_, sum| sum.thawed.page_faults.to_string()),
-];
-
-/// Empty where the system did not tell.
-const NOISE: [NoiseField; 6] = [
-    ("noise_capacity_ns", |n| n.capacity_ns.to_string()),
-    ("noise_steal_ns", |n| n.steal_ns.to_string()),
-    ("noise_others_cpu_ns", |n| n.others_cpu_ns.to_string()),
-    ("noise_run_queue_ns", |n| n.run_queue_ns.to_string()),
-    ("noise_load_milli", |n| n.load_milli.to_string()),
-    ("noise_governor", |n| n.governor.clone().unwrap_or_default()),
+/// Each column and where its cell is found in the record as JSON. What lies beneath `made` and the
+/// sum over the rounds of a start are added to it; `thawed` is from being thawed to being frozen
+/// again. A cell that is not found is empty.
+const COLUMNS: [(&str, &str); 82] = [
+    ("schema", "/schema"),
+    ("run_id", "/run_id"),
+    ("seed", "/seed"),
+    ("scenario", "/scenario"),
+    ("case", "/made/case"),
+    ("workload", "/workload"),
+    ("pass", "/made/pass"),
+    ("trial", "/trial"),
+    ("subject", "/subject/id"),
+    ("runtime", "/subject/runtime"),
+    ("version", "/subject/version"),
+    ("executor", "/subject/executor"),
+    ("backend", "/subject/backend"),
+    ("workers", "/subject/workers"),
+    ("workers_asked", "/workers_asked"),
+    ("status", "/status"),
+    ("reason", "/reason"),
+    ("warnings", "/made/warnings"),
+    ("expectations_met", "/made/met"),
+    ("expectations_missed", "/made/missed"),
+    ("note", "/subject/note"),
+    ("took_ns", "/took_ns"),
+    ("environment_bytes", "/layout/environment_bytes"),
+    ("first_allocation_bytes", "/layout/first_allocation_bytes"),
+    ("backend_seen", "/evidence/backend_seen"),
+    ("backend_agrees", "/evidence/agrees"),
+    ("evidence_ops", "/evidence/ops"),
+    ("syscalls_json", "/evidence/syscalls"),
+    ("operation", "/metrics/operation"),
+    ("ops", "/metrics/ops"),
+    ("errors", "/metrics/errors"),
+    ("elapsed_ns", "/metrics/elapsed_ns"),
+    ("ops_per_sec", "/metrics/ops_per_sec"),
+    ("latency_min_ns", "/metrics/latency_ns/min"),
+    ("latency_p50_ns", "/metrics/latency_ns/p50"),
+    ("latency_p90_ns", "/metrics/latency_ns/p90"),
+    ("latency_p99_ns", "/metrics/latency_ns/p99"),
+    ("latency_p999_ns", "/metrics/latency_ns/p999"),
+    ("latency_max_ns", "/metrics/latency_ns/max"),
+    ("latency_mean_ns", "/metrics/latency_ns/mean"),
+    ("concurrency_peak", "/metrics/concurrency/peak"),
+    ("concurrency_mean", "/metrics/concurrency/mean"),
+    ("threads_peak", "/metrics/threads/peak"),
+    ("threads_mean", "/metrics/threads/mean"),
+    ("threads_loops", "/metrics/threads/loops"),
+    ("threads_kernel", "/metrics/threads/kernel"),
+    ("threads_created", "/metrics/threads/created"),
+    ("threads_method", "/metrics/threads/method"),
+    ("stalls_threshold_ns", "/metrics/stalls/threshold_ns"),
+    ("stalls_count", "/metrics/stalls/count"),
+    ("stalls_longest_ns", "/metrics/stalls/longest_ns"),
+    ("stalls_total_ns", "/metrics/stalls/total_ns"),
+    ("stalls_cpu_ns", "/metrics/stalls/cpu_ns"),
+    ("stalls_run_queue_ns", "/metrics/stalls/run_queue_ns"),
+    ("stalls_blocked_ns", "/metrics/stalls/blocked_ns"),
+    ("stalls_count_1ms", "/metrics/stalls/count_1ms"),
+    ("stalls_count_100ms", "/metrics/stalls/count_100ms"),
+    ("cpu_ns", "/metrics/cpu_ns"),
+    ("page_faults", "/metrics/page_faults"),
+    ("context_switches_voluntary", "/metrics/context_switches/voluntary"),
+    ("context_switches_involuntary", "/metrics/context_switches/involuntary"),
+    ("rss_start_bytes", "/metrics/rss_bytes/start"),
+    ("rss_peak_bytes", "/metrics/rss_bytes/peak"),
+    ("groups_json", "/made/groups"),
+    ("steps_json", "/made/steps"),
+    ("turns_group", "/turns/group"),
+    ("turns_reference", "/turns/reference"),
+    ("turns_operation", "/turns/operation"),
+    ("turns_rounds", "/made/rounds"),
+    ("turns_ops", "/turns/sum/operations"),
+    ("turns_elapsed_ns", "/turns/sum/elapsed_ns"),
+    ("turns_thawed_ops", "/turns/sum/thawed/operations"),
+    ("turns_thawed_ns", "/turns/sum/thawed/elapsed_ns"),
+    ("turns_thawed_cpu_ns", "/turns/sum/thawed/cpu_ns"),
+    ("turns_thawed_driver_cpu_ns", "/turns/sum/thawed/driver_cpu_ns"),
+    ("turns_thawed_page_faults", "/turns/sum/thawed/page_faults"),
+    ("noise_capacity_ns", "/noise/capacity_ns"),
+    ("noise_steal_ns", "/noise/steal_ns"),
+    ("noise_others_cpu_ns", "/noise/others_cpu_ns"),
+    ("noise_run_queue_ns", "/noise/run_queue_ns"),
+    ("noise_load_milli", "/noise/load_milli"),
+    ("noise_governor", "/noise/governor"),
 ];
 
 pub(crate) fn header() -> String {
-    let names = FIELDS
-        .iter()
-        .map(|(name, _)| *name)
-        .chain(FIGURES.iter().map(|(name, _)| *name))
-        .chain(TURNS.iter().map(|(name, _)| *name))
-        .chain(NOISE.iter().map(|(name, _)| *name));
-    names.collect::<Vec<_>>().join(",") + "\n"
+    COLUMNS.map(|(name, _)| name).join(",") + "\n"
 }
 
 pub(crate) fn row(record: &Record) -> String {
-    let figures =
-        FIGURES.iter().map(|(_, read)| record.metrics.as_ref().map(read).unwrap_or_default());
-    let summed = record.turns.as_ref().map(|turns| (turns, turns::sum(&turns.rounds)));
-    let in_turns = TURNS
-        .iter()
-        .map(|(_, read)| summed.as_ref().map_or_else(String::new, |(turns, sum)| read(turns, sum)));
-    let noise = NOISE.iter().map(|(_, read)| record.noise.as_ref().map(read).unwrap_or_default());
-    let cells =
-        FIELDS.iter().map(|(_, read)| read(record)).chain(figures).chain(in_turns).chain(noise);
-    cells.map(|cell| quoted(&cell)).collect::<Vec<_>>().join(",") + "\n"
+    let whole = whole(record);
+    let cells = COLUMNS.map(|(_, place)| quoted(&cell(whole.pointer(place))));
+    cells.join(",") + "\n"
+}
+
+fn cell(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        // As short as a float can be written: 2000 and not 2000.0.
+        Some(Value::Number(number)) if number.is_f64() => {
+            number.as_f64().unwrap_or_default().to_string()
+        }
+        Some(value) => value.to_string(),
+    }
+}
+
+/// The record, with the cells that it does not hold as such.
+fn whole(record: &Record) -> Value {
+    let mut whole = json!(record);
+    let case: Vec<String> = record.case.iter().map(ToString::to_string).collect();
+    let (met, missed): (Vec<_>, Vec<_>) =
+        record.expectations.iter().partition(|checked| checked.met);
+    let missed: Vec<&str> = missed.iter().map(|checked| checked.expected.as_str()).collect();
+    whole["made"] = json!({
+        "case": case.join("; "),
+        "pass": record.pass,
+        "warnings": record.warnings.join("; "),
+        "met": met.len(),
+        "missed": missed.join("; "),
+    });
+    if let Some(turns) = &record.turns {
+        whole["made"]["rounds"] = json!(turns.rounds.len());
+        whole["turns"]["sum"] = json!(turns::sum(&turns.rounds));
+    }
+    if let Some(metrics) = &record.metrics {
+        // The histograms stay in the records: a cell of a sheet is no place for them.
+        let mut groups = json!({});
+        for group in &metrics.groups {
+            let mut figures = json!(group);
+            remove(&mut figures["latency_ns"], "histogram");
+            remove(&mut figures, "name");
+            groups[&group.name] = figures;
+        }
+        let mut steps = json!(metrics.steps);
+        steps.as_object_mut().into_iter().flatten().for_each(|(_, step)| remove(step, "histogram"));
+        let filled = |map: Value| if map == json!({}) { Value::Null } else { map };
+        whole["made"]["groups"] = filled(groups);
+        whole["made"]["steps"] = filled(steps);
+    }
+    whole
+}
+
+fn remove(object: &mut Value, key: &str) {
+    object.as_object_mut().and_then(|object| object.remove(key));
 }
 
 /// RFC 4180: a comma, a quote or a line's end puts the cell in quotes, and quotes are doubled.
@@ -159,57 +166,10 @@ fn quoted(cell: &str) -> String {
     }
 }
 
-fn case(record: &Record) -> String {
-    let axes = record.case.iter().map(|axis| format!("{}={}", axis.axis, axis.value));
-    axes.collect::<Vec<_>>().join("; ")
-}
-
-/// Empty where none was gathered.
-fn evidence(record: &Record, read: impl Fn(&Evidence) -> String) -> String {
-    record.evidence.as_ref().map(read).unwrap_or_default()
-}
-
-fn groups(metrics: &Metrics) -> String {
-    if metrics.groups.is_empty() {
-        return String::new();
-    }
-    let groups: BTreeMap<_, _> = metrics
-        .groups
-        .iter()
-        .map(|group| {
-            let figures = json!({
-                "ops": group.ops,
-                "ops_per_sec": group.ops_per_sec,
-                "latency_ns": quantiles(&group.latency_ns),
-                "concurrency": group.concurrency,
-            });
-            (&group.name, figures)
-        })
-        .collect();
-    json!(groups).to_string()
-}
-
-fn steps(metrics: &Metrics) -> String {
-    if metrics.steps.is_empty() {
-        return String::new();
-    }
-    let steps: BTreeMap<_, _> =
-        metrics.steps.iter().map(|(name, latency)| (name, quantiles(latency))).collect();
-    json!(steps).to_string()
-}
-
-/// The histogram stays in the records: a cell of a sheet is no place for it.
-fn quantiles(latency: &Latency) -> serde_json::Value {
-    json!({
-        "min": latency.min, "p50": latency.p50, "p90": latency.p90, "p99": latency.p99,
-        "p999": latency.p999, "max": latency.max, "mean": latency.mean,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample;
+    use crate::tests::sample;
 
     #[test]
     fn a_record_with_figures_and_one_without() {

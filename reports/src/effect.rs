@@ -3,6 +3,8 @@
 //! One rule for tables, crossovers, `compare` and `duel`. Never answers without the size of the
 //! difference: what cannot be told apart still has an effect and a range.
 
+use serde::Serialize;
+
 use crate::interval::{Estimate, Interval};
 
 /// A ratio, kept as a logarithm.
@@ -12,17 +14,17 @@ pub struct Effect {
 }
 
 /// What an effect shows.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Answer {
-    /// All of the interval lies beyond what is negligible, on this side of 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// All of the interval lies beyond what is negligible, above 1.
     More,
+    /// The same, below 1.
     Less,
-    /// They differ by less than this share.
-    Same {
-        below: f64,
-    },
+    /// All of the interval is close to 1.
+    Same,
     /// The interval is too wide, or there is none.
-    NotTold,
+    CannotTell,
 }
 
 /// Which differences matter to whoever asks, as shares.
@@ -74,30 +76,33 @@ impl Effect {
         Self { log: Estimate { value: -self.log.value, ..self.log } }
     }
 
-    pub fn answer(&self, rule: Rule) -> Answer {
-        let Estimate { value, half_width: Some(half) } = self.log else { return Answer::NotTold };
+    pub fn verdict(&self, rule: Rule) -> Verdict {
+        let (Some(half), Some(below)) = (self.log.half_width, self.below()) else {
+            return Verdict::CannotTell;
+        };
         let beyond = rule.negligible.ln_1p();
-        // Both sides of 1 alike: 0.8 is as far from 1 as 1.25.
-        let below = (value.abs() + half).exp_m1();
-        if value - half > beyond {
-            Answer::More
-        } else if value + half < -beyond {
-            Answer::Less
-        } else if below <= rule.same {
-            Answer::Same { below }
-        } else {
-            Answer::NotTold
+        match self.log.value {
+            value if value - half > beyond => Verdict::More,
+            value if value + half < -beyond => Verdict::Less,
+            _ if below <= rule.same => Verdict::Same,
+            _ => Verdict::CannotTell,
         }
     }
 
-    /// The answer, where there is an interval; else what the ratio alone suggests.
-    pub fn hint(&self, rule: Rule) -> Answer {
+    /// By no more than this share the two differ. Both sides of 1 count alike: 0.8 is as far from
+    /// 1 as 1.25.
+    pub fn below(&self) -> Option<f64> {
+        Some((self.log.value.abs() + self.log.half_width?).exp_m1())
+    }
+
+    /// The verdict, where there is an interval; else what the ratio alone suggests.
+    pub fn hint(&self, rule: Rule) -> Verdict {
         match self.log.half_width {
-            Some(_) => self.answer(rule),
-            None if self.log.value.is_nan() => Answer::NotTold,
-            None if self.log.value > rule.negligible.ln_1p() => Answer::More,
-            None if self.log.value < -rule.negligible.ln_1p() => Answer::Less,
-            None => Answer::Same { below: rule.negligible },
+            Some(_) => self.verdict(rule),
+            None if self.log.value.is_nan() => Verdict::CannotTell,
+            None if self.log.value > rule.negligible.ln_1p() => Verdict::More,
+            None if self.log.value < -rule.negligible.ln_1p() => Verdict::Less,
+            None => Verdict::Same,
         }
     }
 
@@ -116,27 +121,28 @@ mod tests {
     }
 
     #[test]
-    fn every_answer() {
-        let answer = |ratio, uncertainty| effect(ratio, uncertainty).answer(Rule::TABLE);
-        assert_eq!(answer(0.79, 0.1), Answer::Less);
-        assert_eq!(answer(1.3, 0.1), Answer::More);
-        assert_eq!(answer(0.79, 0.4), Answer::NotTold);
-        let Answer::Same { below } = answer(0.99, 0.03) else { panic!() };
+    fn every_verdict() {
+        let verdict = |ratio, uncertainty| effect(ratio, uncertainty).verdict(Rule::TABLE);
+        assert_eq!(verdict(0.79, 0.1), Verdict::Less);
+        assert_eq!(verdict(1.3, 0.1), Verdict::More);
+        assert_eq!(verdict(0.79, 0.4), Verdict::CannotTell);
+        assert_eq!(verdict(0.99, 0.03), Verdict::Same);
+        let below = effect(0.99, 0.03).below().unwrap();
         assert!((below - 0.0404).abs() < 1e-4, "{below}");
         // Surely different, and by no more than anybody should choose by.
-        assert!(matches!(answer(1.005, 0.001), Answer::Same { .. }));
-        assert_eq!(answer(1.0, 0.12), Answer::NotTold);
+        assert_eq!(verdict(1.005, 0.001), Verdict::Same);
+        assert_eq!(verdict(1.0, 0.12), Verdict::CannotTell);
     }
 
     #[test]
-    fn without_an_interval_there_is_a_hint_and_no_answer() {
+    fn without_an_interval_there_is_a_hint_and_no_verdict() {
         let half = Effect::of_ratio(0.5);
         assert_eq!(
-            (half.answer(Rule::TABLE), half.hint(Rule::TABLE)),
-            (Answer::NotTold, Answer::Less)
+            (half.verdict(Rule::TABLE), half.hint(Rule::TABLE)),
+            (Verdict::CannotTell, Verdict::Less)
         );
-        assert_eq!(Effect::of_ratio(0.0).hint(Rule::TABLE), Answer::Less);
-        assert_eq!(Effect::of_ratio(f64::NAN).hint(Rule::TABLE), Answer::NotTold);
+        assert_eq!(Effect::of_ratio(0.0).hint(Rule::TABLE), Verdict::Less);
+        assert_eq!(Effect::of_ratio(f64::NAN).hint(Rule::TABLE), Verdict::CannotTell);
         assert_eq!(half.interval(), None);
     }
 
@@ -146,8 +152,8 @@ mod tests {
         let back = there.inverse();
         assert!((there.ratio() * back.ratio() - 1.0).abs() < 1e-12);
         assert_eq!(
-            (there.uncertainty(), back.answer(Rule::TABLE)),
-            (back.uncertainty(), Answer::More)
+            (there.uncertainty(), back.verdict(Rule::TABLE)),
+            (back.uncertainty(), Verdict::More)
         );
     }
 
@@ -155,7 +161,7 @@ mod tests {
     fn what_could_have_been_seen_is_just_seen() {
         let rule = Rule { negligible: 0.02, same: 0.10 };
         let smallest = effect(1.0, 0.03).smallest_visible(rule).unwrap();
-        assert_eq!(effect(1.0 + smallest * 1.001, 0.03).answer(rule), Answer::More);
-        assert_ne!(effect(1.0 + smallest * 0.999, 0.03).answer(rule), Answer::More);
+        assert_eq!(effect(1.0 + smallest * 1.001, 0.03).verdict(rule), Verdict::More);
+        assert_ne!(effect(1.0 + smallest * 0.999, 0.03).verdict(rule), Verdict::More);
     }
 }

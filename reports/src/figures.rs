@@ -7,18 +7,21 @@ use std::collections::BTreeMap;
 
 use quadrant_suite::histogram::Histogram;
 
-use crate::prose::{clean, plural};
+use crate::number::counted;
+use crate::prose::clean;
+use crate::record::turns::{self, Thawed, Turn};
 use crate::record::{Evidence, Latency, Metrics, Pass, Record, Status, Subject};
-use crate::series::{Bases, Figure, KEPT, turns};
+use crate::series::{Bases, Figure, KEPT, Merits};
 use crate::statistics::{mean, median, spread};
 use crate::table::Tint;
-use crate::turns::{self, Turn};
 
 /// One subject in one scenario case.
 pub(crate) struct Cell<'a> {
     pub subject: &'a Subject,
     pub trials: Vec<&'a Record>,
     pub outcome: Outcome,
+    /// Whether the turns of the case are related to it.
+    pub is_reference: bool,
 }
 
 pub(crate) enum Outcome {
@@ -38,6 +41,8 @@ pub(crate) struct Figures {
     pub driver_busy: f64,
     /// Of the trials alone: `None` for a reference that was not asked for by itself.
     pub alone: Option<Alone>,
+    /// What it is compared with others by.
+    pub merits: Merits,
 }
 
 /// Operations per second.
@@ -89,18 +94,8 @@ impl Figures {
         self.alone.as_ref()?.starving
     }
 
-    /// As the table shows it.
-    pub(crate) fn value(&self, figure: Figure) -> f64 {
-        match figure {
-            Figure::Throughput => self.rate.per_sec,
-            Figure::Cpu => self.cpu_ns_per_op.map_or(f64::NAN, |cpu| cpu as f64),
-            Figure::P99 => self.p99().map_or(f64::NAN, |p99| p99 as f64),
-        }
-    }
-
-    fn p99(&self) -> Option<u64> {
-        let latency = &self.alone.as_ref()?.latency;
-        (!latency.is_empty()).then(|| latency.quantile(0.99))
+    pub(crate) fn keeps_rate(&self) -> Option<bool> {
+        self.alone.as_ref()?.keeps_rate
     }
 }
 
@@ -114,10 +109,14 @@ impl<'a> Cell<'a> {
                 None => cells.push((&record.subject, vec![record])),
             }
         }
-        cells
-            .into_iter()
-            .map(|(subject, trials)| Cell { subject, outcome: outcome(&trials), trials })
-            .collect()
+        let bases = Bases::new(records.iter());
+        let cell = |(subject, trials): (&'a Subject, Vec<&'a Record>)| Cell {
+            subject,
+            outcome: outcome(&trials, &bases),
+            trials,
+            is_reference: bases.reference == Some(&subject.id),
+        };
+        cells.into_iter().map(cell).collect()
     }
 
     pub(crate) fn figures(&self) -> Option<&Figures> {
@@ -134,12 +133,12 @@ impl<'a> Cell<'a> {
 
     /// Trials of one pass that have no figures, of a cell that has.
     pub(crate) fn lost_trials(&self, pass: Pass) -> impl Iterator<Item = &'a Record> {
-        self.of_pass(pass).filter(|record| self.figures().is_some() && !has_figures(record))
+        self.of_pass(pass).filter(|record| self.figures().is_some() && !record.has_figures())
     }
 
     /// Whether it was not asked for, and took turns only for others to be compared with.
-    pub(crate) fn is_only_reference(&self, bases: &Bases) -> bool {
-        bases.reference == Some(&self.subject.id) && self.of_pass(Pass::Alone).next().is_none()
+    pub(crate) fn is_only_reference(&self) -> bool {
+        self.is_reference && self.of_pass(Pass::Alone).next().is_none()
     }
 
     pub(crate) fn of_pass(&self, pass: Pass) -> impl Iterator<Item = &'a Record> {
@@ -147,67 +146,64 @@ impl<'a> Cell<'a> {
     }
 }
 
-/// The metrics of a trial that may be believed.
-pub(crate) fn metrics(record: &Record) -> Option<&Metrics> {
-    record.metrics.as_ref().filter(|_| record.status == Status::Ok)
-}
-
-/// Whether a trial of either pass has figures that may be believed.
-pub(crate) fn has_figures(record: &Record) -> bool {
-    metrics(record).is_some() || turns(record).is_some()
-}
-
-fn outcome(trials: &[&Record]) -> Outcome {
+fn outcome(trials: &[&Record], bases: &Bases) -> Outcome {
     let spoiled = trials.iter().any(|record| spoils_others(record.status));
-    match figures(trials).filter(|_| !spoiled) {
+    match figures(trials, bases).filter(|_| !spoiled) {
         Some(figures) => Outcome::Measured(Box::new(figures)),
         None => told(trials),
     }
 }
 
-fn figures(trials: &[&Record]) -> Option<Figures> {
-    let believed: Vec<&Metrics> = trials.iter().filter_map(|record| metrics(record)).collect();
+fn figures(trials: &[&Record], bases: &Bases) -> Option<Figures> {
+    let believed: Vec<&Metrics> =
+        trials.iter().filter_map(|record| record.valid_metrics()).collect();
     let starts: Vec<Turn> = trials
         .iter()
-        .filter_map(|record| turns(record))
+        .filter_map(|record| record.valid_turns())
         .map(|turns| turns::sum(&turns.rounds))
         .collect();
-    let sum =
-        |read: fn(&Metrics) -> u64| believed.iter().copied().map(read).fold(0, u64::saturating_add);
-    let alone = || {
-        let evidence = trials.iter().find_map(|record| record.evidence.clone());
-        Alone { evidence, ..together(&believed) }
-    };
-    let per_op =
-        |count: u64, operations: u64| (operations > 0).then(|| count as f64 / operations as f64);
-    let figures = if starts.is_empty() {
-        let rates: Vec<f64> = believed.iter().map(|metrics| metrics.ops_per_sec).collect();
-        let busy = sum(|metrics| metrics.load.as_ref().map_or(0, |load| load.busy_ns));
-        Figures {
-            rate: Rate { per_sec: median(&rates)?, spread: spread(&rates) },
-            is_in_turns: false,
-            cpu_ns_per_op: sum(|metrics| metrics.cpu_ns).checked_div(sum(|metrics| metrics.ops)),
-            page_faults_per_op: per_op(
-                sum(|metrics| metrics.page_faults),
-                sum(|metrics| metrics.ops),
-            ),
-            driver_busy: busy as f64 / sum(|metrics| metrics.elapsed_ns).max(1) as f64,
-            alone: Some(alone()),
-        }
-    } else {
+    let is_in_turns = !starts.is_empty();
+    let (all, per_sec, rates) = if is_in_turns {
         let all = turns::sum(&starts);
-        let rates: Vec<f64> = starts.iter().map(Turn::ops_per_sec).collect();
-        let operations = all.thawed.operations;
-        Figures {
-            rate: Rate { per_sec: all.ops_per_sec(), spread: spread(&rates) },
-            is_in_turns: true,
-            cpu_ns_per_op: all.thawed.cpu_ns.checked_div(operations),
-            page_faults_per_op: per_op(all.thawed.page_faults, operations),
-            driver_busy: all.driver_busy(),
-            alone: (!believed.is_empty()).then(alone),
-        }
+        (all, all.ops_per_sec(), starts.iter().map(Turn::ops_per_sec).collect())
+    } else {
+        let rates: Vec<f64> = believed.iter().map(|metrics| metrics.ops_per_sec).collect();
+        let trials: Vec<Turn> = believed.iter().map(|metrics| as_turn(metrics)).collect();
+        (turns::sum(&trials), median(&rates)?, rates)
     };
-    Some(figures)
+    let Thawed { operations, cpu_ns, page_faults, .. } = all.thawed;
+    let cpu_ns_per_op = cpu_ns.checked_div(operations);
+    let alone = (!believed.is_empty()).then(|| Alone {
+        evidence: trials.iter().find_map(|record| record.evidence.clone()),
+        ..together(&believed)
+    });
+    let p99 = alone.as_ref().map(|alone| &alone.latency).filter(|latency| !latency.is_empty());
+    let value = |figure| match figure {
+        Figure::Throughput => per_sec,
+        Figure::Cpu => cpu_ns_per_op.map_or(f64::NAN, |cpu| cpu as f64),
+        Figure::P99 => p99.map_or(f64::NAN, |latency| latency.quantile(0.99) as f64),
+    };
+    Some(Figures {
+        rate: Rate { per_sec, spread: spread(&rates) },
+        is_in_turns,
+        cpu_ns_per_op,
+        page_faults_per_op: (operations > 0).then(|| page_faults as f64 / operations as f64),
+        driver_busy: all.driver_busy(),
+        merits: Merits::new(trials, bases, value),
+        alone,
+    })
+}
+
+/// A trial alone, as if it had been a single turn.
+fn as_turn(metrics: &Metrics) -> Turn {
+    let thawed = Thawed {
+        elapsed_ns: metrics.elapsed_ns,
+        operations: metrics.ops,
+        cpu_ns: metrics.cpu_ns,
+        driver_cpu_ns: metrics.load.as_ref().map_or(0, |load| load.busy_ns),
+        page_faults: metrics.page_faults,
+    };
+    Turn { elapsed_ns: metrics.elapsed_ns, operations: metrics.ops, waited_ns: 0, thawed }
 }
 
 pub(crate) fn spoils_others(status: Status) -> bool {
@@ -245,7 +241,7 @@ fn status_and_reason(record: &Record) -> (Status, String) {
 /// The worst status, and every different way in which the trials of this cell went wrong.
 fn told(trials: &[&Record]) -> Outcome {
     let mut ways: Vec<((Status, String), u64)> = Vec::new();
-    for record in trials.iter().filter(|record| !has_figures(record)) {
+    for record in trials.iter().filter(|record| !record.has_figures()) {
         let way = status_and_reason(record);
         match ways.iter_mut().find(|(known, _)| *known == way) {
             Some((_, count)) => *count += 1,
@@ -261,7 +257,7 @@ fn told(trials: &[&Record]) -> Outcome {
             match *count {
                 _ if all == 1 || *status == Status::Unsupported => format!("{word}: {reason}"),
                 count if count == all => format!("{word} in all {all} trials: {reason}"),
-                count => format!("{word} {count} of {}: {reason}", plural(all, "trial", "trials")),
+                count => format!("{word} {count} of {}: {reason}", counted(all, "trial")),
             }
         })
         .collect::<Vec<_>>()
@@ -368,7 +364,7 @@ fn pooled<'a>(latencies: impl Iterator<Item = &'a Latency>) -> Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample;
+    use crate::tests::sample;
 
     fn told(statuses: &[(Status, &str)]) -> String {
         let records: Vec<Record> = statuses

@@ -2,28 +2,23 @@
 //!
 //! This crate is pure: it never measures, never spawns and never asks the system for anything.
 
-pub mod by_case;
 mod case_table;
 mod columns;
 pub mod comparison;
 mod crossover;
 mod csv;
-pub mod driver_limit;
 pub mod duel;
 pub mod effect;
-pub mod evidence;
-pub mod expectation;
 mod figures;
+pub mod format;
 pub mod interval;
 mod legend;
 pub mod markdown;
-pub mod noise;
 pub mod number;
 pub mod paint;
 pub mod prose;
-mod random;
+pub mod random;
 pub mod ranking;
-pub mod read;
 pub mod record;
 mod remarks;
 pub mod report;
@@ -35,7 +30,10 @@ mod summary;
 pub mod table;
 pub mod tally;
 pub mod terminal;
-pub mod turns;
+
+pub use record::{by_case, driver_limit, evidence, expectation, noise, read, turns};
 
 #[cfg(test)]
-mod sample;
+mod tests {
+    pub(crate) mod sample;
+}

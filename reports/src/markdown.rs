@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::case_table::CaseTable;
     use crate::record::Status;
-    use crate::sample;
+    use crate::tests::sample;
 
     #[test]
     fn every_status_and_remark() {

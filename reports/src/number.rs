@@ -34,12 +34,26 @@ pub fn count(value: u64) -> String {
     if value >= 1_000_000 {
         return rate(value as f64);
     }
-    separated(value)
+    grouped(value)
 }
 
-/// An exact count of any size.
-pub fn exact_count(value: u64) -> String {
-    separated(value)
+/// A count with its noun: `1 trial`, `3 trials`.
+pub fn counted(value: u64, noun: &str) -> String {
+    let plural = if value == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(value))
+}
+
+/// All digits, in groups of three: `1,234,567`.
+pub fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// A mean of counts, which need not be whole: `870`, `12.4`.
@@ -65,7 +79,7 @@ pub fn duration(nanoseconds: u64) -> String {
     match seconds {
         ..599.5 => format!("{} s", three_digits(seconds)),
         ..35_970.0 => format!("{:.0} min", seconds / 60.0),
-        _ => format!("{} h", separated((seconds / 3600.0).round() as u64)),
+        _ => format!("{} h", grouped((seconds / 3600.0).round() as u64)),
     }
 }
 
@@ -177,18 +191,6 @@ fn one_decimal(value: f64, below: f64) -> String {
     if value < below { format!("{value:.1}") } else { format!("{value:.0}") }
 }
 
-fn separated(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,6 +250,13 @@ mod tests {
             mean_count,
             &[(0.0, "0"), (0.53, "0.53"), (12.44, "12.4"), (99.96, "100"), (1_023.6, "1,024")],
         );
+    }
+
+    #[test]
+    fn counts_with_nouns() {
+        assert_eq!(counted(0, "trial"), "0 trials");
+        assert_eq!(counted(1, "trial"), "1 trial");
+        assert_eq!(counted(1_234_567, "task"), "1,234,567 tasks");
     }
 
     #[test]

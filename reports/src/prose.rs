@@ -86,8 +86,8 @@ pub(crate) fn per_second(operation: &str) -> String {
     if operation == "request" { "requests/s".to_owned() } else { format!("{operation}/s") }
 }
 
-pub(crate) fn plural(count: u64, one: &str, many: &str) -> String {
-    format!("{} {}", crate::number::count(count), if count == 1 { one } else { many })
+pub(crate) fn plural(count: u64, one: &str, _many: &str) -> String {
+    crate::number::counted(count, one)
 }
 
 #[cfg(test)]

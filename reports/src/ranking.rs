@@ -5,12 +5,12 @@
 
 use std::cmp::Ordering;
 
-use crate::driver_limit::BUSY_MAX;
-use crate::effect::{Answer, Effect, Rule};
+use crate::effect::{Effect, Rule, Verdict};
 use crate::figures::{Cell, Figures};
 use crate::number;
-use crate::record::Record;
-use crate::series::{Bases, Figure, Series};
+use crate::record::driver_limit::BUSY_MAX;
+use crate::record::{Pass, Record};
+use crate::series::Figure;
 use crate::speeds::two_speeds;
 
 /// Fewer starts or trials may agree by chance: an interval of them is no reason to stop.
@@ -37,10 +37,8 @@ pub(crate) enum Standing {
     Best,
     /// The best of a leading group.
     JointBest,
-    /// In the leading group: it differs from the best by less than this share.
-    Same {
-        below: f64,
-    },
+    /// In the leading group: it differs little from the best.
+    Same,
     /// In the leading group, because it is not known to be behind.
     MayBeBest,
     Behind,
@@ -70,9 +68,6 @@ struct Entry<'c> {
     cell: usize,
     id: &'c str,
     figures: &'c Figures,
-    throughput: Series,
-    cpu: Series,
-    p99: Series,
     is_ranked: bool,
 }
 
@@ -84,7 +79,7 @@ impl Ranking {
         let (by, why) = decide(&ranked);
         let mut compared = vec![None; cells.len()];
         // What does not keep a rate is no match for what does.
-        let keeps = |entry: &Entry| entry.keeps_rate() != Some(false);
+        let keeps = |entry: &Entry| entry.figures.keeps_rate() != Some(false);
         if by == Figure::P99 {
             ranked.retain(|entry| keeps(entry));
         }
@@ -102,7 +97,13 @@ impl Ranking {
                 });
             }
             if compared.iter().any(Option::is_some) {
-                compared[leader.cell] = Some(at_the_top(leader, by, &ranked, &compared));
+                let has_company = ranked
+                    .iter()
+                    .filter_map(|entry| compared[entry.cell])
+                    .any(|other| other.standing.is_leading());
+                let standing = if has_company { Standing::JointBest } else { Standing::Best };
+                compared[leader.cell] = beside(leader, leader, by)
+                    .map(|with_itself| Compared { standing, ..with_itself });
             }
         }
         Self { by, why, order: order(&entries, by, &compared), compared }
@@ -116,10 +117,8 @@ pub fn widest_interval(records: &[Record]) -> Option<f64> {
     let cells = Cell::all_of(records);
     let ranking = Ranking::new(&cells);
     let enough = |cell: &&Cell| {
-        let pieces =
-            |pass| cell.of_pass(pass).filter(|record| crate::figures::has_figures(record)).count();
-        use crate::record::Pass::{Alone, Turns};
-        pieces(Alone).max(pieces(Turns)) >= PIECES_MIN
+        let pieces = |pass| cell.of_pass(pass).filter(|record| record.has_figures()).count();
+        pieces(Pass::Alone).max(pieces(Pass::Turns)) >= PIECES_MIN
     };
     let measured = || cells.iter().filter(|cell| cell.figures().is_some());
     if !measured().all(|cell| enough(&cell)) {
@@ -128,7 +127,7 @@ pub fn widest_interval(records: &[Record]) -> Option<f64> {
     let compared: Vec<&Compared> = ranking.compared.iter().flatten().collect();
     if compared.is_empty() {
         let own = entries(&cells).into_iter().next()?;
-        return own.series(ranking.by).alone()?.uncertainty();
+        return own.figures.merits.series(ranking.by).alone()?.uncertainty();
     }
     let apart = compared
         .iter()
@@ -138,60 +137,28 @@ pub fn widest_interval(records: &[Record]) -> Option<f64> {
         .try_fold(0.0_f64, |widest, uncertainty| Some(widest.max(uncertainty?)))
 }
 
-/// Which figure decides the order of a case.
-pub fn deciding_figure(records: &[Record]) -> Figure {
-    Ranking::new(&Cell::all_of(records)).by
-}
-
 fn entries<'c>(cells: &'c [Cell]) -> Vec<Entry<'c>> {
-    let bases = Bases::new(cells.iter().flat_map(|cell| cell.trials.iter().copied()));
-    let measured = || cells.iter().enumerate().filter(|(_, cell)| cell.figures().is_some());
-    let is_wanted = |cell: &Cell| !cell.is_only_reference(&bases);
-    let wanted = measured().filter(|(_, cell)| is_wanted(cell)).count();
-    let entry = |(index, cell): (usize, &'c Cell)| {
-        let figures = cell.figures()?;
-        let series = |figure| Series::new(cell.trials.iter().copied(), &bases, figure);
-        Some(Entry {
-            cell: index,
-            id: &cell.subject.id,
-            figures,
-            throughput: series(Figure::Throughput),
-            cpu: series(Figure::Cpu),
-            p99: series(Figure::P99),
-            // With a single other one there is nothing else to compare that with.
-            is_ranked: figures.starving().is_none() && (wanted < 2 || is_wanted(cell)),
-        })
+    let measured =
+        || cells.iter().enumerate().filter_map(|(at, cell)| Some((at, cell, cell.figures()?)));
+    let wanted = measured().filter(|(_, cell, _)| !cell.is_only_reference()).count();
+    let entry = |(at, cell, figures): (usize, &'c Cell, &'c Figures)| Entry {
+        cell: at,
+        id: &cell.subject.id,
+        figures,
+        // With a single other one there is nothing else to compare that with.
+        is_ranked: figures.starving().is_none() && (wanted < 2 || !cell.is_only_reference()),
     };
-    measured().filter_map(entry).collect()
+    measured().map(entry).collect()
 }
 
 impl Entry<'_> {
-    fn series(&self, figure: Figure) -> &Series {
-        match figure {
-            Figure::Throughput => &self.throughput,
-            Figure::Cpu => &self.cpu,
-            Figure::P99 => &self.p99,
-        }
-    }
-
-    fn value(&self, figure: Figure) -> f64 {
-        self.figures.value(figure)
-    }
-
     fn against(&self, other: &Entry, figure: Figure) -> Option<Effect> {
-        self.series(figure).against(other.series(figure)).or_else(|| {
-            let ratio = self.value(figure) / other.value(figure);
-            ratio.is_finite().then(|| Effect::of_ratio(ratio))
-        })
-    }
-
-    fn keeps_rate(&self) -> Option<bool> {
-        self.figures.alone.as_ref()?.keeps_rate
+        self.figures.merits.against(&other.figures.merits, figure)
     }
 }
 
 fn decide(ranked: &[&Entry]) -> (Figure, Option<String>) {
-    let asked: Vec<bool> = ranked.iter().filter_map(|entry| entry.keeps_rate()).collect();
+    let asked: Vec<bool> = ranked.iter().filter_map(|entry| entry.figures.keeps_rate()).collect();
     let kept = asked.iter().filter(|kept| **kept).count();
     match asked.len() {
         0 => {}
@@ -241,7 +208,7 @@ fn decide(ranked: &[&Entry]) -> (Figure, Option<String>) {
 
 /// The one that is ahead of each of the others on average.
 fn leader<'e>(ranked: &[&'e Entry<'e>], by: Figure) -> Option<&'e Entry<'e>> {
-    let is_something = |entry: &&&Entry| entry.value(by) > 0.0;
+    let is_something = |entry: &&&Entry| entry.figures.merits.value(by) > 0.0;
     ranked.iter().filter(is_something).copied().reduce(|leader, entry| {
         match entry.against(leader, by) {
             Some(effect) if is_better(effect, by) => entry,
@@ -256,37 +223,20 @@ fn is_better(effect: Effect, by: Figure) -> bool {
 
 fn beside(entry: &Entry, leader: &Entry, by: Figure) -> Option<Compared> {
     let effect = entry.against(leader, by)?;
-    let answer = effect.hint(by.rule());
-    let standing = match answer {
-        Answer::Same { below } => Standing::Same { below },
-        Answer::NotTold => Standing::MayBeBest,
-        Answer::More | Answer::Less => Standing::Behind,
+    let standing = match effect.hint(by.rule()) {
+        Verdict::Same => Standing::Same,
+        Verdict::CannotTell => Standing::MayBeBest,
+        Verdict::More | Verdict::Less => Standing::Behind,
     };
     let cpu = (by == Figure::Throughput && standing.is_leading())
         .then(|| entry.against(leader, Figure::Cpu))
         .flatten()
-        .filter(|cpu| matches!(cpu.answer(Rule::TABLE), Answer::More | Answer::Less));
-    let mean = entry.series(by).mean_in_turns();
-    let speeds = two_speeds(&entry.series(by).in_turns())
-        .zip(mean)
+        .filter(|cpu| matches!(cpu.verdict(Rule::TABLE), Verdict::More | Verdict::Less));
+    let series = entry.figures.merits.series(by);
+    let speeds = two_speeds(&series.in_turns())
+        .zip(series.mean_in_turns())
         .map(|(speeds, mean)| speeds.map(|speed| effect.ratio() * (speed - mean).exp()));
     Some(Compared { by, standing, effect, cpu, speeds })
-}
-
-fn at_the_top(
-    leader: &Entry,
-    by: Figure,
-    ranked: &[&Entry],
-    compared: &[Option<Compared>],
-) -> Compared {
-    let has_company = ranked
-        .iter()
-        .filter_map(|entry| compared[entry.cell])
-        .any(|other| other.standing.is_leading());
-    let with_itself = leader.against(leader, by).unwrap_or(Effect::of_ratio(1.0));
-    let speeds = beside(leader, leader, by).and_then(|compared| compared.speeds);
-    let standing = if has_company { Standing::JointBest } else { Standing::Best };
-    Compared { by, standing, effect: with_itself, cpu: None, speeds }
 }
 
 /// Best first; then those that do not keep the rate, those that leave connections without an
@@ -294,13 +244,14 @@ fn at_the_top(
 fn order(entries: &[Entry], by: Figure, compared: &[Option<Compared>]) -> Vec<usize> {
     let place = |entry: &Entry| {
         let is_reference = !entry.is_ranked && entry.figures.starving().is_none();
-        let is_late = by == Figure::P99 && entry.keeps_rate() == Some(false);
+        let is_late = by == Figure::P99 && entry.figures.keeps_rate() == Some(false);
         (is_reference, entry.figures.starving().is_some(), is_late)
     };
     let merit = |entry: &Entry| {
         let compared = compared[entry.cell];
         let by = compared.map_or(by, |compared| compared.by);
-        let ratio = compared.map_or_else(|| entry.value(by), |compared| compared.effect.ratio());
+        let ratio = compared
+            .map_or_else(|| entry.figures.merits.value(by), |compared| compared.effect.ratio());
         if by.is_better_more() { ratio } else { -ratio }
     };
     let leads = |entry: &Entry| {
@@ -331,12 +282,16 @@ pub(crate) fn with_range(effect: Effect) -> String {
 mod tests {
     use super::*;
     use crate::record::Status;
-    use crate::sample::{self, InTurns};
+    use crate::tests::sample::{self, InTurns};
 
     const A: &str = "a/b/epoll";
     const B: &str = "b/b/epoll";
     const C: &str = "c/b/epoll";
     const R: &str = "r/b/epoll";
+
+    fn deciding_figure(records: &[Record]) -> Figure {
+        Ranking::new(&Cell::all_of(records)).by
+    }
 
     /// The subjects in their order, each with what it is.
     fn standings(records: &[Record]) -> Vec<(String, Standing)> {
@@ -363,7 +318,8 @@ mod tests {
         let records = in_turns().records(&[(C, 80.0e3), (A, 100.0e3), (B, 100.4e3)]);
         let standings = standings(&records);
         assert_eq!(standings[0].1, Standing::JointBest);
-        let Standing::Same { below } = standings[1].1 else { panic!("{standings:?}") };
+        assert_eq!(standings[1].1, Standing::Same, "{standings:?}");
+        let below = of(&records, &standings[1].0).effect.below().unwrap();
         assert!(below < 0.06, "{below}");
         assert_eq!(standings[2], (C.to_owned(), Standing::Behind));
         let alone = in_turns().records(&[(C, 80.0e3), (A, 100.0e3)]);

@@ -3,12 +3,11 @@
 //!
 //! Never leaves out which subjects a remark is about.
 
-use crate::expectation::{Expectation, Unit, metric_unit};
-use crate::figures::{Cell, metrics, status_word};
-use crate::number;
-use crate::prose::{clean, plural};
+use crate::figures::{Cell, status_word};
+use crate::number::{self, counted};
+use crate::prose::clean;
 use crate::record::Pass;
-use crate::series::Bases;
+use crate::record::expectation::{Expectation, Unit, metric_unit};
 use crate::table::{Item, Tint};
 
 /// No two pings are further apart.
@@ -49,17 +48,16 @@ fn warnings<'c>(cells: &'c [Cell]) -> Vec<(String, &'c str)> {
         let mut warn = |text: String| warnings.push((text, id(cell)));
         for record in &cell.trials {
             record.warnings.iter().for_each(|text| warn(text.clone()));
-            let errors = metrics(record).map_or(0, |metrics| metrics.errors);
+            let errors = record.valid_metrics().map_or(0, |metrics| metrics.errors);
             if errors > 0 {
-                warn(format!("{} among the operations", plural(errors, "error", "errors")));
+                warn(format!("{} among the operations", counted(errors, "error")));
             }
         }
-        for (pass, one, many) in
-            [(Pass::Alone, "trial", "trials"), (Pass::Turns, "start in turns", "starts in turns")]
+        for (pass, noun, rest) in [(Pass::Alone, "trial", ""), (Pass::Turns, "start", " in turns")]
         {
             let lost: Vec<_> = cell.lost_trials(pass).collect();
             let Some(first) = lost.first() else { continue };
-            let all = plural(cell.of_pass(pass).count() as u64, one, many);
+            let all = counted(cell.of_pass(pass).count() as u64, noun) + rest;
             let reason = first.reason.as_deref().unwrap_or("no reason was recorded");
             warn(format!("{} of {all} {}: {reason}", lost.len(), status_word(first.status)));
         }
@@ -72,7 +70,7 @@ fn warnings<'c>(cells: &'c [Cell]) -> Vec<(String, &'c str)> {
 /// one ping late by its length, less the time until that ping came.
 fn unfelt_stalls(cell: &Cell) -> Option<String> {
     let mut count = 0;
-    for metrics in cell.trials.iter().filter_map(|record| metrics(record)) {
+    for metrics in cell.trials.iter().filter_map(|record| record.valid_metrics()) {
         let stalls = &metrics.stalls;
         if stalls.count > 0 {
             let latest_ns = metrics.impact_ns.as_ref()?.max;
@@ -83,17 +81,13 @@ fn unfelt_stalls(cell: &Cell) -> Option<String> {
         }
     }
     (count > 0).then(|| {
-        format!(
-            "{}, felt by no ping: another thread went on meanwhile",
-            plural(count, "stall", "stalls")
-        )
+        format!("{}, felt by no ping: another thread went on meanwhile", counted(count, "stall"))
     })
 }
 
 /// A subject that was not asked for needs a reason to be in the table.
 fn reference(cells: &[Cell]) -> Option<Item> {
-    let bases = Bases::new(cells.iter().flat_map(|cell| cell.trials.iter().copied()));
-    let cell = cells.iter().find(|cell| cell.is_only_reference(&bases))?;
+    let cell = cells.iter().find(|cell| cell.is_only_reference())?;
     let text = "the reference: it ran in the same turns, so that groups and runs can be joined by \
                 the ratios to it";
     Some(note(id(cell), text))
@@ -122,25 +116,20 @@ fn once_each<'a>(
     said: impl IntoIterator<Item = (String, &'a str)>,
     cells: &[Cell],
 ) -> Vec<(String, String)> {
-    let mut kinds: Vec<(Vec<Piece>, Vec<&str>)> = Vec::new();
+    let mut kinds: Vec<(Ranged, Vec<&str>)> = Vec::new();
     for (text, subject) in said {
-        let pieces = pieces(&clean(&text));
-        match kinds.iter_mut().find(|(known, _)| same_words(known, &pieces)) {
+        let text = Ranged::of(&clean(&text));
+        match kinds.iter_mut().find(|(known, _)| known.words == text.words) {
             Some((known, subjects)) => {
-                widen(known, &pieces);
+                known.widen(&text);
                 if !subjects.contains(&subject) {
                     subjects.push(subject);
                 }
             }
-            None => kinds.push((pieces, vec![subject])),
+            None => kinds.push((text, vec![subject])),
         }
     }
-    kinds
-        .into_iter()
-        .map(|(pieces, subjects)| {
-            (about(&subjects, cells), pieces.iter().map(Piece::text).collect())
-        })
-        .collect()
+    kinds.iter().map(|(text, subjects)| (about(subjects, cells), text.text())).collect()
 }
 
 /// The subjects that a remark is about, or the one that it is not about.
@@ -157,69 +146,48 @@ fn about(subjects: &[&str], cells: &[Cell]) -> String {
     }
 }
 
-#[derive(Debug, PartialEq)]
-enum Piece {
-    Words(String),
+/// A text and the ranges of the numbers in it.
+struct Ranged {
+    /// What stands before each number, and after the last.
+    words: Vec<String>,
     /// The lowest and the highest, as they were written.
-    Number(String, String),
+    numbers: Vec<[String; 2]>,
 }
 
-impl Piece {
-    fn text(&self) -> String {
-        match self {
-            Piece::Words(words) => words.clone(),
-            Piece::Number(low, high) if low == high => low.clone(),
-            Piece::Number(low, high) => format!("{low}…{high}"),
+impl Ranged {
+    fn of(text: &str) -> Self {
+        let (mut words, mut numbers) = (Vec::new(), Vec::new());
+        let mut rest = text;
+        while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+            let (before, from) = rest.split_at(start);
+            let end = from.find(|c: char| !matches!(c, '0'..='9' | '.' | ','));
+            // The full stop or comma after a number belongs to the sentence.
+            let number = from[..end.unwrap_or(from.len())].trim_end_matches(['.', ',']);
+            words.push(before.to_owned());
+            numbers.push([number.to_owned(), number.to_owned()]);
+            rest = &from[number.len()..];
         }
+        words.push(rest.to_owned());
+        Self { words, numbers }
     }
-}
 
-fn pieces(text: &str) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let numeric = rest.starts_with(|c: char| c.is_ascii_digit());
-        let end = rest
-            .find(|c: char| {
-                if numeric {
-                    !(c.is_ascii_digit() || c == '.' || c == ',')
-                } else {
-                    c.is_ascii_digit()
-                }
-            })
-            .unwrap_or(rest.len());
-        // The full stop or comma after a number belongs to the sentence.
-        let end = if numeric { rest[..end].trim_end_matches(['.', ',']).len() } else { end };
-        let (piece, after) = rest.split_at(end);
-        pieces.push(if numeric {
-            Piece::Number(piece.to_owned(), piece.to_owned())
-        } else {
-            Piece::Words(piece.to_owned())
-        });
-        rest = after;
-    }
-    pieces
-}
-
-fn same_words(a: &[Piece], b: &[Piece]) -> bool {
-    a.len() == b.len()
-        && a.iter().zip(b).all(|pair| match pair {
-            (Piece::Words(a), Piece::Words(b)) => a == b,
-            (Piece::Number(..), Piece::Number(..)) => true,
-            _ => false,
-        })
-}
-
-fn widen(known: &mut [Piece], other: &[Piece]) {
-    let value = |text: &str| text.replace(',', "").parse::<f64>().unwrap_or_default();
-    for pair in known.iter_mut().zip(other) {
-        if let (Piece::Number(low, high), Piece::Number(seen, _)) = pair {
+    fn widen(&mut self, other: &Self) {
+        let value = |text: &str| text.replace(',', "").parse::<f64>().unwrap_or_default();
+        for ([low, high], [seen, _]) in self.numbers.iter_mut().zip(&other.numbers) {
             if value(seen) < value(low) {
                 low.clone_from(seen);
             } else if value(seen) > value(high) {
                 high.clone_from(seen);
             }
         }
+    }
+
+    fn text(&self) -> String {
+        let number = |[low, high]: &[String; 2]| {
+            if low == high { low.clone() } else { format!("{low}…{high}") }
+        };
+        let numbers = self.numbers.iter().map(number).chain([String::new()]);
+        self.words.iter().zip(numbers).map(|(words, number)| words.clone() + &number).collect()
     }
 }
 
@@ -242,7 +210,7 @@ fn expectations(cells: &[Cell]) -> Vec<Item> {
             let seen: Vec<_> =
                 all.iter().filter(|checked| !checked.met).map(|checked| checked.seen).collect();
             if !seen.is_empty() {
-                let trials = plural(all.len() as u64, "trial", "trials");
+                let trials = counted(all.len() as u64, "trial");
                 let text = missed_text(expected, &seen);
                 let text = format!("{}: {text} in {} of {trials}", id(cell), seen.len());
                 items.push(Item::new(Tint::Bold, "not as expected", clean(&text)));
@@ -253,7 +221,7 @@ fn expectations(cells: &[Cell]) -> Vec<Item> {
         }
     }
     if !met.is_empty() {
-        let count = plural(met.len() as u64, "expectation", "expectations");
+        let count = counted(met.len() as u64, "expectation");
         let everywhere = if items.is_empty() { " in every trial" } else { "" };
         let text = format!("{count} met{everywhere}: {}", met.join(", "));
         items.push(Item::new(Tint::Good, "as expected", text));
@@ -326,7 +294,7 @@ fn exactly(metric: &str, value: f64) -> String {
         _ => "",
     };
     match value.fract() == 0.0 {
-        true => format!("{}{unit}", number::exact_count(value as u64)),
+        true => format!("{}{unit}", number::grouped(value as u64)),
         false => format!("{value}{unit}"),
     }
 }
@@ -335,7 +303,7 @@ fn exactly(metric: &str, value: f64) -> String {
 mod tests {
     use super::*;
     use crate::record::{Record, Status};
-    use crate::sample;
+    use crate::tests::sample;
 
     /// The subjects and texts of the remarks of one kind.
     fn of_kind(kind: &str, records: &[Record]) -> Vec<(String, String)> {

@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use crate::case_table::CaseTable;
 use crate::columns::Kind;
-use crate::crossover::{self, Crossovers, Sweep};
+use crate::crossover::Crossovers;
 use crate::paint::Style;
 use crate::prose::clean;
 use crate::record::Record;
@@ -31,15 +31,10 @@ pub enum Format {
 impl Format {
     pub const ALL: [Format; 5] =
         [Format::Table, Format::Json, Format::Jsonl, Format::Csv, Format::Markdown];
+    const NAMES: [&str; 5] = ["table", "json", "jsonl", "csv", "markdown"];
 
     pub fn name(self) -> &'static str {
-        match self {
-            Format::Table => "table",
-            Format::Json => "json",
-            Format::Jsonl => "jsonl",
-            Format::Csv => "csv",
-            Format::Markdown => "markdown",
-        }
+        Self::NAMES[self as usize]
     }
 }
 
@@ -54,8 +49,7 @@ impl FromStr for Format {
 
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|format| format.name() == text).ok_or_else(|| {
-            let names = Self::ALL.map(Format::name).join(", ");
-            format!("there is no format '{text}'; there are {names}")
+            format!("there is no format '{text}'; there are {}", Self::NAMES.join(", "))
         })
     }
 }
@@ -117,7 +111,7 @@ impl<W: Write> Reporter<W> {
     /// No more cases of this scenario will come: what they say together.
     pub fn end_scenario(&mut self, run_id: &str, scenario: &str) -> io::Result<()> {
         let sweeps = self.crossovers.end(run_id, scenario);
-        self.sweeps(&sweeps)?;
+        self.parts(&sweeps)?;
         self.output.flush()
     }
 
@@ -129,7 +123,7 @@ impl<W: Write> Reporter<W> {
     /// Closes the report, and gives back where it was written and what became of the run.
     pub fn finish(mut self) -> io::Result<(W, Tally)> {
         let sweeps = self.crossovers.end_all();
-        self.sweeps(&sweeps)?;
+        self.parts(&sweeps)?;
         match self.format {
             Format::Json => {
                 self.output.write_all(if self.written > 0 { b"\n]\n" } else { b"]\n" })?
@@ -169,10 +163,6 @@ impl<W: Write> Reporter<W> {
         self.parts(&table.parts)
     }
 
-    fn sweeps(&mut self, sweeps: &[Sweep]) -> io::Result<()> {
-        sweeps.iter().try_for_each(|sweep| self.parts(&crossover::parts(sweep)))
-    }
-
     fn end_of_tables(&mut self) -> io::Result<()> {
         if self.summary.is_needed() {
             self.parts(&self.summary.parts())?;
@@ -188,6 +178,9 @@ impl<W: Write> Reporter<W> {
     }
 
     fn parts(&mut self, parts: &[Part]) -> io::Result<()> {
+        if parts.is_empty() {
+            return Ok(());
+        }
         let text = match self.format {
             Format::Markdown => markdown::write(parts),
             _ => terminal::draw(parts, self.style),
@@ -209,7 +202,7 @@ fn version(record: &Record) -> String {
 mod tests {
     use super::*;
     use crate::record::Status;
-    use crate::sample;
+    use crate::tests::sample;
 
     fn report(format: Format, cases: &[Vec<Record>]) -> String {
         let style = Style { color: false, width: 120 };

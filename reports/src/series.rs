@@ -6,12 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::effect::{Effect, Rule};
-use crate::figures::metrics;
+use crate::effect::{Effect, Rule, Verdict};
 use crate::interval::{Estimate, estimate, estimate_difference};
-use crate::record::{Metrics, Record, Status, Turns};
+use crate::record::turns::{Turn, log_ratio};
+use crate::record::{Metrics, Record};
 use crate::statistics::mean;
-use crate::turns::{Turn, log_ratio};
 
 /// A rate counts as kept from this share of it on.
 pub(crate) const KEPT: f64 = 0.98;
@@ -27,8 +26,15 @@ pub enum Figure {
 }
 
 impl Figure {
+    const ALL: [Figure; 3] = [Figure::Throughput, Figure::Cpu, Figure::P99];
+
     pub(crate) fn is_better_more(self) -> bool {
         self == Figure::Throughput
+    }
+
+    /// The verdict on an effect of this figure by which a subject is ahead.
+    pub(crate) fn better(self) -> Verdict {
+        if self.is_better_more() { Verdict::More } else { Verdict::Less }
     }
 
     pub(crate) fn rule(self) -> Rule {
@@ -73,20 +79,24 @@ pub(crate) struct Series {
     alone: BTreeMap<u32, f64>,
 }
 
+/// What one subject of a case reached by each figure.
+#[derive(Debug, Clone)]
+pub(crate) struct Merits {
+    series: [Series; 3],
+    /// As tables show them; not-a-number where there is none.
+    values: [f64; 3],
+}
+
 /// What the turns of a case are related to: the rounds of one subject for each start and group.
 pub(crate) struct Bases<'a> {
     rounds: BTreeMap<Key, &'a [Turn]>,
     pub reference: Option<&'a str>,
 }
 
-/// A trial in turns whose figures may be believed.
-pub(crate) fn turns(record: &Record) -> Option<&Turns> {
-    record.turns.as_ref().filter(|turns| record.status == Status::Ok && !turns.rounds.is_empty())
-}
-
 impl<'a> Bases<'a> {
     pub(crate) fn new(records: impl Iterator<Item = &'a Record> + Clone) -> Self {
-        let believed = || records.clone().filter_map(|record| Some((record, turns(record)?)));
+        let believed =
+            || records.clone().filter_map(|record| Some((record, record.valid_turns()?)));
         let reference = believed().find_map(|(_, turns)| turns.reference.as_deref());
         let mut starts: BTreeMap<(u32, &str), usize> = BTreeMap::new();
         for (record, turns) in believed() {
@@ -106,6 +116,30 @@ impl<'a> Bases<'a> {
     }
 }
 
+impl Merits {
+    pub(crate) fn new(records: &[&Record], bases: &Bases, value: impl Fn(Figure) -> f64) -> Self {
+        let series = |figure| Series::new(records.iter().copied(), bases, figure);
+        Self { series: Figure::ALL.map(series), values: Figure::ALL.map(value) }
+    }
+
+    pub(crate) fn series(&self, figure: Figure) -> &Series {
+        &self.series[figure as usize]
+    }
+
+    pub(crate) fn value(&self, figure: Figure) -> f64 {
+        self.values[figure as usize]
+    }
+
+    /// This subject's figure by that of another one of the case; without a range where no trials
+    /// of the two belong together.
+    pub(crate) fn against(&self, other: &Merits, figure: Figure) -> Option<Effect> {
+        self.series(figure).against(other.series(figure)).or_else(|| {
+            let ratio = self.value(figure) / other.value(figure);
+            ratio.is_finite().then(|| Effect::of_ratio(ratio))
+        })
+    }
+}
+
 impl Series {
     /// Of the records of one subject.
     pub(crate) fn new<'r>(
@@ -114,13 +148,14 @@ impl Series {
         figure: Figure,
     ) -> Self {
         let of_start = |record: &'r Record| {
-            let turns = turns(record)?;
+            let turns = record.valid_turns()?;
             let key = (record.trial, turns.group);
             let base = bases.rounds.get(&key)?;
             Some((key, log_ratio(&turns.rounds, base, |turn| figure.of_turn(turn))?))
         };
-        let of_trial =
-            |record: &'r Record| Some((record.trial, figure.of_trial(metrics(record)?).ln()));
+        let of_trial = |record: &'r Record| {
+            Some((record.trial, figure.of_trial(record.valid_metrics()?).ln()))
+        };
         let alone: BTreeMap<u32, f64> = records.clone().filter_map(of_trial).collect();
         let is_whole = alone.values().all(|value| value.is_finite());
         Self {
@@ -148,15 +183,19 @@ impl Series {
 
     /// This subject's ratio to the reference by the other's, of other turns: another group, or
     /// another run.
-    pub(crate) fn against_of_other_turns(&self, other: &Series) -> Option<Estimate> {
-        let values = |series: &Series| series.in_turns();
+    fn against_of_other_turns(&self, other: &Series) -> Option<Estimate> {
         (self.is_to_reference && other.is_to_reference)
-            .then(|| estimate_difference(&values(self), &values(other)))?
+            .then(|| estimate_difference(&self.in_turns(), &other.in_turns()))?
     }
 
     /// Logarithms of the ratios to the reference, start by start.
     pub(crate) fn in_turns(&self) -> Vec<f64> {
         self.turns.values().copied().collect()
+    }
+
+    /// The same; nothing where there is no reference.
+    pub(crate) fn to_reference(&self) -> Vec<f64> {
+        if self.is_to_reference { self.in_turns() } else { Vec::new() }
     }
 
     pub(crate) fn mean_in_turns(&self) -> Option<f64> {
@@ -178,7 +217,8 @@ fn common<K: Ord>(of: &BTreeMap<K, f64>, to: &BTreeMap<K, f64>) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{self, InTurns};
+    use crate::record::Status;
+    use crate::tests::sample::{self, InTurns};
 
     fn series(records: &[Record], id: &str) -> Series {
         let bases = Bases::new(records.iter());

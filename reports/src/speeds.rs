@@ -76,7 +76,7 @@ mod tests {
                 let mut random = SplitMix(count);
                 let mut draw = || match is_normal {
                     true => random.normal(),
-                    false => random.next() as f64 / u64::MAX as f64,
+                    false => random.draw() as f64 / u64::MAX as f64,
                 };
                 let found = (0..1_000)
                     .filter(|_| {

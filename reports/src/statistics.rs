@@ -30,16 +30,8 @@ pub fn spread(values: &[f64]) -> Option<f64> {
     Some((high - low) / 2.0 / median)
 }
 
-/// The mean of ratios: twice as fast and half as fast cancel out. Zero if any value is zero.
-pub fn geometric_mean(values: &[f64]) -> Option<f64> {
-    let mut product = GeometricMean::default();
-    for value in values {
-        product.add(*value);
-    }
-    product.value()
-}
-
-/// A geometric mean that grows by one value at a time and keeps none of them.
+/// The mean of ratios: twice as fast and half as fast cancel out. It keeps none of the values, and
+/// is zero if any of them is.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct GeometricMean {
     log_sum: f64,
@@ -66,6 +58,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn geometric_mean(values: &[f64]) -> Option<f64> {
+        let mut mean = GeometricMean::default();
+        values.iter().for_each(|value| mean.add(*value));
+        mean.value()
+    }
 
     #[test]
     fn of_nothing_there_is_nothing() {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::case_table::CaseTable;
-use crate::prose::plural;
+use crate::number::counted;
 use crate::ranking::Standing;
 use crate::record::Status;
 use crate::series::Figure;
@@ -28,17 +28,12 @@ struct Led {
     leaders: BTreeMap<String, u64>,
 }
 
-#[derive(Debug, Default, Clone, PartialEq)]
-struct Counts {
-    best: u64,
-    /// In a leading group with others.
-    among_the_best: u64,
-    behind: u64,
-    /// Measured, and not compared with anything.
-    not_compared: u64,
-    unsupported: u64,
-    without_figures: u64,
-}
+/// What is counted of each subject. `not compared`: measured, with nothing to compare it with.
+const HEADINGS: [&str; 7] =
+    ["subject", "best", "among the best", "behind", "not compared", "unsupported", "no figures"];
+
+/// The cases of a subject, one count for each heading after the first.
+type Counts = [u64; HEADINGS.len() - 1];
 
 impl Summary {
     pub(crate) fn add(&mut self, table: &CaseTable) {
@@ -50,25 +45,20 @@ impl Summary {
             if *standing == Some(Standing::Reference) {
                 continue;
             }
-            let counts = self.subjects.entry(id.clone()).or_default();
-            match standing {
-                None | Some(Standing::Reference) => counts.not_compared += 1,
-                Some(Standing::Best) => counts.best += 1,
-                Some(Standing::JointBest | Standing::Same { .. } | Standing::MayBeBest) => {
-                    counts.among_the_best += 1;
-                }
-                Some(Standing::Behind) => counts.behind += 1,
-            }
+            let place = match standing {
+                Some(Standing::Best) => 0,
+                Some(Standing::JointBest | Standing::Same | Standing::MayBeBest) => 1,
+                Some(Standing::Behind) => 2,
+                None | Some(Standing::Reference) => 3,
+            };
+            self.subjects.entry(id.clone()).or_default()[place] += 1;
             if standing.is_some_and(Standing::is_leading) {
                 *led.leaders.entry(id.clone()).or_default() += 1;
             }
         }
         for (id, status) in &table.without_figures {
-            let counts = self.subjects.entry(id.clone()).or_default();
-            match status {
-                Status::Unsupported => counts.unsupported += 1,
-                _ => counts.without_figures += 1,
-            }
+            let place = if *status == Status::Unsupported { 4 } else { 5 };
+            self.subjects.entry(id.clone()).or_default()[place] += 1;
         }
     }
 
@@ -78,8 +68,8 @@ impl Summary {
     }
 
     pub(crate) fn parts(&self) -> Vec<Part> {
-        let scenarios = plural(self.scenarios.len() as u64, "scenario", "scenarios");
-        let cases = format!("{} of {scenarios}", plural(self.cases, "case", "cases"));
+        let scenarios = counted(self.scenarios.len() as u64, "scenario");
+        let cases = format!("{} of {scenarios}", counted(self.cases, "case"));
         let explanation = Part::Text(Tint::Dim, EXPLANATION.to_owned());
         vec![
             Part::Heading(Heading { facts: vec![cases], ..Heading::new("summary") }),
@@ -104,28 +94,12 @@ impl Summary {
 
     /// Most often in the leading group first.
     fn standings(&self) -> Table {
-        let mut table = Table::new(&[
-            "subject",
-            "best",
-            "among the best",
-            "behind",
-            "not compared",
-            "unsupported",
-            "no figures",
-        ]);
+        let mut table = Table::new(&HEADINGS);
         let mut subjects: Vec<(&String, &Counts)> = self.subjects.iter().collect();
-        subjects.sort_by_key(|(_, counts)| {
-            std::cmp::Reverse((counts.best + counts.among_the_best, counts.best))
+        subjects.sort_by_key(|(_, [best, among_the_best, ..])| {
+            std::cmp::Reverse((best + among_the_best, *best))
         });
         for (id, counts) in subjects {
-            let counts = [
-                counts.best,
-                counts.among_the_best,
-                counts.behind,
-                counts.not_compared,
-                counts.unsupported,
-                counts.without_figures,
-            ];
             table.push(id, counts.map(Cell::count));
         }
         table

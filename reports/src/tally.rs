@@ -2,7 +2,6 @@
 //!
 //! Never looks at a figure: a slow subject is no failure, a silent one is.
 
-use crate::figures::has_figures;
 use crate::record::{Record, Status};
 
 /// Trials by what became of them.
@@ -21,7 +20,7 @@ pub struct Tally {
 impl Tally {
     pub fn add(&mut self, record: &Record) {
         let count = match record.status {
-            Status::Ok if !has_figures(record) => &mut self.unmeasured,
+            Status::Ok if !record.has_figures() => &mut self.unmeasured,
             Status::Ok => &mut self.ok,
             Status::Unsupported => &mut self.unsupported,
             Status::Failed => &mut self.failed,
@@ -65,7 +64,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample;
+    use crate::tests::sample;
 
     #[track_caller]
     fn check(statuses: &[Status], missed: bool, code: u8) {

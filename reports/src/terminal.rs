@@ -245,7 +245,7 @@ mod tests {
     use super::*;
     use crate::case_table::CaseTable;
     use crate::record::Status;
-    use crate::sample;
+    use crate::tests::sample;
 
     fn plain(records: &[crate::record::Record], width: usize) -> String {
         draw(&CaseTable::new(records).unwrap().parts, Style { color: false, width })

@@ -10,11 +10,11 @@ use crate::commands::failure::Failure;
 use crate::commands::selection::{AdapterOptions, ScenarioOptions};
 use crate::commands::unmatched;
 use crate::spec;
-use crate::terminal::counted::counted;
 use crate::terminal::progress::Progress;
 use crate::terminal::standard_error::say;
 use crate::terminal::standard_output;
 use crate::trial::Limits;
+use quadrant_reports::number::counted;
 
 #[derive(Debug, Clone, Args)]
 pub struct LintOptions {

@@ -13,9 +13,9 @@ use crate::commands::failure::Failure;
 use crate::commands::unmatched;
 use crate::spec::{self, Scenario};
 use crate::system::paths;
-use crate::terminal::counted::counted;
 use crate::terminal::progress::Progress;
 use crate::trial::Limits;
+use quadrant_reports::number::counted;
 
 /// Without a spec, these are run.
 const TOUR: &str = "tour";

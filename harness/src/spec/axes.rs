@@ -8,7 +8,7 @@ use super::limits;
 use super::names;
 use super::quantity::quoted;
 use super::scalar::Scalar;
-use crate::terminal::counted::grouped;
+use quadrant_reports::number::grouped;
 
 /// A named list of values; every combination of the axes' values is one case.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::error::{Place, Problem};
 use super::limits;
 use super::names;
 use super::step::Step;
-use crate::terminal::counted::grouped;
+use quadrant_reports::number::grouped;
 
 /// What records call one operation of a server.
 const OPERATION_OF_A_SERVER: &str = "request";

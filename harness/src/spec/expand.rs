@@ -17,7 +17,7 @@ use super::scenario::{Case, Files, Load, Work};
 use super::summary;
 use super::values::{Values, one_of};
 use crate::system::allocator::Allocator;
-use crate::terminal::counted::grouped;
+use quadrant_reports::number::grouped;
 
 pub(super) struct Expanded {
     pub(super) case: Case,

@@ -3,7 +3,7 @@
 //! Never rounds: `1.5s` is taken because it is exact, `0.1ns` is refused because it is not.
 
 use super::decimal::{Exact, exact, split};
-use crate::terminal::counted::grouped;
+use quadrant_reports::number::grouped;
 
 /// A kind of quantity and the least and the most of it that is allowed.
 #[derive(Debug, Clone, Copy)]

@@ -18,7 +18,7 @@ use super::expect;
 use super::limits;
 use super::yaml;
 use crate::system::allocator::Allocator;
-use crate::terminal::counted::grouped;
+use quadrant_reports::number::grouped;
 
 /// A scenario of which every case has been checked.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use quadrant_suite::plan::{Group, Pace};
 use super::document::Document;
 use super::quantity::Kind;
 use super::scenario::{Files, Load, Work};
-use crate::terminal::counted::{counted, grouped};
+use quadrant_reports::number::{counted, grouped};
 
 /// More groups than this are counted, not listed.
 const GROUPS_LISTED: usize = 3;

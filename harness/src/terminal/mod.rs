@@ -1,9 +1,8 @@
-//! What the user sees: colours, numbers with nouns, progress, standard output and standard error.
+//! What the user sees: colours, progress, standard output and standard error.
 //!
 //! Never decides what is shown.
 
 pub mod color;
-pub mod counted;
 pub mod progress;
 pub mod standard_error;
 pub mod standard_output;

@@ -19,11 +19,11 @@ pub use super::processes::Failed;
 use super::processes::{Look, Processes, Stop};
 use super::watch::Watch;
 use crate::driver::order::Load;
-use crate::system::chance::Chance;
 use crate::system::noise::NoiseWatch;
 use crate::system::process;
 use crate::system::run_queue::RunQueue;
 use crate::trial::observe::Observation;
+use quadrant_reports::random::SplitMix;
 
 /// A thawed subject finds cold caches and what has piled up; it is not looked at before this is
 /// over.
@@ -133,7 +133,7 @@ impl<'a> Lockstep<'a> {
             self.sides.push(failure(Self::begin(order))?);
         }
         let noise = self.watch_noise();
-        let mut chance = Chance::new(self.seed, "turns");
+        let mut chance = SplitMix::new(self.seed, "turns");
         let mut order: Vec<usize> = (0..self.sides.len()).collect();
         let mut end = None;
         for round in 0.. {

@@ -9,7 +9,7 @@ use clap::Args;
 use quadrant_reports::record::Layout;
 
 use crate::system::allocator::{self, Allocator};
-use crate::system::chance::Chance;
+use quadrant_reports::random::SplitMix;
 
 /// Makes the environment longer. What it holds is of no use.
 const PADDING: &str = "QUADRANT_PADDING";
@@ -34,7 +34,7 @@ pub struct MemoryArguments {
 
 impl Memory {
     /// A layout drawn by chance.
-    pub fn draw(chance: &mut Chance, allocator: Allocator) -> Self {
+    pub fn draw(chance: &mut SplitMix, allocator: Allocator) -> Self {
         let mut below = |limit: u64| (chance.draw() % limit) as u32;
         let layout = Layout {
             environment_bytes: below(ENVIRONMENT_BYTES_MAX),
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn layouts_differ_and_a_seed_repeats_them() {
         let drawn = |seed| {
-            let mut chance = Chance::new(seed, "layout");
+            let mut chance = SplitMix::new(seed, "layout");
             [0; 3].map(|_| Memory::draw(&mut chance, Allocator::Untrimmed).layout)
         };
         assert_eq!(drawn(1), drawn(1));

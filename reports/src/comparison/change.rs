@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::metric::Better;
-use crate::effect::{Answer, Effect, Rule};
+use crate::effect::{self, Effect, Rule};
 use crate::interval::{Estimate, Interval, estimate_difference};
 use crate::statistics::{mean, median};
 
@@ -112,19 +112,22 @@ impl Change {
         let (Some(own), Some((machine, half))) = (self.log(), machine) else { return self };
         // A median of normal values is a quarter less sure than their mean.
         let half = 1.25 * half / (values.len() as f64).sqrt();
-        let log = Estimate {
-            value: own.value - machine,
-            half_width: own.half_width.map(|own| own.hypot(half)),
-        };
+        let half_width = own.half_width.map(|own| own.hypot(half));
+        let log = Estimate { value: own.value - machine, half_width };
         let scale = Scale::Logarithm(Effect::of_logarithms(log));
         Self { scale, basis: Basis::Others, ..self }
     }
 
-    fn log(&self) -> Option<Estimate> {
-        match self.scale {
-            Scale::Logarithm(effect) => Some(effect.log()),
+    /// `None` of what may be zero.
+    fn effect(&self) -> Option<&Effect> {
+        match &self.scale {
+            Scale::Logarithm(effect) => Some(effect),
             Scale::Plain(_) => None,
         }
+    }
+
+    fn log(&self) -> Option<Estimate> {
+        Some(self.effect()?.log())
     }
 
     /// `new / base`; `None` when only the base is zero.
@@ -150,55 +153,42 @@ impl Change {
 
     /// Relative to the figure itself.
     pub(super) fn uncertainty(&self) -> Option<f64> {
-        match self.scale {
-            Scale::Logarithm(effect) => effect.uncertainty(),
-            Scale::Plain(_) => None,
-        }
+        self.effect()?.uncertainty()
     }
 
     /// `threshold` is a share: 0.02 for two per cent.
     pub fn verdict(&self, threshold: f64) -> Verdict {
-        let (more, less) = match self.better {
-            Better::More => (Verdict::Improved, Verdict::Regressed),
-            Better::Less => (Verdict::Regressed, Verdict::Improved),
-        };
-        match self.scale {
-            Scale::Logarithm(effect) => match effect.answer(rule(threshold)) {
-                Answer::More => more,
-                Answer::Less => less,
-                Answer::Same { .. } => Verdict::Same,
-                Answer::NotTold => Verdict::CannotTell,
-            },
+        let found = match self.scale {
+            Scale::Logarithm(effect) => effect.verdict(rule(threshold)),
             Scale::Plain(Estimate { value, half_width }) => {
                 let within = threshold * self.base.max(self.new);
                 match half_width {
-                    None => Verdict::CannotTell,
-                    Some(half) if value - half > within => more,
-                    Some(half) if value + half < -within => less,
-                    Some(half) if value.abs() + half <= within => Verdict::Same,
-                    Some(_) => Verdict::CannotTell,
+                    None => effect::Verdict::CannotTell,
+                    Some(half) if value - half > within => effect::Verdict::More,
+                    Some(half) if value + half < -within => effect::Verdict::Less,
+                    Some(half) if value.abs() + half <= within => effect::Verdict::Same,
+                    Some(_) => effect::Verdict::CannotTell,
                 }
             }
+        };
+        match (found, self.better) {
+            (effect::Verdict::More, Better::More) | (effect::Verdict::Less, Better::Less) => {
+                Verdict::Improved
+            }
+            (effect::Verdict::More | effect::Verdict::Less, _) => Verdict::Regressed,
+            (effect::Verdict::Same, _) => Verdict::Same,
+            (effect::Verdict::CannotTell, _) => Verdict::CannotTell,
         }
     }
 
     /// Of a figure that is the same: by less than this share it may still differ.
     pub fn below(&self, threshold: f64) -> Option<f64> {
-        match self.scale {
-            Scale::Logarithm(effect) => match effect.answer(rule(threshold)) {
-                Answer::Same { below } => Some(below),
-                _ => None,
-            },
-            Scale::Plain(_) => None,
-        }
+        self.effect().filter(|_| self.verdict(threshold) == Verdict::Same)?.below()
     }
 
     /// The least change that would have been called one, as a share.
     pub fn smallest_visible(&self, threshold: f64) -> Option<f64> {
-        match self.scale {
-            Scale::Logarithm(effect) => effect.smallest_visible(rule(threshold)),
-            Scale::Plain(_) => None,
-        }
+        self.effect()?.smallest_visible(rule(threshold))
     }
 }
 

@@ -3,20 +3,15 @@
 //! Never says less than the tables do.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
+use super::outcome::metrics;
 use super::{Change, ComparedCell, Comparison, Names, State};
 use crate::record::Status;
 
-pub(super) fn write(
-    comparison: &Comparison,
-    names: &Names,
-    output: &mut impl Write,
-) -> io::Result<()> {
-    let geometric_means: BTreeMap<String, Value> = comparison
-        .metrics()
+pub(super) fn value(comparison: &Comparison, names: &Names) -> Value {
+    let geometric_means: BTreeMap<String, Value> = metrics(&comparison.cells, &comparison.options)
         .into_iter()
         .map(|summary| {
             let mean = json!({ "ratio": summary.ratios.value(), "cells": summary.ratios.count() });
@@ -24,7 +19,7 @@ pub(super) fn write(
         })
         .collect();
     let threshold = comparison.options.threshold;
-    let whole = json!({
+    json!({
         "base": names.base,
         "new": names.new,
         "unlike": names.unlike,
@@ -34,9 +29,7 @@ pub(super) fn write(
         "pairs": comparison.pairs,
         "geometric_means": geometric_means,
         "cells": comparison.cells.iter().map(|one| cell(one, threshold)).collect::<Vec<_>>(),
-    });
-    serde_json::to_writer_pretty(&mut *output, &whole)?;
-    output.write_all(b"\n")
+    })
 }
 
 fn cell(cell: &ComparedCell, threshold: f64) -> Value {

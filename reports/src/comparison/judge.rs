@@ -2,27 +2,13 @@
 //!
 //! Never flags what the noise that was warned of may explain, nor the reference itself.
 
-use serde::Serialize;
-
+use super::cell::{ComparedCell, Doubt};
 use super::change::{Basis, Change, Verdict};
-use super::metric::CPU;
-use super::side::SideCell;
-use super::{CellKey, ComparedCell, Options};
+use super::metric::{CPU, Options};
+use super::side::{CellKey, SideCell};
 
 /// A median of fewer others is not the machine's.
 const OTHERS_MIN: usize = 3;
-
-/// Why a change that is there is no verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Doubt {
-    /// It may be the noise that was warned of.
-    Noise,
-    /// It is the reference: it may be the machine that changed.
-    Reference,
-    /// The other subjects of the case changed alike: it may be the reference that did.
-    Others,
-}
 
 type Pair<'a> = (&'a CellKey, Option<&'a SideCell>, Option<&'a SideCell>);
 

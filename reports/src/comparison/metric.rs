@@ -2,8 +2,8 @@
 //!
 //! Never invents a figure: all of them are metrics that expectations know too.
 
-use crate::expectation::{Unit, metric_names, metric_unit};
 use crate::number;
+use crate::record::expectation::{Unit, metric_names, metric_unit};
 
 pub const THROUGHPUT: &str = "ops_per_sec";
 pub(super) const CPU: &str = "cpu_ns_per_op";
@@ -12,8 +12,30 @@ pub(super) const THREADS: &str = "threads.peak";
 pub(super) const STALLS: &str = "stalls.count";
 
 /// Looked at in every comparison; each is the column of its name.
-pub(super) const ALWAYS: [&str; 7] =
-    [THROUGHPUT, "latency.p50", P99, "impact.p99", CPU, THREADS, STALLS];
+const ALWAYS: [&str; 7] = [THROUGHPUT, "latency.p50", P99, "impact.p99", CPU, THREADS, STALLS];
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// The figure whose change decides about a cell; without one CPU time per operation,
+    /// throughput or p99, whichever is the sharpest and not limited by the load.
+    pub metric: Option<String>,
+    /// A share: changes within it are nobody's concern.
+    pub threshold: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { metric: None, threshold: 0.02 }
+    }
+}
+
+impl Options {
+    pub(super) fn metrics(&self) -> Vec<String> {
+        let mut names = ALWAYS.map(str::to_owned).to_vec();
+        names.extend(self.metric.clone().filter(|name| !ALWAYS.contains(&name.as_str())));
+        names
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Better {
@@ -39,7 +61,7 @@ pub fn better(metric: &str) -> Option<Better> {
 /// What can be asked for, in a sentence.
 pub fn choices() -> String {
     let names: Vec<&str> =
-        metric_names().iter().copied().filter(|name| better(name).is_some()).collect();
+        metric_names().into_iter().filter(|name| better(name).is_some()).collect();
     format!("{}, steps.NAME.p99, groups.NAME.ops_per_sec and the like", names.join(", "))
 }
 

@@ -1,17 +1,15 @@
-//! Whether two runs put their subjects in the same order: a pair of which each is ahead in one run
-//! contradicts, whatever the changes of single cells.
+//! Whether two runs put their subjects in the same order. A pair contradicts if each of the two is
+//! ahead in one run, whatever the changes of single cells.
 //!
-//! Never counts a pair of which neither run knows who is ahead as a contradiction.
+//! Never counts a pair as a contradiction if one of the runs cannot tell which is ahead.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::effect::Answer;
 use crate::figures::Cell;
-use crate::ranking::deciding_figure;
-use crate::record::Record;
-use crate::series::{Bases, Figure, Series};
+use crate::ranking::Ranking;
+use crate::series::{Figure, Series};
 
 /// Pairs of subjects that both runs have, over all cases.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -23,40 +21,32 @@ pub struct Pairs {
     pub contradicted: u64,
 }
 
-/// Who is ahead of whom in one case of one run.
+/// Which subject is ahead of which in one case of one run.
 #[derive(Debug, Clone)]
 pub(super) struct Order {
     by: Figure,
-    subjects: Vec<String>,
-    /// The one ahead first.
-    ahead: BTreeSet<(usize, usize)>,
+    subjects: BTreeSet<String>,
+    /// The one that is ahead first.
+    ahead: BTreeSet<(String, String)>,
 }
 
 impl Order {
-    /// The records must be all of one case.
-    pub(super) fn of_case(case: &[Record]) -> Self {
-        let by = deciding_figure(case);
-        let bases = Bases::new(case.iter());
-        let (subjects, series): (Vec<String>, Vec<Series>) = Cell::all_of(case)
-            .iter()
-            .filter(|cell| cell.figures().is_some())
-            .map(|cell| {
-                let series = Series::new(cell.trials.iter().copied(), &bases, by);
-                (cell.subject.id.clone(), series)
-            })
-            .unzip();
+    /// The cells must be all of one case.
+    pub(super) fn of_case(cells: &[Cell]) -> Self {
+        let by = Ranking::new(cells).by;
+        let measured = cells.iter().filter_map(|cell| Some((&cell.subject.id, cell.figures()?)));
+        let series: Vec<(&String, &Series)> =
+            measured.map(|(id, figures)| (id, figures.merits.series(by))).collect();
         let mut ahead = BTreeSet::new();
-        for (index, one) in series.iter().enumerate() {
-            for (other_index, other) in series.iter().enumerate().skip(index + 1) {
-                let answer = one.against(other).map(|effect| effect.answer(by.rule()));
-                let is_ahead = match answer {
-                    Some(Answer::More) => by.is_better_more(),
-                    Some(Answer::Less) => !by.is_better_more(),
-                    _ => continue,
-                };
-                ahead.insert(if is_ahead { (index, other_index) } else { (other_index, index) });
+        for (id, one) in &series {
+            for (other_id, other) in &series {
+                let verdict = one.against(other).map(|effect| effect.verdict(by.rule()));
+                if verdict == Some(by.better()) {
+                    ahead.insert(((*id).clone(), (*other_id).clone()));
+                }
             }
         }
+        let subjects = series.into_iter().map(|(id, _)| id.clone()).collect();
         Self { by, subjects, ahead }
     }
 
@@ -65,37 +55,25 @@ impl Order {
         if self.by != other.by {
             return;
         }
-        let places: Vec<Option<usize>> = self
-            .subjects
-            .iter()
-            .map(|id| other.subjects.iter().position(|other| other == id))
-            .collect();
-        for (first, place) in places.iter().enumerate() {
-            for (second, other_place) in places.iter().enumerate().skip(first + 1) {
-                let (Some(place), Some(other_place)) = (*place, *other_place) else { continue };
-                pairs.compared += 1;
-                let orders = [(first, second), (second, first)];
-                let others = [(place, other_place), (other_place, place)];
-                for turn in 0..2 {
-                    if self.ahead.contains(&orders[turn]) {
-                        pairs.confirmed += u64::from(other.ahead.contains(&others[turn]));
-                        pairs.contradicted += u64::from(other.ahead.contains(&others[1 - turn]));
-                    }
-                }
-            }
-        }
+        let common = self.subjects.intersection(&other.subjects).count() as u64;
+        pairs.compared += common * common.saturating_sub(1) / 2;
+        pairs.confirmed += self.ahead.intersection(&other.ahead).count() as u64;
+        let is_opposite = |(first, second): &&(String, String)| {
+            other.ahead.contains(&(second.clone(), first.clone()))
+        };
+        pairs.contradicted += self.ahead.iter().filter(is_opposite).count() as u64;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::InTurns;
+    use crate::tests::sample::InTurns;
 
     fn pairs(base: &[(&str, f64)], new: &[(&str, f64)]) -> Pairs {
         let order = |subjects: &[(&str, f64)]| {
             let case = InTurns { noise: 0.01, ..InTurns::new(10) };
-            Order::of_case(&case.records(subjects))
+            Order::of_case(&Cell::all_of(&case.records(subjects)))
         };
         let mut pairs = Pairs::default();
         order(base).against(&order(new), &mut pairs);

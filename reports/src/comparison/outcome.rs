@@ -4,7 +4,9 @@
 
 use serde::Serialize;
 
-use super::{ComparedCell, Comparison, State, Verdict};
+use super::cell::ComparedCell;
+use super::change::Verdict;
+use super::metric::Options;
 use crate::statistics::GeometricMean;
 
 /// Cells by what became of them.
@@ -43,53 +45,32 @@ pub(super) struct MetricSummary {
     pub ratios: GeometricMean,
 }
 
-impl Comparison {
-    pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        for cell in &self.cells {
-            match (cell.verdict, &cell.base, &cell.new) {
-                (Some(verdict), ..) => counts.add(verdict),
-                (None, Some(_), Some(_)) => counts.without_figures += 1,
-                (None, Some(_), None) => counts.only_in_base += 1,
-                (None, None, _) => counts.only_in_new += 1,
-            }
+pub(super) fn counts(cells: &[ComparedCell]) -> Counts {
+    let mut counts = Counts::default();
+    for cell in cells {
+        match (cell.verdict, &cell.base, &cell.new) {
+            (Some(verdict), ..) => counts.add(verdict),
+            (None, Some(_), Some(_)) => counts.without_figures += 1,
+            (None, Some(_), None) => counts.only_in_base += 1,
+            (None, None, _) => counts.only_in_new += 1,
         }
-        counts
     }
-
-    /// One that was asked for first.
-    pub(super) fn metrics(&self) -> Vec<MetricSummary> {
-        let mut names = self.options.metrics();
-        names.sort_by_key(|name| Some(name) != self.options.metric.as_ref());
-        names
-            .into_iter()
-            .map(|name| {
-                let (mut counts, mut ratios) = (Counts::default(), GeometricMean::default());
-                for change in self.cells.iter().filter_map(|cell| cell.change(&name)) {
-                    counts.add(change.verdict(self.options.threshold));
-                    if let Some(ratio) = change.ratio().filter(|ratio| *ratio > 0.0) {
-                        ratios.add(ratio);
-                    }
-                }
-                MetricSummary { name, counts, ratios }
-            })
-            .filter(|summary| summary.counts.compared() > 0)
-            .collect()
-    }
-
-    /// Cells that a script or a reader has to look at.
-    pub(super) fn of_verdict(&self, verdict: Verdict) -> impl Iterator<Item = &ComparedCell> {
-        self.cells.iter().filter(move |cell| cell.verdict == Some(verdict))
-    }
+    counts
 }
 
-impl ComparedCell {
-    /// `ok` or what is wrong, in the words of the record.
-    pub(super) fn told(state: Option<&State>) -> &str {
-        match state {
-            None => "not run",
-            Some(State::Measured) => "ok",
-            Some(State::Told { text, .. }) => text,
+/// The metric of the options first.
+pub(super) fn metrics(cells: &[ComparedCell], options: &Options) -> Vec<MetricSummary> {
+    let mut names = options.metrics();
+    names.sort_by_key(|name| Some(name) != options.metric.as_ref());
+    let summary = |name: String| {
+        let (mut counts, mut ratios) = (Counts::default(), GeometricMean::default());
+        for change in cells.iter().filter_map(|cell| cell.change(&name)) {
+            counts.add(change.verdict(options.threshold));
+            if let Some(ratio) = change.ratio().filter(|ratio| *ratio > 0.0) {
+                ratios.add(ratio);
+            }
         }
-    }
+        MetricSummary { name, counts, ratios }
+    };
+    names.into_iter().map(summary).filter(|summary| summary.counts.compared() > 0).collect()
 }

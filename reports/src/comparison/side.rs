@@ -6,15 +6,16 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::change::Values;
-use super::metric::{CPU, P99, THROUGHPUT};
+use super::metric::{CPU, Options, P99, THROUGHPUT};
 use super::order::{Order, Pairs};
-use crate::case_table::operation;
-use crate::expectation::metric_value;
-use crate::figures::{Cell, Outcome, metrics};
-use crate::noise;
+use crate::figures::{Cell, Outcome};
+use crate::record::driver_limit::BUSY_MAX;
+use crate::record::expectation::metric_value;
+use crate::record::noise;
+use crate::record::turns::sum;
 use crate::record::{AxisValue, Pass, Record, Status};
-use crate::series::{Bases, Figure, Series, turns};
-use crate::turns::sum;
+use crate::series::Figure;
+use crate::statistics::mean;
 
 /// Where a cell of one run is found in the other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -67,24 +68,26 @@ pub enum State {
     Told { status: Status, text: String },
 }
 
-impl Side {
-    /// `metrics` are all that will be asked for.
-    pub(super) fn new(metrics: Vec<String>) -> Self {
-        Self { metrics, cells: Vec::new(), found: HashMap::new(), orders: HashMap::new() }
+impl Options {
+    /// An empty side of a comparison under these options.
+    pub fn side(&self) -> Side {
+        let metrics = self.metrics();
+        Side { metrics, cells: Vec::new(), found: HashMap::new(), orders: HashMap::new() }
     }
+}
 
+impl Side {
     /// All records of one case, of all of its subjects: they are what each other is related to.
     pub fn add(&mut self, case: &[Record]) {
         let mut axes = case[0].case.clone();
         axes.sort_by(|a, b| a.axis.cmp(&b.axis));
         let place = (case[0].scenario.clone(), axes.clone());
-        self.orders.insert(place, Order::of_case(case));
-        let bases = Bases::new(case.iter());
-        let version = |id: &str| {
-            case.iter().find(|record| record.subject.id == id).map(|record| &record.subject.version)
-        };
-        let reference = bases.reference.and_then(|id| Some((id.to_owned(), version(id)?.clone())));
-        for cell in Cell::all_of(case) {
+        let cells = Cell::all_of(case);
+        self.orders.insert(place, Order::of_case(&cells));
+        let reference = cells.iter().find(|cell| cell.is_reference);
+        let reference =
+            reference.map(|cell| (cell.subject.id.clone(), cell.subject.version.clone()));
+        for cell in cells {
             let key = CellKey {
                 scenario: case[0].scenario.clone(),
                 case: axes.clone(),
@@ -95,8 +98,8 @@ impl Side {
                 self.cells.len() - 1
             });
             let side = &mut self.cells[index].1;
-            side.add(&cell, &bases, &self.metrics);
-            side.is_reference = reference.as_ref().is_some_and(|(id, _)| *id == cell.subject.id);
+            side.add(&cell, &self.metrics);
+            side.is_reference = cell.is_reference;
             side.reference.clone_from(&reference);
         }
     }
@@ -118,10 +121,10 @@ impl Side {
 }
 
 impl SideCell {
-    fn add(&mut self, cell: &Cell, bases: &Bases, names: &[String]) {
+    fn add(&mut self, cell: &Cell, names: &[String]) {
         let records = || cell.trials.iter().copied();
         self.warned += records().filter(|record| !record.warnings.is_empty()).count() as u64;
-        if let Some(operation) = records().find_map(operation) {
+        if let Some(operation) = records().find_map(Record::operation) {
             operation.clone_into(&mut self.operation);
         }
         let figures = match &cell.outcome {
@@ -134,10 +137,10 @@ impl SideCell {
         self.states.push(State::Measured);
         self.is_in_turns = figures.is_in_turns;
         self.driver_busy = self.driver_busy.max(figures.driver_busy);
-        self.keeps_rate = figures.alone.as_ref().and_then(|alone| alone.keeps_rate);
+        self.keeps_rate = figures.keeps_rate();
         let pass = if figures.is_in_turns { Pass::Turns } else { Pass::Alone };
         let shares: Vec<f64> = cell.of_pass(pass).map(noise::share).collect();
-        self.noise = self.noise.max(crate::statistics::mean(&shares).unwrap_or_default());
+        self.noise = self.noise.max(mean(&shares).unwrap_or_default());
         for name in names {
             let values = self.values.entry(name.clone()).or_default();
             let figure = match name.as_str() {
@@ -147,15 +150,13 @@ impl SideCell {
             };
             match figure.filter(|_| figures.is_in_turns) {
                 Some(figure) => {
-                    let starts = records().filter_map(turns).map(|turns| sum(&turns.rounds));
-                    values.absolute.extend(starts.map(|all| figure.of_turn(&all)));
-                    if bases.reference.is_some() {
-                        let series = Series::new(records(), bases, figure);
-                        values.to_reference.extend(series.in_turns());
-                    }
+                    let starts = records().filter_map(Record::valid_turns);
+                    let starts = starts.map(|turns| figure.of_turn(&sum(&turns.rounds)));
+                    values.absolute.extend(starts);
+                    values.to_reference.extend(figures.merits.series(figure).to_reference());
                 }
                 None => {
-                    let trials = records().filter_map(metrics);
+                    let trials = records().filter_map(Record::valid_metrics);
                     values.absolute.extend(trials.filter_map(|one| metric_value(one, name)));
                 }
             }
@@ -171,7 +172,7 @@ impl SideCell {
     /// The metrics by which its verdict may be reached, without one that was asked for.
     pub fn candidates(&self, other: &SideCell) -> Vec<&'static str> {
         let keeps = [self, other].map(|side| side.keeps_rate);
-        let is_limited = [self, other].iter().any(|side| side.driver_busy >= super::BUSY_MAX);
+        let is_limited = [self, other].iter().any(|side| side.driver_busy >= BUSY_MAX);
         let mut names = vec![CPU];
         match keeps {
             // What was done is the load's doing, if both keep its rate.

@@ -3,11 +3,11 @@
 //! Never decides about a verdict.
 
 use super::metric::{CPU, P99, STALLS, THREADS, THROUGHPUT, shown};
-use super::outcome::MetricSummary;
+use super::outcome::{MetricSummary, metrics};
 use super::{Basis, Change, ComparedCell, Comparison, Doubt, Names, State, Verdict};
 use crate::case_table::table_of;
-use crate::number;
-use crate::prose::{clean, per_second, plural};
+use crate::number::{self, counted};
+use crate::prose::{clean, per_second};
 use crate::remarks::{note, warning};
 use crate::table::{Cell, Column, Heading, Item, Part, Table, Tint};
 
@@ -237,9 +237,9 @@ fn warned(cells: &[&ComparedCell]) -> Vec<Item> {
         let (base, new) = cell.warned;
         let text = match (base, new) {
             (0, 0) => continue,
-            (base, 0) => format!("{} in BASE", trials(base)),
-            (0, new) => format!("{} in NEW", trials(new)),
-            (base, new) => format!("{} in BASE and {new} in NEW", trials(base)),
+            (base, 0) => format!("{} in BASE", counted(base, "trial")),
+            (0, new) => format!("{} in NEW", counted(new, "trial")),
+            (base, new) => format!("{} in BASE and {new} in NEW", counted(base, "trial")),
         };
         match warned.iter_mut().find(|(known, _)| *known == text) {
             Some((_, subjects)) => subjects.push(&cell.key.subject),
@@ -251,10 +251,6 @@ fn warned(cells: &[&ComparedCell]) -> Vec<Item> {
         warning(&subjects.join(", "), &text)
     };
     warned.iter().map(item).collect()
-}
-
-fn trials(count: u64) -> String {
-    plural(count, "trial", "trials")
 }
 
 /// `7 cells compared: 1 regressed, 6 same; 2 only in BASE`.
@@ -269,7 +265,7 @@ fn title(comparison: &Comparison) -> Vec<String> {
         0 => "nothing could be compared".to_owned(),
         cells => format!(
             "{} compared: {}",
-            plural(cells, "cell", "cells"),
+            counted(cells, "cell"),
             listed(&[
                 (counts.regressed, "regressed"),
                 (counts.improved, "improved"),
@@ -293,7 +289,7 @@ fn order(comparison: &Comparison) -> String {
     }
     format!(
         "of {} of subjects {} in the same order in both runs and {} in the opposite one",
-        plural(pairs.compared, "pair", "pairs"),
+        counted(pairs.compared, "pair"),
         number::count(pairs.confirmed),
         number::count(pairs.contradicted)
     )
@@ -309,10 +305,10 @@ fn summary_table(comparison: &Comparison) -> Table {
         "geometric mean of NEW/BASE",
         "over",
     ]);
-    for MetricSummary { name, counts, ratios } in comparison.metrics() {
+    for MetricSummary { name, counts, ratios } in metrics(&comparison.cells, &comparison.options) {
         let counts = [counts.regressed, counts.improved, counts.same, counts.cannot_tell];
         let mean = Cell::maybe(ratios.value().map(number::fine_ratio));
-        let over = Cell::number(plural(ratios.count(), "cell", "cells"));
+        let over = Cell::number(counted(ratios.count(), "cell"));
         table.push(clean(&name), counts.map(Cell::count).into_iter().chain([mean, over]));
     }
     table
@@ -320,12 +316,14 @@ fn summary_table(comparison: &Comparison) -> Table {
 
 /// Every cell that regressed or improved, once more, so that none has to be searched for.
 fn changed(comparison: &Comparison) -> Vec<Item> {
-    let item = |verdict: Verdict| {
-        let text = |cell: &ComparedCell| format!("{}: {}", cell_name(cell), why(cell));
-        let item = move |cell| Item::new(tint(verdict), verdict.word(), text(cell));
-        comparison.of_verdict(verdict).map(item)
+    let of = |verdict: Verdict| {
+        let such = comparison.cells.iter().filter(move |cell| cell.verdict == Some(verdict));
+        such.map(move |cell| {
+            let text = format!("{}: {}", cell_name(cell), why(cell));
+            Item::new(tint(verdict), verdict.word(), text)
+        })
     };
-    [Verdict::Regressed, Verdict::Improved].into_iter().flat_map(item).collect()
+    [Verdict::Regressed, Verdict::Improved].into_iter().flat_map(of).collect()
 }
 
 fn cell_name(cell: &ComparedCell) -> String {

@@ -1,9 +1,9 @@
 //! Whole comparisons of made-up runs.
 
 use super::*;
-use crate::by_case::{ByCase, CaseCounts};
-use crate::record::{self, AxisValue, Record};
-use crate::sample::{self, InTurns};
+use crate::record::by_case::{ByCase, CaseCounts};
+use crate::record::{self, AxisValue, Record, Status};
+use crate::tests::sample::{self, InTurns};
 
 fn side(options: &Options, records: &[Record]) -> Side {
     let mut counts = CaseCounts::default();

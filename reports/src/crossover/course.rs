@@ -3,7 +3,7 @@
 //! Never reads a lead into figures that the tables would not tell apart.
 
 use super::kept::Contender;
-use crate::effect::{Answer, Effect};
+use crate::effect::{Effect, Verdict};
 use crate::interval::Interval;
 use crate::series::Figure;
 
@@ -133,23 +133,22 @@ impl Stop {
 
 /// Who is ahead, and whether that stands on a single trial.
 fn state(rivals: &[Option<Contender>; 2], by: Figure) -> (State, bool) {
-    let merit = |who: usize| rivals[who].as_ref().and_then(|rival| rival.merit(by));
-    let (first, second) = match [merit(0), merit(1)] {
+    let merits = |who: usize| rivals[who].as_ref().and_then(|rival| rival.merits.as_ref());
+    let (first, second) = match [merits(0), merits(1)] {
         [Some(first), Some(second)] => (first, second),
         [None, _] => return (State::Absent(0), false),
         [_, None] => return (State::Absent(1), false),
     };
-    let effect = first.0.against(second.0);
-    let effect = effect.unwrap_or_else(|| Effect::of_ratio(first.1 / second.1));
+    let Some(effect) = first.against(second, by) else { return (State::Unclear, false) };
     let effect = if by.is_better_more() { effect } else { effect.inverse() };
     let lead = |who, effect: Effect| {
         State::Ahead(Lead { who, ratio: effect.ratio(), interval: effect.interval() })
     };
     let state = match effect.hint(by.rule()) {
-        Answer::More => lead(0, effect),
-        Answer::Less => lead(1, effect.inverse()),
-        Answer::Same { .. } => State::Same,
-        Answer::NotTold => State::Unclear,
+        Verdict::More => lead(0, effect),
+        Verdict::Less => lead(1, effect.inverse()),
+        Verdict::Same => State::Same,
+        Verdict::CannotTell => State::Unclear,
     };
     (state, effect.interval().is_none() && state != State::Unclear)
 }

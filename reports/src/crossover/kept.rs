@@ -4,11 +4,10 @@
 
 use std::cmp::Ordering;
 
-use crate::case_table::operation;
 use crate::figures::{Cell, Outcome, status_word};
 use crate::ranking::Ranking;
 use crate::record::{AxisValue, Record};
-use crate::series::{Bases, Figure, Series};
+use crate::series::{Figure, Merits};
 
 #[derive(Debug)]
 pub(super) struct KeptCase {
@@ -27,8 +26,8 @@ pub(super) struct Contender {
     /// What tells it from others of its family: its backend.
     pub rival: String,
     pub backend: String,
-    /// By throughput, CPU time and p99. `None` where there are no figures to compare.
-    merits: Option<[(Figure, Series, f64); 3]>,
+    /// `None` where there are no figures to compare.
+    pub merits: Option<Merits>,
     /// In a word, why it has no figures.
     pub absent: Option<&'static str>,
 }
@@ -36,12 +35,11 @@ pub(super) struct Contender {
 impl KeptCase {
     pub(super) fn of(records: &[Record]) -> Self {
         let cells = Cell::all_of(records);
-        let bases = Bases::new(records.iter());
         Self {
             axes: records.first().map_or_else(Vec::new, |first| first.case.clone()),
-            operation: records.iter().find_map(operation).unwrap_or_default().to_owned(),
+            operation: records.iter().find_map(Record::operation).unwrap_or_default().to_owned(),
             by: Ranking::new(&cells).by,
-            contenders: cells.iter().map(|cell| contender(cell, &bases)).collect(),
+            contenders: cells.iter().map(|cell| contender(cell)).collect(),
         }
     }
 
@@ -55,7 +53,7 @@ impl KeptCase {
     pub(super) fn best_of(&self, backend: &str, by: Figure) -> Option<Contender> {
         let of_it = self.contenders.iter().filter(|contender| contender.backend == backend);
         let merit = |contender: &Contender| {
-            let (_, value) = contender.merit(by)?;
+            let value = contender.merits.as_ref()?.value(by);
             Some(if by.is_better_more() { value } else { -value })
         };
         // Without figures is less than any merit.
@@ -63,15 +61,7 @@ impl KeptCase {
     }
 }
 
-impl Contender {
-    /// By one figure: the series, and the figure itself.
-    pub(super) fn merit(&self, by: Figure) -> Option<(&Series, f64)> {
-        let (_, series, value) = self.merits.as_ref()?.iter().find(|(figure, ..)| *figure == by)?;
-        Some((series, *value))
-    }
-}
-
-fn contender(cell: &Cell, bases: &Bases) -> Contender {
+fn contender(cell: &Cell) -> Contender {
     let subject = cell.subject;
     let family = format!("{}/{}", subject.runtime, subject.executor);
     let rival = subject.id.strip_prefix(&format!("{family}/")).unwrap_or(&subject.id);
@@ -80,13 +70,7 @@ fn contender(cell: &Cell, bases: &Bases) -> Contender {
         Outcome::Measured(figures) if figures.starving().is_some() => {
             (None, Some("not all connections served"))
         }
-        Outcome::Measured(figures) => {
-            let merit = |figure| {
-                let series = Series::new(cell.trials.iter().copied(), bases, figure);
-                (figure, series, figures.value(figure))
-            };
-            (Some([Figure::Throughput, Figure::Cpu, Figure::P99].map(merit)), None)
-        }
+        Outcome::Measured(figures) => (Some(figures.merits.clone()), None),
     };
     Contender { rival: rival.to_owned(), backend: subject.backend.clone(), family, merits, absent }
 }

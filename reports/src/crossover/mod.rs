@@ -5,12 +5,11 @@
 //! side of it. Never takes a figure that may be the load driver's for the subject's.
 //!
 //! A case is kept small when its table is written (`kept`). When its scenario is over, each axis of
-//! numbers (`scale`) is gone along with the other axes held, two rivals at a time (`course`), and
-//! what became of them is said (`sentence`) and laid out (`layout`).
+//! numbers (`scale`) is followed with the other axes held, two rivals at a time (`course`), and the
+//! result is put into words (`sentence`).
 
 mod course;
 mod kept;
-mod layout;
 mod scale;
 mod sentence;
 #[cfg(test)]
@@ -18,11 +17,10 @@ mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 
-pub(crate) use layout::parts;
-
 use crate::prose::clean;
 use crate::record::Record;
 use crate::series::Figure;
+use crate::table::{Heading, Part, Tint};
 use course::{Course, Stop};
 use kept::{Contender, KeptCase};
 use scale::Scale;
@@ -38,33 +36,9 @@ struct Kept {
     cases: Vec<KeptCase>,
 }
 
-/// One axis of a scenario from its lowest value to its highest, the others held.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Sweep {
-    pub scenario: String,
-    pub axis: String,
-    pub values: Vec<String>,
-    /// `how=await`: the other axes.
-    pub held: Vec<String>,
-    /// What the rivals are compared by.
-    pub by: String,
-    pub sentences: Vec<Sentence>,
-    /// Some of it stands on a single trial.
-    pub is_unsure: bool,
-    /// Some of it could not be told, because trials vary.
-    pub is_unclear: bool,
-}
-
-/// What became of two rivals.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Sentence {
-    /// Runtime and executor that they are backends of, or that they are the best of theirs.
-    pub whom: String,
-    /// Where one overtakes the other, or that it does not.
-    pub headline: String,
-    /// What that stands on, and who stood for each side.
-    pub details: Vec<String>,
-}
+const UNSURE: &str = "~: one trial only, so nothing is sure; use more of them (--trials)";
+const UNCLEAR: &str =
+    "cannot tell: the ranges are too wide; measure for a longer time (`--until 2%`)";
 
 impl Crossovers {
     /// All records must be of one scenario case.
@@ -78,13 +52,13 @@ impl Crossovers {
         self.0[index].cases.push(KeptCase::of(records));
     }
 
-    /// What there is to say of a scenario, now that it is over.
-    pub(crate) fn end(&mut self, run_id: &str, scenario: &str) -> Vec<Sweep> {
+    /// The sweeps of a scenario that is over.
+    pub(crate) fn end(&mut self, run_id: &str, scenario: &str) -> Vec<Part> {
         self.index(run_id, scenario).map_or_else(Vec::new, |index| sweeps(&self.0.remove(index)))
     }
 
-    /// The same of all that were left.
-    pub(crate) fn end_all(&mut self) -> Vec<Sweep> {
+    /// Those of all scenarios that are left.
+    pub(crate) fn end_all(&mut self) -> Vec<Part> {
         std::mem::take(&mut self.0).iter().flat_map(sweeps).collect()
     }
 
@@ -93,13 +67,13 @@ impl Crossovers {
     }
 }
 
-fn sweeps(kept: &Kept) -> Vec<Sweep> {
+fn sweeps(kept: &Kept) -> Vec<Part> {
     let axes = kept.cases.first().map_or(0, |case| case.axes.len());
     (0..axes).flat_map(|axis| along(kept, axis)).collect()
 }
 
 /// The sweeps along one axis: one for each combination of the others' values.
-fn along(kept: &Kept, axis: usize) -> Vec<Sweep> {
+fn along(kept: &Kept, axis: usize) -> Vec<Part> {
     let all = || kept.cases.iter().filter(|case| case.axes.len() > axis);
     let Some(scale) = Scale::of(all().map(|case| case.axes[axis].value.as_str())) else {
         return Vec::new();
@@ -113,35 +87,44 @@ fn along(kept: &Kept, axis: usize) -> Vec<Sweep> {
         }
         held[place].push(case);
     }
-    held.into_iter().filter_map(|cases| sweep(kept, axis, &scale, cases)).collect()
+    held.into_iter().flat_map(|cases| sweep(kept, axis, &scale, cases)).collect()
 }
 
-fn sweep(kept: &Kept, axis: usize, scale: &Scale, mut cases: Vec<&KeptCase>) -> Option<Sweep> {
+/// One axis of a scenario from its lowest value to its highest, the others held.
+fn sweep(kept: &Kept, axis: usize, scale: &Scale, mut cases: Vec<&KeptCase>) -> Vec<Part> {
     let position = |case: &KeptCase| scale.position(&case.axes[axis].value);
     cases.sort_by(|a, b| position(a).total_cmp(&position(b)));
-    if cases.len() < 2 {
-        return None;
-    }
     let by = deciding(&cases);
-    let mut sentences = Vec::new();
-    let (mut is_unsure, mut is_unclear) = (false, false);
-    for (whom, [first, second], course) in courses(&cases, axis, scale, by) {
-        is_unsure |= course.is_unsure();
-        is_unclear |= course.is_unclear();
-        sentences.push(sentence::tell(whom, &course, [&first, &second], scale));
+    let courses = if cases.len() < 2 { Vec::new() } else { courses(&cases, axis, scale, by) };
+    if courses.is_empty() {
+        return Vec::new();
     }
-    let shown = |case: &&KeptCase| clean(&case.axes[axis].value);
+    let values: Vec<&str> = cases.iter().map(|case| &*case.axes[axis].value).collect();
+    let along = format!("along {}: {}", cases[0].axes[axis].axis, values.join(", "));
     let others = cases[0].axes.iter().enumerate().filter(|(index, _)| *index != axis);
-    (!sentences.is_empty()).then(|| Sweep {
-        scenario: clean(&kept.scenario),
-        axis: clean(&cases[0].axes[axis].axis),
-        values: cases.iter().map(shown).collect(),
-        held: others.map(|(_, held)| clean(&format!("{}={}", held.axis, held.value))).collect(),
-        by: clean(&figure_name(by, &cases)),
-        sentences,
-        is_unsure,
-        is_unclear,
-    })
+    let held = others.map(|(_, held)| held.to_string());
+    let by = format!("by {}", figure_name(by, &cases));
+    let facts = [along].into_iter().chain(held).chain([by]);
+    let heading = Heading {
+        labels: vec![clean(&kept.scenario)],
+        facts: facts.map(|fact| clean(&fact)).collect(),
+        ..Heading::new("crossovers")
+    };
+    let item = |(index, (family, names, course)): (usize, &Rivals)| {
+        // Each name once, as long as it is about the same.
+        let is_known = index > 0 && courses[index - 1].0 == *family;
+        let name = if is_known { "" } else { family };
+        sentence::item(name, course, names.each_ref().map(String::as_str), scale)
+    };
+    let items = courses.iter().enumerate().map(item).collect();
+    let mut parts = vec![Part::Heading(heading), Part::List(items)];
+    for (is_due, text) in [
+        (courses.iter().any(|(.., course)| course.is_unsure()), UNSURE),
+        (courses.iter().any(|(.., course)| course.is_unclear()), UNCLEAR),
+    ] {
+        parts.extend(is_due.then(|| Part::Text(Tint::Dim, text.to_owned())));
+    }
+    parts
 }
 
 /// One figure for all values, because a change of the figure would look like a change of the lead:
@@ -165,12 +148,13 @@ fn figure_name(by: Figure, cases: &[&KeptCase]) -> String {
     }
 }
 
-/// Whom a course is about, what its two rivals are called, and how they fared.
-type Told = (String, [String; 2], Course);
+/// Runtime and executor, or that they are the best of theirs; the names of the two, and how they
+/// compare.
+type Rivals = (String, [String; 2], Course);
 
 /// Every two backends of one runtime and executor, then the best of every two backends.
-fn courses(cases: &[&KeptCase], axis: usize, scale: &Scale, by: Figure) -> Vec<Told> {
-    let mut told = Vec::new();
+fn courses(cases: &[&KeptCase], axis: usize, scale: &Scale, by: Figure) -> Vec<Rivals> {
+    let mut all = Vec::new();
     let contenders = || cases.iter().flat_map(|case| &case.contenders);
     let families: BTreeSet<&str> = contenders().map(|c| c.family.as_str()).collect();
     for family in families {
@@ -183,7 +167,7 @@ fn courses(cases: &[&KeptCase], axis: usize, scale: &Scale, by: Figure) -> Vec<T
             let rivals = |case: &KeptCase| [find(case, first), find(case, second)];
             let course = course(cases, axis, scale, by, rivals);
             if course.has_both() {
-                told.push((family.to_owned(), [first, second].map(str::to_owned), course));
+                all.push((family.to_owned(), [first, second].map(str::to_owned), course));
             }
         }
     }
@@ -192,10 +176,10 @@ fn courses(cases: &[&KeptCase], axis: usize, scale: &Scale, by: Figure) -> Vec<T
         let rivals = |case: &KeptCase| [case.best_of(first, by), case.best_of(second, by)];
         let course = course(cases, axis, scale, by, rivals);
         if course.has_both() && !course.is_within_one_family() {
-            told.push(("best of each".to_owned(), [first, second].map(str::to_owned), course));
+            all.push(("best of each".to_owned(), [first, second].map(str::to_owned), course));
         }
     }
-    told
+    all
 }
 
 fn pairs<'a>(names: &BTreeSet<&'a str>) -> Vec<[&'a str; 2]> {

@@ -1,23 +1,23 @@
-//! What became of two rivals, as a person would say it: the change, then value by value.
+//! The comparison of two rivals along an axis in words: the change, then value by value.
 //!
-//! Never leaves a value of the axis out: where nothing can be told, that is told.
+//! Never leaves a value of the axis out: where nothing can be told, the text says so.
 
 use std::collections::BTreeSet;
 
-use super::Sentence;
 use super::course::{Course, Lead, State, Stop};
 use super::scale::Scale;
 use crate::number;
 use crate::prose::clean;
+use crate::table::{Item, Tint};
 
-pub(super) fn tell(whom: String, course: &Course, names: [&str; 2], scale: &Scale) -> Sentence {
+pub(super) fn item(name: &str, course: &Course, names: [&str; 2], scale: &Scale) -> Item {
     let unsure = if course.is_unsure() { "~" } else { "" };
-    let said = (!is_uniform(course)).then(|| value_by_value(course, names));
-    let details = said.into_iter().chain(bests(course, names));
-    Sentence {
-        whom: clean(&whom),
-        headline: clean(&format!("{unsure}{}", headline(course, names, scale))),
+    let headline = format!("{unsure}{}", headline(course, names, scale));
+    let values = (!is_uniform(course)).then(|| value_by_value(course, names));
+    let details = values.into_iter().chain(bests(course, names));
+    Item {
         details: details.map(|text| clean(&text)).collect(),
+        ..Item::new(Tint::Bold, clean(name), clean(&headline))
     }
 }
 

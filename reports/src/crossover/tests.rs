@@ -6,7 +6,8 @@ use super::*;
 use crate::paint::Style;
 use crate::random::SplitMix;
 use crate::record::{AxisValue, LoadMetrics, Status};
-use crate::sample;
+use crate::table::Item;
+use crate::tests::sample;
 use crate::{markdown, terminal};
 
 const IO_URING: &str = "compio/per-core/io_uring";
@@ -36,22 +37,37 @@ fn weather(trial: u32, id: &str) -> f64 {
     1.0 + 0.01 * f64::from(trial) + own * f64::from(trial % 2)
 }
 
-fn sweeps_of(cases: &[Vec<Record>]) -> Vec<Sweep> {
+fn parts_of(cases: &[Vec<Record>]) -> Vec<Part> {
     let mut crossovers = Crossovers::default();
     cases.iter().for_each(|case| crossovers.add(case));
     let Some(first) = cases.iter().flatten().next() else { return crossovers.end_all() };
-    let sweeps = crossovers.end(&first.run_id, &first.scenario);
+    let parts = crossovers.end(&first.run_id, &first.scenario);
     assert_eq!(crossovers.end_all(), []);
-    sweeps
+    parts
+}
+
+fn items(cases: &[Vec<Record>]) -> Vec<Item> {
+    let lists = parts_of(cases).into_iter().filter_map(|part| match part {
+        Part::List(items) => Some(items),
+        _ => None,
+    });
+    lists.flatten().collect()
 }
 
 fn sentences(cases: &[Vec<Record>]) -> Vec<String> {
-    let all = sweeps_of(cases).into_iter().flat_map(|sweep| sweep.sentences);
-    all.map(|Sentence { whom, headline, details }| {
-        let said: Vec<String> = std::iter::once(headline).chain(details).collect();
-        format!("{whom}: {}", said.join(": "))
-    })
-    .collect()
+    let mut last = String::new();
+    let sentence = |Item { name, text, details, .. }: Item| {
+        last = if name.is_empty() { last.clone() } else { name };
+        let lines: Vec<String> = std::iter::once(text).chain(details).collect();
+        format!("{last}: {}", lines.join(": "))
+    };
+    items(cases).into_iter().map(sentence).collect()
+}
+
+/// What the first sweep is by.
+fn by(cases: &[Vec<Record>]) -> String {
+    let Part::Heading(heading) = &parts_of(cases)[0] else { panic!("no heading") };
+    heading.facts.last().unwrap().clone()
 }
 
 const VALUES: [&str; 5] = ["1", "4", "16", "64", "256"];
@@ -178,8 +194,7 @@ fn a_driver_at_its_limit_lets_cpu_time_decide_at_all_values() {
         }
     }
     cases[3..].iter_mut().flatten().for_each(limit);
-    let sweeps = sweeps_of(&cases);
-    assert_eq!(sweeps[0].by, "CPU per request, as the load driver was the limit at some values");
+    assert_eq!(by(&cases), "by CPU per request, as the load driver was the limit at some values");
     assert_eq!(
         sentences(&cases),
         ["compio/per-core: io_uring overtakes epoll between 4 and 16, at about 9: epoll ahead at \
@@ -236,10 +251,8 @@ fn other_axes_are_held() {
     held(&mut all, "await");
     held(&mut waiting, "blocking");
     all.extend(waiting);
-    let sweeps = sweeps_of(&all);
-    assert_eq!(sweeps.len(), 2, "{sweeps:?}");
     let style = Style { color: false, width: 100 };
-    let parts: Vec<_> = sweeps.iter().flat_map(parts).collect();
+    let parts = parts_of(&all);
     insta::assert_snapshot!(format!(
         "{}\n{}",
         terminal::draw(&parts, style),
@@ -261,8 +274,7 @@ fn at_a_given_rate_the_time_it_takes_decides() {
             record.metrics.as_mut().unwrap().load = Some(sample::load(4, 4, Some(100)));
         }
     }
-    let sweeps = sweeps_of(&cases);
-    assert_eq!(sweeps[0].by, "p99 latency");
+    assert_eq!(by(&cases), "by p99 latency");
     assert_eq!(
         sentences(&cases),
         ["compio/per-core: io_uring overtakes epoll between 100/s and 2000/s, at about 200/s: \
@@ -275,11 +287,10 @@ fn one_trial_is_a_hint() {
     let mut cases =
         cases("connections", &["1", "4"], &[(IO_URING, &[90.0, 130.0]), (EPOLL, &[100.0; 2])]);
     cases.iter_mut().for_each(|case| case.retain(|record| record.trial == 0));
-    let sweeps = sweeps_of(&cases);
-    assert!(sweeps[0].is_unsure);
+    assert!(parts_of(&cases).contains(&Part::Text(Tint::Dim, UNSURE.to_owned())));
     // No place is told that would only look exact.
     let expected = "~io_uring seems to overtake epoll between 1 and 4";
-    assert_eq!(sweeps[0].sentences[0].headline, expected);
+    assert_eq!(items(&cases)[0].text, expected);
 }
 
 #[test]
@@ -287,19 +298,19 @@ fn to_and_fro_in_one_trial_is_luck() {
     let rates = [90.0, 110.0, 110.0, 90.0, 110.0];
     let mut cases = cases("connections", &VALUES, &[(IO_URING, &rates), (EPOLL, &[100.0; 5])]);
     cases.iter_mut().for_each(|case| case.retain(|record| record.trial == 0));
-    assert_eq!(sweeps_of(&cases)[0].sentences[0].headline, "~cannot tell epoll from io_uring");
+    assert_eq!(items(&cases)[0].text, "~cannot tell epoll from io_uring");
 }
 
 #[test]
 fn words_one_value_and_one_backend_are_no_sweep() {
     let pair: [(&str, &[f64]); 2] = [(IO_URING, &[90.0, 130.0]), (EPOLL, &[100.0; 2])];
-    assert_eq!(sweeps_of(&cases("how", &["await", "blocking"], &pair)), []);
-    assert_eq!(sweeps_of(&cases("connections", &["1"], &pair)), []);
-    assert_eq!(sweeps_of(&cases("connections", &["1", "4"], &pair[..1])), []);
-    assert_eq!(sweeps_of(&[]), []);
+    assert_eq!(parts_of(&cases("how", &["await", "blocking"], &pair)), []);
+    assert_eq!(parts_of(&cases("connections", &["1"], &pair)), []);
+    assert_eq!(parts_of(&cases("connections", &["1", "4"], &pair[..1])), []);
+    assert_eq!(parts_of(&[]), []);
     let mut without_axes = cases("connections", &["1", "4"], &pair);
     without_axes.iter_mut().flatten().for_each(|record| record.case.clear());
-    assert_eq!(sweeps_of(&without_axes), []);
+    assert_eq!(parts_of(&without_axes), []);
 }
 
 /// Copies of one subject, 2 % of noise a trial, seven values: how often luck makes a crossover.
@@ -315,7 +326,7 @@ fn copies_seldom_seem_to_cross_and_hardly_ever_do() {
             let noise = 1.0 + 0.02 * random.normal();
             record.metrics.as_mut().unwrap().ops_per_sec = 100.0 * noise;
         }
-        let headline = &sweeps_of(&cases)[0].sentences[0].headline;
+        let headline = &items(&cases)[0].text;
         seeming += usize::from(headline.contains(" seem"));
         let crosses = headline.contains(" overtakes ") && !headline.starts_with("cannot tell");
         said += usize::from(crosses || headline.contains(" change places"));
@@ -357,11 +368,14 @@ proptest! {
     #[test]
     fn nothing_that_may_stand_in_records_does_harm(records in prop::collection::vec(records(), 0..40)) {
         let mut crossovers = Crossovers::default();
-        crate::read::by_case(records).iter().for_each(|case| crossovers.add(case));
-        for sweep in crossovers.end_all() {
-            terminal::draw(&parts(&sweep), Style { color: true, width: 40 });
-            markdown::write(&parts(&sweep));
-            prop_assert!(sweep.values.len() >= 2);
+        sample::by_case(records).iter().for_each(|case| crossovers.add(case));
+        let parts = crossovers.end_all();
+        terminal::draw(&parts, Style { color: true, width: 40 });
+        markdown::write(&parts);
+        for part in &parts {
+            if let Part::Heading(heading) = part {
+                prop_assert!(heading.facts[0].contains(", "));
+            }
         }
     }
 }

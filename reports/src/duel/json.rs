@@ -3,20 +3,15 @@
 //! Never rounds and never leaves a turn out.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
 use super::{DuelCase, conclusion, ratio};
-use crate::turns::{Start, Turn};
+use crate::record::turns::{Start, Turn};
 
-pub(super) fn write(cases: &[DuelCase], concern: f64, output: &mut impl Write) -> io::Result<()> {
-    let whole = json!({
-        "concern": concern,
-        "cases": cases.iter().map(|case| of(case, concern)).collect::<Vec<_>>(),
-    });
-    serde_json::to_writer_pretty(&mut *output, &whole)?;
-    output.write_all(b"\n")
+pub(super) fn value(cases: &[DuelCase], concern: f64) -> Value {
+    let cases: Vec<Value> = cases.iter().map(|case| of(case, concern)).collect();
+    json!({ "concern": concern, "cases": cases })
 }
 
 fn of(duel: &DuelCase, concern: f64) -> Value {

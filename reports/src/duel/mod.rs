@@ -13,12 +13,13 @@ use std::ops::Add;
 
 use serde::Serialize;
 
-pub use ratio::{Conclusion, Decisive, Ratio, Verdict, conclusion, ratio};
+pub use crate::effect::Verdict;
+pub use crate::format::Format;
+pub use ratio::{Conclusion, Decisive, Ratio, conclusion, ratio};
 
 use crate::paint::Style;
+use crate::record::turns::{Start, Turn, sum};
 use crate::record::{AxisValue, Status};
-use crate::turns::{Start, Turn, sum};
-use crate::{markdown, terminal};
 
 /// All turns of a subject together, by its place in every start.
 pub fn turns_of(starts: &[Start], subject: usize) -> Turn {
@@ -57,13 +58,6 @@ pub struct NoResult {
     pub reason: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    Table,
-    Json,
-    Markdown,
-}
-
 /// Writes one case in a format of texts; JSON wants all of them at once.
 pub fn write(
     cases: &[DuelCase],
@@ -72,15 +66,8 @@ pub fn write(
     format: Format,
     style: Style,
 ) -> io::Result<()> {
-    match format {
-        Format::Table => {
-            output.write_all(terminal::draw(&table::parts(cases, concern), style).as_bytes())
-        }
-        Format::Markdown => {
-            output.write_all(markdown::write(&table::parts(cases, concern)).as_bytes())
-        }
-        Format::Json => json::write(cases, concern, output),
-    }
+    let json = || json::value(cases, concern);
+    format.write(output, style, || table::parts(cases, concern), json)
 }
 
 /// 3 when a case could not be measured, 4 when there was nothing to fight, 0 otherwise.

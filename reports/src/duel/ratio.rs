@@ -5,25 +5,13 @@
 use serde::Serialize;
 
 use super::turns_of;
-use crate::driver_limit::BUSY_MAX;
-use crate::effect::{Answer, Effect, Rule};
+use crate::effect::{Effect, Rule, Verdict};
 use crate::interval::{Interval, estimate};
-use crate::turns::{Start, Turn, log_ratio};
+use crate::record::driver_limit::BUSY_MAX;
+use crate::record::turns::{Start, Turn, log_ratio};
 
 /// A difference of less is not told apart from what the method itself may add.
 const NOISE: f64 = 0.001;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// All of the interval lies above 1 …
-    More,
-    /// … or below …
-    Less,
-    /// … or around it, no further than what is negligible.
-    Same,
-    CannotTell,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ratio {
@@ -36,12 +24,7 @@ pub struct Ratio {
 impl Ratio {
     /// `concern` is a share: differences up to it are the same to whoever asks.
     pub fn verdict(&self, concern: f64) -> Verdict {
-        match self.effect.answer(Rule { negligible: NOISE, same: concern }) {
-            Answer::More => Verdict::More,
-            Answer::Less => Verdict::Less,
-            Answer::Same { .. } => Verdict::Same,
-            Answer::NotTold => Verdict::CannotTell,
-        }
+        self.effect.verdict(Rule { negligible: NOISE, same: concern })
     }
 }
 

@@ -7,11 +7,11 @@ use super::{
 };
 use crate::case_table::table_of;
 use crate::figures::status_tint;
-use crate::number;
-use crate::prose::{clean, per_second, plural};
+use crate::number::{self, counted};
+use crate::prose::{clean, per_second};
+use crate::record::turns::{Start, Turn};
 use crate::remarks::warning;
 use crate::table::{Cell, Column, Heading, Item, Part, Table, Tint};
-use crate::turns::{Start, Turn};
 
 pub(super) fn parts(cases: &[DuelCase], concern: f64) -> Vec<Part> {
     let mut parts: Vec<Part> = cases.iter().flat_map(|case| case_parts(case, concern)).collect();
@@ -55,11 +55,8 @@ fn workload(duel: &DuelCase, starts: &[Start]) -> String {
         return workload;
     }
     let rounds: usize = starts.iter().map(|start| start.first().map_or(0, Vec::len)).sum();
-    let measured = format!(
-        "{} in {}",
-        plural(rounds as u64, "round", "rounds"),
-        plural(starts.len() as u64, "start", "starts")
-    );
+    let measured =
+        format!("{} in {}", counted(rounds as u64, "round"), counted(starts.len() as u64, "start"));
     if workload.is_empty() { measured } else { format!("{workload}, {measured}") }
 }
 

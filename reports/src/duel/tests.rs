@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::random::SplitMix;
-use crate::turns::Thawed;
+use crate::record::turns::Thawed;
 
 /// Starts in which subject 1 is `ratio` times as fast as subject 0 and both run under the same conditions: a
 /// slow drift, noise of its own in each turn, and now and then a turn that somebody spoilt.
 fn starts(seed: u64, ratio: f64, noise: f64) -> Vec<Start> {
     let mut random = SplitMix(seed);
     let mut turn = |rate: f64| {
-        let spoilt = if random.next().is_multiple_of(20) { 0.5 } else { 1.0 };
+        let spoilt = if random.draw().is_multiple_of(20) { 0.5 } else { 1.0 };
         let rate = rate * spoilt * (1.0 + noise * random.normal());
         let operations = (rate * 0.02) as u64;
         let thawed = Thawed {

@@ -116,7 +116,7 @@ mod tests {
     use crate::random::SplitMix;
 
     fn uniform(random: &mut SplitMix) -> f64 {
-        random.next() as f64 / u64::MAX as f64
+        random.draw() as f64 / u64::MAX as f64
     }
 
     #[test]

@@ -2,38 +2,16 @@
 //!
 //! Never shows a verdict without the figure and the demand it follows from.
 
-use std::str::FromStr;
-
 use serde_json::{Value, json};
 
 use super::outcome::SelfTest;
 use super::row::{Bound, Missing, Row, State, Unit};
+pub use crate::format::Format;
 use crate::interval::Interval;
 use crate::paint::Style;
 use crate::prose::{clean, plural};
 use crate::table::{Cell, Heading, Item, Part, Table, Tint};
 use crate::{markdown, number, terminal};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
-    #[default]
-    Table,
-    Json,
-    Markdown,
-}
-
-impl FromStr for Format {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        match word {
-            "table" => Ok(Format::Table),
-            "json" => Ok(Format::Json),
-            "markdown" => Ok(Format::Markdown),
-            _ => Err("there is table, json and markdown".to_owned()),
-        }
-    }
-}
 
 const HEADINGS: [&str; 6] =
     ["what", "demand", "reached", "samples (figures)", "worst on", "verdict"];

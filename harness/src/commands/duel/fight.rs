@@ -15,12 +15,12 @@ use crate::adapters::subject::{State, Subject};
 use crate::commands::failure::Failure;
 use crate::commands::run::{PlannedCase, complaint, noise, worker_warnings};
 use crate::fixtures::FixtureStore;
-use crate::system::chance::Chance;
 use crate::system::interrupt;
-use crate::terminal::counted::counted;
 use crate::terminal::progress::Progress;
 use crate::trial::lockstep::{self, Failed, Length, Side};
 use crate::trial::{Attention, Limits, Memory, Order};
+use quadrant_reports::number::counted;
+use quadrant_reports::random::SplitMix;
 
 /// Starts that are made again because the machine spoilt them.
 const REPEATS_MAX: u32 = 3;
@@ -107,7 +107,7 @@ impl Fight<'_> {
                 ..self.case.plan(subject, files)
             })
             .collect();
-        let mut chance = Chance::new(self.seed, &self.case.key());
+        let mut chance = SplitMix::new(self.seed, &self.case.key());
         let mut fought = Fought::default();
         let mut repeats_left = REPEATS_MAX;
         let length = Length::Time(self.options.time() / self.options.starts);
@@ -137,7 +137,7 @@ impl Fight<'_> {
     fn side<'o>(
         &'o self,
         (subject, plan): (&'o Subject, &'o Plan),
-        chance: &mut Chance,
+        chance: &mut SplitMix,
     ) -> Option<Order<'o>> {
         let State::Loadable { library, .. } = &subject.state else { return None };
         let attention = match self.options.bare_first && plan.metered {

@@ -23,12 +23,12 @@ use crate::system::interrupt;
 use crate::system::paths;
 use crate::system::{affinity, clock, limits, orphans, pids_cgroup};
 use crate::terminal::color::Color;
-use crate::terminal::counted::counted;
 use crate::terminal::progress::Progress;
 use crate::terminal::standard_error::say;
 use crate::terminal::standard_output;
 use crate::trial::Limits;
 use fight::Fight;
+use quadrant_reports::number::counted;
 
 /// Fights every case out and answers with the exit code.
 pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {

@@ -29,10 +29,10 @@ use crate::system::interrupt;
 use crate::system::paths;
 use crate::system::{limits, orphans, pids_cgroup};
 use crate::terminal::color::Color;
-use crate::terminal::counted::counted;
 use crate::terminal::progress::Progress;
 use crate::terminal::standard_error::say;
 use crate::terminal::standard_output;
+use quadrant_reports::number::counted;
 
 /// Runs what was asked for and answers with the exit code.
 pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::cells::PlannedCase;
 use super::evidence_pass;
 use super::turns_pass;
-use crate::terminal::counted::counted;
+use quadrant_reports::number::counted;
 
 /// What starting, ending and watching a trial adds to its time.
 const TRIAL_OVERHEAD: Duration = Duration::from_millis(40);

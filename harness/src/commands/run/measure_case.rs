@@ -19,9 +19,9 @@ use super::{ceilings, machine_fault};
 use crate::adapters::filter::Filter;
 use crate::adapters::subject::{State, Subject};
 use crate::commands::failure::Failure;
-use crate::system::chance::Chance;
 use crate::system::interrupt;
 use crate::trial::{self, Attention, Ended, Memory};
+use quadrant_reports::random::SplitMix;
 
 struct FilesInPlace {
     directory: String,
@@ -98,7 +98,7 @@ impl Conductor {
             }
             let mut order = subjects.to_vec();
             let purpose = format!("{key} {trial}");
-            Chance::new(self.circumstances.seed, &purpose).shuffle(&mut order);
+            SplitMix::new(self.circumstances.seed, &purpose).shuffle(&mut order);
             for subject in order {
                 if is_done(records, subject, Pass::Alone, trial) {
                     continue;
@@ -161,7 +161,7 @@ impl Conductor {
                 self.progress.say(format!("{key}  {members} subjects in turns, start {start}"));
                 let began = Instant::now();
                 let purpose = format!("{key} start {start} {}", group.number);
-                let mut chance = Chance::new(self.circumstances.seed, &purpose);
+                let mut chance = SplitMix::new(self.circumstances.seed, &purpose);
                 let limits = self.options.limits();
                 let taken = group.start(case, directory, &self.executable, limits, &mut chance);
                 let Some(taken) = taken else { return Ok(true) };
@@ -195,7 +195,7 @@ impl Conductor {
     /// The layout of one trial's process.
     fn draw_memory(&self, case: &PlannedCase, purpose: &str) -> Memory {
         let purpose = format!("{} layout {purpose}", case.key());
-        Memory::draw(&mut Chance::new(self.circumstances.seed, &purpose), case.allocator)
+        Memory::draw(&mut SplitMix::new(self.circumstances.seed, &purpose), case.allocator)
     }
 
     fn advance(&mut self, trials: u32) {

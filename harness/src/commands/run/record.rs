@@ -15,8 +15,8 @@ use super::{load_checks, noise, steadiness, workers};
 use crate::adapters::subject::Subject;
 use crate::driver::order::Load;
 use crate::spec::Expected;
-use crate::terminal::counted::counted;
 use crate::trial::Measured;
+use quadrant_reports::number::counted;
 
 use crate::commands::unmatched;
 

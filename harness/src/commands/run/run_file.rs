@@ -16,9 +16,9 @@ use crate::adapters::build::Profile;
 use crate::adapters::subject::Subject;
 use crate::commands::selection::Selected;
 use crate::system::allocator::Allocator;
-use crate::system::fingerprint::fingerprint;
 use crate::system::forbid::Forbidden;
 use crate::system::{affinity, clock, identity::Identity};
+use quadrant_reports::random::fingerprint;
 
 pub const RUN_FILE: &str = "run.json";
 

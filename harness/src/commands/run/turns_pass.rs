@@ -14,9 +14,9 @@ use super::cells::PlannedCase;
 use super::noise;
 use super::record::{Verdict, complaint};
 use crate::adapters::subject::{State, Subject};
-use crate::system::chance::Chance;
 use crate::trial::lockstep::{self, Failed, Length, Side};
 use crate::trial::{Attention, Limits, Memory, Order};
+use quadrant_reports::random::SplitMix;
 
 /// Turns of each subject in one start. More starts say more than more turns.
 const ROUNDS: u32 = 7;
@@ -95,7 +95,7 @@ impl<'a> Group<'a> {
         files: Option<&str>,
         executable: &Path,
         limits: Limits,
-        chance: &mut Chance,
+        chance: &mut SplitMix,
     ) -> Option<Vec<Taken<'a>>> {
         let plans: Vec<Plan> =
             self.members.iter().map(|subject| case.plan(subject, files)).collect();

@@ -9,7 +9,7 @@ use super::cells::PlannedCase;
 use super::options::CellOptions;
 use crate::adapters::subject::Subject;
 use crate::commands::selection::Selected;
-use crate::terminal::counted::counted;
+use quadrant_reports::number::counted;
 
 /// The share of its time that a loop computes or stands still when it leaves work for another.
 const BUSY_MIN: f64 = 0.9;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use quadrant_reports::random::SplitMix;
 use quadrant_reports::selftest::row::Row;
 use quadrant_suite::clock::ClockScale;
 use quadrant_suite::plan::{Action, Group, How, Pace, Plan, Program, Server, Step};
@@ -17,7 +18,6 @@ use crate::commands::failure::Failure;
 use crate::commands::run::{complaint, fresh_seed};
 use crate::commands::selection::SubjectOptions;
 use crate::system::affinity::{self, Division};
-use crate::system::chance::Chance;
 use crate::system::clock;
 use crate::system::interrupt;
 use crate::system::paths;
@@ -191,7 +191,7 @@ impl Bench {
         mut measure: impl FnMut(&mut Rows, &Subject) -> Result<(), Unmeasured>,
     ) -> Result<(), Interrupted> {
         let mut order: Vec<&Subject> = self.subjects.iter().collect();
-        Chance::new(self.seed, &keys.concat()).shuffle(&mut order);
+        SplitMix::new(self.seed, &keys.concat()).shuffle(&mut order);
         for subject in order {
             let result = measure(rows, subject);
             rows.keep_reason(&subject.id, keys, result)?;

@@ -4,10 +4,9 @@
 
 use std::time::Duration;
 
+use quadrant_reports::random::SplitMix;
 use quadrant_reports::selftest::injections::LONG_ENOUGH;
 use quadrant_suite::injection::{Hold, Injection};
-
-use crate::system::chance::Chance;
 
 const KINDS: [Hold; 3] = [Hold::Spin, Hold::Sleep, Hold::Read];
 /// In thresholds.
@@ -19,7 +18,7 @@ const PAUSE_NS: (u64, u64) = (200_000, 3_000_000);
 
 /// `long` stalls of at least 1.5 thresholds and some shorter ones, in any order.
 pub fn draw(seed: u64, purpose: &str, threshold: Duration, long: u32) -> Vec<Injection> {
-    let mut chance = Chance::new(seed, purpose);
+    let mut chance = SplitMix::new(seed, purpose);
     let threshold_ns = threshold.as_nanos() as f64;
     let mut injections: Vec<Injection> = (0..long + long / LONG_PER_SHORT)
         .map(|index| {
@@ -43,7 +42,7 @@ pub fn draw(seed: u64, purpose: &str, threshold: Duration, long: u32) -> Vec<Inj
 }
 
 /// From 0 to 1.
-fn share(chance: &mut Chance) -> f64 {
+fn share(chance: &mut SplitMix) -> f64 {
     (chance.draw() >> 11) as f64 / (1_u64 << 53) as f64
 }
 

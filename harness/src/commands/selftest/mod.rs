@@ -21,6 +21,7 @@ pub mod watcher;
 
 use std::time::{Duration, Instant};
 
+use quadrant_reports::number::counted;
 use quadrant_reports::selftest::outcome::SelfTest;
 use quadrant_reports::selftest::report;
 use quadrant_reports::selftest::row::Missing;
@@ -30,7 +31,6 @@ use crate::commands::failure::Failure;
 use crate::system::interrupt;
 use crate::system::{limits, noise, orphans, pids_cgroup};
 use crate::terminal::color::Color;
-use crate::terminal::counted::counted;
 use crate::terminal::progress::Progress;
 use crate::terminal::standard_error::say;
 use crate::terminal::standard_output;

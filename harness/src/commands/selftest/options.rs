@@ -28,10 +28,19 @@ pub struct SelfTestOptions {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// table, json or markdown
-    #[arg(long, default_value = "table", value_parser = str::parse::<Format>)]
+    #[arg(long, default_value = "table", value_parser = format)]
     pub format: Format,
     /// Make the instruments' clock this many thousandths too fast, to show that wrong instruments
     /// are detected
     #[arg(long, value_name = "N", hide = true, default_value_t = 0)]
     pub wrong_clock: u64,
+}
+
+fn format(word: &str) -> Result<Format, &'static str> {
+    match word {
+        "table" => Ok(Format::Table),
+        "json" => Ok(Format::Json),
+        "markdown" => Ok(Format::Markdown),
+        _ => Err("there is table, json and markdown"),
+    }
 }

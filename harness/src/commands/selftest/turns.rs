@@ -2,13 +2,13 @@
 //!
 //! Never judges a turn.
 
+use quadrant_reports::random::SplitMix;
 use quadrant_reports::turns::Start;
 
 use super::bench::{Bench, Prepared, Trial, Unmeasured};
 use crate::adapters::subject::Subject;
 use crate::commands::run::{complaint, fresh_seed};
 use crate::system::allocator::Allocator;
-use crate::system::chance::Chance;
 use crate::trial::lockstep::{self, Failed, Length};
 use crate::trial::{Attention, Memory, Order};
 
@@ -34,7 +34,7 @@ pub fn starts(
     for (prepared, side) in prepared.iter_mut().zip(sides) {
         prepared.plan.metered = side.measured;
     }
-    let mut chance = Chance::new(fresh_seed(), "starts");
+    let mut chance = SplitMix::new(fresh_seed(), "starts");
     let mut starts = Vec::new();
     let mut repeats_left = REPEATS_MAX;
     while starts.len() < count {

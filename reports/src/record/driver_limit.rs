@@ -23,7 +23,7 @@ pub fn of(metrics: &Metrics) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::record::LoadMetrics;
-    use crate::sample;
+    use crate::tests::sample;
 
     #[test]
     fn busy_nine_tenths_of_the_window_is_limited() {

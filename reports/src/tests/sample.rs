@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use quadrant_suite::histogram::Histogram;
 
-use crate::evidence::{Pass, judge, objection};
 use crate::random::SplitMix;
+use crate::record::evidence::{Pass, judge, objection};
+use crate::record::turns::{Thawed, Turn};
 use crate::record::{
     self, AxisValue, CheckedExpectation, Concurrency, ContextSwitches, Cpus, GroupMetrics, Latency,
     LoadMetrics, Metrics, Noise, Record, Rss, SCHEMA, Stalls, Status, Subject, Threads, Turns,
 };
-use crate::turns::{Thawed, Turn};
 
 /// A trial that completed `ops_per_sec` operations of about `latency_us` each for a second.
 pub(crate) fn ok(id: &str, trial: u32, ops_per_sec: f64, latency_us: u64) -> Record {
@@ -413,4 +413,20 @@ pub(crate) fn edit_turns(records: &mut [Record], id: &str, change: impl Fn(u32, 
         let rounds = record.turns.iter_mut().flat_map(|turns| &mut turns.rounds);
         rounds.for_each(|turn| change(start, turn));
     }
+}
+
+/// Sorts records into their scenario cases, in the order the cases first appear: shards and
+/// interrupted runs may have left one case's trials apart.
+pub(crate) fn by_case(records: impl IntoIterator<Item = Record>) -> Vec<Vec<Record>> {
+    let mut cases: Vec<Vec<Record>> = Vec::new();
+    for record in records {
+        // The newest case first: trials of one case mostly stand together.
+        let place =
+            |record: &Record| (record.run_id.clone(), record.scenario.clone(), record.case.clone());
+        match cases.iter_mut().rev().find(|case| place(&case[0]) == place(&record)) {
+            Some(case) => case.push(record),
+            None => cases.push(vec![record]),
+        }
+    }
+    cases
 }

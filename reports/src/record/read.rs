@@ -95,25 +95,6 @@ fn parse(text: &[u8], line: u64) -> Result<Record, ReadError> {
     serde_json::from_slice(text).map_err(refuse)
 }
 
-/// Sorts records into their scenario cases, in the order the cases first appear: shards and
-/// interrupted runs may have left one case's trials apart.
-pub fn by_case(records: impl IntoIterator<Item = Record>) -> Vec<Vec<Record>> {
-    let mut cases: Vec<Vec<Record>> = Vec::new();
-    for record in records {
-        // The newest case first: trials of one case mostly stand together.
-        match cases.iter_mut().rev().find(|case| same_case(&case[0], &record)) {
-            Some(case) => case.push(record),
-            None => cases.push(vec![record]),
-        }
-    }
-    cases
-}
-
-/// Whether two records may stand in one table.
-pub fn same_case(a: &Record, b: &Record) -> bool {
-    a.scenario == b.scenario && a.case == b.case && a.run_id == b.run_id
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -121,7 +102,7 @@ mod tests {
 
     use super::*;
     use crate::record::{Latency, Status};
-    use crate::sample;
+    use crate::tests::sample;
 
     fn line(record: &Record) -> String {
         serde_json::to_string(record).unwrap() + "\n"
@@ -133,7 +114,7 @@ mod tests {
         let text: String = records.iter().map(line).collect();
         let read: Vec<Record> = Records::new(text.as_bytes()).map(Result::unwrap).collect();
         assert_eq!(read, records);
-        assert_eq!(by_case(read).len(), 2);
+        assert_eq!(sample::by_case(read).len(), 2);
     }
 
     #[test]

@@ -1,7 +1,16 @@
 //! The record: what one trial left behind, as one JSON line.
 //!
-//! Integers in nanoseconds, bytes and counts; nothing is rounded for people here. Fields are
-//! added, never changed in meaning; `schema` tells a reader that cannot follow.
+//! Integers in nanoseconds, bytes and counts; nothing is rounded here. Fields are added, never
+//! changed in meaning; a reader refuses a `schema` that it does not support. Never depends on
+//! anything that compares or prints, so that measuring code needs this module only.
+
+pub mod by_case;
+pub mod driver_limit;
+pub mod evidence;
+pub mod expectation;
+pub mod noise;
+pub mod read;
+pub mod turns;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +18,7 @@ use std::fmt;
 use quadrant_suite::histogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use crate::turns::Turn;
+use turns::Turn;
 
 /// The version of this format.
 pub const SCHEMA: u32 = 1;
@@ -77,6 +86,27 @@ impl Record {
             (record.pass, group, record.trial)
         };
         key(self) == key(other) && self.subject.id == other.subject.id
+    }
+
+    /// The metrics, if they may be believed.
+    pub fn valid_metrics(&self) -> Option<&Metrics> {
+        self.metrics.as_ref().filter(|_| self.status == Status::Ok)
+    }
+
+    /// The turns, if they may be believed.
+    pub fn valid_turns(&self) -> Option<&Turns> {
+        let turns = self.turns.as_ref()?;
+        (self.status == Status::Ok && !turns.rounds.is_empty()).then_some(turns)
+    }
+
+    pub fn has_figures(&self) -> bool {
+        self.valid_metrics().is_some() || self.valid_turns().is_some()
+    }
+
+    /// What one operation is, where there are figures.
+    pub fn operation(&self) -> Option<&str> {
+        let alone = self.valid_metrics().map(|metrics| metrics.operation.as_str());
+        alone.or_else(|| Some(self.valid_turns()?.operation.as_str()))
     }
 }
 

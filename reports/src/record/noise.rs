@@ -45,7 +45,7 @@ pub(crate) fn share(record: &Record) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample;
+    use crate::tests::sample;
 
     #[test]
     fn only_what_is_worth_a_warning_counts() {

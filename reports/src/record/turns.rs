@@ -7,8 +7,6 @@ use std::ops::Add;
 
 use serde::{Deserialize, Serialize};
 
-use crate::statistics::mean;
-
 /// The share of rounds that is left out at either end of a mean: those that a neighbour spoilt.
 const TRIMMED: f64 = 0.25;
 
@@ -41,15 +39,15 @@ impl Add for Turn {
     fn add(self, other: Self) -> Self {
         let (one, two) = (self.thawed, other.thawed);
         Self {
-            elapsed_ns: self.elapsed_ns + other.elapsed_ns,
-            operations: self.operations + other.operations,
-            waited_ns: self.waited_ns + other.waited_ns,
+            elapsed_ns: self.elapsed_ns.saturating_add(other.elapsed_ns),
+            operations: self.operations.saturating_add(other.operations),
+            waited_ns: self.waited_ns.saturating_add(other.waited_ns),
             thawed: Thawed {
-                elapsed_ns: one.elapsed_ns + two.elapsed_ns,
-                operations: one.operations + two.operations,
-                cpu_ns: one.cpu_ns + two.cpu_ns,
-                driver_cpu_ns: one.driver_cpu_ns + two.driver_cpu_ns,
-                page_faults: one.page_faults + two.page_faults,
+                elapsed_ns: one.elapsed_ns.saturating_add(two.elapsed_ns),
+                operations: one.operations.saturating_add(two.operations),
+                cpu_ns: one.cpu_ns.saturating_add(two.cpu_ns),
+                driver_cpu_ns: one.driver_cpu_ns.saturating_add(two.driver_cpu_ns),
+                page_faults: one.page_faults.saturating_add(two.page_faults),
             },
         }
     }
@@ -89,5 +87,6 @@ pub fn log_ratio(of: &[Turn], to: &[Turn], figure: impl Fn(&Turn) -> f64) -> Opt
         .collect();
     logarithms.sort_by(f64::total_cmp);
     let cut = (logarithms.len() as f64 * TRIMMED) as usize;
-    mean(&logarithms[cut..logarithms.len() - cut])
+    let kept = &logarithms[cut..logarithms.len() - cut];
+    (!kept.is_empty()).then(|| kept.iter().sum::<f64>() / kept.len() as f64)
 }

@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 
-use crate::read::same_case;
 use crate::record::{AxisValue, Record};
 
 /// How many records each case of a file has: the first of two passes over it.
@@ -16,17 +15,13 @@ pub struct CaseCounts {
     cases: HashMap<(String, String), u64>,
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct CaseKey {
-    run_id: String,
-    scenario: String,
-    case: Vec<AxisValue>,
-}
+/// Run, scenario and axes.
+type CaseKey = (String, String, Vec<AxisValue>);
 
 /// The second pass: gives each case as soon as its last record has come.
 pub struct ByCase {
     counts: CaseCounts,
-    open: Vec<Vec<Record>>,
+    open: Vec<(CaseKey, Vec<Record>)>,
 }
 
 impl CaseCounts {
@@ -48,27 +43,27 @@ impl ByCase {
         Self { counts, open: Vec::new() }
     }
 
-    /// The records of this one's case, once all of them have come. A trial that was made again
-    /// is there once, as it was last.
+    /// The records of this one's case, once all of them have come. Of a trial that was repeated
+    /// only the last one stays.
     pub fn add(&mut self, record: Record) -> Option<Vec<Record>> {
-        let left = self.counts.records.get_mut(&key(&record)).map_or(0, |count| {
+        let key = key(&record);
+        let left = self.counts.records.get_mut(&key).map_or(0, |count| {
             *count = count.saturating_sub(1);
             *count
         });
-        let index = match self.open.iter().position(|case| same_case(&case[0], &record)) {
-            Some(index) => {
-                put(&mut self.open[index], record);
-                index
-            }
-            None => {
-                self.open.push(vec![record]);
-                self.open.len() - 1
-            }
-        };
-        (left == 0).then(|| self.open.remove(index))
+        let index = self.open.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+            self.open.push((key, Vec::new()));
+            self.open.len() - 1
+        });
+        let case = &mut self.open[index].1;
+        match case.iter_mut().find(|known| known.is_same_trial(&record)) {
+            Some(known) => *known = record,
+            None => case.push(record),
+        }
+        (left == 0).then(|| self.open.remove(index).1)
     }
 
-    /// To be asked once for each case that was given: whether it was the last one of its scenario.
+    /// Whether this case was the last one of its scenario. Call it once for each case given.
     pub fn ends_scenario(&mut self, case: &[Record]) -> bool {
         let left = case.first().and_then(|first| self.counts.cases.get_mut(&scenario(first)));
         left.is_some_and(|left| {
@@ -79,23 +74,12 @@ impl ByCase {
 
     /// What is left when the second pass met less than the first.
     pub fn rest(self) -> Vec<Vec<Record>> {
-        self.open
-    }
-}
-
-fn put(case: &mut Vec<Record>, record: Record) {
-    match case.iter_mut().find(|known| known.is_same_trial(&record)) {
-        Some(known) => *known = record,
-        None => case.push(record),
+        self.open.into_iter().map(|(_, case)| case).collect()
     }
 }
 
 fn key(record: &Record) -> CaseKey {
-    CaseKey {
-        run_id: record.run_id.clone(),
-        scenario: record.scenario.clone(),
-        case: record.case.clone(),
-    }
+    (record.run_id.clone(), record.scenario.clone(), record.case.clone())
 }
 
 fn scenario(record: &Record) -> (String, String) {
@@ -106,7 +90,7 @@ fn scenario(record: &Record) -> (String, String) {
 mod tests {
     use super::*;
     use crate::record::Status;
-    use crate::sample;
+    use crate::tests::sample;
 
     fn by_case(records: &[Record]) -> (Vec<Vec<Record>>, usize) {
         let mut counts = CaseCounts::default();

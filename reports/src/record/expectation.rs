@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::record::{CheckedExpectation, Latency, Metrics};
+use crate::record::{CheckedExpectation, GroupMetrics, Latency, Metrics};
 
 /// One demand: `stalls.count = 0`. The value is in the record's units (nanoseconds, bytes).
 #[derive(Debug, Clone, PartialEq)]
@@ -72,13 +72,7 @@ impl Comparison {
     ];
 
     pub fn symbol(self) -> &'static str {
-        match self {
-            Comparison::Equal => "=",
-            Comparison::AtMost => "<=",
-            Comparison::AtLeast => ">=",
-            Comparison::Below => "<",
-            Comparison::Above => ">",
-        }
+        ["=", "<=", ">=", "<", ">"][self as usize]
     }
 
     pub fn from_symbol(symbol: &str) -> Option<Self> {
@@ -103,51 +97,54 @@ impl fmt::Display for Comparison {
 }
 
 /// Every metric that needs no name from the scenario, in the record's order.
-pub fn metric_names() -> &'static [&'static str] {
-    &NAMES
+pub fn metric_names() -> Vec<&'static str> {
+    METRICS.iter().map(|(name, ..)| *name).collect()
 }
 
-/// Whether a scenario may ask for this: one of [`metric_names`], `steps.<step>.<latency>`,
-/// `groups.<group>.ops` and `groups.<group>.latency.<latency>`, and in what unit.
+/// The unit of a metric that a scenario may ask for: one of [`metric_names`],
+/// `steps.<step>.<latency>`, `groups.<group>.ops`, `groups.<group>.ops_per_sec` or
+/// `groups.<group>.latency.<latency>`.
 pub fn metric_unit(name: &str) -> Option<Unit> {
-    if let Some(&(_, unit, _)) = METRICS.iter().find(|(known, ..)| *known == name) {
-        return Some(unit);
-    }
-    let (kind, rest) = name.split_once('.')?;
-    match kind {
-        "steps" => {
-            let (step, point) = rest.rsplit_once('.')?;
-            (!step.is_empty() && latency_point(point).is_some()).then_some(Unit::Nanoseconds)
-        }
-        "groups" => split_group(rest).map(|(_, figure)| figure.unit()),
-        _ => None,
-    }
+    metric(name).map(|(unit, _)| unit)
 }
 
 /// The value in the record's units; `None` for an unknown name and for a figure this trial has not.
 pub fn metric_value(metrics: &Metrics, name: &str) -> Option<f64> {
-    let value = if let Some((_, _, read)) = METRICS.iter().find(|(known, ..)| *known == name) {
-        read(metrics)?
-    } else {
-        let (kind, rest) = name.split_once('.')?;
-        match kind {
-            "steps" => {
-                let (step, point) = rest.rsplit_once('.')?;
-                latency_point(point)?(metrics.steps.get(step)?) as f64
-            }
-            "groups" => {
-                let (group, figure) = split_group(rest)?;
-                let group = metrics.groups.iter().find(|known| known.name == group)?;
-                match figure {
-                    GroupFigure::Ops => group.ops as f64,
-                    GroupFigure::OpsPerSec => group.ops_per_sec,
-                    GroupFigure::Latency(read) => read(&group.latency_ns) as f64,
-                }
-            }
-            _ => return None,
+    let (_, read) = metric(name)?;
+    read(metrics).filter(|value| value.is_finite())
+}
+
+type ReadNamed<'n> = Box<dyn Fn(&Metrics) -> Option<f64> + 'n>;
+
+fn metric(name: &str) -> Option<(Unit, ReadNamed<'_>)> {
+    if let Some(&(_, unit, read)) = METRICS.iter().find(|(known, ..)| *known == name) {
+        return Some((unit, Box::new(read)));
+    }
+    let (kind, rest) = name.split_once('.')?;
+    let (owner, figure) = rest.rsplit_once('.')?;
+    let owner = match (kind, figure) {
+        ("steps", _) | ("groups", "ops" | "ops_per_sec") => owner,
+        ("groups", _) => owner.strip_suffix(".latency")?,
+        _ => return None,
+    };
+    fn group<'m>(metrics: &'m Metrics, name: &str) -> Option<&'m GroupMetrics> {
+        metrics.groups.iter().find(|group| group.name == name)
+    }
+    let (unit, read): (Unit, ReadNamed) = match (kind, figure) {
+        ("groups", "ops") => (Unit::Count, Box::new(move |m| Some(group(m, owner)?.ops as f64))),
+        ("groups", "ops_per_sec") => {
+            (Unit::PerSecond, Box::new(move |m| Some(group(m, owner)?.ops_per_sec)))
+        }
+        ("groups", point) => {
+            let point = latency_point(point)?;
+            (Unit::Nanoseconds, Box::new(move |m| Some(point(&group(m, owner)?.latency_ns) as f64)))
+        }
+        (_, point) => {
+            let point = latency_point(point)?;
+            (Unit::Nanoseconds, Box::new(move |m| Some(point(m.steps.get(owner)?) as f64)))
         }
     };
-    value.is_finite().then_some(value)
+    (!owner.is_empty()).then_some((unit, read))
 }
 
 type Read = fn(&Metrics) -> Option<f64>;
@@ -191,16 +188,6 @@ const METRICS: [(&str, Unit, Read); 33] = {
     ]
 };
 
-const NAMES: [&str; METRICS.len()] = {
-    let mut names = [""; METRICS.len()];
-    let mut index = 0;
-    while index < names.len() {
-        names[index] = METRICS[index].0;
-        index += 1;
-    }
-    names
-};
-
 /// Of nothing completed there is no latency, though the record holds zeros.
 fn latency(metrics: &Metrics, read: fn(&Latency) -> u64) -> Option<f64> {
     (!metrics.latency_ns.histogram.is_empty()).then(|| read(&metrics.latency_ns) as f64)
@@ -219,36 +206,10 @@ fn latency_point(name: &str) -> Option<fn(&Latency) -> u64> {
     })
 }
 
-enum GroupFigure {
-    Ops,
-    OpsPerSec,
-    Latency(fn(&Latency) -> u64),
-}
-
-impl GroupFigure {
-    fn unit(&self) -> Unit {
-        match self {
-            GroupFigure::Ops => Unit::Count,
-            GroupFigure::OpsPerSec => Unit::PerSecond,
-            GroupFigure::Latency(_) => Unit::Nanoseconds,
-        }
-    }
-}
-
-fn split_group(rest: &str) -> Option<(&str, GroupFigure)> {
-    let (before, last) = rest.rsplit_once('.')?;
-    let (group, figure) = match last {
-        "ops" => (before, GroupFigure::Ops),
-        "ops_per_sec" => (before, GroupFigure::OpsPerSec),
-        point => (before.strip_suffix(".latency")?, GroupFigure::Latency(latency_point(point)?)),
-    };
-    (!group.is_empty()).then_some((group, figure))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample;
+    use crate::tests::sample;
 
     #[test]
     fn reads_back_what_it_writes() {

@@ -3,13 +3,14 @@
 //!
 //! Never judges a comparison in another way than a duel does.
 
-use crate::driver_limit::BUSY_MAX;
+use super::cases::Cases;
 use crate::duel::{Ratio, Verdict, ratio, turns_of};
 use crate::effect::Effect;
 use crate::interval::{Interval, estimate};
 use crate::random::SplitMix;
+use crate::record::driver_limit::BUSY_MAX;
+use crate::record::turns::{Start, Turn, log_ratio};
 use crate::statistics::mean;
-use crate::turns::{Start, Turn, log_ratio};
 
 const DRAWN: usize = 400;
 
@@ -100,17 +101,10 @@ pub fn power(
     })
 }
 
-/// How much more a place costs than the mean of all places, as a share.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AboveMean {
-    pub share: f64,
-    /// Holds the truth in 99 of 100 cases.
-    pub interval: Option<Interval>,
-}
-
-/// By place, of several copies of one subject that take turns. `None` of a place without a figure.
-/// Never compares single places with each other: the mean of all has the same noise beside each.
-pub fn cost_of_places(starts: &[Start], cost: Cost) -> Vec<Option<AboveMean>> {
+/// By place, of several copies of one subject that take turns: how much more it costs than the
+/// mean of all places, as a share. Never compares single places with each other: the mean of all
+/// has the same noise beside each.
+pub fn cost_of_places(starts: &[Start], cost: Cost) -> Vec<Cases> {
     let places = starts.first().map_or(0, Vec::len);
     let figure = |turn: &Turn| cost.of(turn);
     // Each place against the first, less the mean of those.
@@ -124,23 +118,23 @@ pub fn cost_of_places(starts: &[Start], cost: Cost) -> Vec<Option<AboveMean>> {
             Some(logs.into_iter().map(|log| log - centre).collect())
         })
         .collect();
-    (0..places)
-        .map(|place| {
-            let logs: Vec<f64> = of_starts.iter().map(|logs| logs[place]).collect();
-            let effect = Effect::of_logarithms(estimate(&logs)?);
-            let less_one = |all: Interval| Interval { low: all.low - 1.0, high: all.high - 1.0 };
-            Some(AboveMean {
-                share: effect.ratio() - 1.0,
-                interval: effect.interval().map(less_one),
-            })
-        })
-        .collect()
+    let above_mean = |place| {
+        let logs: Vec<f64> = of_starts.iter().map(|logs| logs[place]).collect();
+        let effect = estimate(&logs).map(Effect::of_logarithms);
+        let less_one = |all: Interval| Interval { low: all.low - 1.0, high: all.high - 1.0 };
+        Cases::Known {
+            value: effect.map(|effect| effect.ratio() - 1.0),
+            interval: effect.and_then(|effect| effect.interval()).map(less_one),
+            of: starts.len() as u64,
+        }
+    };
+    (0..places).map(above_mean).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::turns::Thawed;
+    use crate::record::turns::Thawed;
 
     const STARTS: usize = 10;
 
@@ -206,8 +200,7 @@ mod tests {
     #[test]
     fn copies_cost_the_same() {
         for place in cost_of_places(&four_places([1.0; 4]), Cost::CpuTime) {
-            let AboveMean { share, interval } = place.unwrap();
-            let interval = interval.unwrap();
+            let (share, interval) = (place.value().unwrap(), place.interval().unwrap());
             assert!(share.abs() < 0.003 && interval.low < 0.0 && interval.high > 0.0, "{place:?}");
         }
     }
@@ -215,10 +208,10 @@ mod tests {
     #[test]
     fn a_costly_place_is_found() {
         let places = cost_of_places(&four_places([1.0, 1.0, 1.02, 1.0]), Cost::CpuTime);
-        let third = places[2].unwrap();
-        assert!((third.share - 0.015).abs() < 0.003, "{third:?}");
-        assert!(third.interval.unwrap().low > 0.01, "{third:?}");
-        assert!(places[0].unwrap().interval.unwrap().high < 0.0);
+        let third = &places[2];
+        assert!((third.value().unwrap() - 0.015).abs() < 0.003, "{third:?}");
+        assert!(third.interval().unwrap().low > 0.01, "{third:?}");
+        assert!(places[0].interval().unwrap().high < 0.0);
     }
 
     #[test]

@@ -129,11 +129,8 @@ fn four(
     let value = one.map(|one| (one.value - 1.0).abs());
     let interval = one.map(|one| distance_from_one(one.interval));
     rows.row(BIAS).add(id, Cases::Known { value, interval, of });
-    for (place, above) in cost_of_places(&starts, cost).into_iter().enumerate() {
-        let place = format!("{id}, place {}", place + 1);
-        let value = above.map(|above| above.share);
-        let interval = above.and_then(|above| above.interval);
-        rows.row(POSITION).add(&place, Cases::Known { value, interval, of });
+    for (place, above_mean) in cost_of_places(&starts, cost).into_iter().enumerate() {
+        rows.row(POSITION).add(&format!("{id}, place {}", place + 1), above_mean);
     }
     let mean = |powers: &Vec<Power>| {
         powers.iter().map(|power| power.flagged).sum::<f64>() / powers.len() as f64

@@ -123,8 +123,8 @@ pub fn nested(bench: &Bench, rows: &mut Rows) -> Result<(), Interrupted> {
         Ok(())
     })?;
     rows.row("nested.time").note(format!(
-        "{PARENTS} tasks that each start two others at once and wait for them: one uses {CPU_MS} ms \
-         of CPU time, one computes a hash"
+        "{PARENTS} tasks that each start two others at once and wait for them: one uses {CPU_MS} \
+         ms of CPU time, one computes a hash"
     ));
     rows.row("nested.cause").note("waits for a CPU are left out");
     Ok(())

@@ -49,7 +49,7 @@ impl HelperProcess {
             command.args(arguments).args(["--cpu", &cpu.to_string()]);
             command.args(["--parent", &std::process::id().to_string()]);
             let child = ChildGroup::spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
-            // Otherwise the end of a trial would kill it, as something that the subject left behind.
+            // Otherwise the end of a trial would kill it, as if the subject had left it behind.
             orphans::spare(child.id());
             Ok(Self(child))
         };

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 }
 
 fn share(bytes: u64, reads: usize) -> f64 {
-    let set = Fixtures::files(&std::env::temp_dir(), 1, bytes, None)
+    let set = Fixtures::files(&std::env::temp_dir(), 1, bytes)
         .expect("the folder for temporary files has room");
     let (files, path) = (set.file_set(false), set.directory().join("0"));
     let [mut read, mut windows, mut whole, mut nothing] =

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use quadrant::driver::order::{Order, Report};
 use quadrant::driver::process::{Driver, DriverError, SUBCOMMAND};
-use quadrant::fixtures::{FixtureStore, Fixtures, caretaker};
+use quadrant::fixtures::FixtureStore;
 use quadrant::system::board_memory::BoardMemory;
 use quadrant_suite::board::Phase;
 use quadrant_suite::clock::{ClockScale, stamp};
@@ -20,7 +20,6 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [SUBCOMMAND] => return quadrant::driver::run_from_stdin(),
-        [caretaker::SUBCOMMAND, directory] => return caretaker::run(Path::new(directory)),
         ["harness-with-files"] => be_a_harness_with_files(),
         ["harness-with-driver", port] => be_a_harness_with_a_driver(port.parse().unwrap()),
         _ => {}
@@ -36,9 +35,7 @@ fn main() -> ExitCode {
     a_driver_that_is_killed_is_an_error(&exe);
     a_dropped_driver_is_gone(&exe);
     a_driver_dies_with_its_harness(&exe);
-    files_end_with_a_killed_harness(&exe);
-    files_and_caretaker_end_with_their_set(&exe);
-    a_caretaker_refuses_other_directories(&exe);
+    files_of_a_killed_harness_are_swept(&exe);
     println!("processes: ok");
     ExitCode::SUCCESS
 }
@@ -143,53 +140,19 @@ fn be_a_harness_with_a_driver(port: u16) {
     std::thread::sleep(LIMIT);
 }
 
-fn files_end_with_a_killed_harness(exe: &Path) {
+fn files_of_a_killed_harness_are_swept(exe: &Path) {
     let (mut harness, line) = start(exe, &["harness-with-files"]);
     let directory = Path::new(&line);
-    assert_eq!(std::fs::read_dir(directory).unwrap().count(), 5);
-    let children = children_of(harness.id());
-    assert_eq!(children.len(), 1, "{children:?}");
-    for polite in [Signal::INT, Signal::TERM, Signal::HUP] {
-        signal(children[0], polite);
-    }
-    std::thread::sleep(Duration::from_millis(50));
-    assert!(is_alive(children[0]) && directory.exists());
+    FixtureStore::new(std::env::temp_dir());
+    assert_eq!(std::fs::read_dir(directory).unwrap().count(), 5, "it is alive");
     harness.kill().unwrap();
     harness.wait().unwrap();
-    wait_until(|| !directory.exists());
-    wait_until(|| !is_alive(children[0]));
-}
-
-fn files_and_caretaker_end_with_their_set(exe: &Path) {
-    let set = Fixtures::files(&std::env::temp_dir(), 2, 10, Some(exe)).unwrap();
-    let directory = set.directory().to_owned();
-    let children = children_of(std::process::id());
-    assert_eq!(children.len(), 1, "{children:?}");
-    drop(set);
+    FixtureStore::new(std::env::temp_dir());
     assert!(!directory.exists());
-    assert!(!is_alive(children[0]));
-}
-
-fn a_caretaker_refuses_other_directories(exe: &Path) {
-    let set = Fixtures::files(&std::env::temp_dir(), 0, 0, None).unwrap();
-    let precious = set.directory().join("precious");
-    std::fs::create_dir(&precious).unwrap();
-    let output = Command::new(exe)
-        .arg(caretaker::SUBCOMMAND)
-        .arg(&precious)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(!output.status.success());
-    assert!(output.stdout.is_empty());
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("only directories whose name begins with"), "{text}");
-    assert!(precious.exists());
 }
 
 fn be_a_harness_with_files() {
-    let exe = std::env::current_exe().unwrap();
-    let mut store = FixtureStore::new(std::env::temp_dir(), Some(exe));
+    let mut store = FixtureStore::new(std::env::temp_dir());
     let set = store.files(5, 1_000).unwrap();
     println!("{}", set.directory().display());
     std::thread::sleep(LIMIT);
@@ -202,14 +165,6 @@ fn start(exe: &Path, arguments: &[&str]) -> (Child, String) {
     let stdout = harness.stdout.take().unwrap();
     BufReader::new(stdout).read_line(&mut line).unwrap();
     (harness, line.trim().to_owned())
-}
-
-fn children_of(id: u32) -> Vec<u32> {
-    std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"))
-        .unwrap()
-        .split_whitespace()
-        .map(|child| child.parse().unwrap())
-        .collect()
 }
 
 fn signal(id: u32, signal: Signal) {

@@ -3,7 +3,6 @@
 //! This crate is pure: it never measures, never spawns and never asks the system for anything.
 
 mod case_table;
-mod closing;
 mod columns;
 pub mod comparison;
 mod crossover;

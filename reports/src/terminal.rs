@@ -145,7 +145,8 @@ fn blocks(columns: &[Column], subject_width: usize, available: usize) -> Vec<&[C
     let subject = INDENT.len() + subject_width;
     let mut blocks = Vec::new();
     let (mut start, mut end, mut used) = (0, 0, subject);
-    for family in columns.chunk_by(|a, b| a.heading[0] == b.heading[0]) {
+    let belong = |a: &Column, b: &Column| !a.heading[0].is_empty() && a.heading[0] == b.heading[0];
+    for family in columns.chunk_by(belong) {
         let needed: usize = family.iter().map(|column| GAP + column_width(column)).sum();
         if end > start && used + needed > available {
             blocks.push(&columns[start..end]);

@@ -2,7 +2,6 @@
 //! a broken one leaves the others alone. None where a stamp says that it would change nothing.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -11,12 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use super::environment::{Environment, cargo};
 use super::found::{Build, Recipe, library_file};
-use super::stamp::{self, Unfinished};
+use super::up_to_date::{BuildBegun, is_up_to_date};
+use crate::system::child::{Keep, Output, wait_for_output};
 use crate::system::interrupt;
 use crate::terminal::progress::Progress;
 
-/// Lines of the compiler's words that go into a reason.
-const WORDS_MAX: usize = 400;
+/// Lines of cargo's standard error that the reason of a failure is looked for in.
+const LINES_MAX: usize = 400;
+const LINE_BYTES_MAX: usize = 16 << 20;
+/// How often it is looked for an interruption.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// How far cargo optimises a library; in `run.json`, because it moves figures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,13 +78,15 @@ impl Workshop {
         Self { workspace: workspace.to_owned(), environment, circumstances }
     }
 
-    /// The library of a build that cargo could not improve on.
+    /// The library of a build that cargo would leave as it is.
     pub fn up_to_date(&self, recipe: &Recipe) -> Option<PathBuf> {
+        let library = library_path(&self.workspace, recipe);
+        let asked = self.asked(&self.order(recipe))?;
         let stamp = stamp_path(&self.workspace, recipe);
-        stamp::up_to_date(&stamp, &self.asked(&self.order(recipe))?)
+        is_up_to_date(&stamp, &library, &asked, &self.workspace).then_some(library)
     }
 
-    /// Builds one adapter and answers with its library, or with the reason why there is none.
+    /// Builds one adapter and returns its library, or the reason why there is none.
     pub fn build(
         &self,
         build: &Build,
@@ -90,12 +95,14 @@ impl Workshop {
     ) -> Result<PathBuf, String> {
         let order = self.order(recipe);
         let asked = self.asked(&order);
-        let unfinished = Unfinished::begin(&stamp_path(&self.workspace, recipe)).ok();
+        let stamp = stamp_path(&self.workspace, recipe);
+        let begun = BuildBegun::now(&stamp).ok();
         let library = carry_out(order, &recipe.package, |crate_name| {
             progress.say(format!("building adapter {build}: compiling {crate_name}"));
         })?;
-        if let (Some(unfinished), Some(asked)) = (unfinished, asked) {
-            unfinished.finish(&library, asked, &self.workspace);
+        if let (Some(begun), Some(asked)) = (begun, asked) {
+            // Without a stamp the next start is slower, and nothing else.
+            let _ = begun.finish(&stamp, &library, &asked);
         }
         Ok(library)
     }
@@ -126,46 +133,62 @@ impl Workshop {
 
     /// An order with everything else that cargo goes by, as a text.
     fn asked(&self, order: &Command) -> Option<String> {
-        let words: Vec<_> = order.get_args().collect();
+        let arguments: Vec<_> = order.get_args().collect();
         let set: Vec<_> = order.get_envs().filter(|(_, value)| value.is_some()).collect();
-        Some(format!("{words:?}\n{set:?}\n{}", self.circumstances.as_ref()?))
+        Some(format!("{arguments:?}\n{set:?}\n{}", self.circumstances.as_ref()?))
     }
 }
 
 fn carry_out(
     mut order: Command,
     package: &str,
-    compiling: impl FnMut(&str) + Send,
+    mut compiling: impl FnMut(&str),
 ) -> Result<PathBuf, String> {
+    let not_started = |error| format!("cargo could not be started: {error}");
+    let keep = Keep::Head { bytes_max: LINE_BYTES_MAX };
+    // Not in a group of its own: it gets the terminal's ^C itself.
     let mut child = order
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| format!("cargo could not be started: {error}"))?;
+        .map_err(not_started)?;
     let stdout = child.stdout.take().expect("standard output was asked for");
     let stderr = child.stderr.take().expect("standard error was asked for");
+    let mut stdout = Output::new(stdout, keep).map_err(not_started)?;
+    let mut stderr = Output::new(stderr, keep).map_err(not_started)?;
 
-    let (library, words) = std::thread::scope(|scope| {
-        let library = scope.spawn(|| find_library(stdout, package));
-        let words = scope.spawn(|| hear_compiler(stderr, compiling));
-        // Cargo gets the terminal's ^C itself; a signal to this process alone it would miss.
-        while !library.is_finished() {
-            if interrupt::requested() {
-                let _ = child.kill();
-            }
-            std::thread::sleep(Duration::from_millis(2));
+    let mut library = None;
+    let mut errors = VecDeque::new();
+    while stdout.source().or(stderr.source()).is_some() {
+        // A signal to the harness alone does not reach cargo.
+        if interrupt::requested() {
+            let _ = child.kill();
         }
-        (library.join(), words.join().unwrap_or_default())
-    });
+        wait_for_output([stdout.source(), stderr.source()], LOOK_EVERY);
+        stdout.read();
+        stderr.read();
+        while let Some(message) = stdout.take_line() {
+            library = library_in(&message, package).or(library);
+        }
+        while let Some(line) = stderr.take_line() {
+            if let Some(name) = line.trim_start().strip_prefix("Compiling ") {
+                compiling(name.split(' ').next().unwrap_or(name));
+            }
+            if errors.len() == LINES_MAX {
+                errors.pop_front();
+            }
+            errors.push_back(line);
+        }
+    }
     let status = child.wait().map_err(|error| format!("cargo could not be waited for: {error}"))?;
     match library {
-        Ok(Some(library)) if status.success() => Ok(library),
-        Ok(None) if status.success() => Err(format!(
+        Some(library) if status.success() => Ok(library),
+        None if status.success() => Err(format!(
             "{package} builds no library that can be loaded: it needs `crate-type = [\"cdylib\"]`"
         )),
         _ if interrupt::requested() => Err("interrupted".to_owned()),
-        _ => Err(format!("it does not build: {}", essence(&words))),
+        _ => Err(format!("it does not build: {}", first_error(&errors))),
     }
 }
 
@@ -177,44 +200,24 @@ struct CargoMessage {
     filenames: Vec<PathBuf>,
 }
 
-/// The library's path in cargo's messages.
-fn find_library(stdout: impl Read, package: &str) -> Option<PathBuf> {
-    let mut found = None;
-    for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-        let Ok(message) = serde_json::from_str::<CargoMessage>(&line) else { continue };
-        let id = message.package_id.unwrap_or_default();
-        let is_it = id.contains(&format!("#{package}@")) || id.contains(&format!("/{package}#"));
-        if message.reason == "compiler-artifact" && is_it {
-            let suffix = std::env::consts::DLL_EXTENSION;
-            let library = |path: &PathBuf| path.extension().is_some_and(|ext| ext == suffix);
-            found = message.filenames.into_iter().find(library).or(found);
-        }
-    }
-    found
-}
-
-/// Reads the compiler's words to their end, tells what is compiled, and keeps the latest.
-fn hear_compiler(stderr: impl Read, mut compiling: impl FnMut(&str)) -> VecDeque<String> {
-    let mut words = VecDeque::new();
-    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-        if let Some(name) = line.trim_start().strip_prefix("Compiling ") {
-            compiling(name.split(' ').next().unwrap_or(name));
-        }
-        if words.len() == WORDS_MAX {
-            words.pop_front();
-        }
-        words.push_back(line);
-    }
-    words
+/// The path of the package's library, if this message of cargo's is about it.
+fn library_in(message: &str, package: &str) -> Option<PathBuf> {
+    let message: CargoMessage = serde_json::from_str(message).ok()?;
+    let id = message.package_id?;
+    let is_it = id.contains(&format!("#{package}@")) || id.contains(&format!("/{package}#"));
+    let suffix = std::env::consts::DLL_EXTENSION;
+    let is_library = |path: &PathBuf| path.extension().is_some_and(|ext| ext == suffix);
+    (message.reason == "compiler-artifact" && is_it)
+        .then(|| message.filenames.into_iter().find(is_library))?
 }
 
 /// The first error and where it is.
-fn essence(words: &VecDeque<String>) -> String {
-    let mut lines = words.iter().skip_while(|line| !line.starts_with("error"));
-    let Some(error) = lines.next() else {
-        return words.back().cloned().unwrap_or_else(|| "cargo said nothing".to_owned());
+fn first_error(lines: &VecDeque<String>) -> String {
+    let mut after = lines.iter().skip_while(|line| !line.starts_with("error"));
+    let Some(error) = after.next() else {
+        return lines.back().cloned().unwrap_or_else(|| "cargo said nothing".to_owned());
     };
-    let place = lines.next().map(|line| line.trim()).filter(|line| line.starts_with("-->"));
+    let place = after.next().map(|line| line.trim()).filter(|line| line.starts_with("-->"));
     match place {
         Some(place) => format!("{error} ({})", place.trim_start_matches("--> ")),
         None => error.clone(),
@@ -226,20 +229,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_essence_is_the_first_error_with_its_place() {
-        let words = [
+    fn the_reason_is_the_first_error_with_its_place() {
+        let lines = [
             "   Compiling x v0.1.0",
             "error[E0425]: cannot find value `y` in this scope",
             " --> runtimes/x/src/lib.rs:3:5",
             "  |",
             "error: could not compile `x`",
         ];
-        let words = words.iter().map(|line| (*line).to_owned()).collect();
+        let lines = lines.iter().map(|line| (*line).to_owned()).collect();
         assert_eq!(
-            essence(&words),
+            first_error(&lines),
             "error[E0425]: cannot find value `y` in this scope (runtimes/x/src/lib.rs:3:5)"
         );
-        assert_eq!(essence(&VecDeque::new()), "cargo said nothing");
+        assert_eq!(first_error(&VecDeque::new()), "cargo said nothing");
     }
 
     #[test]
@@ -250,7 +253,7 @@ mod tests {
              {{\"reason\":\"compiler-artifact\",\"package_id\":\"path+file:///w/runtimes/x#quadrant-x@0.1.0\",\"filenames\":[\"/t/libquadrant_x{suffix}\"]}}\n\
              not json\n{{\"reason\":\"build-finished\",\"success\":true}}\n"
         );
-        let found = find_library(messages.as_bytes(), "quadrant-x");
+        let found = messages.lines().find_map(|message| library_in(message, "quadrant-x"));
         assert_eq!(found, Some(PathBuf::from(format!("/t/libquadrant_x{suffix}"))));
     }
 }

@@ -131,7 +131,10 @@ fn version(command: &mut Command, workspace: &Path) -> Result<String, String> {
 /// Whether cargo or rustc builds something else because of a variable. Which cargo and rustc
 /// they are is told by what they say of themselves.
 fn decides(name: &str) -> bool {
+    // Build scripts of dependencies compile C by these.
+    let of_c = ["CC", "CFLAGS", "CXX", "AR", "PKG_CONFIG"];
     name.starts_with("RUSTC")
+        || of_c.iter().any(|prefix| name.starts_with(prefix))
         || name == "RUSTFLAGS"
         || name.starts_with("CARGO_") && name != "CARGO_HOME" && !name.starts_with("CARGO_TERM_")
 }

@@ -6,5 +6,5 @@ pub mod environment;
 pub mod filter;
 pub mod found;
 mod manifest;
-mod stamp;
 pub mod subject;
+mod up_to_date;

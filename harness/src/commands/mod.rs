@@ -13,15 +13,14 @@ pub mod selection;
 pub mod selftest;
 pub mod unmatched;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::driver;
 use crate::driver::ceiling::{self, NullServerArguments};
 use crate::terminal::color::Color;
 use crate::trial::inside::{self, InsideArguments};
-use crate::{driver, fixtures};
 use compare::CompareOptions;
 use doctor::DoctorOptions;
 use duel::DuelOptions;
@@ -72,7 +71,7 @@ enum Command {
     List(ListOptions),
     /// Tell what on this machine spoils measuring, and what to do about it
     Doctor(DoctorOptions),
-    /// Tell how truly this machine measures: every instrument against a known truth
+    /// Show how accurately this machine measures: every instrument against a known truth
     Selftest(SelfTestOptions),
     /// Check scenarios
     Lint(LintOptions),
@@ -84,8 +83,6 @@ enum Command {
     Driver,
     #[command(name = ceiling::SUBCOMMAND, hide = true)]
     NullServer(NullServerArguments),
-    #[command(name = "__caretaker", hide = true)]
-    Caretaker { folder: PathBuf },
     #[command(name = hog::SUBCOMMAND, hide = true)]
     Hog(HogArguments),
     #[command(name = watcher::SUBCOMMAND, hide = true)]
@@ -110,7 +107,6 @@ impl CommandLine {
             Command::Watcher(arguments) => watcher::run(&arguments).map(|()| 0)?,
             Command::Driver => return Ok(driver::run_from_stdin()),
             Command::NullServer(arguments) => ceiling::serve(&arguments).map(|()| 0)?,
-            Command::Caretaker { folder } => return Ok(fixtures::caretaker::run(&folder)),
         };
         Ok(ExitCode::from(code))
     }

@@ -11,24 +11,22 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::AsFd;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use quadrant_suite::board::Phase;
 use quadrant_suite::clock::{ClockScale, stamp};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::null_server;
 use super::order::{Load, Order, Report};
 use super::process::Driver;
 use crate::system::affinity::{self, Division};
 use crate::system::board_memory::BoardMemory;
+use crate::system::child::{ChildGroup, die_with_parent, wait_for_output};
 use crate::system::interrupt;
-use crate::system::lifeline;
 
 /// The subcommand under which the `quadrant` executable is a server that only echoes.
 pub const SUBCOMMAND: &str = "__null-server";
@@ -114,39 +112,27 @@ pub fn hear(driver: &mut Driver) -> anyhow::Result<Report> {
 
 /// A server in a process of its own. Dropping it ends it.
 pub struct NullServer {
-    child: Child,
+    _child: ChildGroup,
     pub port: u16,
 }
 
 impl NullServer {
     pub fn start(executable: &Path, cpus: &[usize]) -> anyhow::Result<Self> {
-        let child = Command::new(executable)
+        let mut command = Command::new(executable);
+        command
             .arg(SUBCOMMAND)
             .args(["--cpus", &affinity::listed(cpus)])
             .args(["--parent", &std::process::id().to_string()])
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            // ^C is the harness's.
-            .process_group(0)
-            .spawn()
-            .context("starting the null server")?;
-        // From here on it is ended, whatever happens.
-        let mut server = Self { child, port: 0 };
-        let stdout = server.child.stdout.take().expect("standard output was asked for");
-        let time = Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
-        let mut waiting = [PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::IN)];
-        ensure!(poll(&mut waiting, Some(&time))? > 0, "the null server says nothing");
+            .stdout(Stdio::piped());
+        let mut child = ChildGroup::spawn(&mut command).context("starting the null server")?;
+        let stdout = child.stdout.take().expect("standard output was asked for");
+        let has_output = wait_for_output([Some(stdout.as_fd())], PATIENCE);
+        ensure!(has_output, "the null server says nothing");
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
-        server.port = line.trim().parse().context("the null server has no port")?;
-        Ok(server)
-    }
-}
-
-impl Drop for NullServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let port = line.trim().parse().context("the null server has no port")?;
+        Ok(Self { _child: child, port })
     }
 }
 
@@ -162,7 +148,7 @@ pub struct NullServerArguments {
 
 /// `__null-server`: says its port and echoes until it is ended.
 pub fn serve(arguments: &NullServerArguments) -> anyhow::Result<()> {
-    lifeline::die_with(arguments.parent)?;
+    die_with_parent(arguments.parent)?;
     if !arguments.cpus.is_empty() {
         affinity::stay_on(&arguments.cpus).context("the CPUs could not be chosen")?;
     }

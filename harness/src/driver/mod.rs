@@ -23,8 +23,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 
-use crate::system::affinity;
 use crate::system::board_memory::BoardMemory;
+use crate::system::child::die_with_parent;
+use crate::system::{affinity, clock, limits};
 use order::{Order, Report};
 
 /// An order is a few hundred bytes.
@@ -56,46 +57,25 @@ fn run(say: &mut dyn FnMut(Report) -> io::Result<()>) -> anyhow::Result<()> {
     let mut line = String::new();
     io::stdin().lock().take(ORDER_BYTES_MAX).read_line(&mut line).context("reading the order")?;
     let order: Order = serde_json::from_str(&line).context("the order is not understood")?;
-    die_with_parent(&order)?;
+    die_with_parent(order.parent)?;
     if !order.cpus.is_empty() {
         affinity::stay_on(&order.cpus)?;
     }
-    sleep_exactly()?;
+    clock::wake_on_time()?;
     allow_files(u64::from(order.connections) + OTHER_FILES)?;
     order.clock.install();
     let board = BoardMemory::from_inherited(order.board_fd).context("taking over the board")?;
     drive::drive(&order, board, say)
 }
 
-fn die_with_parent(order: &Order) -> anyhow::Result<()> {
-    #[cfg(target_os = "linux")]
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-    // It may have died before that; elsewhere the loop goes on looking.
-    ensure!(std::os::unix::process::parent_id() == order.parent, "the harness is gone");
-    Ok(())
-}
-
-/// The system may let a sleep end 50 µs late, to end several at once.
-fn sleep_exactly() -> anyhow::Result<()> {
-    #[cfg(target_os = "linux")]
-    rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))?;
-    Ok(())
-}
-
-/// Raises the limit of open files as far as needed.
+/// Raises the limit of open files, which has to be at least this.
 fn allow_files(needed: u64) -> anyhow::Result<()> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= needed) {
-        return Ok(());
-    }
+    limits::raise();
+    let allowed = limits::open_files_max().unwrap_or(u64::MAX);
     ensure!(
-        limit.maximum.is_none_or(|maximum| maximum >= needed),
-        "the load needs {needed} open files, but {} are allowed: raise the limit (ulimit -Hn) or \
-         ask for fewer connections",
-        limit.maximum.unwrap_or(u64::MAX)
+        allowed >= needed,
+        "the load needs {needed} open files, but {allowed} are allowed: raise the limit (ulimit \
+         -Hn) or ask for fewer connections"
     );
-    let wider = Rlimit { current: Some(needed), maximum: limit.maximum };
-    setrlimit(Resource::Nofile, wider).context("raising the limit of open files")
+    Ok(())
 }

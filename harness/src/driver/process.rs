@@ -1,17 +1,16 @@
-//! The harness's side of the driver process: starting it, hearing it, ending it.
+//! The harness's side of the driver process: starts it, reads its reports, ends it.
 //!
 //! Never waits: a supervisor polls the driver's output beside everything else.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::TcpStream;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::process::CommandExt;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{ChildStdout, Command, ExitStatus, Stdio};
 
 use super::order::{Order, Report};
 use crate::system::board_memory::BoardMemory;
-use crate::system::passed_on::PassedOn;
+use crate::system::child::{ChildGroup, Inherited, Keep, Output};
 
 /// The subcommand under which the `quadrant` executable is a driver.
 pub const SUBCOMMAND: &str = "__driver";
@@ -22,8 +21,8 @@ const LINE_BYTES_MAX: usize = 1024 * 1024;
 pub enum DriverError {
     #[error("the load driver could not be started: {0}")]
     Start(#[source] io::Error),
-    #[error("the load driver could not be heard: {0}")]
-    Unheard(#[source] io::Error),
+    #[error("the load driver could not be waited for: {0}")]
+    NotWaitedFor(#[source] io::Error),
     #[error("the load driver ended without a result ({0})")]
     Ended(ExitStatus),
     #[error("the load driver said something that is not understood: {0}")]
@@ -34,9 +33,8 @@ pub enum DriverError {
 
 /// A running driver. Dropping it ends the process.
 pub struct Driver {
-    child: Child,
-    stdout: ChildStdout,
-    heard: Vec<u8>,
+    child: ChildGroup,
+    stdout: Output<ChildStdout>,
 }
 
 impl Driver {
@@ -52,29 +50,23 @@ impl Driver {
         let passed = board.pass_on().map_err(DriverError::Start)?;
         let pings = pinged
             .iter()
-            .map(PassedOn::new)
+            .map(Inherited::new)
             .collect::<Result<Vec<_>, _>>()
             .map_err(DriverError::Start)?;
-        let mut child = Command::new(exe)
-            .arg(SUBCOMMAND)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            // A group of its own, so that it can be ended whole, and Ctrl-C is the harness's.
-            .process_group(0)
-            .spawn()
-            .map_err(DriverError::Start)?;
+        let mut command = Command::new(exe);
+        command.arg(SUBCOMMAND).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = ChildGroup::spawn(&mut command).map_err(DriverError::Start)?;
         let order = Order {
             board_fd: passed.number(),
-            ping_fds: pings.iter().map(PassedOn::number).collect(),
+            ping_fds: pings.iter().map(Inherited::number).collect(),
             parent: std::process::id(),
             ..order.clone()
         };
         drop((passed, pings));
         let stdout = child.stdout.take().expect("standard output was piped");
         let stdin = child.stdin.take().expect("standard input was piped");
-        let driver = Self { child, stdout, heard: Vec::new() };
-        rustix::io::ioctl_fionbio(&driver.stdout, true)
-            .map_err(|error| DriverError::Start(error.into()))?;
+        let stdout = Output::new(stdout, Keep::Head { bytes_max: LINE_BYTES_MAX });
+        let driver = Self { child, stdout: stdout.map_err(DriverError::Start)? };
         let mut line = serde_json::to_vec(&order).map_err(|e| DriverError::Start(e.into()))?;
         line.push(b'\n');
         // Smaller than any pipe, so this does not wait; closing it is part of the message.
@@ -86,55 +78,26 @@ impl Driver {
         self.child.id()
     }
 
-    /// The driver's next word, if it has said one; `None` means not yet. Readiness shows on
-    /// [`Driver::as_fd`].
+    /// The driver's next report, if there is one; `None` means not yet. Its output, from
+    /// [`Driver::source`], becomes readable then.
     pub fn try_read(&mut self) -> Result<Option<Report>, DriverError> {
-        loop {
-            if let Some(end) = self.heard.iter().position(|&byte| byte == b'\n') {
-                let line: Vec<u8> = self.heard.drain(..=end).collect();
-                return match serde_json::from_slice(&line) {
-                    Ok(Report::Failed(why)) => Err(DriverError::Failed(why)),
-                    Ok(report) => Ok(Some(report)),
-                    Err(_) => Err(not_understood(&line)),
-                };
-            }
-            if self.heard.len() > LINE_BYTES_MAX {
-                return Err(not_understood(&self.heard));
-            }
-            let mut chunk = [0; 16 * 1024];
-            match self.stdout.read(&mut chunk) {
-                Ok(0) => {
-                    let status = self.child.wait().map_err(DriverError::Unheard)?;
-                    return Err(DriverError::Ended(status));
-                }
-                Ok(length) => self.heard.extend_from_slice(&chunk[..length]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(DriverError::Unheard(error)),
+        self.stdout.read();
+        match self.stdout.take_line() {
+            Some(line) => match serde_json::from_str(&line) {
+                Ok(Report::Failed(why)) => Err(DriverError::Failed(why)),
+                Ok(report) => Ok(Some(report)),
+                Err(_) => Err(DriverError::NotUnderstood(line.chars().take(200).collect())),
+            },
+            None if self.stdout.source().is_some() => Ok(None),
+            None => {
+                let status = self.child.wait().map_err(DriverError::NotWaitedFor)?;
+                Err(DriverError::Ended(status))
             }
         }
     }
-}
 
-impl AsFd for Driver {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.stdout.as_fd()
+    /// Its output, to be waited for; nothing once that has ended.
+    pub fn source(&self) -> Option<BorrowedFd<'_>> {
+        self.stdout.source()
     }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        // Not reaped yet, so the number is still its own.
-        if matches!(self.child.try_wait(), Ok(None)) {
-            if let Some(group) = rustix::process::Pid::from_raw(self.child.id() as i32) {
-                let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-            }
-            let _ = self.child.wait();
-        }
-    }
-}
-
-fn not_understood(bytes: &[u8]) -> DriverError {
-    let shown = &bytes[..bytes.len().min(200)];
-    DriverError::NotUnderstood(String::from_utf8_lossy(shown).trim_end().to_owned())
 }

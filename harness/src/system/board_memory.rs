@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 use quadrant_suite::board::Board;
 use rustix::mm::{MapFlags, ProtFlags};
 
-use crate::system::passed_on::PassedOn;
+use crate::system::child::Inherited;
 
 const BOARD_BYTES: usize = size_of::<Board>();
 
@@ -38,8 +38,8 @@ impl BoardMemory {
     }
 
     /// A second descriptor of this memory that a child inherits.
-    pub fn pass_on(&self) -> io::Result<PassedOn> {
-        PassedOn::new(&self.fd)
+    pub fn pass_on(&self) -> io::Result<Inherited> {
+        Inherited::new(&self.fd)
     }
 
     /// In a child: the board behind the inherited descriptor `number`, which is closed by this.

@@ -1,234 +1,363 @@
-//! Small programs inside the kernel that count at its tracepoints, through bpf(2) itself.
+//! Small programs inside the kernel that count at one of its tracepoints, through bpf(2).
 //!
-//! It knows no tracepoint, and what a program counts is its maker's business. Whatever the
-//! kernel refuses is an error for the caller to fall back from; nothing is ever half attached.
-
-pub mod assembly;
+//! Never half attached: whatever the kernel refuses is an error, for the caller to fall back from.
 
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-use assembly::Instruction;
+use rustix::io::Errno;
 
 const MAP_CREATE: i64 = 0;
 const MAP_LOOKUP: i64 = 1;
-const MAP_UPDATE: i64 = 2;
 const MAP_NEXT_KEY: i64 = 4;
 const PROGRAM_LOAD: i64 = 5;
 const TRACEPOINT_OPEN: i64 = 17;
 
+const MAP_OF_HASH: u32 = 1;
 const PROGRAM_OF_RAW_TRACEPOINT: u32 = 17;
 /// Entries are allocated when they come, so a large table costs nothing until it fills.
 const NO_PREALLOCATION: u32 = 1;
-
 /// Every argument of every command used here lies within this; the kernel accepts one that is
-/// longer than it knows as long as the rest is zero.
-const ATTRIBUTE_WORDS: usize = 16;
+/// longer than it expects as long as the rest is zero.
+const ARGUMENT_WORDS: usize = 16;
 
-/// A table that a program fills and this process reads. Values are 64 bits each, and so are the
-/// keys of a hash.
-pub struct Map {
-    descriptor: OwnedFd,
-    kind: MapKind,
-}
+/// Registers: R0 holds results, R1 to R5 arguments, which a call overwrites. R6 to R9 stay. R10 is
+/// the end of the stack.
+pub const R0: u8 = 0;
+pub const R1: u8 = 1;
+pub const R2: u8 = 2;
+const R3: u8 = 3;
+const R4: u8 = 4;
+pub const R7: u8 = 7;
+const R10: u8 = 10;
 
+/// What a program may call in the kernel.
+const LOOKUP: i32 = 1;
+const UPDATE: i32 = 2;
+/// Since Linux 5.7: thread and process in the numbers of a given PID namespace, ours. In a container
+/// they differ from the kernel's own.
+const NAMESPACE_PID: i32 = 120;
+/// For [`UPDATE`]: an entry that another CPU has added meanwhile stays.
+const NO_EXIST: i32 = 1;
+
+/// Where a program jumps when it has nothing to count.
+pub const TO_THE_END: i16 = i16::MIN;
+
+/// One instruction as the kernel reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MapKind {
-    Hash,
-    /// As many values as entries, all there from the beginning. Its keys are 32 bits.
-    Array,
+#[repr(C)]
+pub struct Instruction {
+    operation: u8,
+    /// Destination in the low half, source in the high one.
+    registers: u8,
+    offset: i16,
+    immediate: i32,
 }
 
-/// A program at its tracepoint, until it is dropped.
-pub struct Attached {
-    _link: OwnedFd,
+const fn instruction(
+    operation: u8,
+    destination: u8,
+    source: u8,
+    offset: i16,
+    immediate: i32,
+) -> Instruction {
+    let registers = destination | source << 4;
+    // On a big-endian machine the halves are the other way round.
+    let registers = if cfg!(target_endian = "big") { registers.rotate_left(4) } else { registers };
+    Instruction { operation, registers, offset, immediate }
 }
 
-/// The words that the kernel takes one command's arguments from.
-#[derive(Default)]
-#[repr(C, align(8))]
-struct Attribute([u64; ATTRIBUTE_WORDS]);
+pub const fn copy(to: u8, from: u8) -> Instruction {
+    instruction(0xBF, to, from, 0, 0)
+}
 
-impl Map {
-    pub fn create(kind: MapKind, entries_max: u32) -> io::Result<Self> {
-        let (number, key_bytes, flags) = match kind {
-            MapKind::Hash => (1, 8, NO_PREALLOCATION),
-            MapKind::Array => (2, 4, 0),
-        };
-        let mut attribute = Attribute::default();
-        attribute.0[0] = halves(number, key_bytes);
-        attribute.0[1] = halves(8, entries_max);
-        attribute.0[2] = halves(flags, 0);
+pub const fn set(to: u8, value: i32) -> Instruction {
+    instruction(0xB7, to, 0, 0, value)
+}
+
+pub const fn and(to: u8, value: i32) -> Instruction {
+    instruction(0x57, to, 0, 0, value)
+}
+
+/// One of the tracepoint's arguments: at the program's start, R1 is where they are.
+pub const fn load_argument(to: u8, index: i16) -> Instruction {
+    instruction(0x79, to, R1, 8 * index, 0)
+}
+
+pub const fn jump_if_equal(register: u8, value: i32, offset: i16) -> Instruction {
+    instruction(0x15, register, 0, offset, value)
+}
+
+pub const fn jump_if_not_equal(register: u8, value: i32, offset: i16) -> Instruction {
+    instruction(0x55, register, 0, offset, value)
+}
+
+const fn call(function: i32) -> Instruction {
+    instruction(0x85, 0, 0, 0, function)
+}
+
+/// An address on the stack.
+const fn stack(to: u8, offset: i32) -> [Instruction; 2] {
+    [copy(to, R10), instruction(0x07, to, 0, 0, offset)]
+}
+
+/// All 64 bits of a number; with `kind` 1, the map behind a descriptor.
+const fn wide(to: u8, kind: u8, value: u64) -> [Instruction; 2] {
+    let high = (value >> 32) as i32;
+    [instruction(0x18, to, kind, 0, value as i32), instruction(0, 0, 0, 0, high)]
+}
+
+/// Adds one to the entry of the thread and of the number that `select` leaves in R7, in the threads
+/// of process `pid`. `namespace` is where its number counts: the device and inode of
+/// `/proc/self/ns/pid`.
+fn counting(
+    pid: u32,
+    namespace: (u64, u64),
+    select: &[Instruction],
+    counts: RawFd,
+) -> Vec<Instruction> {
+    // On the stack: thread and process, later thread and number, 32 bits each; then a zero.
+    const KEY: i32 = -8;
+    const ZERO: i32 = -16;
+    let only_in_process = [
+        &[instruction(0x7A, R10, 0, KEY as i16, 0)][..],
+        &wide(R1, 0, namespace.0),
+        &wide(R2, 0, namespace.1),
+        &stack(R3, KEY),
+        &[
+            set(R4, 8),
+            call(NAMESPACE_PID),
+            jump_if_not_equal(R0, 0, TO_THE_END),
+            instruction(0x61, R0, R10, KEY as i16 + 4, 0),
+            jump_if_not_equal(R0, pid as i32, TO_THE_END),
+            instruction(0x63, R10, R7, KEY as i16 + 4, 0),
+        ],
+    ]
+    .concat();
+    let lookup = [&stack(R2, KEY)[..], &wide(R1, 1, counts as u64), &[call(LOOKUP)]].concat();
+    let add_entry = [
+        &[instruction(0x7A, R10, 0, ZERO as i16, 0)][..],
+        &stack(R2, KEY),
+        &stack(R3, ZERO),
+        &[set(R4, NO_EXIST)],
+        &wide(R1, 1, counts as u64),
+        &[call(UPDATE)],
+        &lookup,
+        &[jump_if_equal(R0, 0, TO_THE_END)],
+    ]
+    .concat();
+    let skip_if_there = [jump_if_not_equal(R0, 0, add_entry.len() as i16)];
+    // In one piece, whichever CPUs do so at the same moment.
+    let add_one = [set(R1, 1), instruction(0xDB, R0, R1, 0, 0)];
+    let parts: [&[_]; 6] =
+        [select, &only_in_process, &lookup, &skip_if_there, &add_entry, &add_one];
+    with_an_end(parts.concat())
+}
+
+/// Adds an end that returns 0, where every jump `TO_THE_END` leads.
+fn with_an_end(mut program: Vec<Instruction>) -> Vec<Instruction> {
+    let end = program.len();
+    for (index, instruction) in program.iter_mut().enumerate() {
+        if instruction.offset == TO_THE_END {
+            instruction.offset = (end - index - 1) as i16;
+        }
+    }
+    program.extend([set(R0, 0), instruction(0x95, 0, 0, 0, 0)]);
+    program
+}
+
+/// A counting program in the kernel, with its table: how often each thread passed the tracepoint with
+/// each number.
+pub struct Counter {
+    program: OwnedFd,
+    tracepoint: &'static CStr,
+    /// Holds the program at the tracepoint.
+    link: Option<OwnedFd>,
+    counts: OwnedFd,
+    entries_max: u32,
+}
+
+impl Counter {
+    /// Loads a program that counts in process `pid`. `select` finds the number, or jumps to the end.
+    pub fn load(
+        pid: u32,
+        tracepoint: &'static CStr,
+        select: &[Instruction],
+        entries_max: u32,
+    ) -> io::Result<Self> {
+        let namespace = rustix::fs::stat("/proc/self/ns/pid")?;
+        let namespace = (namespace.st_dev as u64, namespace.st_ino as u64);
+        let (key_bytes, value_bytes) = (8, 8);
+        let arguments = [
+            pair(MAP_OF_HASH, key_bytes),
+            pair(value_bytes, entries_max),
+            pair(NO_PREALLOCATION, 0),
+        ];
         // SAFETY: this command takes numbers only.
         #[allow(unsafe_code)]
-        let descriptor = unsafe { descriptor(MAP_CREATE, &mut attribute) }?;
-        Ok(Self { descriptor, kind })
+        let counts = unsafe { descriptor(MAP_CREATE, &arguments) }?;
+        let program = counting(pid, namespace, select, counts.as_raw_fd());
+        let license = c"MIT";
+        let arguments = [
+            pair(PROGRAM_OF_RAW_TRACEPOINT, program.len() as u32),
+            program.as_ptr().expose_provenance() as u64,
+            license.as_ptr().expose_provenance() as u64,
+        ];
+        // SAFETY: the kernel reads as many instructions as `program` has, each of the eight
+        // bytes that `Instruction` is, and a text that ends in zero. Both outlive the call.
+        // What the program does is checked by the kernel before it accepts it.
+        #[allow(unsafe_code)]
+        let program = unsafe { descriptor(PROGRAM_LOAD, &arguments) }?;
+        Ok(Self { program, tracepoint, link: None, counts, entries_max })
     }
 
-    pub fn number(&self) -> RawFd {
-        self.descriptor.as_raw_fd()
+    pub fn start(&mut self) -> io::Result<()> {
+        let tracepoint = self.tracepoint.as_ptr().expose_provenance() as u64;
+        let arguments = [tracepoint, pair(self.program.as_raw_fd() as u32, 0)];
+        // SAFETY: the kernel reads a text that ends in zero and outlives the call, and the
+        // number of a descriptor.
+        #[allow(unsafe_code)]
+        let link = unsafe { descriptor(TRACEPOINT_OPEN, &arguments) }?;
+        self.link = Some(link);
+        Ok(())
     }
 
-    pub fn value(&self, key: u64) -> io::Result<u64> {
-        let mut value = 0;
-        self.element(MAP_LOOKUP, Some(key), &mut value)?;
-        Ok(value)
+    pub fn stop(&mut self) {
+        self.link = None;
     }
 
-    pub fn set(&self, key: u64, mut value: u64) -> io::Result<()> {
-        self.element(MAP_UPDATE, Some(key), &mut value)
-    }
-
-    /// All keys with their values, of a table that nobody fills any more.
-    pub fn entries(&self, entries_max: usize) -> io::Result<Vec<(u64, u64)>> {
+    /// The counts by thread and number.
+    pub fn read(&self) -> io::Result<Vec<((u32, u32), u64)>> {
         let mut entries = Vec::new();
         let mut key = None;
-        while entries.len() < entries_max {
-            let mut next = 0;
-            match self.element(MAP_NEXT_KEY, key, &mut next) {
-                Ok(()) => entries.push((next, self.value(next)?)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
-                Err(error) => return Err(error),
-            }
+        while entries.len() < self.entries_max as usize {
+            let next = match self.element(MAP_NEXT_KEY, key) {
+                Err(error) if error.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => break,
+                next => next?,
+            };
+            let [a, b, c, d, number @ ..] = next.to_ne_bytes();
+            let of = (u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes(number));
+            entries.push((of, self.element(MAP_LOOKUP, Some(next))?));
             key = Some(next);
         }
         Ok(entries)
     }
 
-    /// One of the commands that take a key, and a value or a second key.
-    fn element(&self, command: i64, key: Option<u64>, other: &mut u64) -> io::Result<()> {
-        let key = key.map(|key| match self.kind {
-            MapKind::Hash => key,
-            MapKind::Array => halves(key as u32, 0),
-        });
+    /// What one of the commands that take a key finds: a value, or the next key.
+    fn element(&self, command: i64, key: Option<u64>) -> io::Result<u64> {
+        let mut found = 0_u64;
         let key = key.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-        let mut attribute = Attribute::default();
-        attribute.0[0] = halves(self.number() as u32, 0);
-        attribute.0[1] = key.expose_provenance() as u64;
-        attribute.0[2] = std::ptr::from_mut(other).expose_provenance() as u64;
-        // SAFETY: the kernel reads the key, of 4 or 8 bytes as the map was created with, and
-        // reads or writes as many of the other word, or 8 of a value; both are 8 bytes that
-        // live until this returns. The first key is found by none at all, which null is.
+        let arguments = [
+            pair(self.counts.as_raw_fd() as u32, 0),
+            key.expose_provenance() as u64,
+            (&raw mut found).expose_provenance() as u64,
+        ];
+        // SAFETY: the kernel reads the key and writes the other word, each of 8 bytes as the map
+        // was created with; both live until this returns. The first key is found by none at all,
+        // which null is.
         #[allow(unsafe_code)]
-        unsafe { command_of(command, &mut attribute) }.map(drop)
-    }
-}
-
-impl Attached {
-    /// Loads `program` and attaches it to the raw tracepoint of this name.
-    pub fn attach(program: &[Instruction], tracepoint: &CStr) -> io::Result<Self> {
-        let license = c"MIT";
-        let mut attribute = Attribute::default();
-        attribute.0[0] = halves(PROGRAM_OF_RAW_TRACEPOINT, program.len() as u32);
-        attribute.0[1] = program.as_ptr().expose_provenance() as u64;
-        attribute.0[2] = license.as_ptr().expose_provenance() as u64;
-        // SAFETY: the kernel reads as many instructions as `program` has, each of the eight
-        // bytes that `Instruction` is, and a text that ends in zero. Both outlive the call.
-        // What the program does is checked by the kernel before it accepts it.
-        #[allow(unsafe_code)]
-        let program = unsafe { descriptor(PROGRAM_LOAD, &mut attribute) }?;
-
-        let mut attribute = Attribute::default();
-        attribute.0[0] = tracepoint.as_ptr().expose_provenance() as u64;
-        attribute.0[1] = halves(program.as_raw_fd() as u32, 0);
-        // SAFETY: the kernel reads a text that ends in zero and outlives the call, and the
-        // number of a descriptor.
-        #[allow(unsafe_code)]
-        let link = unsafe { descriptor(TRACEPOINT_OPEN, &mut attribute) }?;
-        // The link holds the program from here on.
-        Ok(Self { _link: link })
+        unsafe { bpf(command, &arguments) }?;
+        Ok(found)
     }
 }
 
 /// Two 32-bit fields as they lie in memory one after the other.
-pub fn halves(first: u32, second: u32) -> u64 {
-    let mut bytes = [0; 8];
-    bytes[..4].copy_from_slice(&first.to_ne_bytes());
-    bytes[4..].copy_from_slice(&second.to_ne_bytes());
-    u64::from_ne_bytes(bytes)
-}
-
-/// The two that [`halves`] put together.
-pub fn split(word: u64) -> (u32, u32) {
-    let [a, b, c, d, rest @ ..] = word.to_ne_bytes();
-    (u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes(rest))
+fn pair(first: u32, second: u32) -> u64 {
+    let [a, b, c, d] = first.to_ne_bytes();
+    let [e, f, g, h] = second.to_ne_bytes();
+    u64::from_ne_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// A command whose result is a new descriptor.
 ///
 /// # Safety
-/// As for [`command_of`].
+/// As for [`bpf`].
 #[allow(unsafe_code)]
-unsafe fn descriptor(command: i64, attribute: &mut Attribute) -> io::Result<OwnedFd> {
+unsafe fn descriptor(command: i64, arguments: &[u64]) -> io::Result<OwnedFd> {
     // SAFETY: the caller's promise is the one that is asked for.
-    let number = unsafe { command_of(command, attribute) }?;
-    // SAFETY: the kernel has just opened it for this process, and nobody else knows it.
+    let number = unsafe { bpf(command, arguments) }?;
+    // SAFETY: the kernel has just opened it for this process, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(number as RawFd) })
 }
 
 /// # Safety
-/// Every address in `attribute` must be of memory that the command may read, or write where it
+/// Every address in `arguments` must be of memory that the command may read, or write where it
 /// does, for as long as this call takes.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
-unsafe fn command_of(command: i64, attribute: &mut Attribute) -> io::Result<i64> {
-    // SAFETY: the attribute is as large as is said here; the rest is the caller's promise.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            command as libc::c_long,
-            std::ptr::from_mut(attribute),
-            size_of::<Attribute>(),
-        )
-    };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as i64) }
+unsafe fn bpf(command: i64, arguments: &[u64]) -> io::Result<i64> {
+    let mut attribute = [0_u64; ARGUMENT_WORDS];
+    attribute[..arguments.len()].copy_from_slice(arguments);
+    let address = attribute.as_mut_ptr();
+    // SAFETY: the attribute is as large as is passed here; the rest is the caller's promise.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, address, size_of_val(&attribute)) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
 /// # Safety
 /// None is needed.
 #[cfg(not(target_os = "linux"))]
 #[allow(unsafe_code)]
-unsafe fn command_of(_command: i64, _attribute: &mut Attribute) -> io::Result<i64> {
+unsafe fn bpf(_command: i64, _arguments: &[u64]) -> io::Result<i64> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use assembly::{Register, exit, set};
 
     #[test]
-    fn a_program_the_kernel_will_not_have_is_an_error() {
-        // It reads a register that nothing was put into, which no kernel accepts; without
-        // rights it is not even looked at.
-        let program = [assembly::copy(Register::R0, Register::R5), exit()];
-        assert!(Attached::attach(&program, c"sys_enter").is_err());
-        let sound = [set(Register::R0, 0), exit()];
-        assert!(Attached::attach(&sound, c"no_such_tracepoint").is_err());
+    #[cfg(target_endian = "little")]
+    fn instructions_are_what_the_kernel_documents() {
+        let bytes = |instruction: Instruction| {
+            let [low, high] = instruction.offset.to_le_bytes();
+            let [a, b, c, d] = instruction.immediate.to_le_bytes();
+            [instruction.operation, instruction.registers, low, high, a, b, c, d]
+        };
+        assert_eq!(bytes(copy(6, R1)), [0xBF, 0x16, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(bytes(load_argument(R7, 1)), [0x79, 0x17, 8, 0, 0, 0, 0, 0]);
+        assert_eq!(bytes(stack(R2, -8)[1]), [0x07, 2, 0, 0, 0xF8, 0xFF, 0xFF, 0xFF]);
+        assert_eq!(bytes(call(LOOKUP)), [0x85, 0, 0, 0, 1, 0, 0, 0]);
+        let [first, second] = wide(R1, 1, 7);
+        assert_eq!(bytes(first), [0x18, 0x11, 0, 0, 7, 0, 0, 0]);
+        assert_eq!(bytes(second), [0; 8]);
     }
 
     #[test]
-    fn what_is_put_into_a_map_is_found_there() {
-        let Ok(map) = Map::create(MapKind::Hash, 16) else {
-            eprintln!("skipped: bpf(2) is not allowed here");
-            return;
-        };
-        assert_eq!(map.entries(16).unwrap(), []);
-        for key in 1..=5 {
-            map.set(halves(3, key), u64::from(key) * 10).unwrap();
-        }
-        let entries = map.entries(16).unwrap();
-        assert_eq!(entries.len(), 5);
-        assert!(entries.contains(&(halves(3, 5), 50)));
-        assert_eq!(split(halves(3, 5)), (3, 5));
-        assert_eq!(map.entries(2).unwrap().len(), 2);
-        assert!(map.value(99).is_err());
+    fn jumps_to_the_end_land_on_its_first_instruction() {
+        let jump = jump_if_equal(R0, 0, TO_THE_END);
+        let whole = with_an_end(vec![jump, set(R0, 1), jump]);
+        assert_eq!(whole[0].offset, 2);
+        assert_eq!(whole[2].offset, 0);
+        assert_eq!(whole[3], set(R0, 0));
+    }
 
-        let array = Map::create(MapKind::Array, 2).unwrap();
-        assert_eq!((array.value(0).unwrap(), array.value(1).unwrap()), (0, 0));
-        array.set(1, u64::MAX).unwrap();
-        assert_eq!(array.value(1).unwrap(), u64::MAX);
-        assert!(array.set(2, 1).is_err());
+    #[test]
+    fn what_the_kernel_refuses_is_an_error() {
+        let pid = std::process::id();
+        // It reads a register that nothing was put into, which no kernel accepts; without
+        // rights it is not even looked at.
+        assert!(Counter::load(pid, c"sys_enter", &[copy(R7, 5)], 16).is_err());
+        let unattached = Counter::load(pid, c"no_such_tracepoint", &[set(R7, 0)], 16);
+        assert!(unattached.and_then(|mut counter| counter.start()).is_err());
+    }
+
+    #[test]
+    fn a_full_table_is_read_as_far_as_it_goes() {
+        let Ok(mut counter) =
+            Counter::load(std::process::id(), c"sys_enter", &[load_argument(R7, 1)], 2)
+        else {
+            return eprintln!("skipped: bpf(2) is not allowed here");
+        };
+        assert_eq!(counter.read().unwrap(), []);
+        counter.start().unwrap();
+        for _ in 0..10 {
+            let _ = rustix::process::getppid();
+            std::thread::yield_now();
+            let _ = std::fs::metadata("/");
+        }
+        counter.stop();
+        assert_eq!(counter.read().unwrap().len(), 2);
     }
 }

@@ -46,6 +46,14 @@ pub fn source() -> Option<String> {
     Some(std::fs::read_to_string(path).ok()?.trim().to_owned())
 }
 
+/// From now on sleeps of this thread end on time. Timer slack: by default Linux may delay a wake-up
+/// by 50 µs to batch it with others.
+pub fn wake_on_time() -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))?;
+    Ok(())
+}
+
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn counter_is_trusted() -> bool {
     let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

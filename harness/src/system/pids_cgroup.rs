@@ -184,7 +184,7 @@ mod tests {
         fn start() -> Self {
             let mut child = Command::new(std::env::current_exe().unwrap())
                 .args(["--exact", "--nocapture", "--quiet"])
-                .arg("machine::pids_cgroup::tests::starts_threads_when_told_to")
+                .arg("system::pids_cgroup::tests::starts_threads_when_told_to")
                 .env(TOLD, "1")
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())

@@ -62,7 +62,7 @@ pub fn activity(pid: u32, thread: u32) -> Option<String> {
     let first = words.next()?;
     match first.parse::<i64>() {
         Ok(libc::SYS_restart_syscall) => Some(restarted(words).to_owned()),
-        Ok(number) if number >= 0 => Some(super::system_calls::name(number)),
+        Ok(number) if number >= 0 => Some(super::syscall_counter::syscall_name(number)),
         // -1 is a thread that is stopped outside of any call, by a page fault for example.
         Ok(_) => Some("no system call".to_owned()),
         Err(_) => Some(first.to_owned()),

@@ -17,8 +17,9 @@ use quadrant_suite::plan::Plan;
 
 use super::memory::MemoryArguments;
 use crate::system::board_memory::BoardMemory;
+use crate::system::child::die_with_parent;
 use crate::system::forbid::{self, Forbidden};
-use crate::system::{affinity, io_uring, lifeline, limits};
+use crate::system::{affinity, io_uring, limits};
 use crate::trial::library::AdapterLibrary;
 
 /// Before the reason on the pipe when there was nothing to run.
@@ -89,7 +90,7 @@ fn begin(arguments: &InsideArguments) -> Result<()> {
 }
 
 fn prepare(arguments: &InsideArguments) -> Result<()> {
-    lifeline::die_with(arguments.parent)?;
+    die_with_parent(arguments.parent)?;
     if let Some(forbidden) = arguments.forbid {
         forbid::forbid(forbidden).with_context(|| format!("{forbidden} cannot be forbidden"))?;
     }

@@ -15,7 +15,8 @@ use quadrant_suite::control::Message;
 use quadrant_suite::outcome::Findings;
 
 use super::order::{Attention, Order};
-use super::processes::{Look, Processes, Stop, because};
+pub use super::processes::Failed;
+use super::processes::{Look, Processes, Stop};
 use super::watch::Watch;
 use crate::driver::order::Load;
 use crate::system::noise::NoiseWatch;
@@ -33,9 +34,6 @@ const TURN_MIN: Duration = Duration::from_millis(10);
 const TURN_MAX: Duration = Duration::from_millis(500);
 /// There are many starts, and the first round, which is left out, warms up as well.
 const WARMUP_MAX: Duration = Duration::from_millis(5);
-
-/// What is said of a subject whose turns would have to be longer than they may be.
-pub const TOO_SLOW: &str = "too slow for turns";
 
 /// How long the subjects of one start take turns.
 #[derive(Debug, Clone, Copy)]
@@ -59,20 +57,6 @@ pub struct Side {
     pub turns: Vec<Turn>,
     pub load: Option<Load>,
     pub findings: Findings,
-}
-
-#[derive(Debug, Clone)]
-pub struct Failed {
-    pub status: Status,
-    pub reason: String,
-}
-
-impl Failed {
-    /// Whether another start may do better: a process that did not stop in time is the machine's
-    /// doing.
-    pub fn may_pass(&self) -> bool {
-        self.status == Status::Unmeasured && !self.reason.starts_with(TOO_SLOW)
-    }
 }
 
 /// Starts the sides, lets them take turns, and ends them. `None` when it was interrupted.
@@ -197,14 +181,13 @@ impl<'a> Lockstep<'a> {
         })?;
         let operations = done(&side) - before;
         if warm.is_none() && operations < OPERATIONS_PER_TURN_MIN {
-            return Err(because(
-                Status::Unmeasured,
-                format!(
-                    "{TOO_SLOW}: it did {operations} operations in {} ms, and a turn needs \
-                     {OPERATIONS_PER_TURN_MIN}; use `run` and more trials",
-                    began.elapsed().as_millis()
-                ),
-            ));
+            let reason = format!(
+                "too slow for turns: it did {operations} operations in {} ms, and a turn needs \
+                 {OPERATIONS_PER_TURN_MIN}; use `run` and more trials",
+                began.elapsed().as_millis()
+            );
+            let failed = Failed::new(Status::Unmeasured, reason);
+            return Err(Stop::Failed(Failed { is_too_slow: true, ..failed }));
         }
         let needed = began.elapsed() * OPERATIONS_PER_TURN_MIN as u32 / operations.max(1) as u32;
         let turn = needed.clamp(TURN_MIN, TURN_MAX);
@@ -291,7 +274,7 @@ impl Running<'_> {
 fn failure<T>(result: Result<T, Stop>) -> Option<Result<T, Failed>> {
     match result {
         Ok(value) => Some(Ok(value)),
-        Err(Stop::Because(status, reason)) => Some(Err(Failed { status, reason })),
+        Err(Stop::Failed(failed)) => Some(Err(failed)),
         Err(Stop::Interrupted) => None,
     }
 }

@@ -43,8 +43,8 @@ impl Memory {
         Self { layout, allocator }
     }
 
-    pub(super) fn tell(&self, child: &mut Command) {
-        child
+    pub(super) fn add_to(&self, command: &mut Command) {
+        command
             .env(PADDING, "x".repeat(self.layout.environment_bytes as usize))
             .args(["--first-allocation", &self.layout.first_allocation_bytes.to_string()])
             .args(["--allocator", &self.allocator.to_string()]);

@@ -1,7 +1,7 @@
 //! One trial: one run of one cell, in a process of its own that is watched from outside.
 
+mod adapter_process;
 mod cold_reads;
-mod describing;
 mod freeze;
 mod headway;
 pub mod inside;
@@ -12,13 +12,11 @@ mod moment;
 pub mod observe;
 mod order;
 mod processes;
-mod signals;
 mod stalls;
 mod supervisor;
-mod talk;
 mod watch;
 
-pub use describing::describe;
+pub use adapter_process::describe;
 pub use freeze::Freeze;
 pub use memory::Memory;
 pub use order::{Attention, Limits, LoadShape, Order};

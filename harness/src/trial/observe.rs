@@ -15,8 +15,7 @@ use quadrant_suite::board::Board;
 
 use crate::system::pids_cgroup::PidsCgroup;
 use crate::system::process;
-use crate::system::syscall_counter::{Counted, SyscallCounter};
-use crate::system::thread_creations::ThreadCreations;
+use crate::system::syscall_counter::{Counted, SyscallCounter, ThreadCreations};
 use thread_timeline::ThreadTimeline;
 
 /// How often names are read, at the most and at the least.

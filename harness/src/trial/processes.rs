@@ -1,14 +1,12 @@
 //! The processes of a trial: the subject's and, where there is a load, the driver's.
 //!
-//! Starts them, hears them, holds them to their limits, and ends everything it has started. It
-//! never measures.
+//! Starts them, reads what they report, holds them to their limits, and ends everything that was
+//! started. Never measures.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{PipeReader, Write};
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,29 +14,24 @@ use quadrant_reports::record::Status;
 use quadrant_suite::board::Board;
 use quadrant_suite::control::Message;
 use quadrant_suite::outcome::{Findings, Outcome};
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::adapter_process::{AdapterProcess, within};
 use super::inside::NOT_LOADED;
 use super::order::{Limits, LoadShape, Order};
-use super::signals;
-use super::talk::{Keep, Stream};
 use crate::driver::order::{Load, Order as LoadOrder, Report};
 use crate::driver::pacer::send_ping;
 use crate::driver::process::Driver;
-use crate::fixtures::Evictor;
+use crate::fixtures::CacheDropper;
 use crate::system::board_memory::BoardMemory;
+use crate::system::child::{ending, wait_for_output};
 use crate::system::interrupt;
-use crate::system::passed_on::PassedOn;
 use crate::system::starvation::Stretch;
 use crate::system::{affinity, freezing, process};
 
-/// An outcome has one histogram for each row; more than this is no outcome.
-const ANSWER_BYTES_MAX: usize = 16 << 20;
-/// How often the subject's memory is looked at: nobody fills a machine in less.
+/// How often the subject's memory is looked at: filling a machine takes longer.
 const RSS_EVERY: Duration = Duration::from_millis(50);
 /// How long the end of a process may take to follow that of its connections.
-const FAREWELL: Duration = Duration::from_millis(300);
+const EXIT_LIMIT: Duration = Duration::from_millis(300);
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// While the next step waits for the subject, a trial's overhead is made of these.
 const WATCH_EVERY: Duration = Duration::from_micros(200);
@@ -46,42 +39,60 @@ const WATCH_EVERY: Duration = Duration::from_micros(200);
 /// What a look at a trial comes to.
 pub enum Look<T> {
     Done(T),
-    /// Nothing yet; look again after this long, or when somebody says something.
+    /// Nothing yet; look again after this long, or when one of the processes reports something.
     Again(Duration),
 }
 
 /// Why a trial cannot go on.
 pub enum Stop {
     Interrupted,
-    Because(Status, String),
+    Failed(Failed),
+}
+
+#[derive(Debug, Clone)]
+pub struct Failed {
+    pub status: Status,
+    pub reason: String,
+    /// Its turns would have to be longer than they may be.
+    pub is_too_slow: bool,
+}
+
+impl Failed {
+    pub fn new(status: Status, reason: impl Into<String>) -> Self {
+        Self { status, reason: reason.into(), is_too_slow: false }
+    }
+
+    /// Whether another start may do better: a process that did not stop in time is the machine's
+    /// doing.
+    pub fn may_pass(&self) -> bool {
+        self.status == Status::Unmeasured && !self.is_too_slow
+    }
 }
 
 pub fn because(status: Status, reason: impl Into<String>) -> Stop {
-    Stop::Because(status, reason.into())
+    Stop::Failed(Failed::new(status, reason))
 }
 
 /// The processes of a trial. Dropping it ends them.
 pub struct Processes {
-    memory: Arc<BoardMemory>,
-    child: Child,
-    /// Where files are to be cold.
-    _evictor: Option<Evictor>,
-    answer: Stream<PipeReader>,
-    stdout: Stream<ChildStdout>,
-    stderr: Stream<ChildStderr>,
+    /// Dropped first: it would take a dying subject for a failing one.
     driver: Option<Driver>,
+    subject: AdapterProcess,
+    memory: Arc<BoardMemory>,
+    /// Where files are to be cold.
+    _cache_dropper: Option<CacheDropper>,
     /// One connection to each root.
     controls: Vec<TcpStream>,
     limits: Limits,
     rss_looked_at: Instant,
-    /// Whether somebody has said something that was not listened to yet.
-    heard: bool,
-    /// Whether the subject was told to stop, so that its outcome is due.
+    /// Whether there may be output that was not read yet.
+    has_output: bool,
+    /// Whether the subject was asked to stop, so that its outcome is due.
     outcome_is_due: bool,
 }
 
 impl Processes {
-    /// Starts the subject, and the load once it is ready. Nothing moves before it is told to go.
+    /// Starts the subject, and the load once it is ready. Nothing moves before `Message::Go`.
     pub fn start(order: &Order) -> Result<Self, Stop> {
         let mut processes = Self::spawn(order).map_err(|error| {
             let reason = format!("the subject's process could not be started: {error}");
@@ -137,58 +148,43 @@ impl Processes {
             format!(
                 "{blind} {}: the instruments do not work with this subject{}",
                 within(limit),
-                self.last_words()
+                self.subject.last_words()
             ),
         ))
     }
 
     fn spawn(order: &Order) -> std::io::Result<Self> {
         let memory = Arc::new(BoardMemory::create()?);
-        // Random, and not from the run's seed: a stranger must not know it.
+        // Random, and not from the run's seed: another process must not guess it.
         memory.board().set_token(RandomState::new().build_hasher().finish());
-        let (answer, answer_end) = std::io::pipe()?;
         let board = memory.pass_on()?;
-        // Both are closed here as soon as the child has them.
-        let answer_end = PassedOn::new(&answer_end)?;
-        let forbidden = order.limits.forbidden.map(|forbidden| format!("--forbid={forbidden}"));
-        let mut command = Command::new(order.executable);
-        command.arg("__trial");
-        order.memory.tell(&mut command);
-        let mut child = command
-            .arg(order.library)
-            .args(["--answer", &answer_end.number().to_string()])
-            .args(["--board", &board.number().to_string()])
-            .args(["--cpus", &affinity::listed(&order.cpus.subject)])
-            .args(["--parent", &std::process::id().to_string()])
-            .args(forbidden)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // So that it can be ended with all it starts, and ^C reaches the harness only.
-            .process_group(0)
-            .spawn()?;
-        drop((answer_end, board));
         let plan = serde_json::to_vec(order.plan)?;
-        let mut stdin = child.stdin.take().expect("standard input was asked for");
-        // Should the child be gone already, that is found out in a moment.
-        let _ = stdin.write_all(&plan);
-        drop(stdin);
-        let stdout = child.stdout.take().expect("standard output was asked for");
-        let stderr = child.stderr.take().expect("standard error was asked for");
+        let subject = AdapterProcess::spawn(
+            order.executable,
+            "__trial",
+            order.library,
+            |command| {
+                command
+                    .args(["--board", &board.number().to_string()])
+                    .args(["--cpus", &affinity::listed(&order.cpus.subject)])
+                    .args(order.limits.forbidden.map(|forbidden| format!("--forbid={forbidden}")));
+                order.memory.add_to(command);
+            },
+            &plan,
+        )?;
+        drop(board);
         let cold = order.plan.files.as_ref().filter(|files| files.cold);
-        let evictor = cold.map(|files| Evictor::start(Arc::clone(&memory), files)).transpose()?;
+        let cache_dropper =
+            cold.map(|files| CacheDropper::start(Arc::clone(&memory), files)).transpose()?;
         Ok(Self {
-            memory,
-            _evictor: evictor,
-            answer: Stream::new(answer, Keep::Line { bytes_max: ANSWER_BYTES_MAX })?,
-            stdout: Stream::new(stdout, Keep::Tail)?,
-            stderr: Stream::new(stderr, Keep::Tail)?,
-            child,
             driver: None,
+            subject,
+            memory,
+            _cache_dropper: cache_dropper,
             controls: Vec::new(),
             limits: order.limits,
             rss_looked_at: Instant::now(),
-            heard: false,
+            has_output: false,
             outcome_is_due: false,
         })
     }
@@ -198,7 +194,7 @@ impl Processes {
     }
 
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.subject.pid()
     }
 
     pub fn driver_pid(&self) -> Option<u32> {
@@ -211,7 +207,7 @@ impl Processes {
 
     pub fn tell(&mut self, message: Message) {
         for control in &mut self.controls {
-            // A root that does not listen any more is noticed by the outcome that is missing.
+            // A root that does not read any more is noticed by its missing outcome.
             let _ = control.write_all(&message.encode());
         }
     }
@@ -231,8 +227,8 @@ impl Processes {
         self.driver_pid().map_or(Ok(()), thaw)
     }
 
-    /// The driver's result and then the subject's outcome, once the board says that the window
-    /// is over.
+    /// The driver's result and then the subject's outcome, once the board's phase is
+    /// `Over`.
     pub fn finish(&mut self) -> Result<(Option<Load>, Findings), Stop> {
         let load = self.take_load();
         let load = self.unless_it_has_ended(load)?;
@@ -248,7 +244,7 @@ impl Processes {
         self.wait_for(limit, |trial| trial.board().control_ports())?.ok_or_else(|| {
             because(
                 Status::TimedOut,
-                format!("was not ready {}{}", within(limit), self.last_words()),
+                format!("was not ready {}{}", within(limit), self.subject.last_words()),
             )
         })
     }
@@ -282,7 +278,7 @@ impl Processes {
             .map_err(|error| because(Status::Unmeasured, error.to_string()))?;
         self.driver = Some(driver);
         let limit = self.limits.answer + Duration::from_secs(2);
-        match self.hear_driver(limit)? {
+        match self.next_report(limit)? {
             Some(Report::Connected(count)) if count == shape.connections => Ok(()),
             Some(Report::Connected(count)) => Err(because(
                 Status::Failed,
@@ -295,8 +291,8 @@ impl Processes {
         }
     }
 
-    /// The driver's next word.
-    fn hear_driver(&mut self, limit: Duration) -> Result<Option<Report>, Stop> {
+    /// The driver's next report.
+    fn next_report(&mut self, limit: Duration) -> Result<Option<Report>, Stop> {
         self.wait_for(limit, |trial| {
             trial.driver.as_mut().and_then(|driver| driver.try_read().transpose())
         })?
@@ -308,7 +304,7 @@ impl Processes {
         if self.driver.is_none() {
             return Ok(None);
         }
-        match self.hear_driver(self.limits.answer)? {
+        match self.next_report(self.limits.answer)? {
             Some(Report::Finished(load)) => Ok(Some(*load)),
             _ => Err(because(Status::Unmeasured, "the load driver gave no result")),
         }
@@ -316,7 +312,7 @@ impl Processes {
 
     fn take_outcome(&mut self) -> Result<Findings, Stop> {
         let limit = self.limits.answer;
-        match self.wait_for(limit, |trial| trial.answer.line())? {
+        match self.wait_for(limit, |trial| trial.subject.answer())? {
             Some(line) => match read_outcome(&line)? {
                 Outcome::Finished(findings) => Ok(findings),
                 Outcome::Unsupported { reason } => Err(because(Status::Unsupported, reason)),
@@ -327,7 +323,7 @@ impl Processes {
                 format!(
                     "did not end {} after its time was over{}",
                     within(limit),
-                    self.last_words()
+                    self.subject.last_words()
                 ),
             )),
         }
@@ -350,7 +346,7 @@ impl Processes {
     ) -> Result<Option<T>, Stop> {
         let end = Instant::now() + limit;
         loop {
-            self.look_after()?;
+            self.check_limits()?;
             let again = match look(self) {
                 Look::Done(result) => return Ok(Some(result)),
                 Look::Again(time) => time,
@@ -360,22 +356,22 @@ impl Processes {
             if left.is_zero() {
                 return Ok(None);
             }
-            self.rest(left.min(again));
+            let sources = self.subject.sources();
+            let driver = self.driver.as_ref().and_then(Driver::source);
+            let sources = sources.into_iter().chain([driver]);
+            self.has_output = wait_for_output(sources, left.min(again));
         }
     }
 
-    /// Takes what was said and holds the subject to its limits.
-    fn look_after(&mut self) -> Result<(), Stop> {
+    /// Reads the subject's output and holds the subject to its limits.
+    fn check_limits(&mut self) -> Result<(), Stop> {
         if interrupt::requested() {
             return Err(Stop::Interrupted);
         }
-        if std::mem::take(&mut self.heard) {
-            self.answer.listen();
-            self.stdout.listen();
-            self.stderr.listen();
+        if std::mem::take(&mut self.has_output) {
+            self.subject.read_output();
         }
-        let printed = self.stdout.total() + self.stderr.total();
-        if printed > self.limits.output_bytes {
+        if self.subject.printed_bytes() > self.limits.output_bytes {
             let limit = self.limits.output_bytes >> 20;
             return Err(because(
                 Status::Failed,
@@ -384,7 +380,7 @@ impl Processes {
         }
         if self.rss_looked_at.elapsed() >= RSS_EVERY {
             self.rss_looked_at = Instant::now();
-            let rss = process::rss_bytes(self.child.id()).unwrap_or(0);
+            let rss = process::rss_bytes(self.pid()).unwrap_or(0);
             if rss > self.limits.rss_bytes {
                 let limit = self.limits.rss_bytes >> 20;
                 return Err(because(
@@ -396,62 +392,59 @@ impl Processes {
         Ok(())
     }
 
-    /// A subject that dies closes its connections first: what goes wrong with them then is only
-    /// how its end is noticed, and half an outcome is none. So a failure waits a moment for it.
+    /// When a subject dies, its connections break first, and its outcome may be cut off. So before a
+    /// failure is reported, this waits briefly for the exit status: that is the real cause.
     fn unless_it_has_ended<T>(&mut self, done: Result<T, Stop>) -> Result<T, Stop> {
         let Err(stop) = done else { return done };
-        if !matches!(stop, Stop::Because(Status::Failed | Status::Unmeasured, _)) {
-            return Err(stop);
-        }
-        let end = Instant::now() + FAREWELL;
-        while Instant::now() < end {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                self.answer.listen();
-                let half_said = |line: &str| signals::was_killed(status) && is_cut_off(line);
-                if self.answer.line().is_some_and(|line| !half_said(&line)) {
-                    break;
-                }
-                return Err(self.crashed(&signals::ending(status)));
-            }
-            std::thread::sleep(WATCH_EVERY);
+        let may_be_an_effect = matches!(
+            stop,
+            Stop::Failed(Failed { status: Status::Failed | Status::Unmeasured, .. })
+        );
+        if may_be_an_effect
+            && let Ok(Some(status)) = self.subject.ended_within(EXIT_LIMIT)
+            && !self.has_whole_outcome(status)
+        {
+            return Err(self.crashed(&ending(status)));
         }
         Err(stop)
+    }
+
+    /// Whether a subject that has ended so had handed in an outcome before.
+    fn has_whole_outcome(&self, status: ExitStatus) -> bool {
+        let was_killed = status.code().is_none();
+        let is_cut_off = |line: &str| was_killed && is_cut_off(line);
+        self.subject.answer().is_some_and(|line| !is_cut_off(&line))
     }
 
     /// A subject that used up its time without getting a CPU has not failed.
     fn unless_starved<T>(&self, done: Result<T, Stop>, stretch: &Stretch) -> Result<T, Stop> {
         match done {
-            Err(Stop::Because(status @ (Status::Failed | Status::TimedOut), reason)) => {
+            Err(Stop::Failed(failed))
+                if matches!(failed.status, Status::Failed | Status::TimedOut) =>
+            {
                 Err(match stretch.cause(self.limits.answer) {
-                    Some(cause) => because(Status::Unmeasured, format!("{reason}; {cause}")),
-                    None => Stop::Because(status, reason),
+                    Some(cause) => {
+                        because(Status::Unmeasured, format!("{}; {cause}", failed.reason))
+                    }
+                    None => Stop::Failed(failed),
                 })
             }
             done => done,
         }
     }
 
-    fn crashed(&mut self, ending: &str) -> Stop {
-        self.stderr.listen();
-        self.stdout.listen();
-        let reason = format!("{ending} and left no outcome{}", self.last_words());
+    fn crashed(&self, ending: &str) -> Stop {
+        let reason = format!("{ending} and left no outcome{}", self.subject.last_words());
         because(Status::Crashed, reason)
     }
 
-    /// A subject that has ended, or has said that it will not run, ends the trial.
+    /// A subject that has ended, or that has refused to run, ends the trial.
     fn check_alive(&mut self) -> Result<(), Stop> {
-        let ended = match self.child.try_wait() {
-            Ok(None) => None,
-            Ok(Some(status)) => Some(signals::ending(status)),
+        let ended = match self.subject.ended_within(Duration::ZERO) {
+            Ok(status) => status.map(ending),
             Err(error) => Some(format!("could not be watched: {error}")),
         };
-        if ended.is_some() {
-            // What it said last may still be on its way through the pipes.
-            self.answer.listen();
-            self.stderr.listen();
-            self.stdout.listen();
-        }
-        if let Some(line) = self.answer.line() {
+        if let Some(line) = self.subject.answer() {
             if self.outcome_is_due {
                 return Ok(());
             }
@@ -468,45 +461,9 @@ impl Processes {
             Some(ending) => Err(self.crashed(&ending)),
         }
     }
-
-    /// Its last line on standard error or output, for the end of a reason.
-    fn last_words(&mut self) -> String {
-        let words = self.stderr.last_words().or_else(|| self.stdout.last_words());
-        words.map_or_else(String::new, |words| format!("; its last words: {words}"))
-    }
-
-    /// Sleeps until somebody says something.
-    fn rest(&mut self, time: Duration) {
-        fn add<'a>(waiting: &mut Vec<PollFd<'a>>, source: Option<BorrowedFd<'a>>) {
-            waiting.extend(source.map(|source| PollFd::from_borrowed_fd(source, PollFlags::IN)));
-        }
-        let mut waiting = Vec::with_capacity(4);
-        add(&mut waiting, self.answer.source().map(AsFd::as_fd));
-        add(&mut waiting, self.stdout.source().map(AsFd::as_fd));
-        add(&mut waiting, self.stderr.source().map(AsFd::as_fd));
-        add(&mut waiting, self.driver.as_ref().map(AsFd::as_fd));
-        let time = rustix::event::Timespec {
-            tv_sec: time.as_secs() as i64,
-            tv_nsec: i64::from(time.subsec_nanos()),
-        };
-        // Interrupted or not, the caller looks again.
-        self.heard = poll(&mut waiting, Some(&time)).is_ok_and(|ready| ready > 0);
-    }
 }
 
-impl Drop for Processes {
-    fn drop(&mut self) {
-        // The driver first: it would take a dying subject for a failing one.
-        self.driver = None;
-        if let Some(group) = Pid::from_raw(self.child.id() as i32) {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Connects from a port that the root is told first, because it serves no other.
+/// Connects from a port that is published on the board first: the root serves no other.
 fn connect_to_root(board: &Board, root: usize, port: u16) -> std::io::Result<TcpStream> {
     use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
@@ -514,7 +471,7 @@ fn connect_to_root(board: &Board, root: usize, port: u16) -> std::io::Result<Tcp
     rustix::io::ioctl_fioclex(&stream)?;
     bind(&stream, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
     board.publish_parent(root, stream.local_addr()?.port());
-    // Where strangers fill the queue of the listener, connecting would last for minutes.
+    // Where other processes fill the listener's queue, connecting would last for minutes.
     stream.set_write_timeout(Some(CONNECT_LIMIT))?;
     connect(&stream, &SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
     stream.set_nodelay(true)?;
@@ -539,8 +496,4 @@ fn read_outcome(line: &str) -> Result<Outcome, Stop> {
 
 fn is_cut_off(line: &str) -> bool {
     !line.starts_with(NOT_LOADED) && read_outcome(line).is_err()
-}
-
-pub(super) fn within(limit: Duration) -> String {
-    format!("within {} s", (limit.as_millis() as f64 / 1_000.0 * 10.0).round() / 10.0)
 }

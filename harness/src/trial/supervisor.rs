@@ -11,7 +11,7 @@ use quadrant_suite::outcome::Findings;
 use super::cold_reads::ColdReads;
 use super::moment::{self, Moment};
 use super::order::{Attention, Order};
-use super::processes::{Look, Processes, Stop, because};
+use super::processes::{Failed, Look, Processes, Stop, because};
 use super::stalls::{self, Sighting};
 use super::watch::{LOOK_EVERY, Seen, Watch};
 use crate::driver::order::Load;
@@ -64,7 +64,7 @@ pub fn run(order: &Order) -> Ended {
     match ended {
         Ok(measured) => Ended::Measured(Box::new(measured)),
         Err(Stop::Interrupted) => Ended::Interrupted,
-        Err(Stop::Because(status, reason)) => Ended::Unmeasured { status, reason },
+        Err(Stop::Failed(Failed { status, reason, .. })) => Ended::Unmeasured { status, reason },
     }
 }
 

@@ -125,7 +125,7 @@ impl Fight<'_> {
                 }
                 // The machine's doing, not the subject's: a process that did not stop in time.
                 Err((_, failure)) if failure.may_pass() && repeats_left > 0 => repeats_left -= 1,
-                Err((side, Failed { status, reason })) => {
+                Err((side, Failed { status, reason, .. })) => {
                     let subject = Some(self.subjects[side].id.clone());
                     return Some(Err(NoResult { subject, status, reason }));
                 }
@@ -208,7 +208,7 @@ fn turns_of_all(sides: Vec<Result<Side, Failed>>) -> Result<Start, (usize, Faile
     let turns = |(index, side): (usize, Result<Side, Failed>)| {
         let side = side.map_err(|failure| (index, failure))?;
         match complaint(&side.findings, side.load.as_ref()) {
-            Some(reason) => Err((index, Failed { status: Status::Failed, reason })),
+            Some(reason) => Err((index, Failed::new(Status::Failed, reason))),
             None => Ok(side.turns),
         }
     };

@@ -55,7 +55,7 @@ pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
         progress.warn(sentence);
     }
     let executable = paths::own_program()?;
-    let mut fixtures = FixtureStore::new(std::env::temp_dir(), Some(executable.clone()));
+    let mut fixtures = FixtureStore::new(std::env::temp_dir());
     let planned: Vec<PlannedCase> = scenarios
         .iter()
         .flat_map(|selected| {

@@ -150,7 +150,7 @@ impl Conductor {
             run_id: run.run_id,
             results,
             earlier,
-            fixtures: FixtureStore::new(std::env::temp_dir(), Some(executable.clone())),
+            fixtures: FixtureStore::new(std::env::temp_dir()),
             ceilings: Ceilings::default(),
             reporter: Some(reporter),
             executable,

@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn changed_files_excuse_one_trial_and_are_made_anew() {
-        let mut store = FixtureStore::new(std::env::temp_dir(), None);
+        let mut store = FixtureStore::new(std::env::temp_dir());
         let failed = excuse(verdict(Status::Failed), &mut store).unwrap();
         assert_eq!(failed.status, Status::Failed);
 

@@ -165,11 +165,11 @@ impl Conductor {
                 let limits = self.options.limits();
                 let taken = group.start(case, directory, &self.executable, limits, &mut chance);
                 let Some(taken) = taken else { return Ok(true) };
-                if start == 0 && taken.iter().any(Taken::is_too_slow) {
+                if start == 0 && taken.iter().any(|taken| taken.is_too_slow) {
                     return Ok(false);
                 }
                 let took = began.elapsed() / members;
-                for Taken { subject, verdict, turns, memory } in taken {
+                for Taken { subject, verdict, turns, memory, .. } in taken {
                     let Some(verdict) = self.excused(verdict)? else { return Ok(true) };
                     if turns_pass::is_final(verdict.status) {
                         left.retain(|it| it.id != subject.id);

@@ -14,7 +14,7 @@ use super::cells::PlannedCase;
 use super::noise;
 use super::record::{Verdict, complaint};
 use crate::adapters::subject::{State, Subject};
-use crate::trial::lockstep::{self, Failed, Length, Side, TOO_SLOW};
+use crate::trial::lockstep::{self, Failed, Length, Side};
 use crate::trial::{Attention, Limits, Memory, Order};
 use quadrant_reports::random::SplitMix;
 
@@ -41,12 +41,7 @@ pub struct Taken<'a> {
     pub verdict: Verdict,
     pub turns: Turns,
     pub memory: Memory,
-}
-
-impl Taken<'_> {
-    pub fn is_too_slow(&self) -> bool {
-        self.verdict.reason.as_ref().is_some_and(|reason| reason.starts_with(TOO_SLOW))
-    }
+    pub is_too_slow: bool,
 }
 
 /// Whether a subject that ended so is left out of further starts.
@@ -140,6 +135,7 @@ impl<'a> Group<'a> {
             taken
                 .map(|((side, made), index)| {
                     let subject = self.members[index];
+                    let is_too_slow = side.as_ref().is_err_and(|failed| failed.is_too_slow);
                     let (mut verdict, rounds) = verdict(side);
                     if verdict.status == Status::Ok {
                         verdict.noise.clone_from(&noise);
@@ -151,7 +147,7 @@ impl<'a> Group<'a> {
                         operation: case.operation(),
                         rounds,
                     };
-                    Taken { subject, verdict, turns, memory: made.memory }
+                    Taken { subject, verdict, turns, memory: made.memory, is_too_slow }
                 })
                 .collect(),
         )
@@ -162,7 +158,7 @@ fn verdict(side: Result<Side, Failed>) -> (Verdict, Vec<Turn>) {
     let failed = |status, reason| (Verdict::without_figures(status, reason), Vec::new());
     let side = match side {
         Ok(side) => side,
-        Err(Failed { status, reason }) => return failed(status, reason),
+        Err(Failed { status, reason, .. }) => return failed(status, reason),
     };
     if let Some(reason) = complaint(&side.findings, side.load.as_ref()) {
         return failed(Status::Failed, reason);

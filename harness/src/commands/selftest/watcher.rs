@@ -1,61 +1,55 @@
-//! A watcher of one CPU: notes when the CPU stood still although nobody else was running on it.
+//! A watcher of one CPU: a process that records when the CPU stood still although no other process
+//! ran on it.
 //!
-//! It sleeps for a moment at a time and looks how late it wakes up. What it has waited in the
-//! run queue is other processes' doing and taken off; what is left nobody in this machine has
-//! used: the host had taken the CPU away, or the kernel was busy with itself. It shares nothing
-//! with the instruments, and it needs no permission.
+//! It sleeps for a moment at a time and measures how late it wakes up. The time that it waited in
+//! the run queue was used by other processes and is subtracted; the rest no process on this
+//! machine has used: the host had taken the CPU away, or the kernel was busy. It never reads
+//! anything of the subject, and it needs no privilege.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use quadrant_reports::selftest::alarms::Standstill;
-use quadrant_suite::clock::{ClockScale, Stamp, stamp};
+use quadrant_suite::clock::{ClockScale, stamp};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
-use super::attendant::Attendant;
-use crate::system::{affinity, lifeline};
+use super::helper_process::{HelperArguments, HelperProcess};
+use crate::system::clock::wake_on_time;
+use crate::system::run_queue::RunQueue;
 
 pub const SUBCOMMAND: &str = "__watcher";
 
 const NAP_NS: u64 = 250_000;
-/// What a busy kernel takes now and then is less.
+/// A busy kernel sometimes takes a little less than this.
 const LATE_NS: u64 = 200_000;
-/// What it says in the end has to find room in a pipe.
+/// The output has to fit into a pipe.
 const STANDSTILLS_MAX: usize = 1_000;
 
 #[derive(Debug, Args)]
 pub struct WatcherArguments {
-    #[arg(long)]
-    cpu: usize,
+    #[command(flatten)]
+    helper: HelperArguments,
     /// The clock, as JSON.
     #[arg(long)]
     clock: String,
-    /// Process to die with.
-    #[arg(long)]
-    parent: u32,
 }
 
-/// What it hands in.
+/// What it prints.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Seen {
-    standstills: Vec<(Stamp, Stamp)>,
+    standstills: Vec<Standstill>,
 }
 
 /// `__watcher`: watches until its standard input is closed.
 pub fn run(arguments: &WatcherArguments) -> Result<()> {
-    lifeline::die_with(arguments.parent)?;
-    affinity::stay_on(&[arguments.cpu]).context("the CPU could not be chosen")?;
+    arguments.helper.obey()?;
     let clock: ClockScale = serde_json::from_str(&arguments.clock).context("no clock")?;
     clock.install();
-    // Otherwise the system may let it sleep longer, to wake several at once.
-    #[cfg(target_os = "linux")]
-    rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))?;
+    wake_on_time()?;
     let seen = watch(clock)?;
     println!("{}", serde_json::to_string(&seen)?);
     Ok(())
@@ -65,8 +59,9 @@ fn watch(clock: ClockScale) -> Result<Seen> {
     let stdin = io::stdin();
     let nap = Timespec { tv_sec: 0, tv_nsec: NAP_NS as i64 };
     let mut seen = Seen::default();
-    let run_queue = RunQueue::open();
-    let mut naps = Naps { queued_ns: run_queue.waited_ns() };
+    // It stays open: opening it takes ten times as long as reading it.
+    let run_queue = RunQueue::of_this_thread();
+    let mut queued_ns = run_queue.waited_ns();
     loop {
         let due = stamp() + clock.ticks(NAP_NS);
         let mut closed = [PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN)];
@@ -74,112 +69,83 @@ fn watch(clock: ClockScale) -> Result<Seen> {
             return Ok(seen);
         }
         let late_ns = clock.ns_between(due, stamp());
-        let stood_ns = naps.end(late_ns, run_queue.waited_ns());
+        let stood_ns = stood_ns(late_ns, &mut queued_ns, run_queue.waited_ns());
         if stood_ns >= LATE_NS && seen.standstills.len() < STANDSTILLS_MAX {
-            // It stood first: a thread that is woken late waits in the queue only after that.
+            // The standstill comes first: a thread that is woken late waits in the queue after it.
             seen.standstills.push((due, due + clock.ticks(stood_ns)));
         }
     }
 }
 
-/// Takes off what was waited in the run queue during a nap, and nothing of the naps before it.
-struct Naps {
-    /// All that was waited until the latest nap began.
-    queued_ns: u64,
+/// How long the CPU stood still, at the end of a nap that was `late_ns` too long. Subtracts the
+/// time in the run queue since the last nap's end, and none before.
+fn stood_ns(late_ns: u64, queued_before_ns: &mut u64, queued_ns: u64) -> u64 {
+    let waited_ns = queued_ns.saturating_sub(*queued_before_ns);
+    *queued_before_ns = queued_ns;
+    late_ns.saturating_sub(waited_ns)
 }
 
-impl Naps {
-    /// For how long the CPU stood still, at the end of a nap that was `late_ns` too long.
-    fn end(&mut self, late_ns: u64, queued_ns: u64) -> u64 {
-        let waited_ns = queued_ns.saturating_sub(self.queued_ns);
-        self.queued_ns = queued_ns;
-        late_ns.saturating_sub(waited_ns)
-    }
+/// Starts watchers of these CPUs. They end when dropped.
+pub fn start(
+    executable: &Path,
+    cpus: &[usize],
+    clock: ClockScale,
+) -> io::Result<Vec<HelperProcess>> {
+    let clock = serde_json::to_string(&clock)?;
+    HelperProcess::on_each(executable, cpus, &[SUBCOMMAND, "--clock", &clock])
 }
 
-/// How long this thread has waited for its CPU. The file stays open: it is read at every nap's
-/// end, and to open it takes ten times as long as to read it.
-struct RunQueue(Option<File>);
-
-impl RunQueue {
-    fn open() -> Self {
-        Self(File::open("/proc/thread-self/schedstat").ok())
+/// Ends the watchers. Returns the standstills of all CPUs; those that overlap are one.
+pub fn end(watchers: Vec<HelperProcess>) -> io::Result<Vec<Standstill>> {
+    let mut all = Vec::new();
+    for watcher in watchers {
+        let seen: Seen = serde_json::from_str(&watcher.end()?)?;
+        all.extend(seen.standstills);
     }
-
-    /// Nothing where the system does not tell.
-    fn waited_ns(&self) -> u64 {
-        let mut text = [0; 96];
-        let read = self.0.as_ref().and_then(|file| file.read_at(&mut text, 0).ok());
-        let text = std::str::from_utf8(&text[..read.unwrap_or(0)]).unwrap_or_default();
-        text.split_whitespace().nth(1).and_then(|field| field.parse().ok()).unwrap_or(0)
-    }
+    Ok(joined(all))
 }
 
-/// Watchers of some CPUs. They end when dropped.
-pub struct Watch(Vec<Attendant>);
-
-impl Watch {
-    pub fn begin(executable: &Path, cpus: &[usize], clock: ClockScale) -> io::Result<Self> {
-        let clock = serde_json::to_string(&clock)?;
-        let start = |cpu: &usize| {
-            let words = ["--cpu".to_owned(), cpu.to_string(), "--clock".to_owned(), clock.clone()];
-            Attendant::start(executable, SUBCOMMAND, &words)
-        };
-        Ok(Self(cpus.iter().map(start).collect::<io::Result<_>>()?))
-    }
-
-    /// What they have seen on any of their CPUs, overlaps made one.
-    pub fn end(self) -> io::Result<Vec<Standstill>> {
-        let mut all = Vec::new();
-        for watcher in self.0 {
-            let seen: Seen = serde_json::from_str(&watcher.dismiss()?)?;
-            all.extend(seen.standstills);
+fn joined(mut standstills: Vec<Standstill>) -> Vec<Standstill> {
+    standstills.sort_unstable();
+    standstills.dedup_by(|next, last| {
+        let overlap = next.0 <= last.1;
+        if overlap {
+            last.1 = last.1.max(next.1);
         }
-        Ok(joined(all))
-    }
-}
-
-fn joined(mut stretches: Vec<(Stamp, Stamp)>) -> Vec<Standstill> {
-    stretches.sort_unstable();
-    let mut joined: Vec<Standstill> = Vec::new();
-    for (start, end) in stretches {
-        match joined.last_mut() {
-            Some(last) if start <= last.end => last.end = last.end.max(end),
-            _ => joined.push(Standstill { start, end }),
-        }
-    }
-    joined
+        overlap
+    });
+    standstills
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Short waits come with every neighbour; they explain nothing that happens later.
+    /// Short waits happen beside any other process; they explain nothing that happens later.
     #[test]
     fn waits_of_earlier_naps_explain_no_standstill() {
-        let mut naps = Naps { queued_ns: 0 };
+        let mut queued_ns = 0;
         for nap in 1..=100 {
-            assert_eq!(naps.end(150_000, nap * 150_000), 0);
+            assert_eq!(stood_ns(150_000, &mut queued_ns, nap * 150_000), 0);
         }
-        assert_eq!(naps.end(15_000_000, 15_000_000), 15_000_000);
-        // What is waited in this very nap does.
-        assert_eq!(naps.end(15_000_000, 29_000_000), 1_000_000);
+        assert_eq!(stood_ns(15_000_000, &mut queued_ns, 15_000_000), 15_000_000);
+        // Waiting during this very nap explains it.
+        assert_eq!(stood_ns(15_000_000, &mut queued_ns, 29_000_000), 1_000_000);
     }
 
     #[test]
     #[cfg(target_os = "linux")]
     fn its_own_wait_can_be_read() {
-        let run_queue = RunQueue::open();
+        assert!(Path::new("/proc/thread-self/schedstat").exists());
+        let run_queue = RunQueue::of_this_thread();
         let before = run_queue.waited_ns();
         std::thread::sleep(std::time::Duration::from_millis(1));
-        assert!(run_queue.0.is_some() && run_queue.waited_ns() >= before);
+        assert!(run_queue.waited_ns() >= before);
     }
 
     #[test]
-    fn what_overlaps_is_one() {
-        let still = |start, end| Standstill { start, end };
-        assert_eq!(joined(vec![(50, 60), (10, 20), (15, 30)]), [still(10, 30), still(50, 60)]);
+    fn overlapping_standstills_are_joined() {
+        assert_eq!(joined(vec![(50, 60), (10, 20), (15, 30)]), [(10, 30), (50, 60)]);
         assert_eq!(joined(Vec::new()), []);
     }
 }

@@ -1,91 +1,75 @@
-//! The count by `strace -c`, where the kernel takes no program of ours.
+//! Counts the system calls of a process by `strace -c`.
 //!
-//! It stops every thread twice a call, so it shows which calls there are and never how fast
-//! anything is.
+//! It stops every thread twice a call: its counts never stand for how fast anything is.
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::os::fd::AsFd;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::Counted;
+use crate::system::child::{ChildGroup, Keep, Output, wait_for_output};
 
 /// For attaching to all threads, and again for letting go of them.
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// It has a line for each call, and one for each thread that it attaches to.
+const OUTPUT_BYTES_MAX: usize = 16 << 20;
+
+/// When it is killed, too, it lets go of what it holds.
 pub struct Strace {
-    child: Child,
-    words: ChildStderr,
+    child: ChildGroup,
+    stderr: Output<ChildStderr>,
 }
 
 impl Strace {
     pub fn attach(pid: u32) -> Result<Self, String> {
-        let mut child = Command::new("strace")
+        let mut command = Command::new("strace");
+        command
             .args(["-c", "-f", "-p", &pid.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("strace could not be started: {error}"))?;
-        let words = child.stderr.take().expect("standard error was asked for");
-        let mut strace = Self { child, words };
-        let said = strace.hear(|said| said.contains("attached"));
-        if said.contains("attached") {
+            .stderr(Stdio::piped());
+        let not_started = |error| format!("strace could not be started: {error}");
+        let mut child = ChildGroup::spawn(&mut command).map_err(not_started)?;
+        let stderr = child.stderr.take().expect("standard error was asked for");
+        let keep = Keep::Head { bytes_max: OUTPUT_BYTES_MAX };
+        let mut strace = Self { child, stderr: Output::new(stderr, keep).map_err(not_started)? };
+        let printed = strace.read_until(|printed| printed.contains("attached"));
+        if printed.contains("attached") {
             return Ok(strace);
         }
-        Err(format!("strace could not attach: {}", said.lines().next().unwrap_or("no word")))
+        Err(format!("strace could not attach: {}", printed.lines().next().unwrap_or("no word")))
     }
 
-    /// Tells it to let go, whereupon it prints its table.
+    /// Asks it to let go, whereupon it prints its table.
     pub fn stop(&mut self) {
         if let Some(pid) = Pid::from_raw(self.child.id() as i32) {
             let _ = kill_process(pid, Signal::INT);
         }
     }
 
-    pub fn read(mut self) -> Result<Counted, String> {
-        let table = self.hear(|_| false);
+    pub fn read(mut self) -> Result<BTreeMap<String, u64>, String> {
+        let table = self.read_until(|_| false);
         let all = counts(&table);
         if all.is_empty() && !table.contains("% time") {
             return Err("strace gave no table of system calls".to_owned());
         }
-        Ok(Counted { method: "strace -c".to_owned(), all, of_threads: None })
+        Ok(all)
     }
 
-    /// What it says until that is `enough`, it ends, or the time is over.
-    fn hear(&mut self, enough: impl Fn(&str) -> bool) -> String {
+    /// What it prints until that is `enough`, it ends, or the time is over.
+    fn read_until(&mut self, enough: impl Fn(&str) -> bool) -> String {
         let end = Instant::now() + LIMIT;
-        let mut said = Vec::new();
         loop {
-            let text = String::from_utf8_lossy(&said);
+            self.stderr.read();
+            let text = self.stderr.text();
             let left = end.saturating_duration_since(Instant::now());
-            if enough(&text) || left.is_zero() {
-                return text.into_owned();
+            if enough(&text) || self.stderr.source().is_none() || left.is_zero() {
+                return text;
             }
-            let left =
-                Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
-            let mut waiting = [PollFd::from_borrowed_fd(self.words.as_fd(), PollFlags::IN)];
-            if !matches!(poll(&mut waiting, Some(&left)), Ok(1..)) {
-                continue;
-            }
-            let mut piece = [0; 4_096];
-            match self.words.read(&mut piece) {
-                Ok(0) | Err(_) => return text.into_owned(),
-                Ok(length) => said.extend_from_slice(&piece[..length]),
-            }
+            wait_for_output([self.stderr.source()], left);
         }
-    }
-}
-
-impl Drop for Strace {
-    fn drop(&mut self) {
-        // It lets go of what it holds when it is killed, too.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

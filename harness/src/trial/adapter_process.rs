@@ -1,0 +1,141 @@
+//! A process that loads an adapter library: this program again, under a hidden subcommand.
+//!
+//! Never loads a library into the harness itself, and never trusts what the process writes.
+
+use std::io::{self, PipeReader, Write, pipe};
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::process::{ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use super::inside::NOT_LOADED;
+use super::order::Limits;
+use crate::system::child::{ChildGroup, Inherited, Keep, Output, ending, wait_for_output};
+use crate::system::interrupt;
+
+/// An outcome has one histogram for each row; more than this is no outcome.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+/// How often it is looked whether the process is still there.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Dropping it ends the process with all that it has started.
+pub struct AdapterProcess {
+    child: ChildGroup,
+    answer: Output<PipeReader>,
+    stdout: Output<ChildStdout>,
+    stderr: Output<ChildStderr>,
+}
+
+impl AdapterProcess {
+    /// Starts it with `input` on its standard input. `complete` adds what else its command takes.
+    pub fn spawn(
+        executable: &Path,
+        subcommand: &str,
+        library: &Path,
+        complete: impl FnOnce(&mut Command),
+        input: &[u8],
+    ) -> io::Result<Self> {
+        let (answer, answer_end) = pipe()?;
+        let answer_end = Inherited::new(&answer_end)?;
+        let mut command = Command::new(executable);
+        command
+            .arg(subcommand)
+            .arg(library)
+            .args(["--answer", &answer_end.number().to_string()])
+            .args(["--parent", &std::process::id().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        complete(&mut command);
+        let mut child = ChildGroup::spawn(&mut command)?;
+        drop(answer_end);
+        let mut stdin = child.stdin.take().expect("standard input was asked for");
+        // If the child is gone already, its end is noticed soon.
+        let _ = stdin.write_all(input);
+        drop(stdin);
+        let stdout = child.stdout.take().expect("standard output was asked for");
+        let stderr = child.stderr.take().expect("standard error was asked for");
+        Ok(Self {
+            child,
+            answer: Output::new(answer, Keep::Head { bytes_max: ANSWER_BYTES_MAX })?,
+            stdout: Output::new(stdout, Keep::Tail)?,
+            stderr: Output::new(stderr, Keep::Tail)?,
+        })
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn read_output(&mut self) {
+        self.answer.read();
+        self.stdout.read();
+        self.stderr.read();
+    }
+
+    /// The sources of its output, as far as they are open, to be waited for.
+    pub fn sources(&self) -> [Option<BorrowedFd<'_>>; 3] {
+        [self.answer.source(), self.stdout.source(), self.stderr.source()]
+    }
+
+    /// What it has handed in, if it has.
+    pub fn answer(&self) -> Option<String> {
+        self.answer.line()
+    }
+
+    /// How much it has printed.
+    pub fn printed_bytes(&self) -> u64 {
+        self.stdout.total() + self.stderr.total()
+    }
+
+    /// How it ended, if it did so within this time. All its output has been read then.
+    pub fn ended_within(&mut self, limit: Duration) -> io::Result<Option<ExitStatus>> {
+        let status = self.child.wait_within(limit)?;
+        if status.is_some() {
+            self.read_output();
+        }
+        Ok(status)
+    }
+
+    /// Its last line on standard error or output, for the end of a reason.
+    pub fn last_words(&self) -> String {
+        let words = self.stderr.last_line().or_else(|| self.stdout.last_line());
+        words.map_or_else(String::new, |words| format!("; its last words: {words}"))
+    }
+}
+
+/// How a library describes itself, asked in a process of its own that has so long for it.
+pub fn describe(executable: &Path, library: &Path, limits: Limits) -> Result<String, String> {
+    let mut process = AdapterProcess::spawn(executable, "__describe", library, |_| {}, &[])
+        .map_err(|error| format!("the process that loads it could not be started: {error}"))?;
+    let end = Instant::now() + limits.answer;
+    let shown = library.display();
+    loop {
+        let status = process.ended_within(Duration::ZERO).ok().flatten();
+        process.read_output();
+        if let Some(line) = process.answer() {
+            return match line.strip_prefix(NOT_LOADED) {
+                Some(reason) => Err(reason.to_owned()),
+                None if line.is_empty() => {
+                    Err(format!("{shown} does not describe itself{}", process.last_words()))
+                }
+                None => Ok(line),
+            };
+        }
+        if let Some(status) = status {
+            let ending = ending(status);
+            return Err(format!("loading {shown}, the process {ending}{}", process.last_words()));
+        }
+        if interrupt::requested() {
+            return Err("interrupted".to_owned());
+        }
+        if Instant::now() >= end {
+            return Err(format!("{shown} did not describe itself {}", within(limits.answer)));
+        }
+        wait_for_output(process.sources(), LOOK_EVERY);
+    }
+}
+
+pub(super) fn within(limit: Duration) -> String {
+    format!("within {} s", (limit.as_millis() as f64 / 1_000.0 * 10.0).round() / 10.0)
+}

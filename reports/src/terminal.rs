@@ -11,8 +11,8 @@ use crate::paint::{Paint, Style};
 use crate::prose::{width, wrap};
 use crate::table::{Cell, Column, Heading, Item, Part, Table, Tint};
 
-pub(crate) const INDENT: &str = " ";
-pub(crate) const GAP: usize = 2;
+const INDENT: &str = " ";
+const GAP: usize = 2;
 /// Between the parts of a heading.
 const APART: &str = "   ";
 /// The names of a list are at least as wide as this note, so that the notes of all tables begin

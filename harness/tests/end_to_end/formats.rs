@@ -137,7 +137,10 @@ fn along_an_axis_of_numbers_backends_are_told_apart_in_words() {
     let again = stage.quadrant(&["report", &out]).expect_code(0);
     assert_eq!(again.stdout, ended.stdout);
     let page = stage.quadrant(&["report", &out, "--format", "markdown"]).expect_code(0).stdout;
-    assert!(page.contains("\n### crossovers\n\n**yield** · along tasks: 1, 3 · by yielder/s\n"), "{page}");
+    assert!(
+        page.contains("\n### crossovers\n\n**yield** · along tasks: 1, 3 · by yielder/s\n"),
+        "{page}"
+    );
     let one = [SPEC, "-r", "threads", "--quick", "--out", &stage.named("one")];
     let one = stage.run(&one).run().expect_code(0);
     assert!(!one.stdout.contains("crossovers"), "one backend has nobody to overtake");

@@ -8,8 +8,9 @@ use super::outcome::SelfTest;
 use super::row::{Bound, Missing, Row, State, Unit};
 pub use crate::format::Format;
 use crate::interval::Interval;
+use crate::number::counted;
 use crate::paint::Style;
-use crate::prose::{clean, plural};
+use crate::prose::clean;
 use crate::table::{Cell, Heading, Item, Part, Table, Tint};
 use crate::{markdown, number, terminal};
 
@@ -53,7 +54,7 @@ fn parts(test: &SelfTest) -> Vec<Part> {
 
 fn facts(test: &SelfTest) -> Vec<String> {
     let mut facts = vec![
-        plural(test.subjects.len() as u64, "subject", "subjects"),
+        counted(test.subjects.len() as u64, "subject"),
         number::duration(test.took_ns),
         format!("seed {}", test.seed),
     ];
@@ -192,11 +193,8 @@ impl Gap<'_> {
 
 fn summary(test: &SelfTest) -> String {
     let of = |state| test.count(state);
-    let mut text = format!(
-        "{} of {} reached",
-        of(State::Reached),
-        plural(test.rows.len() as u64, "demand", "demands")
-    );
+    let mut text =
+        format!("{} of {} reached", of(State::Reached), counted(test.rows.len() as u64, "demand"));
     for state in [State::NotReached, State::CannotTell, State::NotMeasured] {
         if of(state) > 0 {
             text.push_str(&format!(", {} {}", of(state), state.word()));

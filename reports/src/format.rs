@@ -1,8 +1,6 @@
-//! The three ways in which a comparison or a duel is written.
+//! The three ways in which a comparison, a duel or a self-test is written.
 //!
 //! Never decides what is in it.
-
-use std::io::{self, Write};
 
 use serde_json::Value;
 
@@ -18,18 +16,16 @@ pub enum Format {
 }
 
 impl Format {
-    pub(crate) fn write(
+    pub(crate) fn text(
         self,
-        output: &mut impl Write,
         style: Style,
         parts: impl FnOnce() -> Vec<Part>,
         json: impl FnOnce() -> Value,
-    ) -> io::Result<()> {
-        let text = match self {
+    ) -> String {
+        match self {
             Format::Table => terminal::draw(&parts(), style),
             Format::Json => format!("{:#}\n", json()),
             Format::Markdown => markdown::write(&parts()),
-        };
-        output.write_all(text.as_bytes())
+        }
     }
 }

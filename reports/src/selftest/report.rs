@@ -8,21 +8,16 @@ use super::outcome::SelfTest;
 use super::row::{Bound, Missing, Row, State, Unit};
 pub use crate::format::Format;
 use crate::interval::Interval;
-use crate::number::counted;
+use crate::number::{self, counted};
 use crate::paint::Style;
 use crate::prose::clean;
 use crate::table::{Cell, Heading, Item, Part, Table, Tint};
-use crate::{markdown, number, terminal};
 
 const HEADINGS: [&str; 6] =
     ["what", "demand", "reached", "samples (figures)", "worst on", "verdict"];
 
 pub fn write(test: &SelfTest, format: Format, style: Style) -> String {
-    match format {
-        Format::Table => terminal::draw(&parts(test), style),
-        Format::Markdown => markdown::write(&parts(test)),
-        Format::Json => format!("{:#}\n", json(test)),
-    }
+    format.text(style, || parts(test), || json(test))
 }
 
 fn json(test: &SelfTest) -> Value {

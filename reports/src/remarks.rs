@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_words_become_one_with_the_range_of_their_numbers() {
+    fn equal_warnings_become_one_with_ranges() {
         check(
             &[
                 warned("a/b/c", 0, "driver at 83 % of 96,000, 0.5 s late."),

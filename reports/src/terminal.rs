@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn workers_that_were_asked_for_and_the_cpus_they_had() {
+    fn asked_workers_and_their_cpus() {
         insta::assert_snapshot!(plain(&sample::with_workers(), 170));
     }
 

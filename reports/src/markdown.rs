@@ -17,7 +17,8 @@ pub fn write(parts: &[Part]) -> String {
 fn heading(heading: &Heading) -> String {
     let mut text = format!("### {}\n", escape(&heading.title));
     let labels = heading.labels.iter().map(|label| format!("**{}**", escape(label)));
-    let facts: Vec<String> = labels.chain(heading.facts.iter().map(|fact| escape(fact))).collect();
+    let facts = heading.facts.iter().filter(|fact| !fact.is_empty()).map(|fact| escape(fact));
+    let facts: Vec<String> = labels.chain(facts).collect();
     if !facts.is_empty() {
         text.push_str(&format!("\n{}\n", facts.join(" · ")));
     }

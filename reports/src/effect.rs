@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_interval_there_is_a_hint_and_no_verdict() {
+    fn without_an_interval_there_is_only_a_hint() {
         let half = Effect::of_ratio(0.5);
         assert_eq!(
             (half.verdict(Rule::TABLE), half.hint(Rule::TABLE)),

@@ -279,8 +279,7 @@ fn together(trials: &[&Metrics]) -> Alone {
         }
     }
     let group = |(name, rates): (String, Vec<f64>)| {
-        let per_sec = median(&rates).unwrap_or_default();
-        (name, Rate { per_sec, spread: spread(&rates) })
+        (name, Rate { per_sec: median(&rates).unwrap_or_default(), spread: spread(&rates) })
     };
     Alone {
         starving: starving(all()),
@@ -351,7 +350,7 @@ mod tests {
     use super::*;
     use crate::tests::sample;
 
-    fn told(statuses: &[(Status, &str)]) -> String {
+    fn text_of(statuses: &[(Status, &str)]) -> String {
         let records: Vec<Record> = statuses
             .iter()
             .zip(0..)
@@ -371,22 +370,22 @@ mod tests {
     #[test]
     fn one_bad_trial_takes_the_figures_of_all() {
         use Status::{Crashed, Failed, Ok, TimedOut, Unmeasured, Unsupported};
-        assert_eq!(told(&[(Ok, ""), (Ok, "")]), "figures");
-        assert_eq!(told(&[(Ok, ""), (Unmeasured, "interrupted")]), "figures");
-        assert_eq!(told(&[(Ok, ""), (Failed, "lied"), (Ok, "")]), "failed 1 of 3 trials: lied");
+        assert_eq!(text_of(&[(Ok, ""), (Ok, "")]), "figures");
+        assert_eq!(text_of(&[(Ok, ""), (Unmeasured, "interrupted")]), "figures");
+        assert_eq!(text_of(&[(Ok, ""), (Failed, "lied"), (Ok, "")]), "failed 1 of 3 trials: lied");
         assert_eq!(
-            told(&[(TimedOut, "slow"), (TimedOut, "slow")]),
+            text_of(&[(TimedOut, "slow"), (TimedOut, "slow")]),
             "timed out in all 2 trials: slow"
         );
         assert_eq!(
-            told(&[(Unsupported, "no ring"), (Unsupported, "no ring")]),
+            text_of(&[(Unsupported, "no ring"), (Unsupported, "no ring")]),
             "unsupported: no ring"
         );
         assert_eq!(
-            told(&[(Crashed, "signal 6"), (Failed, "lied"), (Crashed, "signal 11")]),
+            text_of(&[(Crashed, "signal 6"), (Failed, "lied"), (Crashed, "signal 11")]),
             "failed 1 of 3 trials: lied; crashed 1 of 3 trials: signal 6; crashed 1 of 3 trials: signal 11"
         );
-        assert_eq!(told(&[(Unmeasured, "would not build")]), "unmeasured: would not build");
+        assert_eq!(text_of(&[(Unmeasured, "would not build")]), "unmeasured: would not build");
     }
 
     #[test]

@@ -2,16 +2,15 @@
 //!
 //! Never decides which of them a command has, nor what is in a report.
 
-use std::io::{self, Write};
-
 use serde_json::Value;
 
 use crate::paint::Style;
 use crate::table::Part;
 use crate::{markdown, terminal};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
+    #[default]
     Table,
     Json,
     Jsonl,
@@ -27,19 +26,17 @@ impl Format {
         ["table", "json", "jsonl", "csv", "markdown"][self as usize]
     }
 
-    /// Of what has no rows to export: anything but Markdown and JSON is a table.
-    pub(crate) fn write(
+    /// For reports without records to export: any other format than JSON and Markdown is a table.
+    pub(crate) fn text(
         self,
-        output: &mut impl Write,
         style: Style,
         parts: impl FnOnce() -> Vec<Part>,
         json: impl FnOnce() -> Value,
-    ) -> io::Result<()> {
-        let text = match self {
+    ) -> String {
+        match self {
             Format::Json => format!("{:#}\n", json()),
             Format::Markdown => markdown::write(&parts()),
             _ => terminal::draw(&parts(), style),
-        };
-        output.write_all(text.as_bytes())
+        }
     }
 }

@@ -1,9 +1,8 @@
-//! Records in, understanding out.
+//! From records to tables, comparisons and files.
 //!
 //! This crate is pure: it never measures, never spawns and never asks the system for anything.
 
 mod case_table;
-mod closing;
 mod columns;
 pub mod comparison;
 mod crossover;

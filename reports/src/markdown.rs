@@ -17,7 +17,8 @@ pub fn write(parts: &[Part]) -> String {
 fn heading(heading: &Heading) -> String {
     let mut text = format!("### {}\n", escape(&heading.title));
     let labels = heading.labels.iter().map(|label| format!("**{}**", escape(label)));
-    let facts: Vec<String> = labels.chain(heading.facts.iter().map(|fact| escape(fact))).collect();
+    let facts = heading.facts.iter().filter(|fact| !fact.is_empty()).map(|fact| escape(fact));
+    let facts: Vec<String> = labels.chain(facts).collect();
     if !facts.is_empty() {
         text.push_str(&format!("\n{}\n", facts.join(" · ")));
     }
@@ -52,34 +53,30 @@ fn table(table: &Table) -> String {
         sides.push(":--");
     }
     let mut text = String::new();
-    let push = |cells: &[String], text: &mut String| {
-        let cells: Vec<String> = cells.iter().map(|cell| escape(cell)).collect();
-        row(cells.iter().map(String::as_str), text);
-    };
-    push(&titles, &mut text);
-    row(sides, &mut text);
+    row(&titles, &mut text);
+    row(&sides, &mut text);
     for (index, name) in table.names.iter().enumerate() {
         let cells = table.columns.iter().map(|column| column.cells[index].text());
-        push(&[name.clone()].into_iter().chain(cells).collect::<Vec<_>>(), &mut text);
+        row(&[name.clone()].into_iter().chain(cells).collect::<Vec<_>>(), &mut text);
     }
     for item in &table.sentences {
         let mut cells = vec![item.name.clone(), item.text.clone()];
         cells.resize(titles.len(), String::new());
-        push(&cells, &mut text);
+        row(&cells, &mut text);
     }
     text
 }
 
-pub(crate) fn row<'a>(cells: impl IntoIterator<Item = &'a str>, text: &mut String) {
+fn row(cells: &[impl AsRef<str>], text: &mut String) {
     text.push('|');
     for cell in cells {
-        text.push_str(&format!(" {cell} |"));
+        text.push_str(&format!(" {} |", escape(cell.as_ref())));
     }
     text.push('\n');
 }
 
 /// Words stay words: no cell ends early, nothing becomes a tag, a link or a heading.
-pub(crate) fn escape(text: &str) -> String {
+fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut before = ' ';
     let mut characters = text.chars().peekable();

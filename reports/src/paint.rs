@@ -42,10 +42,6 @@ impl Paint {
         }
     }
 
-    pub fn bold(&self, text: &str) -> String {
-        self.tint(Tint::Bold, text)
-    }
-
     pub fn dim(&self, text: &str) -> String {
         self.tint(Tint::Dim, text)
     }

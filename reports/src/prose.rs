@@ -85,37 +85,3 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 pub(crate) fn per_second(operation: &str) -> String {
     if operation == "request" { "requests/s".to_owned() } else { format!("{operation}/s") }
 }
-
-pub(crate) fn plural(count: u64, one: &str, _many: &str) -> String {
-    crate::number::counted(count, one)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn control_characters_do_not_pass() {
-        assert_eq!(clean("a\x1b[31mred\r\n\tb\0 \u{202e}c"), "ared b c");
-    }
-
-    #[test]
-    fn wraps_between_words_only() {
-        let text = "io_uring is disabled here (kernel.io_uring_disabled=2); ask the administrator";
-        let lines = wrap(text, 30);
-        assert_eq!(
-            lines,
-            ["io_uring is disabled here", "(kernel.io_uring_disabled=2);", "ask the administrator"]
-        );
-        assert_eq!(lines.join(" "), text);
-        assert_eq!(wrap("", 30), [""]);
-    }
-
-    #[test]
-    fn a_number_keeps_its_unit() {
-        assert_eq!(
-            wrap("the driver was seen at most 182 k, then less", 32),
-            ["the driver was seen at most", "182 k, then less"]
-        );
-    }
-}

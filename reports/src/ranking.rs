@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_varies_too_much_may_be_best_and_shows_its_range() {
+    fn what_varies_too_much_may_be_best() {
         let noisy = InTurns { noise: 0.2, ..in_turns() };
         let records = noisy.records(&[(A, 100.0e3), (B, 95.0e3)]);
         let other = standings(&records).remove(1);
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_that_was_not_asked_for_is_not_ranked() {
+    fn an_unasked_reference_is_not_ranked() {
         let case = InTurns { reference: Some(R), ..in_turns() };
         let alone = |id: &str| sample::ok(id, 0, 1.0, 100);
         let mut records = case.records(&[(R, 200.0e3), (A, 100.0e3), (B, 80.0e3)]);

@@ -234,46 +234,42 @@ fn expectations(cells: &[Cell]) -> Vec<Item> {
 
 /// `latency.p99 ≤ 5 ms` for `latency.p99 <= 5000000`.
 fn expectation_text(expected: &str) -> String {
-    let Some(expectation) = Expectation::parse(expected) else {
-        return clean(expected);
-    };
-    with_value(&expectation, &in_unit(&expectation.metric, expectation.value))
+    let with_unit = |wanted: Expectation| with_value(&wanted, in_unit);
+    Expectation::parse(expected).map_or_else(|| clean(expected), with_unit)
 }
 
-fn with_value(expectation: &Expectation, value: &str) -> String {
+fn with_value(expectation: &Expectation, write: fn(&str, f64) -> String) -> String {
     let symbol = match expectation.comparison.symbol() {
         "<=" => "≤",
         ">=" => "≥",
         symbol => symbol,
     };
-    format!("{} {symbol} {value}", clean(&expectation.metric))
+    let metric = &expectation.metric;
+    format!("{} {symbol} {}", clean(metric), write(metric, expectation.value))
 }
 
-/// What was expected and what was seen instead, with as many digits as it takes to see why that
-/// is not as expected.
+/// What was expected and what was seen instead, with as many digits as it takes to see the
+/// difference.
 fn missed_text(expected: &str, seen: &[Option<f64>]) -> String {
-    let expectation = Expectation::parse(expected);
-    let values: Vec<f64> = seen.iter().copied().flatten().collect();
-    if values.is_empty() {
+    let values = || seen.iter().copied().flatten();
+    let (Some(low), Some(high)) = (values().reduce(f64::min), values().reduce(f64::max)) else {
         return format!("{}, saw nothing to measure", expectation_text(expected));
-    }
-    let metric = expectation.as_ref().map_or("", |expectation| &expectation.metric);
-    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let range = |write: &dyn Fn(f64) -> String| match (write(low), write(high)) {
+    };
+    let range = |metric: &str, write: fn(&str, f64) -> String| match (
+        write(metric, low),
+        write(metric, high),
+    ) {
         (low, high) if low == high => low,
         (low, high) => format!("{low} … {high}"),
     };
-    let short = range(&|value| in_unit(metric, value));
-    let Some(expectation) = &expectation else {
-        return format!("{}, saw {short}", clean(expected));
+    let Some(expectation) = Expectation::parse(expected) else {
+        return format!("{}, saw {}", clean(expected), range("", in_unit));
     };
+    let metric = expectation.metric.as_str();
     let wanted = in_unit(metric, expectation.value);
-    if ![low, high].iter().any(|value| in_unit(metric, *value) == wanted) {
-        return format!("{}, saw {short}", with_value(expectation, &wanted));
-    }
-    let exact = |value: f64| exactly(metric, value);
-    format!("{}, saw {}", with_value(expectation, &exact(expectation.value)), range(&exact))
+    let is_hidden = [low, high].iter().any(|value| in_unit(metric, *value) == wanted);
+    let write = if is_hidden { exactly } else { in_unit };
+    format!("{}, saw {}", with_value(&expectation, write), range(metric, write))
 }
 
 fn in_unit(metric: &str, value: f64) -> String {
@@ -331,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_words_become_one_with_the_range_of_their_numbers() {
+    fn equal_warnings_become_one_with_ranges() {
         check(
             &[
                 warned("a/b/c", 0, "driver at 83 % of 96,000, 0.5 s late."),

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_an_array_of_the_records_however_many() {
+    fn json_is_an_array_of_all_records() {
         for cases in
             [vec![], vec![sample::open_loop()], vec![sample::open_loop(), sample::everything()]]
         {

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_joined_by_the_reference_and_by_nothing_else() {
+    fn only_the_reference_joins_groups() {
         for reference in [Some("r/r/r"), None] {
             let first = case(&[("r/r/r", 120_000.0), ("a/b/c", 100_000.0)], 0, reference);
             // Another group met a machine that was slower by a third.
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_without_the_other_subject_is_no_pair() {
+    fn a_start_without_the_other_is_no_pair() {
         let mut records = case(&[("a/b/c", 100.0e3), ("d/e/f", 80.0e3)], 0, Some("a/b/c"));
         let lost = records.iter_mut().find(|record| record.subject.id == "a/b/c").unwrap();
         (lost.status, lost.turns.as_mut().unwrap().rounds) = (Status::Unmeasured, Vec::new());
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_in_which_nothing_was_done_has_no_place_in_a_series() {
+    fn idle_trials_are_left_out_of_series() {
         let records = [sample::ok("a/b/c", 0, 100.0, 5), sample::ok("a/b/c", 1, 0.0, 5)];
         assert_eq!(series(&records, "a/b/c"), Series::default());
     }

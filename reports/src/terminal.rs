@@ -11,8 +11,8 @@ use crate::paint::{Paint, Style};
 use crate::prose::{width, wrap};
 use crate::table::{Cell, Column, Heading, Item, Part, Table, Tint};
 
-pub(crate) const INDENT: &str = " ";
-pub(crate) const GAP: usize = 2;
+const INDENT: &str = " ";
+const GAP: usize = 2;
 /// Between the parts of a heading.
 const APART: &str = "   ";
 /// The names of a list are at least as wide as this note, so that the notes of all tables begin
@@ -145,7 +145,8 @@ fn blocks(columns: &[Column], subject_width: usize, available: usize) -> Vec<&[C
     let subject = INDENT.len() + subject_width;
     let mut blocks = Vec::new();
     let (mut start, mut end, mut used) = (0, 0, subject);
-    for family in columns.chunk_by(|a, b| a.heading[0] == b.heading[0]) {
+    let belong = |a: &Column, b: &Column| !a.heading[0].is_empty() && a.heading[0] == b.heading[0];
+    for family in columns.chunk_by(belong) {
         let needed: usize = family.iter().map(|column| GAP + column_width(column)).sum();
         if end > start && used + needed > available {
             blocks.push(&columns[start..end]);
@@ -309,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn workers_that_were_asked_for_and_the_cpus_they_had() {
+    fn asked_workers_and_their_cpus() {
         insta::assert_snapshot!(plain(&sample::with_workers(), 170));
     }
 

@@ -69,7 +69,7 @@ enum Command {
     List(ListOptions),
     /// Tell what on this machine spoils measuring, and what to do about it
     Doctor(DoctorOptions),
-    /// Tell how truly this machine measures: every instrument against a known truth
+    /// Show how accurately this machine measures: every instrument against a known truth
     Selftest(SelfTestOptions),
     /// Check scenarios
     Lint(LintOptions),

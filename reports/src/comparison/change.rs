@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_against_itself_is_rarely_flagged_whatever_the_noise() {
+    fn a_copy_is_rarely_flagged() {
         for (count, noise) in [(2, 0.03), (3, 0.003), (3, 0.01), (3, 0.1), (5, 0.03), (10, 0.05)] {
             let flagged = flagged(count, 1.0, noise);
             assert!(flagged <= 7, "{flagged} of 500 with {count} trials, noise {noise}");

@@ -91,7 +91,7 @@ impl Comparison {
         style: Style,
     ) -> io::Result<()> {
         let json = || json::value(self, names);
-        format.write(output, style, || table::parts(self, names), json)
+        output.write_all(format.text(style, || table::parts(self, names), json).as_bytes())
     }
 }
 

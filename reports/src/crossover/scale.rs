@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_told_as_exactly_as_it_is_known() {
+    fn a_place_is_rounded_to_what_is_known() {
         let between = |value: &str, low: f64, high: f64, place: f64| {
             Scale::of([value].into_iter()).unwrap().place_between(low, high, place)
         };

@@ -67,7 +67,7 @@ pub fn write(
     style: Style,
 ) -> io::Result<()> {
     let json = || json::value(cases, concern);
-    format.write(output, style, || table::parts(cases, concern), json)
+    output.write_all(format.text(style, || table::parts(cases, concern), json).as_bytes())
 }
 
 /// 3 when a case could not be measured, 4 when nothing could be compared, 0 otherwise.

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_case_comes_as_soon_as_it_is_whole() {
+    fn a_case_comes_once_it_is_whole() {
         let (first, second) = (sample::everything(), sample::open_loop());
         let (cases, most_open) = by_case(&[first.clone(), second.clone()].concat());
         assert_eq!((cases, most_open), (vec![first, second], 1));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scenario_ends_with_the_last_of_its_cases_wherever_that_comes() {
+    fn a_scenario_ends_with_its_last_case() {
         let of_case = |connections: &str| {
             let mut record = sample::ok("a/b/c", 0, 10.0, 5);
             record.case[0].value = connections.into();

@@ -163,7 +163,7 @@ fn sum(syscalls: &BTreeMap<String, u64>, names: &[&str]) -> u64 {
 }
 
 /// The sentence for a subject whose calls contradict its claim.
-pub fn objection(evidence: &Evidence, claimed: &str) -> Option<String> {
+pub fn contradiction(evidence: &Evidence, claimed: &str) -> Option<String> {
     if evidence.agrees {
         return None;
     }
@@ -375,7 +375,7 @@ mod tests {
     #[test]
     fn a_ring_beside_a_backend_is_judged_by_both() {
         let sockets = [("epoll_wait", 1_000), ("recvfrom", 1_000), ("sendto", 1_000)];
-        let told = |pass: Pass| objection(&judge(pass, "epoll+ring"), "epoll+ring");
+        let told = |pass: Pass| contradiction(&judge(pass, "epoll+ring"), "epoll+ring");
         assert_eq!(told(echo(&sockets)), None);
         assert_eq!(told(echo(&[("futex", 9_000)])), None);
         let by_poll = told(echo(&[("poll", 1_000), sockets[1], sockets[2]])).unwrap();
@@ -410,15 +410,15 @@ mod tests {
         let evidence = judge(echo(&blocking), "io_uring");
         assert!(!evidence.agrees);
         assert_eq!(
-            objection(&evidence, "io_uring").unwrap(),
+            contradiction(&evidence, "io_uring").unwrap(),
             "claims io_uring but makes blocking calls: 1.50 sendto, 1.00 recvfrom for each operation; \
              its figures are not those of io_uring"
         );
         let epoll = [("epoll_wait", 1_000), ("recvfrom", 1_000), ("sendto", 1_000)];
-        let text = objection(&judge(echo(&epoll), "io_uring"), "io_uring").unwrap();
+        let text = contradiction(&judge(echo(&epoll), "io_uring"), "io_uring").unwrap();
         assert!(text.starts_with("claims io_uring but uses epoll: 1.00 epoll_wait"), "{text}");
 
-        assert_eq!(objection(&judge(echo(&epoll), "epoll"), "epoll"), None);
+        assert_eq!(contradiction(&judge(echo(&epoll), "epoll"), "epoll"), None);
         // Nothing seen, nothing claimed that could be, or not the runtime's own doing.
         assert!(judge(echo(&[]), "io_uring").agrees);
         assert!(judge(echo(&epoll), "none").agrees);

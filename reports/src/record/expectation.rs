@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_boundary_belongs_to_at_most_and_at_least_only() {
+    fn at_most_and_at_least_include_their_boundary() {
         let held = |seen| Comparison::ALL.map(|comparison| comparison.holds(seen, 2.0));
         assert_eq!(held(1.0), [false, true, false, true, false]);
         assert_eq!(held(2.0), [true, true, true, false, false]);
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn every_listed_name_has_a_unit_and_none_is_listed_twice() {
+    fn every_name_has_a_unit_and_is_unique() {
         for (index, name) in metric_names().iter().enumerate() {
             assert!(metric_unit(name).is_some(), "{name}");
             assert!(!metric_names()[..index].contains(name), "{name}");
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_that_does_not_exist_is_never_as_expected() {
+    fn a_missing_figure_is_never_as_expected() {
         let mut metrics = sample::metrics(0.0, 5);
         metrics.latency_ns = Latency::from(quadrant_suite::histogram::Histogram::default());
         for metric in ["latency.p99", "cpu_ns_per_op"] {

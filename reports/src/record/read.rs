@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_line_that_was_written_whole_is_refused() {
+    fn a_whole_broken_line_is_refused() {
         let whole = line(&sample::ok("a/b/c", 0, 10.0, 5));
         let text = format!("{{\"schema\":1,\n{whole}");
         let mut records = Records::new(text.as_bytes());

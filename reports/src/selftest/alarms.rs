@@ -1,37 +1,25 @@
-//! Stalls of a subject in which nothing was made to stall, by whose doing they are.
+//! Stalls of a subject in which nothing was made to stall, by their cause.
 //!
-//! What an independent watcher saw as a standstill of the machine is told apart and never left
-//! out; it judges only what the watcher cannot explain.
+//! Those that happened while the whole machine stood still, as an independent watcher recorded it,
+//! are counted apart and never left out.
 
 use quadrant_suite::board::Stall;
 use quadrant_suite::clock::{ClockScale, Stamp};
 
-/// From when to when the watcher could not run although nobody else ran in its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standstill {
-    pub start: Stamp,
-    pub end: Stamp,
-}
+/// From when to when the watcher could not run although no other process ran in its place.
+pub type Standstill = (Stamp, Stamp);
 
-/// The alarms of a quiet stretch, each counted once.
+/// False alarms, each counted once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Alarms {
-    /// Would not have been one without a standstill of the machine that the watcher saw.
+    /// Long enough only because the machine stood still.
     pub standstills: u64,
-    /// The subject waited in the run queue for most of it: other processes had its CPU.
+    /// The subject waited in the run queue for most of the time: other processes used its CPU.
     pub neighbours: u64,
     /// The rest.
     pub unexplained: u64,
-    /// The longest of the rest.
-    pub longest: Option<Alarm>,
-}
-
-/// What one alarm was made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Alarm {
-    pub ns: u64,
-    pub cpu_ns: u64,
-    pub run_queue_ns: u64,
+    /// The longest of the rest: its length, and of that computing and waiting for a CPU, in ns.
+    pub longest: Option<[u64; 3]>,
 }
 
 impl Alarms {
@@ -48,7 +36,7 @@ impl Alarms {
     }
 }
 
-/// Those of at least `least_ns`.
+/// Counts the stalls of at least `least_ns`.
 pub fn count(
     stalls: &[Stall],
     standstills: &[Standstill],
@@ -63,7 +51,7 @@ pub fn count(
         }
         let stood_ns: u64 = standstills
             .iter()
-            .map(|still| clock.ns_between(still.start.max(stall.start), still.end.min(stall.end)))
+            .map(|(start, end)| clock.ns_between(*start.max(&stall.start), *end.min(&stall.end)))
             .sum();
         if ns.saturating_sub(stood_ns) < least_ns {
             alarms.standstills += 1;
@@ -71,8 +59,7 @@ pub fn count(
             alarms.neighbours += 1;
         } else {
             alarms.unexplained += 1;
-            let Stall { cpu_ns, run_queue_ns, .. } = *stall;
-            alarms.longest = alarms.longest.max(Some(Alarm { ns, cpu_ns, run_queue_ns }));
+            alarms.longest = alarms.longest.max(Some([ns, stall.cpu_ns, stall.run_queue_ns]));
         }
     }
     alarms
@@ -92,10 +79,8 @@ mod tests {
     ) {
         let (start, end) = (stall.0 * MS, stall.1 * MS);
         let stalls = [Stall { slot: 0, start, end, cpu_ns: 0, run_queue_ns: run_queue_ms * MS }];
-        let still: Vec<Standstill> = still
-            .iter()
-            .map(|(start, end)| Standstill { start: start * MS, end: end * MS })
-            .collect();
+        let still: Vec<Standstill> =
+            still.iter().map(|(start, end)| (start * MS, end * MS)).collect();
         let seen = count(&stalls, &still, ClockScale::MONOTONIC, 10 * MS);
         let (standstills, neighbours, unexplained) = expected;
         let counts = (seen.standstills, seen.neighbours, seen.unexplained);
@@ -104,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alarm_without_a_reason_is_false() {
+    fn an_alarm_without_a_cause_is_unexplained() {
         check((100, 115), 0, &[], (0, 0, 1));
         check((100, 115), 7, &[], (0, 0, 1));
         check((100, 109), 0, &[], (0, 0, 0));
@@ -120,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_for_a_cpu_is_the_neighbours_doing() {
+    fn waiting_for_a_cpu_has_its_own_count() {
         check((100, 115), 8, &[], (0, 1, 0));
         let both = Alarms { standstills: 5, neighbours: 2, unexplained: 1, longest: None };
         assert_eq!(both.false_alarms(), 3);

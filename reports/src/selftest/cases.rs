@@ -1,22 +1,23 @@
-//! The single cases that a figure stands on, and how sure it is because of their number.
+//! The single cases that a figure is made of, and the interval that follows from their number.
 //!
-//! Cases of several subjects can be put together: two hundred of one subject cannot show that at
-//! most one in two hundred is missed, three thousand of all of them can. Never assumes a shape of
-//! what is measured: shares have Wilson's interval, quantiles that of their order statistics.
+//! Cases of several subjects can be pooled: 200 of one subject cannot show that at most one in 200
+//! is missed, 3,000 of all of them can. Never assumes a distribution: shares have Wilson's
+//! interval, quantiles that of their order statistics.
 
-use super::quantile;
 use crate::interval::Interval;
 
-/// The point of the normal distribution beyond which 2.5 % lie on either side: intervals here hold
-/// the truth in 95 of 100 cases.
+/// 2.5 % of the normal distribution lie beyond it on either side: intervals hold the truth in 95
+/// of 100 cases.
 const Z: f64 = 1.959_964;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cases {
-    /// So many of all.
+    /// This many of all.
     Share { hits: u64, of: u64 },
     /// The value that the share `at` of all values does not exceed.
     Quantile { values: Vec<f64>, at: f64 },
+    /// A figure whose interval is known, or which is exact.
+    Known { value: Option<f64>, interval: Option<Interval>, of: u64 },
 }
 
 impl Cases {
@@ -28,9 +29,14 @@ impl Cases {
         Cases::Quantile { values, at }
     }
 
+    /// A figure that is exact, as counts are.
+    pub fn exact(value: impl Into<Option<f64>>, of: u64) -> Self {
+        Cases::Known { value: value.into(), interval: None, of }
+    }
+
     pub fn count(&self) -> u64 {
         match self {
-            Cases::Share { of, .. } => *of,
+            Cases::Share { of, .. } | Cases::Known { of, .. } => *of,
             Cases::Quantile { values, .. } => values.len() as u64,
         }
     }
@@ -40,22 +46,24 @@ impl Cases {
         match self {
             Cases::Share { hits, of } => (*of > 0).then(|| *hits as f64 / *of as f64),
             Cases::Quantile { values, at } => quantile(values, *at),
+            Cases::Known { value, .. } => *value,
         }
     }
 
-    /// Where the figure of endlessly many such cases lies. An end that so few cases cannot tell is
-    /// infinite.
+    /// Where the figure of infinitely many such cases lies. An end for which there are too few
+    /// cases is infinite.
     pub fn interval(&self) -> Option<Interval> {
         match self {
             Cases::Share { hits, of } => (*of > 0).then(|| wilson(*hits, *of)),
             Cases::Quantile { values, at } => (!values.is_empty()).then(|| by_order(values, *at)),
+            Cases::Known { interval, .. } => *interval,
         }
     }
 
-    /// All of them together; `None` if they are of different kinds, or there are none.
-    pub fn together<'c>(all: impl IntoIterator<Item = &'c Cases>) -> Option<Cases> {
+    /// All of them together; `None` if they are not all shares or all quantiles.
+    pub fn pooled<'c>(all: impl IntoIterator<Item = &'c Cases>) -> Option<Cases> {
         let mut all = all.into_iter();
-        let first = all.next()?.clone();
+        let first = all.next().filter(|first| !matches!(first, Cases::Known { .. }))?.clone();
         all.try_fold(first, |sum, next| match (sum, next) {
             (Cases::Share { hits, of }, Cases::Share { hits: more, of: of_more }) => {
                 Some(Cases::share(hits + more, of + of_more))
@@ -69,19 +77,27 @@ impl Cases {
     }
 }
 
+/// The value that the share `at` of all values does not exceed; `None` without values.
+pub fn quantile(values: &[f64], at: f64) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank = ((sorted.len() as f64 * at.clamp(0.0, 1.0)).ceil() as usize).max(1);
+    sorted.get(rank - 1).copied()
+}
+
 fn wilson(hits: u64, of: u64) -> Interval {
     let (n, share) = (of as f64, hits as f64 / of as f64);
     let centre = share + Z * Z / (2.0 * n);
     let half = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
     let whole = 1.0 + Z * Z / n;
-    // Rounding must not take away what is exactly none or all.
+    // Rounding must not move the ends of none and all.
     Interval {
         low: if hits == 0 { 0.0 } else { (centre - half) / whole },
         high: if hits == of { 1.0 } else { (centre + half) / whole },
     }
 }
 
-/// How many values lie below a quantile is binomial, whatever the values are.
+/// The number of values below a quantile is binomial, whatever their distribution.
 fn by_order(values: &[f64], at: f64) -> Interval {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -104,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_meet_the_table_of_wilson() {
+    fn shares_agree_with_wilsons_table() {
         let of = |hits, of| Cases::share(hits, of).interval().unwrap();
         let (all, half) = (of(200, 200), of(5, 10));
         assert!((all.low - 0.9812).abs() < 1e-4 && all.high == 1.0, "{all:?}");
@@ -114,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_truth_is_seldom_outside() {
+    fn the_truth_is_rarely_outside() {
         let mut random = SplitMix(3);
         let missed = |truth: f64, cases: &Cases| {
             let seen = cases.interval().unwrap();
@@ -132,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn few_values_leave_an_end_open() {
+    fn few_values_leave_one_end_infinite() {
         let of = |count: u32| {
             let values = (1..=count).map(f64::from).collect();
             Cases::quantile(values, 0.95).interval().unwrap()
@@ -142,12 +158,22 @@ mod tests {
     }
 
     #[test]
-    fn cases_are_put_together() {
+    fn cases_of_one_kind_are_pooled() {
         let (one, two) = (Cases::share(1, 2), Cases::share(3, 4));
-        assert_eq!(Cases::together([&one, &two]), Some(Cases::share(4, 6)));
+        assert_eq!(Cases::pooled([&one, &two]), Some(Cases::share(4, 6)));
         let (one, two) = (Cases::quantile(vec![1.0], 0.5), Cases::quantile(vec![2.0], 0.5));
-        assert_eq!(Cases::together([&one, &two]), Some(Cases::quantile(vec![1.0, 2.0], 0.5)));
-        assert_eq!(Cases::together([&one, &Cases::share(1, 2)]), None);
-        assert_eq!(Cases::together([]), None);
+        assert_eq!(Cases::pooled([&one, &two]), Some(Cases::quantile(vec![1.0, 2.0], 0.5)));
+        assert_eq!(Cases::pooled([&one, &Cases::share(1, 2)]), None);
+        assert_eq!(Cases::pooled([]), None);
+        assert_eq!(Cases::pooled([&Cases::exact(1.0, 1)]), None);
+    }
+
+    #[test]
+    fn a_quantile_is_one_of_the_values() {
+        let values: Vec<f64> = (1..=20).rev().map(f64::from).collect();
+        assert_eq!(quantile(&values, 0.95), Some(19.0));
+        assert_eq!(quantile(&values, 0.96), Some(20.0));
+        assert_eq!(quantile(&values, 0.0), Some(1.0));
+        assert_eq!(quantile(&[], 0.5), None);
     }
 }

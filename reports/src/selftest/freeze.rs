@@ -1,17 +1,17 @@
-//! A subject that stood still for a known time under an open loop: what its latency has to be.
+//! The latency that requests must have if the subject stands still for a known time under an open
+//! loop.
 //!
-//! Requests go on coming due while it stands still, each waiting for what is left. So the
-//! slowest share `freeze / window` of them must take evenly from nothing to the whole freeze:
-//! with half of the window frozen, half of the requests are fast, and the middle of the other
-//! half takes half of the freeze.
+//! Requests come due during the freeze, and each waits for the rest of it. So the slowest
+//! `freeze / window` of all requests must be spread evenly from zero to the whole freeze: if half
+//! of the window is frozen, half of the requests are fast, and the median of the others is half of
+//! the freeze. Never looks at latencies that count from sending.
 
 use quadrant_suite::histogram::Histogram;
 
-/// Where the shape is looked at, down from the longest latency.
 const QUANTILES: [f64; 5] = [0.99, 0.95, 0.9, 0.8, 0.7];
 
-/// How far the corrected latency is off at the worst of a few quantiles, as a share of the
-/// freeze; `None` where there is nothing to look at.
+/// The error of the corrected latency at the worst of a few quantiles, as a share of the freeze;
+/// `None` without latencies.
 pub fn shape_error(corrected: &Histogram, frozen_ns: u64, window_ns: u64) -> Option<f64> {
     if corrected.is_empty() || frozen_ns == 0 {
         return None;
@@ -20,7 +20,7 @@ pub fn shape_error(corrected: &Histogram, frozen_ns: u64, window_ns: u64) -> Opt
         .iter()
         .filter_map(|quantile| {
             let waits_ns = frozen_ns as f64 - (1.0 - quantile) * window_ns as f64;
-            // Near the freeze's end it is its own doing no more.
+            // Latencies near zero are not caused by the freeze alone.
             (waits_ns > 0.1 * frozen_ns as f64).then(|| {
                 let seen = corrected.quantile(*quantile) as f64;
                 (seen - waits_ns).abs() / frozen_ns as f64
@@ -29,8 +29,8 @@ pub fn shape_error(corrected: &Histogram, frozen_ns: u64, window_ns: u64) -> Opt
         .reduce(f64::max)
 }
 
-/// The share of requests that took no longer than `fast_ns`, held against what the freeze must
-/// leave of them.
+/// The difference between the share of requests that took no longer than `fast_ns` and the share
+/// that the freeze must leave.
 pub fn fast_share_error(
     corrected: &Histogram,
     frozen_ns: u64,
@@ -45,7 +45,7 @@ pub fn fast_share_error(
         .take_while(|quantile| corrected.quantile(*quantile) <= fast_ns)
         .last()
         .unwrap_or(0.0);
-    // Those that came due shortly before the freeze's end waited no longer than that either.
+    // Requests that come due shortly before the freeze's end are fast as well.
     let expected = 1.0 - frozen_ns.saturating_sub(fast_ns) as f64 / window_ns as f64;
     Some((fast - expected).abs())
 }
@@ -62,7 +62,7 @@ mod tests {
         let mut histogram = Histogram::default();
         for due in 0..2_000_u64 {
             let waited = if due >= 1_000 { (2_000 - due) * MS } else { 0 };
-            // Who counts from sending sees one request that waits, and no other.
+            // Counted from sending, a single request waits.
             let is_seen = counts_from_due || due == 1_000;
             histogram.record(if is_seen { waited + MS / 10 } else { MS / 10 });
         }
@@ -70,18 +70,18 @@ mod tests {
     }
 
     #[test]
-    fn the_textbook_shape() {
+    fn latencies_from_the_due_time_have_the_shape() {
         let seen = latencies(true);
         assert!(shape_error(&seen, SEC, 2 * SEC).unwrap() < 0.02);
         assert!(fast_share_error(&seen, SEC, 2 * SEC, MS).unwrap() < 0.01);
     }
 
     #[test]
-    fn latencies_that_leave_out_what_could_not_be_sent_are_caught() {
+    fn coordinated_omission_is_detected() {
         let seen = latencies(false);
         assert!(shape_error(&seen, SEC, 2 * SEC).unwrap() > 0.9);
         assert!(fast_share_error(&seen, SEC, 2 * SEC, MS).unwrap() > 0.45);
-        // As is a freeze that was half as long as told.
+        // As is a freeze of half the length given.
         assert!(shape_error(&latencies(true), SEC / 2, 2 * SEC).unwrap() > 0.5);
         assert_eq!(shape_error(&Histogram::default(), SEC, 2 * SEC), None);
     }

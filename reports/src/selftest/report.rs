@@ -1,170 +1,279 @@
-//! A whole self-test: its rows, what they come to, and the three ways to write it.
+//! A self-test as a table for a terminal or a page, or as JSON.
 //!
-//! Never hides a row: one that was not measured stands there with its reason.
+//! Never shows a verdict without the figure and the demand it follows from.
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::row::{Bound, Missing, Row, State};
-use super::table;
-use crate::format::Format;
+use super::outcome::SelfTest;
+use super::row::{Bound, Missing, Row, State, Unit};
+pub use crate::format::Format;
 use crate::interval::Interval;
+use crate::number::{self, counted};
 use crate::paint::Style;
+use crate::prose::clean;
+use crate::table::{Cell, Heading, Item, Part, Table, Tint};
 
-#[derive(Debug, Clone, Default)]
-pub struct SelfTest {
-    pub rows: Vec<Row>,
-    /// Those that were to be measured, by id.
-    pub subjects: Vec<String>,
-    /// Subjects that could not even be asked.
-    pub broken: Vec<Missing>,
-    pub seed: u64,
-    pub quick: bool,
-    pub interrupted: bool,
-    pub took_ns: u64,
-    /// CPU time that the host gave to others meanwhile, as a share; where the system tells.
-    pub steal: Option<f64>,
+const HEADINGS: [&str; 6] =
+    ["what", "demand", "reached", "samples (figures)", "worst on", "verdict"];
+
+pub fn write(test: &SelfTest, format: Format, style: Style) -> String {
+    format.text(style, || parts(test), || json(test))
 }
 
-#[derive(Serialize)]
-struct RowOut<'a> {
-    key: &'a str,
-    what: &'a str,
-    demand: Value,
-    unit: super::row::Unit,
-    state: State,
-    reached: Option<f64>,
-    interval: Option<Interval>,
-    worst_subject: Option<&'a str>,
-    samples: u64,
-    figures: &'a [super::row::Figure],
-    missing: &'a [Missing],
-    notes: &'a [String],
-}
-
-impl SelfTest {
-    pub fn count(&self, state: State) -> usize {
-        self.rows.iter().filter(|row| row.state() == state).count()
+fn json(test: &SelfTest) -> Value {
+    let mut whole = json!(test);
+    for (value, row) in whole["rows"].as_array_mut().into_iter().flatten().zip(&test.rows) {
+        value["state"] = json!(row.state());
+        value["reached"] = json!(row.reached());
+        value["interval"] = json!(row.interval());
+        value["worst_subject"] = json!(row.worst().map(|figure| &figure.subject));
+        value["samples"] = json!(row.samples());
     }
+    whole
+}
 
-    /// 0 nothing missed, 1 something not reached, 3 something could not be measured, 4 there was
-    /// nothing to measure, 130 interrupted. What cannot be told is no miss: a self-test on a
-    /// machine that measures well would fail by chance otherwise.
-    pub fn exit_code(&self) -> u8 {
-        let failures = self.rows.iter().flat_map(|row| &row.missing).chain(&self.broken);
-        if self.interrupted {
-            130
-        } else if self.count(State::NotReached) > 0 {
-            1
-        } else if failures.into_iter().any(|missing| missing.is_failure) {
-            3
-        } else if self.count(State::Reached) + self.count(State::CannotTell) == 0 {
-            4
-        } else {
-            0
+fn parts(test: &SelfTest) -> Vec<Part> {
+    let mut table = Table::new(&HEADINGS);
+    for row in &test.rows {
+        table.push(row.what, cells(row));
+    }
+    let heading = Heading { facts: facts(test), ..Heading::new("selftest") };
+    let mut parts = vec![Part::Heading(heading), Part::Table(table)];
+    let remarks = remarks(test);
+    if !remarks.is_empty() {
+        parts.push(Part::List(remarks));
+    }
+    parts.push(Part::Text(Tint::Plain, summary(test)));
+    parts
+}
+
+fn facts(test: &SelfTest) -> Vec<String> {
+    let mut facts = vec![
+        counted(test.subjects.len() as u64, "subject"),
+        number::duration(test.took_ns),
+        format!("seed {}", test.seed),
+    ];
+    if test.quick {
+        facts.push("quick: fewer samples than the demands need".to_owned());
+    }
+    if let Some(steal) = test.steal {
+        facts.push(format!("the host took {} of the CPUs", percent(steal)));
+    }
+    facts
+}
+
+fn cells(row: &Row) -> [Cell; 5] {
+    let (sign, bound) = match row.bound {
+        Bound::AtLeast(least) => ("≥", least),
+        Bound::AtMost(most) => ("≤", most),
+    };
+    let bound = match row.unit {
+        Unit::Nanoseconds => number::round_duration(bound as u64),
+        unit => shown(bound, unit),
+    };
+    let samples = match row.samples() {
+        0 => Cell::none(),
+        samples => Cell::number(number::count(samples)).with(format!(" ({})", row.figures.len())),
+    };
+    let state = row.state();
+    let tint = match state {
+        State::Reached => Tint::Good,
+        State::NotReached => Tint::Bad,
+        State::CannotTell | State::NotMeasured => Tint::Doubtful,
+    };
+    [
+        Cell::number(format!("{sign} {bound}")),
+        reached(row),
+        samples,
+        Cell::words(row.worst().map_or(number::NONE, |worst| &worst.subject)),
+        Cell::words(state.word()).tinted(tint),
+    ]
+}
+
+/// With the interval, where that is why the row cannot be decided.
+fn reached(row: &Row) -> Cell {
+    let Some(value) = row.reached() else { return Cell::none() };
+    let cell = Cell::number(shown(value, row.unit));
+    let end = |value: f64| match value.is_finite() {
+        true => shown(value, row.unit),
+        false => "?".to_owned(),
+    };
+    match row.interval().filter(|_| row.state() == State::CannotTell) {
+        Some(Interval { low, high }) => cell.with(format!(" ({} … {})", end(low), end(high))),
+        None => cell,
+    }
+}
+
+fn shown(value: f64, unit: Unit) -> String {
+    match unit {
+        Unit::Share => percent(value),
+        // One decimal more than elsewhere: some demands are a few nanoseconds.
+        Unit::Nanoseconds if value < 100.0 => format!("{:.1} ns", value.max(0.0)),
+        Unit::Nanoseconds => number::duration(value.round() as u64),
+        Unit::PerSecond => format!("{}/s", round(value)),
+        Unit::Count => round(value),
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{} %", round(share * 100.0))
+}
+
+/// At most two decimals; never so few that a miss looks like a hit.
+fn round(value: f64) -> String {
+    let text = format!("{value:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// What one has to know beside the figures, by row. A reason that several rows share stands once,
+/// at the end.
+fn remarks(test: &SelfTest) -> Vec<Item> {
+    let item = |name: &str, text: String| Item::new(Tint::Dim, name, text);
+    let broken = gaps(&test.broken);
+    let mut remarks: Vec<Item> = broken.iter().map(|gap| item("all rows", gap.text())).collect();
+    let mut rows_by_gap: Vec<(Gap, Vec<&str>)> = Vec::new();
+    for row in &test.rows {
+        for gap in gaps(&row.missing) {
+            match rows_by_gap.iter_mut().find(|(known, _)| *known == gap) {
+                Some((_, rows)) => rows.push(row.key),
+                None => rows_by_gap.push((gap, vec![row.key])),
+            }
         }
     }
+    for row in &test.rows {
+        remarks.extend(row.notes.iter().map(|note| item(row.key, clean(note))));
+        let own = rows_by_gap.iter().filter(|(_, rows)| *rows == [row.key]);
+        remarks.extend(own.map(|(gap, _)| item(row.key, gap.text())));
+    }
+    let shared = rows_by_gap.iter().filter(|(_, rows)| rows.len() > 1);
+    remarks.extend(shared.map(|(gap, rows)| item(&format!("{} rows", rows.len()), gap.text())));
+    remarks
+}
 
-    pub fn write(&self, format: Format, style: Style) -> String {
-        match format {
-            Format::Markdown => table::page(self),
-            Format::Json => self.json(),
-            _ => table::draw(self, style),
+/// Subjects that have no figure for the same reason.
+#[derive(PartialEq)]
+struct Gap<'a> {
+    subjects: Vec<&'a str>,
+    reason: &'a str,
+    is_failure: bool,
+}
+
+fn gaps(missing: &[Missing]) -> Vec<Gap<'_>> {
+    let mut gaps: Vec<Gap> = Vec::new();
+    for Missing { subject, reason, is_failure } in missing {
+        let subject = subject.as_deref();
+        match gaps.iter_mut().find(|gap| gap.reason == reason && gap.is_failure == *is_failure) {
+            Some(gap) => gap.subjects.extend(subject),
+            None => gaps.push(Gap {
+                subjects: subject.into_iter().collect(),
+                reason,
+                is_failure: *is_failure,
+            }),
         }
     }
+    gaps.iter_mut().for_each(|gap| gap.subjects.sort_unstable());
+    gaps
+}
 
-    fn json(&self) -> String {
-        let rows: Vec<RowOut> = self.rows.iter().map(row_out).collect();
-        let whole = json!({
-            "seed": self.seed,
-            "quick": self.quick,
-            "interrupted": self.interrupted,
-            "took_ns": self.took_ns,
-            "steal": self.steal,
-            "subjects": self.subjects,
-            "broken": self.broken,
-            "rows": rows,
-        });
-        format!("{whole:#}\n")
+impl Gap<'_> {
+    fn text(&self) -> String {
+        let (subjects, reason) = (self.subjects.join(", "), clean(self.reason));
+        match (self.is_failure, self.subjects.is_empty()) {
+            (true, true) => format!("not measured: {reason}"),
+            (true, false) => format!("not measured on {subjects}: {reason}"),
+            (false, _) => format!("does not apply to {subjects}: {reason}"),
+        }
     }
 }
 
-fn row_out(row: &Row) -> RowOut<'_> {
-    RowOut {
-        key: &row.key,
-        what: &row.what,
-        demand: match row.bound {
-            Bound::AtLeast(least) => json!({ "at_least": least }),
-            Bound::AtMost(most) => json!({ "at_most": most }),
-        },
-        unit: row.unit,
-        state: row.state(),
-        reached: row.reached(),
-        interval: row.interval(),
-        worst_subject: row.worst().map(|figure| &*figure.subject),
-        samples: row.samples(),
-        figures: &row.figures,
-        missing: &row.missing,
-        notes: &row.notes,
+fn summary(test: &SelfTest) -> String {
+    let of = |state| test.count(state);
+    let mut text =
+        format!("{} of {} reached", of(State::Reached), counted(test.rows.len() as u64, "demand"));
+    for state in [State::NotReached, State::CannotTell, State::NotMeasured] {
+        if of(state) > 0 {
+            text.push_str(&format!(", {} {}", of(state), state.word()));
+        }
     }
+    if test.interrupted {
+        text.push_str("; interrupted before the end");
+    }
+    text
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::outcome::tests::sample;
     use super::*;
-    use crate::selftest::row::Unit;
+    use crate::prose::width;
 
-    pub(in crate::selftest) fn sample() -> SelfTest {
-        let mut found = Row::new(
-            "stalls.found.5ms",
-            "stalls found, θ = 5 ms",
-            Bound::AtLeast(0.995),
-            Unit::Share,
-        );
-        found.add("tokio/multi-thread/epoll", Some(1.0), 200);
-        found.add("smol/multi-thread/epoll", Some(0.97), 200);
-        found.pass_over("mio/callbacks/epoll", "this executor has no timers");
-        found.note("made by spinning, sleeping and reading in turn");
-        let mut overhead = Row::new(
-            "trial.overhead",
-            "overhead of a trial",
-            Bound::AtMost(5e7),
-            Unit::Nanoseconds,
-        );
-        overhead.add("tokio/multi-thread/epoll", Some(1.23e7), 4);
-        let mut created =
-            Row::new("threads.created", "threads created", Bound::AtMost(0.0), Unit::Count);
-        created.cannot("the kernel takes no program of ours: bpf(2) is not allowed");
-        SelfTest {
-            rows: vec![found, overhead, created],
-            subjects: vec!["a".into(), "b".into()],
-            seed: 7,
-            took_ns: 42_000_000_000,
-            steal: Some(0.004),
-            ..SelfTest::default()
+    fn table(test: &SelfTest) -> String {
+        write(test, Format::Table, Style::PLAIN)
+    }
+
+    #[test]
+    fn every_verdict_has_its_figure_and_its_demand() {
+        insta::assert_snapshot!(table(&sample()));
+    }
+
+    #[test]
+    fn a_page_holds_the_same() {
+        insta::assert_snapshot!(write(&sample(), Format::Markdown, Style::PLAIN));
+    }
+
+    #[test]
+    fn an_undecided_row_has_its_interval() {
+        let mut test = sample();
+        test.rows[0].figures[1].interval = Some(Interval { low: 0.941, high: f64::INFINITY });
+        let text = table(&test);
+        assert!(text.contains("97 % (94.1 % … ?)"), "{text}");
+        let end = "1 of 3 demands reached, 1 cannot tell, 1 not measured here\n";
+        assert!(text.ends_with(end), "{text}");
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_the_same_words() {
+        let text = write(&sample(), Format::Table, Style { color: false, width: 60 });
+        assert!(text.lines().all(|line| width(line) <= 60), "{text}");
+        for word in ["≥ 99.5 %", "97 %", "not reached", "smol/multi-thread/epoll"] {
+            assert!(text.contains(word), "{word} is missing in\n{text}");
         }
     }
 
     #[test]
-    fn the_exit_code_tells_the_worst() {
+    fn a_miss_never_looks_like_a_hit() {
+        assert_eq!(shown(0.9949, Unit::Share), "99.49 %");
+        assert_eq!(shown(1.0, Unit::Share), "100 %");
+        assert_eq!(shown(0.074, Unit::PerSecond), "0.07/s");
+        assert_eq!(shown(5.3, Unit::Nanoseconds), "5.3 ns");
+    }
+
+    #[test]
+    fn a_reason_of_several_rows_stands_once() {
         let mut test = sample();
-        assert_eq!(test.exit_code(), 1);
-        test.rows.remove(0);
-        assert_eq!(test.exit_code(), 3);
-        test.rows.remove(1);
-        assert_eq!(test.exit_code(), 0);
-        let figure = &mut test.rows[0].figures[0];
-        figure.interval = Some(Interval { low: 1e7, high: 6e7 });
-        assert_eq!((test.count(State::CannotTell), test.exit_code()), (1, 0));
-        test.interrupted = true;
-        assert_eq!(test.exit_code(), 130);
-        assert_eq!(SelfTest::default().exit_code(), 4);
+        let found = test.rows[0].clone();
+        test.rows.push(Row { key: "stalls.found.9ms", notes: Vec::new(), ..found });
+        let text = table(&test);
+        let line =
+            " 2 rows            does not apply to mio/callbacks/epoll: this executor has no timers";
+        assert_eq!(text.matches("this executor has no timers").count(), 1, "{text}");
+        assert!(text.contains(line), "{text}");
+    }
+
+    #[test]
+    fn subjects_that_do_not_load_are_listed() {
+        let mut test = sample();
+        let subject = Some("glommio".to_owned());
+        let reason = "it does not build".to_owned();
+        test.broken.push(Missing { subject, reason, is_failure: true });
+        let text = table(&test);
+        assert!(text.contains("not measured on glommio: it does not build"), "{text}");
     }
 
     #[test]
     fn json_has_every_row_with_its_figures() {
         let value: Value =
-            serde_json::from_str(&sample().write(Format::Json, Style::PLAIN)).unwrap();
+            serde_json::from_str(&write(&sample(), Format::Json, Style::PLAIN)).unwrap();
         let rows = value["rows"].as_array().unwrap();
         assert_eq!(rows.len(), 3);
         assert_eq!(rows[0]["state"], "not_reached");

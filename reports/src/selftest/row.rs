@@ -1,13 +1,13 @@
-//! One number to reach: what it is about, the demand, and what was reached on which subjects.
+//! A row of the table: what is measured, the demand, and the figures of the subjects.
 //!
-//! The verdict follows from the figures alone and is never set by hand.
+//! The verdict follows from the figures alone and is never set from outside.
 
 use serde::Serialize;
 
 use super::cases::Cases;
 use crate::interval::Interval;
 
-/// What a figure is, so that it can be written for people.
+/// How a figure is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
@@ -41,7 +41,7 @@ impl Bound {
         }
     }
 
-    /// Without an interval a value is taken for exact, as counts are.
+    /// A value without an interval is exact, as counts are.
     fn judge(self, value: f64, interval: Option<Interval>) -> State {
         let (low, high) = interval.map_or((value, value), |one| (one.low, one.high));
         match (self.is_met(low), self.is_met(high)) {
@@ -56,19 +56,12 @@ impl Bound {
 pub struct Figure {
     pub subject: String,
     pub value: f64,
-    /// Where the truth lies, as far as that many cases tell; `None` of what is exact or counted.
+    /// Holds the truth, as far as that many cases show; `None` of what is exact or counted.
     pub interval: Option<Interval>,
-    /// How many single cases it stands on.
+    /// The number of cases that it is made of.
     pub of: u64,
     #[serde(skip)]
-    cases: Option<Cases>,
-}
-
-/// What all subjects come to together.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Together {
-    pub value: f64,
-    pub interval: Option<Interval>,
+    cases: Cases,
 }
 
 /// A subject without a figure, or all of them.
@@ -77,7 +70,7 @@ pub struct Missing {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     pub reason: String,
-    /// Whether it should have been measured, so that its absence is a failure.
+    /// Whether it should have been measured. Otherwise the row does not apply to the subject.
     pub is_failure: bool,
 }
 
@@ -85,7 +78,7 @@ pub struct Missing {
 #[serde(rename_all = "snake_case")]
 pub enum State {
     Reached,
-    /// The demand lies inside the figure's interval: more samples would tell.
+    /// The demand lies inside the figure's interval: more samples would decide.
     CannotTell,
     NotReached,
     NotMeasured,
@@ -102,26 +95,28 @@ impl State {
     }
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
-    /// By which scripts know it: `stalls.found.5ms`.
-    pub key: String,
-    pub what: String,
+    /// For scripts: `stalls.found.5ms`.
+    pub key: &'static str,
+    pub what: &'static str,
+    #[serde(rename = "demand")]
     pub bound: Bound,
     pub unit: Unit,
     pub figures: Vec<Figure>,
-    /// Where all subjects are judged together, and not each by itself: what they come to.
-    pub together: Option<Together>,
+    /// Present where all subjects are judged together, instead of each by itself.
+    #[serde(skip)]
+    pub together: Option<Cases>,
     pub missing: Vec<Missing>,
-    /// By which means it was measured, and what else has to be known to read it.
+    /// How it was measured, and what else one has to know to read it.
     pub notes: Vec<String>,
 }
 
 impl Row {
-    pub fn new(key: impl Into<String>, what: impl Into<String>, bound: Bound, unit: Unit) -> Self {
+    pub fn new(key: &'static str, what: &'static str, bound: Bound, unit: Unit) -> Self {
         Self {
-            key: key.into(),
-            what: what.into(),
+            key,
+            what,
             bound,
             unit,
             figures: Vec::new(),
@@ -131,69 +126,43 @@ impl Row {
         }
     }
 
-    /// A subject's figure, counted or exact; one that stands on nothing is none.
-    pub fn add(&mut self, subject: &str, value: Option<f64>, of: u64) {
-        self.push(subject, value, None, of, None);
-    }
-
-    /// A figure that is as sure as its interval.
-    pub fn add_within(
-        &mut self,
-        subject: &str,
-        value: Option<f64>,
-        interval: Option<Interval>,
-        of: u64,
-    ) {
-        self.push(subject, value, interval, of, None);
-    }
-
-    /// A share or a quantile, as sure as its cases are many.
-    pub fn add_cases(&mut self, subject: &str, cases: Cases) {
-        self.push(subject, cases.value(), cases.interval(), cases.count(), Some(cases));
-    }
-
-    fn push(
-        &mut self,
-        subject: &str,
-        value: Option<f64>,
-        interval: Option<Interval>,
-        of: u64,
-        cases: Option<Cases>,
-    ) {
-        match value {
+    /// A subject's figure. Without a value or cases the subject has failed.
+    pub fn add(&mut self, subject: &str, cases: Cases) {
+        let (interval, of) = (cases.interval(), cases.count());
+        match cases.value() {
             Some(value) if of > 0 && value.is_finite() => {
                 let subject = subject.to_owned();
                 self.figures.push(Figure { subject, value, interval, of, cases });
             }
-            _ => self.fail(subject, "nothing was seen that could be judged"),
+            _ => self.fail(subject, "there was nothing to judge"),
         }
     }
 
     /// A subject whose figure is missing, and should not be.
-    pub fn fail(&mut self, subject: &str, reason: impl Into<String>) {
+    pub fn fail(&mut self, subject: &str, reason: &str) {
         self.miss(Some(subject), reason, true);
     }
 
-    /// A subject that this is not about.
-    pub fn pass_over(&mut self, subject: &str, reason: impl Into<String>) {
+    /// A subject that the row does not apply to.
+    pub fn exclude(&mut self, subject: &str, reason: &str) {
         self.miss(Some(subject), reason, false);
     }
 
-    /// Something that keeps this from being measured for any subject.
-    pub fn cannot(&mut self, reason: impl Into<String>) {
-        self.miss(None, reason, true);
+    /// Something that prevents the figures of all subjects.
+    pub fn fail_all(&mut self, reason: impl AsRef<str>) {
+        self.miss(None, reason.as_ref(), true);
     }
 
-    fn miss(&mut self, subject: Option<&str>, reason: impl Into<String>, is_failure: bool) {
+    fn miss(&mut self, subject: Option<&str>, reason: &str, is_failure: bool) {
         let subject = subject.map(str::to_owned);
-        let missing = Missing { subject, reason: reason.into(), is_failure };
-        // Once, however many trials say so.
+        let missing = Missing { subject, reason: reason.to_owned(), is_failure };
+        // Once, however many trials have the same reason.
         if !self.missing.contains(&missing) {
             self.missing.push(missing);
         }
     }
 
-    /// A sentence, once.
+    /// Adds a sentence, once.
     pub fn note(&mut self, note: impl Into<String>) {
         let note = note.into();
         if !self.notes.contains(&note) {
@@ -201,8 +170,22 @@ impl Row {
         }
     }
 
-    /// The figure that decides: one that is not reached before one that cannot be told, and of
-    /// those the worst.
+    /// Keeps one figure for each subject, its worst.
+    pub fn keep_worst(&mut self) {
+        let mut kept: Vec<Figure> = Vec::new();
+        for figure in std::mem::take(&mut self.figures) {
+            let badness = |figure: &Figure| self.bound.badness(figure.value);
+            match kept.iter_mut().find(|one| one.subject == figure.subject) {
+                Some(one) if badness(one) >= badness(&figure) => {}
+                Some(one) => *one = figure,
+                None => kept.push(figure),
+            }
+        }
+        self.figures = kept;
+    }
+
+    /// The figure that decides: one that misses the demand before one that may, and of those the
+    /// worst.
     pub fn worst(&self) -> Option<&Figure> {
         let key = |figure: &Figure| {
             let state = self.bound.judge(figure.value, figure.interval);
@@ -214,37 +197,39 @@ impl Row {
         })
     }
 
-    /// What is held against the bound.
-    pub fn reached(&self) -> Option<f64> {
+    /// The figure that is compared with the demand, and its interval.
+    fn decisive(&self) -> Option<(f64, Option<Interval>)> {
         let worst = self.worst()?;
-        Some(self.together.map_or(worst.value, |together| together.value))
+        match &self.together {
+            Some(all) => Some((all.value()?, all.interval())),
+            None => Some((worst.value, worst.interval)),
+        }
     }
 
-    /// Of what is held against the bound.
+    pub fn reached(&self) -> Option<f64> {
+        Some(self.decisive()?.0)
+    }
+
     pub fn interval(&self) -> Option<Interval> {
-        let worst = self.worst()?;
-        self.together.map_or(worst.interval, |together| together.interval)
+        self.decisive()?.1
     }
 
     pub fn state(&self) -> State {
-        let Some(value) = self.reached() else { return State::NotMeasured };
-        match self.bound.judge(value, self.interval()) {
-            State::CannotTell if self.is_reached_by_all_cases(value) => State::Reached,
+        let Some((value, interval)) = self.decisive() else { return State::NotMeasured };
+        match self.bound.judge(value, interval) {
+            State::CannotTell if self.bound.is_met(value) && self.is_reached_by_all() => {
+                State::Reached
+            }
             state => state,
         }
     }
 
-    /// Whether no subject misses the demand, and the cases of all subjects together are enough to
-    /// be sure of it where those of one are not.
-    fn is_reached_by_all_cases(&self, worst: f64) -> bool {
-        let cases: Option<Vec<&Cases>> =
-            self.figures.iter().map(|figure| figure.cases.as_ref()).collect();
-        let all = cases.and_then(Cases::together);
-        let is_sure = all.is_some_and(|all| {
-            all.value()
-                .is_some_and(|value| self.bound.judge(value, all.interval()) == State::Reached)
-        });
-        self.bound.is_met(worst) && is_sure
+    /// Whether the pooled cases of all subjects are enough to be sure of the demand, where those of
+    /// one subject are not.
+    fn is_reached_by_all(&self) -> bool {
+        let all = Cases::pooled(self.figures.iter().map(|figure| &figure.cases));
+        let state = all.and_then(|all| Some(self.bound.judge(all.value()?, all.interval())));
+        state == Some(State::Reached)
     }
 
     pub fn samples(&self) -> u64 {
@@ -259,9 +244,13 @@ mod tests {
     fn row(bound: Bound, values: &[f64]) -> Row {
         let mut row = Row::new("a", "a", bound, Unit::Share);
         for (index, value) in values.iter().enumerate() {
-            row.add(&index.to_string(), Some(*value), 10);
+            row.add(&index.to_string(), Cases::exact(*value, 10));
         }
         row
+    }
+
+    fn within(value: f64, interval: Interval, of: u64) -> Cases {
+        Cases::Known { value: Some(value), interval: Some(interval), of }
     }
 
     #[test]
@@ -280,18 +269,18 @@ mod tests {
     }
 
     #[test]
-    fn together_goes_before_the_worst() {
+    fn the_figure_of_all_replaces_the_worst() {
         let mut row = row(Bound::AtMost(0.2), &[0.0, 0.4]);
         assert_eq!(row.state(), State::NotReached);
-        row.together = Some(Together { value: 0.15, interval: None });
+        row.together = Some(Cases::exact(0.15, 1));
         assert_eq!(row.state(), State::Reached);
         let interval = Some(Interval { low: 0.1, high: 0.3 });
-        row.together = Some(Together { value: 0.15, interval });
+        row.together = Some(Cases::Known { value: Some(0.15), interval, of: 1 });
         assert_eq!((row.state(), row.interval()), (State::CannotTell, interval));
     }
 
     #[test]
-    fn an_interval_around_the_bound_cannot_be_told() {
+    fn a_demand_inside_the_interval_is_undecided() {
         let mut row = row(Bound::AtLeast(0.97), &[0.99]);
         let mut judged = |low, high| {
             row.figures[0].interval = Some(Interval { low, high });
@@ -303,14 +292,14 @@ mod tests {
     }
 
     #[test]
-    fn what_misses_goes_before_what_cannot_be_told() {
+    fn a_miss_goes_before_a_doubtful_figure() {
         let mut row = row(Bound::AtMost(0.02), &[0.001]);
-        row.add_within("doubtful", Some(0.03), Some(Interval { low: 0.01, high: 0.05 }), 3);
+        row.add("doubtful", within(0.03, Interval { low: 0.01, high: 0.05 }, 3));
         assert_eq!(
             (row.worst().unwrap().subject.as_str(), row.state()),
             ("doubtful", State::CannotTell)
         );
-        row.add_within("missed", Some(0.025), Some(Interval { low: 0.021, high: 0.03 }), 9);
+        row.add("missed", within(0.025, Interval { low: 0.021, high: 0.03 }, 9));
         assert_eq!(
             (row.worst().unwrap().subject.as_str(), row.state()),
             ("missed", State::NotReached)
@@ -318,31 +307,43 @@ mod tests {
     }
 
     #[test]
-    fn all_subjects_together_are_sure_where_one_is_not() {
+    fn pooled_cases_decide_where_one_subject_cannot() {
         let mut row = row(Bound::AtLeast(0.995), &[]);
-        row.add_cases("a", Cases::share(200, 200));
+        row.add("a", Cases::share(200, 200));
         assert_eq!(row.state(), State::CannotTell);
         for _ in 0..5 {
-            row.add_cases("b", Cases::share(200, 200));
+            row.add("b", Cases::share(200, 200));
         }
         assert_eq!(row.state(), State::Reached);
         // One that misses it is not hidden by the others.
-        row.add_cases("c", Cases::share(198, 200));
+        row.add("c", Cases::share(198, 200));
         assert_eq!((row.worst().unwrap().subject.as_str(), row.state()), ("c", State::CannotTell));
-        row.add_cases("d", Cases::share(180, 200));
+        row.add("d", Cases::share(180, 200));
         assert_eq!(row.state(), State::NotReached);
     }
 
     #[test]
-    fn nothing_is_reached_by_nothing() {
+    fn without_figures_no_demand_is_reached() {
         let mut row = row(Bound::AtMost(0.0), &[]);
         assert_eq!(row.state(), State::NotMeasured);
-        row.together = Some(Together { value: 0.0, interval: None });
+        row.together = Some(Cases::exact(0.0, 1));
         assert_eq!(row.state(), State::NotMeasured);
-        row.add("x", Some(0.0), 0);
-        row.add("y", None, 5);
-        row.add("z", Some(f64::NAN), 5);
+        row.add("x", Cases::exact(0.0, 0));
+        row.add("y", Cases::exact(None, 5));
+        row.add("z", Cases::exact(f64::NAN, 5));
         assert_eq!(row.state(), State::NotMeasured);
         assert_eq!(row.missing.iter().filter(|missing| missing.is_failure).count(), 3);
+    }
+
+    #[test]
+    fn of_several_figures_the_worst_is_kept() {
+        let mut row = row(Bound::AtMost(0.0), &[]);
+        for (subject, value) in [("a", 1.0), ("b", 2.0), ("a", 3.0), ("b", 1.0)] {
+            row.add(subject, Cases::exact(value, 1));
+        }
+        row.keep_worst();
+        let kept: Vec<(&str, f64)> =
+            row.figures.iter().map(|one| (one.subject.as_str(), one.value)).collect();
+        assert_eq!(kept, [("a", 3.0), ("b", 2.0)]);
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use quadrant_suite::histogram::Histogram;
 
 use crate::random::SplitMix;
-use crate::record::evidence::{Pass, judge, objection};
+use crate::record::evidence::{Pass, contradiction, judge};
 use crate::record::turns::{Thawed, Turn};
 use crate::record::{
     self, AxisValue, CheckedExpectation, Concurrency, ContextSwitches, Cpus, GroupMetrics, Latency,
@@ -298,7 +298,7 @@ pub(crate) fn with_evidence() -> Vec<Record> {
         ] {
             let mut record = ok(id, trial, 100_000.0, 350);
             let evidence = seen(&record.subject.backend, syscalls);
-            record.warnings.extend(objection(&evidence, &record.subject.backend));
+            record.warnings.extend(contradiction(&evidence, &record.subject.backend));
             record.evidence = Some(evidence);
             records.push(record);
         }

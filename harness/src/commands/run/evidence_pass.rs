@@ -35,7 +35,7 @@ pub fn judge(ended: Ended, case: &PlannedCase, subject: &Subject) -> Gathered {
     match pass(ended, &case.plan(subject, None)) {
         Ok(pass) => {
             let evidence = evidence::judge(pass, &executor.backend);
-            let warning = evidence::objection(&evidence, &executor.backend);
+            let warning = evidence::contradiction(&evidence, &executor.backend);
             Gathered { evidence: Some(evidence), warning }
         }
         Err(reason) => Gathered {

@@ -1,113 +1,117 @@
-//! The bench: runs one trial of one subject for a part, exactly as a run does.
+//! The bench: runs trials for the parts of the self-test, exactly as `quadrant run` does.
 //!
-//! It knows what a trial takes and never what it is for.
+//! Never judges a figure.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use quadrant_reports::random::SplitMix;
 use quadrant_reports::selftest::row::Row;
 use quadrant_suite::clock::ClockScale;
-use quadrant_suite::plan::{Action, FileSet, Group, How, Plan, Program, Server, Step};
+use quadrant_suite::plan::{Action, Group, How, Pace, Plan, Program, Server, Step};
 
-use super::SelfTestOptions;
-use super::extent::Extent;
+use super::options::SelfTestOptions;
 use crate::adapters::subject::{State, Subject};
 use crate::commands::failure::Failure;
-use crate::commands::run::trial_error;
+use crate::commands::run::{fresh_seed, trial_error};
 use crate::commands::selection::SubjectOptions;
 use crate::system::clock;
 use crate::system::cpus::{self, Division};
 use crate::system::interrupt;
 use crate::system::paths;
 use crate::terminal::progress::Progress;
-use crate::trial::{self, Attention, Ended, Freeze, Limits, LoadShape, Measured, Memory};
-use quadrant_reports::random::SplitMix;
+use crate::trial::{self, Attention, Ended, Freeze, Limits, LoadShape, Measured, Memory, Order};
 
-/// Workers of executors that can have several, where nothing else is asked for.
-pub const WORKERS: u32 = 2;
+const WARMUP: Duration = Duration::from_millis(50);
 
-/// ^C.
+/// The user pressed ^C.
 pub struct Interrupted;
 
-/// Why a trial has no figures.
+/// Why a subject has no figure.
 pub enum Unmeasured {
-    /// The subject cannot do that, or not here.
-    PassedOver(String),
+    /// The row does not apply to the subject.
+    NotApplicable(String),
     Failed(String),
     Interrupted,
 }
 
-impl Unmeasured {
-    /// Puts into the rows why they have no figure of this subject.
-    pub fn tell<'r>(
-        self,
+/// The rows of one part.
+pub struct Rows(pub Vec<Row>);
+
+impl Rows {
+    pub fn row(&mut self, key: &str) -> &mut Row {
+        let row = self.0.iter_mut().find(|row| row.key == key);
+        row.expect("a part names only rows that its entry in the table of parts has")
+    }
+
+    /// Where a subject could not be measured, puts the reason into these rows.
+    pub fn keep_reason(
+        &mut self,
         subject: &str,
-        rows: impl IntoIterator<Item = &'r mut Row>,
+        keys: &[&str],
+        result: Result<(), Unmeasured>,
     ) -> Result<(), Interrupted> {
-        match self {
-            Unmeasured::Interrupted => return Err(Interrupted),
-            Unmeasured::Failed(reason) => {
-                rows.into_iter().for_each(|row| row.fail(subject, &*reason));
-            }
-            Unmeasured::PassedOver(reason) => {
-                rows.into_iter().for_each(|row| row.pass_over(subject, &*reason));
-            }
-        }
+        let (reason, add): (String, fn(&mut Row, &str, &str)) = match result {
+            Ok(()) => return Ok(()),
+            Err(Unmeasured::Interrupted) => return Err(Interrupted),
+            Err(Unmeasured::NotApplicable(reason)) => (reason, Row::exclude),
+            Err(Unmeasured::Failed(reason)) => (reason, Row::fail),
+        };
+        keys.iter().for_each(|key| add(self.row(key), subject, &reason));
         Ok(())
     }
 }
 
-/// What a part asks of a subject.
+/// The work of a trial. The plan's executor, backend and workers are set for each subject.
+#[derive(Clone)]
 pub struct Trial {
-    pub programs: Vec<Program>,
-    pub server: Option<Server>,
-    pub groups: Vec<Group>,
-    pub rows: Vec<String>,
+    pub plan: Plan,
     pub load: Option<LoadShape>,
-    pub workers: u32,
-    pub threshold: Duration,
-    pub warmup: Duration,
-    /// The window, or where the work is of a fixed amount, the most it may take.
+    /// Which CPUs the subject and the driver get.
+    pub cpus: Division,
+    /// The window, or for a fixed amount of work the longest time that it may take.
     pub measure: Duration,
     pub freeze: Option<Freeze>,
-    pub files: Option<FileSet>,
 }
 
 impl Trial {
-    /// Tasks alone; the programs are for the groups to refer to.
-    pub fn of_tasks(programs: Vec<Program>, groups: Vec<Group>, measure: Duration) -> Self {
-        Self {
-            programs,
-            server: None,
-            groups,
-            rows: Vec::new(),
-            load: None,
-            workers: WORKERS,
-            threshold: Duration::from_millis(10),
-            warmup: Duration::from_millis(50),
-            measure,
-            freeze: None,
-            files: None,
-        }
+    pub fn threshold(mut self, threshold: Duration) -> Self {
+        self.plan.stall_threshold_ns = threshold.as_nanos() as u64;
+        self
     }
 
-    /// Plain echo, under an open loop where there is a rate.
-    pub fn of_echo(connections: u32, rate_per_sec: Option<u64>, measure: Duration) -> Self {
-        const MESSAGE_BYTES: usize = 64;
-        let echo =
-            vec![step(Action::Recv { how: How::Await }), step(Action::Send { how: How::Await })];
-        let server = Server { program: 0, message_bytes: MESSAGE_BYTES, connections };
-        let load = LoadShape { connections, message_bytes: MESSAGE_BYTES, rate_per_sec };
-        Self {
-            server: Some(server),
-            load: Some(load),
-            ..Self::of_tasks(vec![echo], Vec::new(), measure)
-        }
+    /// Sets the number of workers of executors that can have several.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.plan.workers = workers as u32;
+        self
     }
+}
 
-    fn is_of_fixed_work(&self) -> bool {
-        self.groups.iter().any(Group::is_of_fixed_work)
+/// A trial made ready for one subject.
+pub struct Prepared<'a> {
+    bench: &'a Bench,
+    library: &'a Path,
+    trial: &'a Trial,
+    pub plan: Plan,
+}
+
+impl Prepared<'_> {
+    pub fn order(&self) -> Order<'_> {
+        Order {
+            executable: &self.bench.executable,
+            library: self.library,
+            plan: &self.plan,
+            load: self.trial.load,
+            cpus: &self.trial.cpus,
+            warmup: WARMUP,
+            measure: self.trial.measure,
+            attention: Attention::Usual,
+            freeze: self.trial.freeze,
+            memory: Memory::default(),
+            limits: Limits::USUAL,
+        }
     }
 }
 
@@ -115,27 +119,25 @@ pub fn step(action: Action) -> Step {
     Step { action, row: None }
 }
 
+pub fn group(name: &str, count: u32, program: usize, pace: Pace) -> Group {
+    Group { name: name.to_owned(), count, program, pace }
+}
+
 pub struct Bench {
     pub subjects: Vec<Subject>,
-    pub extent: Extent,
     pub progress: Progress,
     pub options: SubjectOptions,
     pub executable: PathBuf,
     pub clock: ClockScale,
+    /// The clock that the instruments use; the same, except with `--wrong-clock`.
+    pub instrument_clock: ClockScale,
     pub cpus: Vec<usize>,
-    seed: u64,
-    /// What subjects take their stamps for; the clock itself, unless it is to be wrong.
-    told_clock: ClockScale,
+    pub seed: u64,
+    quick: bool,
     part: &'static str,
     began: Instant,
-    overheads: RefCell<Vec<Overhead>>,
-}
-
-/// What starting, ending and watching a trial added to its warm-up and window.
-#[derive(Debug, Clone)]
-pub struct Overhead {
-    pub subject: String,
-    pub ns: u64,
+    /// By subject, what each trial with a window took beyond its warm-up and window, in ns.
+    pub overheads_ns: RefCell<BTreeMap<String, Vec<f64>>>,
 }
 
 impl Bench {
@@ -146,37 +148,24 @@ impl Bench {
     ) -> Result<Self, Failure> {
         let clock = clock::choose();
         clock.install();
-        let wrong = clock.ns_per_tick_shifted / 1_000 * options.wrong_clock;
+        let too_fast = clock.ns_per_tick_shifted / 1_000 * options.wrong_clock;
         Ok(Self {
             subjects,
-            extent: if options.quick { Extent::QUICK } else { Extent::FULL },
             progress,
             options: options.subjects.clone(),
             executable: paths::own_program()?,
-            told_clock: ClockScale {
-                ns_per_tick_shifted: clock.ns_per_tick_shifted + wrong,
+            clock,
+            instrument_clock: ClockScale {
+                ns_per_tick_shifted: clock.ns_per_tick_shifted + too_fast,
                 ..clock
             },
-            clock,
             cpus: cpus::allowed(),
-            seed: options.seed.unwrap_or_else(crate::commands::run::fresh_seed),
+            seed: options.seed.unwrap_or_else(fresh_seed),
+            quick: options.quick,
             part: "",
             began: Instant::now(),
-            overheads: RefCell::default(),
+            overheads_ns: RefCell::default(),
         })
-    }
-
-    pub fn seed(&self) -> u64 {
-        self.seed
-    }
-
-    /// The clock that the instruments go by.
-    pub fn told_clock(&self) -> ClockScale {
-        self.told_clock
-    }
-
-    pub fn overheads(&self) -> Vec<Overhead> {
-        self.overheads.borrow().clone()
     }
 
     pub fn begin_part(&mut self, name: &'static str) {
@@ -184,86 +173,110 @@ impl Bench {
         self.progress.say(name);
     }
 
-    pub fn end(&self) {
-        self.progress.end();
+    /// How much to measure: in full, or with `--quick`.
+    pub fn extent<T>(&self, [full, quick]: [T; 2]) -> T {
+        if self.quick { quick } else { full }
     }
 
-    /// All subjects, in an order of chance.
-    pub fn shuffled(&self, purpose: &str) -> Vec<&Subject> {
+    pub fn window(&self, milliseconds: [u64; 2]) -> Duration {
+        Duration::from_millis(self.extent(milliseconds))
+    }
+
+    /// Measures all subjects in a random order. The rows of these keys get the reasons of those
+    /// that could not be measured.
+    pub fn for_each_subject(
+        &self,
+        rows: &mut Rows,
+        keys: &[&str],
+        mut measure: impl FnMut(&mut Rows, &Subject) -> Result<(), Unmeasured>,
+    ) -> Result<(), Interrupted> {
         let mut order: Vec<&Subject> = self.subjects.iter().collect();
-        SplitMix::new(self.seed, purpose).shuffle(&mut order);
-        order
+        SplitMix::new(self.seed, &keys.concat()).shuffle(&mut order);
+        for subject in order {
+            let result = measure(rows, subject);
+            rows.keep_reason(&subject.id, keys, result)?;
+        }
+        Ok(())
     }
 
-    /// Who runs where in such a trial.
-    pub fn division(&self, trial: &Trial) -> Division {
-        Division::of(&self.cpus, trial.load.is_some())
-    }
-
-    /// Says what is going on, and how far it has come.
-    pub fn say(&self, subject: &str) {
-        self.progress.say(format!("{}: {subject}", self.part));
-        self.progress.reach(self.began.elapsed().as_millis() as u64);
-    }
-
-    pub fn plan(&self, subject: &Subject, trial: &Trial) -> Plan {
-        let (executor, backend) = match &subject.state {
-            State::Loadable { executor, .. } => (&*executor.executor, &*executor.backend),
-            State::Broken { .. } => ("", ""),
-        };
-        Plan {
-            executor: executor.to_owned(),
-            backend: backend.to_owned(),
-            workers: subject.workers(trial.workers),
+    /// Tasks alone; the groups refer to the programs.
+    pub fn tasks(&self, programs: Vec<Program>, groups: Vec<Group>, measure: Duration) -> Trial {
+        let plan = Plan {
+            executor: String::new(),
+            backend: String::new(),
+            workers: 2,
             seed: self.seed,
             metered: true,
-            stall_threshold_ns: trial.threshold.as_nanos() as u64,
-            clock: self.told_clock,
-            rows: trial.rows.clone(),
-            programs: trial.programs.clone(),
-            server: trial.server.clone(),
-            groups: trial.groups.clone(),
-            files: trial.files.clone(),
+            stall_threshold_ns: 10_000_000,
+            clock: self.instrument_clock,
+            rows: Vec::new(),
+            programs,
+            server: None,
+            groups,
+            files: None,
+        };
+        Trial { plan, load: None, cpus: Division::of(&self.cpus, false), measure, freeze: None }
+    }
+
+    /// Plain echo, under an open loop where there is a rate, otherwise under a closed one.
+    pub fn echo(&self, connections: u32, rate_per_sec: Option<u64>, measure: Duration) -> Trial {
+        const MESSAGE_BYTES: usize = 64;
+        let how = How::Await;
+        let echo = vec![step(Action::Recv { how }), step(Action::Send { how })];
+        let mut trial = self.tasks(vec![echo], Vec::new(), measure);
+        trial.plan.server = Some(Server { program: 0, message_bytes: MESSAGE_BYTES, connections });
+        trial.load = Some(LoadShape { connections, message_bytes: MESSAGE_BYTES, rate_per_sec });
+        trial.cpus = Division::of(&self.cpus, true);
+        trial
+    }
+
+    pub fn prepare<'a>(
+        &'a self,
+        subject: &'a Subject,
+        trial: &'a Trial,
+    ) -> Result<Prepared<'a>, Unmeasured> {
+        let State::Loadable { library, executor, .. } = &subject.state else {
+            return Err(Unmeasured::Failed("it was not built".to_owned()));
+        };
+        let plan = Plan {
+            executor: executor.executor.clone(),
+            backend: executor.backend.clone(),
+            workers: subject.workers(trial.plan.workers),
+            ..trial.plan.clone()
+        };
+        match subject.unsupported(&plan) {
+            Some(reason) => Err(Unmeasured::NotApplicable(reason)),
+            None => Ok(Prepared { bench: self, library, trial, plan }),
         }
     }
 
-    pub fn run(&self, subject: &Subject, trial: &Trial) -> Result<Measured, Unmeasured> {
-        let State::Loadable { library, .. } = &subject.state else {
-            return Err(Unmeasured::Failed("it was not built".to_owned()));
-        };
+    /// Shows the subject that is measured next, and how much of the expected time is over. Returns
+    /// an error after ^C.
+    pub fn show_progress(&self, subject: &Subject) -> Result<(), Unmeasured> {
         if interrupt::requested() {
             return Err(Unmeasured::Interrupted);
         }
-        let plan = self.plan(subject, trial);
-        if let Some(reason) = subject.unsupported(&plan) {
-            return Err(Unmeasured::PassedOver(reason));
-        }
-        self.say(&subject.id);
-        let began = Instant::now();
-        let ended = trial::run(&trial::Order {
-            executable: &self.executable,
-            library,
-            plan: &plan,
-            load: trial.load,
-            cpus: &self.division(trial),
-            warmup: trial.warmup,
-            measure: trial.measure,
-            attention: Attention::Usual,
-            freeze: trial.freeze,
-            memory: Memory::default(),
-            limits: Limits::USUAL,
-        });
-        let took = began.elapsed();
+        self.progress.say(format!("{}: {}", self.part, subject.id));
         self.progress.reach(self.began.elapsed().as_millis() as u64);
+        Ok(())
+    }
+
+    pub fn run(&self, subject: &Subject, trial: &Trial) -> Result<Measured, Unmeasured> {
+        let prepared = self.prepare(subject, trial)?;
+        self.show_progress(subject)?;
+        let began = Instant::now();
+        let ended = trial::run(&prepared.order());
+        let took = began.elapsed();
         let measured = match ended {
             Ended::Measured(measured) => *measured,
             Ended::Unmeasured { reason, .. } => return Err(Unmeasured::Failed(reason)),
             Ended::Interrupted => return Err(Unmeasured::Interrupted),
         };
-        if !trial.is_of_fixed_work() {
-            let asked_ns = trial.warmup.as_nanos() as u64 + measured.window_ns;
-            let ns = (took.as_nanos() as u64).saturating_sub(asked_ns);
-            self.overheads.borrow_mut().push(Overhead { subject: subject.id.clone(), ns });
+        if !prepared.order().has_fixed_work() {
+            let planned = WARMUP + Duration::from_nanos(measured.window_ns);
+            let overhead_ns = took.saturating_sub(planned).as_nanos() as f64;
+            let mut overheads_ns = self.overheads_ns.borrow_mut();
+            overheads_ns.entry(subject.id.clone()).or_default().push(overhead_ns);
         }
         match trial_error(&measured.findings, measured.load.as_ref()) {
             Some(reason) => Err(Unmeasured::Failed(reason)),

@@ -1,134 +1,105 @@
-//! The backend by evidence: of every subject what it says, and of one that lies that it does.
+//! Backends by evidence: whether each subject uses the backend that it declares, and whether a
+//! subject with a false declaration is detected.
 //!
-//! It goes the way of `run --evidence` from the scenario to the verdict.
+//! Takes the same way as `run --evidence`, from the scenario to the verdict, and no other.
 
-use std::path::Path;
-use std::time::Duration;
+use quadrant_reports::selftest::cases::Cases;
+use quadrant_reports::selftest::row::Row;
 
-use quadrant_reports::selftest::row::{Bound, Row, Unit};
-
-use super::Part;
-use super::bench::{Bench, Interrupted};
-use super::extent::Extent;
+use super::bench::{Bench, Interrupted, Rows, Unmeasured};
 use crate::adapters::subject::{State, Subject};
 use crate::commands::run::{CellOptions, Circumstances, Gathered, PlannedCase, evidence_pass};
 use crate::commands::selection::AdapterOptions;
 use crate::commands::selection::{Selected, SubjectOptions};
-use crate::spec;
-use crate::system::interrupt;
+use crate::spec::{self, Scenario};
 use crate::trial::{self, Attention, Ended, Limits, Memory};
 
-pub(super) const PART: Part = Part { name: "backends by evidence", takes, measure };
-
-const SCENARIO: &str = include_str!("evidence.yaml");
-/// Says io_uring and blocks its threads.
+const SCENARIO: &str = "\
+name: evidence
+question: By what does a server wait?
+server: { steps: [recv, send] }
+load: { connections: 4, send: 64B }
+time: { warmup: 50ms, measure: 300ms }
+";
+/// Declares io_uring and blocks its threads.
 const LIAR: &str = "faulty/claims-io_uring";
+const VERDICT: &str = "backend.verdict";
+const CONTROL: &str = "backend.control";
 
-fn takes(_: &Extent, subjects: u32) -> Duration {
-    Duration::from_millis(420) * (subjects + 1)
-}
-
-fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
-    let mut agrees = Row::new(
-        "backend.verdict",
-        "backend by evidence is the one that is claimed",
-        Bound::AtLeast(1.0),
-        Unit::Share,
-    );
-    for subject in bench.shuffled("evidence") {
-        match gather(bench, subject)? {
-            Ok((gathered, claimed)) => match gathered.evidence {
-                Some(evidence) => {
-                    let is_it = evidence.backend_seen.word() == claimed;
-                    agrees.add(&subject.id, Some(f64::from(u8::from(is_it))), evidence.ops);
-                    agrees.note(format!("counted by {}", evidence.method));
-                    gathered.warning.into_iter().for_each(|warning| agrees.note(warning));
-                }
-                None => agrees.fail(&subject.id, gathered.warning.unwrap_or_default()),
-            },
-            Err(reason) => agrees.pass_over(&subject.id, reason),
+pub fn measure(bench: &Bench, rows: &mut Rows) -> Result<(), Interrupted> {
+    bench.for_each_subject(rows, &[VERDICT], |rows, subject| {
+        let (Gathered { evidence, warning }, declared) = gather(bench, subject)?;
+        let Some(evidence) = evidence else {
+            return Err(Unmeasured::Failed(warning.unwrap_or_default()));
+        };
+        let row = rows.row(VERDICT);
+        let agrees = evidence.backend_seen.word() == declared;
+        row.add(&subject.id, Cases::exact(f64::from(agrees), evidence.ops));
+        row.note(format!("counted by {}", evidence.method));
+        warning.into_iter().for_each(|warning| row.note(warning));
+        Ok(())
+    })?;
+    match find_liar(bench) {
+        Ok(liar) => {
+            let result = detect(bench, &liar, rows.row(CONTROL));
+            rows.keep_reason(&liar.id, &[CONTROL], result)
+        }
+        Err(reason) => {
+            rows.row(CONTROL).fail_all(reason);
+            Ok(())
         }
     }
-    Ok(vec![agrees, control(bench)?])
 }
 
-/// A check that lets a liar pass would be none.
-fn control(bench: &Bench) -> Result<Row, Interrupted> {
-    let mut caught = Row::new(
-        "backend.control",
-        "a subject that lies about its backend is caught",
-        Bound::AtLeast(1.0),
-        Unit::Share,
-    );
+/// A check that a false declaration passes would prove nothing.
+fn detect(bench: &Bench, liar: &Subject, row: &mut Row) -> Result<(), Unmeasured> {
+    let (Gathered { evidence, warning }, _) = gather(bench, liar)?;
+    let Some(evidence) = evidence else {
+        return Err(Unmeasured::Failed(warning.unwrap_or_default()));
+    };
+    let is_detected = !evidence.agrees && warning.is_some();
+    row.add(&liar.id, Cases::exact(f64::from(is_detected), evidence.ops));
+    Ok(())
+}
+
+fn find_liar(bench: &Bench) -> Result<Subject, String> {
     let options = SubjectOptions {
         runtime: vec![LIAR.to_owned()],
         exclude: Vec::new(),
         source: AdapterOptions { with_test_adapters: true, ..bench.options.source.clone() },
     };
     let found = options.find(Limits::USUAL, &bench.progress).unwrap_or_default();
-    let loadable = |subject: &&Subject| matches!(subject.state, State::Loadable { .. });
-    let Some(liar) = found.iter().find(loadable) else {
-        let reason = found.iter().find_map(|subject| match &subject.state {
-            State::Broken { reason } => Some(reason.clone()),
-            State::Loadable { .. } => None,
-        });
-        caught.cannot(match reason {
-            Some(reason) => format!("the adapter that lies ({LIAR}) cannot be used: {reason}"),
-            None => format!("the adapter that lies ({LIAR}) is not among these adapters"),
-        });
-        return Ok(caught);
-    };
-    match gather(bench, liar)? {
-        Ok((Gathered { evidence: Some(evidence), warning }, _)) => {
-            let is_caught = !evidence.agrees && warning.is_some();
-            caught.add(&liar.id, Some(f64::from(u8::from(is_caught))), evidence.ops);
+    let mut problem = format!("the test adapter {LIAR} is not among these adapters");
+    for subject in found {
+        match &subject.state {
+            State::Loadable { .. } => return Ok(subject),
+            State::Broken { reason } => {
+                problem = format!("the test adapter {LIAR} cannot be used: {reason}");
+            }
         }
-        Ok((Gathered { warning, .. }, _)) => caught.fail(&liar.id, warning.unwrap_or_default()),
-        Err(reason) => caught.pass_over(&liar.id, reason),
     }
-    Ok(caught)
+    Err(problem)
 }
 
-/// What was gathered and what was claimed, or why the subject cannot be asked.
-fn gather(
-    bench: &Bench,
-    subject: &Subject,
-) -> Result<Result<(Gathered, String), String>, Interrupted> {
+/// The evidence, and the backend that the subject declares.
+fn gather(bench: &Bench, subject: &Subject) -> Result<(Gathered, String), Unmeasured> {
     let State::Loadable { library, executor, .. } = &subject.state else {
-        return Ok(Err("it was not built".to_owned()));
+        return Err(Unmeasured::Failed("it was not built".to_owned()));
     };
-    if interrupt::requested() {
-        return Err(Interrupted);
-    }
-    let selected = scenario();
+    let selected = Selected { name: "evidence".to_owned(), scenario: scenario(), cases: vec![0] };
     let circumstances =
-        Circumstances { seed: bench.seed(), clock: bench.clock, cpus: bench.cpus.clone() };
+        Circumstances { seed: bench.seed, clock: bench.clock, cpus: bench.cpus.clone() };
     let case = PlannedCase::new(&selected, 0, &CellOptions::default(), &circumstances);
     let plan = case.plan(subject, None);
     if let Some(reason) = subject.unsupported(&plan) {
-        return Ok(Err(reason));
+        return Err(Unmeasured::NotApplicable(reason));
     }
-    bench.progress.say(format!("{}: {}", PART.name, subject.id));
+    bench.show_progress(subject)?;
     let (warmup, measure) = evidence_pass::times(&case);
-    let ended = carry_out(&bench.executable, library, &case, &plan, warmup, measure);
-    match ended {
-        Ended::Interrupted => Err(Interrupted),
-        ended => Ok(Ok((evidence_pass::judge(ended, &case, subject), executor.backend.clone()))),
-    }
-}
-
-fn carry_out(
-    executable: &Path,
-    library: &Path,
-    case: &PlannedCase,
-    plan: &quadrant_suite::plan::Plan,
-    warmup: Duration,
-    measure: Duration,
-) -> Ended {
-    trial::run(&trial::Order {
-        executable,
+    let ended = trial::run(&trial::Order {
+        executable: &bench.executable,
         library,
-        plan,
+        plan: &plan,
         load: case.load,
         cpus: &case.division,
         warmup,
@@ -137,19 +108,21 @@ fn carry_out(
         freeze: None,
         memory: Memory::default(),
         limits: Limits::USUAL,
-    })
+    });
+    match ended {
+        Ended::Interrupted => Err(Unmeasured::Interrupted),
+        ended => Ok((evidence_pass::judge(ended, &case, subject), executor.backend.clone())),
+    }
 }
 
-fn scenario() -> Selected {
-    let scenario =
-        spec::parse("selftest/evidence.yaml", SCENARIO).expect("the scenario is this part's own");
-    Selected { name: "selftest/evidence".to_owned(), scenario, cases: vec![0] }
+fn scenario() -> Scenario {
+    spec::parse("selftest", SCENARIO).expect("a unit test parses this scenario")
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
-    fn its_scenario_is_one() {
-        assert_eq!(super::scenario().scenario.case_count(), 1);
+    fn the_scenario_has_one_case() {
+        assert_eq!(super::scenario().case_count(), 1);
     }
 }

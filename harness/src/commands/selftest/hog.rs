@@ -1,35 +1,29 @@
-//! Hogs: processes that want a CPU all the time, so that a subject has to wait for it.
+//! Hogs: processes that use a CPU all the time, so that a subject has to wait for it.
 //!
-//! A hog does nothing else, stays on its CPU, and ends with its parent or when its time is over.
+//! A hog never leaves its CPU; it ends with its parent or when its time is over.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 
-use super::attendant::Attendant;
-use crate::system::child::die_with_parent;
-use crate::system::cpus;
+use super::helper_process::{HelperArguments, HelperProcess};
 
 pub const SUBCOMMAND: &str = "__hog";
 
 #[derive(Debug, Args)]
 pub struct HogArguments {
-    #[arg(long)]
-    cpu: usize,
-    /// It ends by itself after so long.
+    #[command(flatten)]
+    helper: HelperArguments,
+    /// How long it runs at most.
     #[arg(long)]
     seconds: u64,
-    /// Process to die with.
-    #[arg(long)]
-    parent: u32,
 }
 
 /// `__hog`: spins.
 pub fn run(arguments: &HogArguments) -> Result<()> {
-    die_with_parent(arguments.parent)?;
-    cpus::stay_on(&[arguments.cpu]).context("the CPU could not be chosen")?;
+    arguments.helper.obey()?;
     let end = Instant::now() + Duration::from_secs(arguments.seconds);
     while Instant::now() < end {
         std::hint::black_box(quadrant_suite::hash::chain(20_000));
@@ -37,19 +31,14 @@ pub fn run(arguments: &HogArguments) -> Result<()> {
     Ok(())
 }
 
-/// So many of them on each of these CPUs. They end when dropped.
-pub fn herd(
+/// Starts this many on each of these CPUs. They end when dropped.
+pub fn start(
     executable: &Path,
     cpus: &[usize],
-    each: u32,
+    per_cpu: usize,
     longest: Duration,
-) -> std::io::Result<Vec<Attendant>> {
-    let seconds = longest.as_secs() + 1;
-    cpus.iter()
-        .flat_map(|cpu| (0..each).map(move |_| cpu))
-        .map(|cpu| {
-            let words = ["--cpu", &cpu.to_string(), "--seconds", &seconds.to_string()];
-            Attendant::start(executable, SUBCOMMAND, &words.map(str::to_owned))
-        })
-        .collect()
+) -> std::io::Result<Vec<HelperProcess>> {
+    let seconds = (longest.as_secs() + 1).to_string();
+    let cpus = cpus.repeat(per_cpu);
+    HelperProcess::on_each(executable, &cpus, &[SUBCOMMAND, "--seconds", &seconds])
 }

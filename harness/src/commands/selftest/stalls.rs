@@ -1,242 +1,279 @@
-//! Stalls on purpose, at three thresholds: found, as long as they were, laid at the right door,
-//! seen while they go on, and felt by a ping.
+//! Injected stalls: whether they are found, with the right length and cause, seen from outside
+//! while they last, and felt by a ping.
 //!
-//! The last of the thresholds is tried with one worker for every subject that can: where one
-//! loop does everything, what a ping feels can be told from the truth.
+//! In three conditions: beside tasks that do little, beside hogs (processes that want the same
+//! CPUs), and in a server under load. Never trusts the instruments for the truth: the task that
+//! stalls reads its thread's clocks itself.
 
 use std::time::Duration;
 
 use quadrant_reports::selftest::cases::Cases;
-use quadrant_reports::selftest::injections::Injections;
-use quadrant_reports::selftest::row::{Bound, Row, Unit};
-use quadrant_reports::selftest::{impact, sightings};
+use quadrant_reports::selftest::injections::{
+    Glance, Injections, call_named, late_pings, seen_in_progress, shown_by_pings,
+};
 use quadrant_suite::description::Workers;
+use quadrant_suite::injection::Injection;
+use quadrant_suite::plan::{Action, How, Pace};
 
-use super::bench::{Bench, Interrupted, WORKERS};
-use super::extent::Extent;
-use super::{Part, causes, draw};
+use super::bench::{Bench, Interrupted, Rows, Trial, Unmeasured, group, step};
+use super::{hog, injections};
 use crate::adapters::subject::Subject;
 use crate::driver::pacer::LONGEST_GAP;
 use crate::trial::Measured;
 
-pub(super) const PART: Part = Part { name: "stalls on purpose", takes, measure };
-
-/// Impact is judged of stalls at least this long.
-pub(super) const FELT_NS: u64 = 5_000_000;
-/// Why it is not, of some.
-pub(super) const NOT_HELD_UP: &str =
-    "pings are read by a thread of their own, which no stall holds up";
-/// A subject is looked at every 10 ms: what goes on for half as long again must have been seen.
+/// Pings are judged by stalls at least this long.
+const FELT_NS: u64 = 5_000_000;
+/// A subject is sampled every 10 ms: a stall that lasts half as long again must have been seen.
 const VISIBLE_NS: u64 = 15_000_000;
+const CONNECTIONS: u32 = 64;
 
-fn takes(extent: &Extent, subjects: u32) -> Duration {
-    let of = |(ms, long): (u64, u32)| {
-        let threshold = Duration::from_millis(ms);
-        draw::time_for(&draw::injections(0, "estimate", threshold, long), 1)
+/// The same trial on every subject.
+struct Round {
+    threshold_ms: u64,
+    /// How many stalls are long enough to have to be found.
+    long: [u32; 2],
+    workers: usize,
+    /// On each CPU of the subject.
+    hogs: usize,
+    /// Whether it is a server under load, in which the driver sends the pings.
+    loaded: bool,
+    rows: &'static [(What, &'static str)],
+}
+
+/// What a row is about.
+#[derive(Clone, Copy)]
+enum What {
+    Found,
+    Length,
+    Cause,
+    InProgress,
+    Call,
+    Felt,
+    FeltLength,
+}
+use What::*;
+
+const PLAIN: Round =
+    Round { threshold_ms: 5, long: [200, 30], workers: 2, hogs: 0, loaded: false, rows: &[] };
+
+const AT_REST: &[Round] = &[
+    Round {
+        threshold_ms: 1,
+        long: [200, 100],
+        rows: &[
+            (Found, "stalls.found.1ms"),
+            (Length, "stalls.length.1ms"),
+            (Cause, "stalls.cause.0_hogs"),
+        ],
+        ..PLAIN
+    },
+    Round {
+        rows: &[
+            (Found, "stalls.found.5ms"),
+            (Length, "stalls.length.5ms"),
+            (Cause, "stalls.cause.0_hogs"),
+        ],
+        ..PLAIN
+    },
+    Round {
+        threshold_ms: 10,
+        long: [200, 20],
+        // What a ping must feel is known only where one loop does everything.
+        workers: 1,
+        rows: &[
+            (Found, "stalls.found.10ms"),
+            (Length, "stalls.length.10ms"),
+            (Cause, "stalls.cause.0_hogs"),
+            (InProgress, "stalls.in_progress"),
+            (Call, "stalls.call"),
+            (Felt, "impact.found"),
+            (FeltLength, "impact.length"),
+        ],
+        ..PLAIN
+    },
+];
+
+const BESIDE_HOGS: &[Round] = &[
+    Round { long: [60, 18], hogs: 1, rows: &[(Cause, "stalls.cause.1_hogs")], ..PLAIN },
+    Round { long: [60, 18], hogs: 3, rows: &[(Cause, "stalls.cause.3_hogs")], ..PLAIN },
+];
+
+/// One worker, so that the stalls have one loop and nothing else runs on its CPU.
+const UNDER_LOAD: &[Round] = &[
+    Round {
+        threshold_ms: 1,
+        long: [120, 60],
+        workers: 1,
+        loaded: true,
+        // No cause: too large a share of a short stall passes after its thread's times were read.
+        rows: &[(Found, "load.stalls.found.1ms"), (Length, "load.stalls.length.1ms")],
+        ..PLAIN
+    },
+    Round {
+        threshold_ms: 10,
+        long: [60, 12],
+        workers: 1,
+        loaded: true,
+        rows: &[
+            (Found, "load.stalls.found.10ms"),
+            (Length, "load.stalls.length.10ms"),
+            (Cause, "load.stalls.cause"),
+            (Felt, "load.impact.found"),
+        ],
+        ..PLAIN
+    },
+];
+
+/// Over all rounds and subjects, what the figures have to be read with.
+#[derive(Default)]
+struct Circumstances {
+    stalls: u64,
+    /// Stalls that had to wait for a CPU.
+    crowded: u64,
+    others_cpu_ns: u64,
+    capacity_ns: u64,
+    pings: u64,
+    late_pings: u64,
+}
+
+pub fn at_rest(bench: &Bench, rows: &mut Rows) -> Result<(), Interrupted> {
+    let circumstances = measure(bench, rows, AT_REST)?;
+    let Circumstances { stalls, crowded, others_cpu_ns, capacity_ns, pings, late_pings } =
+        circumstances;
+    rows.row("stalls.found.1ms").note(
+        "made in turn by computing, by sleeping and by a blocking read, each for 0.3 to 4 times \
+         the threshold, beside tasks that do little",
+    );
+    rows.row("stalls.length.1ms").note(format!(
+        "other processes used {:.0} % of the CPUs in these trials, and {crowded} of {stalls} \
+         stalls had to wait for a CPU: if that happens between the end of a stall and the end of \
+         its poll, it counts as an error here although the instruments are right",
+        100.0 * others_cpu_ns as f64 / capacity_ns.max(1) as f64
+    ));
+    let causes = rows.row("stalls.cause.0_hogs");
+    causes.note("for each subject the worst of the three thresholds");
+    causes.keep_worst();
+    rows.row("impact.found").note("with one worker, where an executor can have several");
+    rows.row("impact.length").note(format!(
+        "the demand is the longest time between two pings; {late_pings} of {pings} came later, \
+         because this process did not get a CPU in time"
+    ));
+    Ok(())
+}
+
+pub fn beside_hogs(bench: &Bench, rows: &mut Rows) -> Result<(), Interrupted> {
+    measure(bench, rows, BESIDE_HOGS)?;
+    rows.row("stalls.cause.1_hogs").note("p95; a hog is a process that uses a CPU all the time");
+    Ok(())
+}
+
+pub fn under_load(bench: &Bench, rows: &mut Rows) -> Result<(), Interrupted> {
+    measure(bench, rows, UNDER_LOAD)?;
+    rows.row("load.stalls.found.1ms").note(format!(
+        "in a closed loop over {CONNECTIONS} connections, made in turn by computing, by sleeping \
+         and by a blocking read, each for 0.3 to 4 times the threshold"
+    ));
+    Ok(())
+}
+
+fn measure(bench: &Bench, rows: &mut Rows, rounds: &[Round]) -> Result<Circumstances, Interrupted> {
+    let mut circumstances = Circumstances::default();
+    for round in rounds {
+        let keys: Vec<&str> = round.rows.iter().map(|(_, key)| *key).collect();
+        let trial = trial(bench, round);
+        let cpus = &trial.cpus.subject;
+        let longest = trial.measure + Duration::from_secs(30);
+        bench.for_each_subject(rows, &keys, |rows, subject| {
+            // Only for this trial: between two trials nothing should have to wait for a CPU.
+            let _hogs =
+                hog::start(&bench.executable, cpus, round.hogs, longest).map_err(|error| {
+                    Unmeasured::Failed(format!("the hogs could not be started: {error}"))
+                })?;
+            let measured = bench.run(subject, &trial)?;
+            add(bench, rows, subject, round, &measured, &mut circumstances);
+            Ok(())
+        })?;
+    }
+    Ok(circumstances)
+}
+
+/// One task that makes the stalls, beside a load or tasks that do little: a loop that runs nothing
+/// but stalls would be too easy to measure.
+fn trial(bench: &Bench, round: &Round) -> Trial {
+    let threshold = Duration::from_millis(round.threshold_ms);
+    let mut injections: Vec<Injection> =
+        injections::draw(bench.seed, round.rows[0].1, threshold, bench.extent(round.long));
+    if round.loaded {
+        // Long enough for the load to regain its pace.
+        injections.iter_mut().for_each(|injection| injection.after_ns *= 5);
+    }
+    let time_limit = injections::time_limit(&injections, round.hogs as u64 + 1);
+    let mut trial = if round.loaded {
+        bench.echo(CONNECTIONS, None, time_limit)
+    } else {
+        let beside = vec![
+            step(Action::Sleep { ns: 500_000, how: How::Await }),
+            step(Action::Cpu { ns: 30_000, how: How::Await }),
+        ];
+        bench.tasks(vec![beside], vec![group("beside", 4, 0, Pace::BackToBack)], time_limit)
     };
-    extent.long_stalls.into_iter().map(of).sum::<Duration>() * subjects
+    trial.plan.groups.push(group("staller", 1, 1, Pace::Repeat { times: 1 }));
+    trial.plan.programs.push(vec![step(Action::Inject { injections })]);
+    trial.threshold(threshold).workers(round.workers)
 }
 
-fn measure(bench: &mut Bench) -> Result<Vec<Row>, Interrupted> {
-    let mut rows = Rows::new(bench);
-    let last = bench.extent.long_stalls.len() - 1;
-    for (index, (ms, long)) in bench.extent.long_stalls.into_iter().enumerate() {
-        let purpose = format!("stalls of {ms} ms");
-        let threshold = Duration::from_millis(ms);
-        for subject in bench.shuffled(&purpose) {
-            let injections = draw::injections(bench.seed(), &purpose, threshold, long);
-            let most = draw::time_at_most(&injections, 1);
-            let is_last = index == last;
-            let workers = if is_last { 1 } else { WORKERS };
-            let trial = draw::trial(injections, threshold, workers, most);
-            match bench.run(subject, &trial) {
-                Ok(measured) => rows.add(bench, subject, index, is_last, &measured),
-                Err(unmeasured) => unmeasured.tell(&subject.id, rows.of(index, is_last))?,
+fn add(
+    bench: &Bench,
+    rows: &mut Rows,
+    subject: &Subject,
+    round: &Round,
+    measured: &Measured,
+    circumstances: &mut Circumstances,
+) {
+    let (id, clock) = (&subject.id, bench.instrument_clock);
+    let threshold_ns = round.threshold_ms * 1_000_000;
+    let (injected, pings) = (&measured.findings.injected, &measured.findings.pings);
+    let pairs = Injections::new(injected, &measured.stall_log, clock, threshold_ns);
+    let shown = shown_by_pings(injected, pings, clock, FELT_NS);
+    let glances: Vec<Glance> = measured
+        .sightings
+        .iter()
+        .map(|one| Glance { begun: one.begun, ended: one.ended, seen: &one.seen })
+        .collect();
+    circumstances.stalls += pairs.count();
+    circumstances.crowded += pairs.crowded();
+    if let Some(noise) = &measured.noise {
+        circumstances.others_cpu_ns += noise.others_cpu_ns;
+        circumstances.capacity_ns += noise.capacity_ns;
+    }
+    for (what, key) in round.rows {
+        let row = rows.row(key);
+        let cases = match what {
+            Found => pairs.found(),
+            Length => Cases::quantile(pairs.length_errors(), 0.95),
+            Cause => Cases::quantile(pairs.cause_errors(), 0.95),
+            InProgress => {
+                seen_in_progress(injected, &glances, bench.clock, threshold_ns, VISIBLE_NS)
             }
-        }
-    }
-    Ok(rows.finish())
-}
-
-struct Rows {
-    found: Vec<Row>,
-    lengths: Vec<Row>,
-    causes: Row,
-    /// Of the last threshold alone.
-    seen: Row,
-    named: Row,
-    felt: Row,
-    felt_errors: Row,
-    /// Pings that were sent too late, of all.
-    late: (u64, u64),
-    /// Stalls that had to wait for a CPU, of all.
-    crowded: (u64, u64),
-    /// CPU time that other processes used, of what there was.
-    others: (u64, u64),
-}
-
-impl Rows {
-    fn new(bench: &Bench) -> Self {
-        let thresholds = bench.extent.long_stalls.map(|(ms, _)| ms);
-        let found = |ms| {
-            let bound = Bound::AtLeast(0.995);
-            Row::new(
-                format!("stalls.found.{ms}ms"),
-                format!("stalls of ≥ 1.5 θ found, θ = {ms} ms"),
-                bound,
-                Unit::Share,
-            )
+            Call => {
+                let (cases, wrong) = call_named(injected, &glances, bench.clock);
+                if let Some(wrong) = wrong {
+                    row.note(format!("a wrong one on {id}: {wrong}"));
+                }
+                cases
+            }
+            Felt | FeltLength if subject.has_workers(Workers::PerTask) => {
+                row.exclude(id, "a thread of its own reads the pings, so no stall delays them");
+                continue;
+            }
+            Felt => Cases::share(shown.errors_ns.len() as u64, shown.stalls),
+            FeltLength => {
+                let (late, of) = late_pings(pings, clock, LONGEST_GAP.as_nanos() as u64);
+                circumstances.late_pings += late;
+                circumstances.pings += of;
+                Cases::quantile(shown.errors_ns.clone(), 0.99)
+            }
         };
-        let length = |ms| {
-            Row::new(
-                format!("stalls.length.{ms}ms"),
-                format!("error of their length, p95, θ = {ms} ms"),
-                Bound::AtMost(0.02),
-                Unit::Share,
-            )
-        };
-        let gap_ns = LONGEST_GAP.as_nanos() as f64;
-        Self {
-            found: thresholds.map(found).into(),
-            lengths: thresholds.map(length).into(),
-            causes: causes::row(0),
-            seen: Row::new(
-                "stalls.in_progress",
-                "seen from outside while they go on",
-                Bound::AtLeast(0.95),
-                Unit::Share,
-            ),
-            named: Row::new(
-                "stalls.call",
-                "the call that blocks is named",
-                Bound::AtLeast(0.99),
-                Unit::Share,
-            ),
-            felt: Row::new(
-                "impact.found",
-                "stalls ≥ 5 ms of a single loop felt by a ping",
-                Bound::AtLeast(0.99),
-                Unit::Share,
-            ),
-            felt_errors: Row::new(
-                "impact.length",
-                "error of the length by pings, p99",
-                Bound::AtMost(gap_ns),
-                Unit::Nanoseconds,
-            ),
-            late: (0, 0),
-            crowded: (0, 0),
-            others: (0, 0),
-        }
+        row.add(id, cases);
     }
-
-    /// The rows that a trial at that threshold has figures for.
-    fn of(&mut self, index: usize, is_last: bool) -> impl Iterator<Item = &mut Row> {
-        let last = [&mut self.seen, &mut self.named, &mut self.felt, &mut self.felt_errors];
-        [&mut self.found[index], &mut self.lengths[index], &mut self.causes]
-            .into_iter()
-            .chain(last.into_iter().filter(move |_| is_last))
-    }
-
-    fn add(
-        &mut self,
-        bench: &Bench,
-        subject: &Subject,
-        index: usize,
-        is_last: bool,
-        measured: &Measured,
-    ) {
-        let (ms, _) = bench.extent.long_stalls[index];
-        let id = &subject.id;
-        let threshold_ns = ms * 1_000_000;
-        let injected = &measured.findings.injected;
-        let clock = bench.told_clock();
-        let pairs = Injections::new(injected, &measured.stall_log, clock, threshold_ns);
-        self.found[index].add_cases(id, pairs.found());
-        self.crowded.0 += pairs.crowded();
-        self.crowded.1 += pairs.count();
-        if let Some(noise) = &measured.noise {
-            self.others.0 += noise.others_cpu_ns;
-            self.others.1 += noise.capacity_ns;
-        }
-        self.lengths[index].add_cases(id, Cases::quantile(pairs.length_errors(), 0.95));
-        self.causes.add_cases(id, Cases::quantile(pairs.cause_errors(), 0.95));
-        if !is_last {
-            return;
-        }
-        let glances: Vec<sightings::Glance> = measured
-            .sightings
-            .iter()
-            .map(|one| sightings::Glance {
-                begun: one.begun,
-                ended: one.ended,
-                seen: one.seen.clone(),
-            })
-            .collect();
-        let seen =
-            sightings::seen_in_progress(injected, &glances, bench.clock, threshold_ns, VISIBLE_NS);
-        self.seen.add_cases(id, seen);
-        let (right, wrong) = sightings::rightly_named(injected, &glances, bench.clock);
-        self.named.add_cases(id, right);
-        if let Some(wrong) = wrong {
-            self.named.note(format!("on {id}, among others: {wrong}"));
-        }
-        self.add_impact(bench, subject, measured);
-    }
-
-    fn add_impact(&mut self, bench: &Bench, subject: &Subject, measured: &Measured) {
-        let id = &subject.id;
-        if subject.has_workers(Workers::PerTask) {
-            self.felt.pass_over(id, NOT_HELD_UP);
-            return self.felt_errors.pass_over(id, NOT_HELD_UP);
-        }
-        let findings = &measured.findings;
-        let shown = impact::shown(&findings.injected, &findings.pings, bench.told_clock(), FELT_NS);
-        self.felt.add_cases(id, shown.share());
-        let gap_ns = LONGEST_GAP.as_nanos() as u64;
-        let (late, of) = impact::late_pings(&findings.pings, bench.told_clock(), gap_ns);
-        self.late.0 += late;
-        self.late.1 += of;
-        self.felt_errors.add_cases(id, Cases::quantile(shown.errors_ns, 0.99));
-    }
-
-    fn finish(mut self) -> Vec<Row> {
-        self.found[0].note(
-            "made by computing, by a sleep and by a read that blocks in turn, of 0.3 to 4 θ, \
-             beside tasks that do a little all the time",
-        );
-        let (crowded, of) = self.crowded;
-        self.lengths[0].note(format!(
-            "other processes used {:.0} % of the CPUs meanwhile, and {crowded} of {of} stalls had \
-             to wait for one: a thread that is made to wait between the truth and the end of its \
-             poll shows here, and is no fault of the instruments",
-            100.0 * self.others.0 as f64 / self.others.1.max(1) as f64
-        ));
-        self.causes.note("the worst of the three thresholds for each subject");
-        keep_worst(&mut self.causes);
-        self.felt.note("with one worker, where an executor can have several");
-        let (late, of) = self.late;
-        self.felt_errors.note(format!(
-            "the demand is the longest time between two pings; {late} of {of} came later, because \
-             this process did not get a CPU in time"
-        ));
-        self.found
-            .into_iter()
-            .chain(self.lengths)
-            .chain([self.causes, self.seen, self.named, self.felt, self.felt_errors])
-            .collect()
-    }
-}
-
-/// One figure for each subject, its worst.
-fn keep_worst(row: &mut Row) {
-    let mut kept: Vec<quadrant_reports::selftest::row::Figure> = Vec::new();
-    for figure in std::mem::take(&mut row.figures) {
-        match kept.iter_mut().find(|one| one.subject == figure.subject) {
-            Some(one) if one.value >= figure.value => {}
-            Some(one) => *one = figure,
-            None => kept.push(figure),
-        }
-    }
-    row.figures = kept;
 }

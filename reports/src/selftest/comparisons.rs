@@ -1,23 +1,25 @@
-//! How often a comparison finds what is there, and how often what is not.
+//! Comparisons whose result is known: how often a comparison flags a difference that is there, and
+//! one that is not, and whether a place in the turns costs more.
 //!
-//! Starts are independent of each other, so out of some thirty many a comparison of ten can be
-//! drawn: each as somebody might have made it. Never judges a comparison in another way than a
-//! duel does.
+//! Never judges a comparison in another way than a duel does.
 
-use crate::driver_limit::BUSY_MAX;
+use super::cases::Cases;
 use crate::duel::{Ratio, Verdict, ratio, turns_of};
+use crate::effect::Effect;
+use crate::interval::{Interval, estimate};
 use crate::random::SplitMix;
+use crate::record::driver_limit::BUSY_MAX;
+use crate::record::turns::{Start, Turn, log_ratio};
 use crate::statistics::mean;
-use crate::turns::{Start, Turn};
 
 const DRAWN: usize = 400;
 
-/// What decides between the sides of a duel, as what an operation takes: more of it is slower.
+/// The cost of an operation that decides between the sides of a duel; more of it is slower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cost {
     /// Where the load driver limits the throughput of a side.
     CpuTime,
-    /// Elsewhere: throughput, turned round.
+    /// Elsewhere: the inverse of the throughput.
     Time,
 }
 
@@ -29,7 +31,7 @@ impl Cost {
         if is_limited { Cost::CpuTime } else { Cost::Time }
     }
 
-    /// What an operation took.
+    /// Per operation of that turn.
     pub fn of(self, turn: &Turn) -> f64 {
         match self {
             Cost::CpuTime => turn.cpu_ns_per_op(),
@@ -39,28 +41,28 @@ impl Cost {
 
     pub fn word(self) -> &'static str {
         match self {
-            Cost::CpuTime => "CPU time for an operation",
+            Cost::CpuTime => "CPU time per operation",
             Cost::Time => "throughput",
         }
     }
 }
 
-/// What comparisons of one side with the first come to.
+/// The results of many comparisons of one side with the first.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Power {
-    /// The share of comparisons that call a side another than the first …
+    /// The share of comparisons that call a side different from the first …
     pub flagged: f64,
     /// … and of those that call it slower.
     pub slower: f64,
-    /// The standard deviation of their ratios.
+    /// The standard deviation of the ratios.
     pub spread: f64,
-    /// The mean of their ratios of what an operation takes.
+    /// The mean of the ratios of the cost.
     pub ratio: f64,
 }
 
-/// Of comparisons of so many starts each. Where both sides are `copies` it is chance which is which,
-/// so they change places in some of the starts: what is left to flag is chance as well. `None` of
-/// fewer than three starts: they say nothing of how others would have been.
+/// Draws many comparisons of `starts_of_one` starts each, with replacement: starts are independent
+/// of each other. If both sides are `copies` they change places at random, so that only chance is
+/// left to flag. `None` of fewer than three starts: they do not show how much starts vary.
 pub fn power(
     starts: &[Start],
     side: usize,
@@ -72,7 +74,6 @@ pub fn power(
         return None;
     }
     let mut random = SplitMix(0x5eed);
-    // With replacement, as if there were any number of starts like these.
     let mut drawn = || -> Vec<Start> {
         let draw = |_| {
             let mut start = starts[random.below(starts.len())].clone();
@@ -100,9 +101,40 @@ pub fn power(
     })
 }
 
+/// By place, of several copies of one subject that take turns: how much more it costs than the
+/// mean of all places, as a share. Never compares single places with each other: the mean of all
+/// has the same noise beside each.
+pub fn cost_of_places(starts: &[Start], cost: Cost) -> Vec<Cases> {
+    let places = starts.first().map_or(0, Vec::len);
+    let figure = |turn: &Turn| cost.of(turn);
+    // Each place against the first, less the mean of those.
+    let of_starts: Vec<Vec<f64>> = starts
+        .iter()
+        .filter_map(|start| {
+            let logs: Option<Vec<f64>> =
+                start.iter().map(|turns| log_ratio(turns, &start[0], figure)).collect();
+            let logs = logs?;
+            let centre = mean(&logs)?;
+            Some(logs.into_iter().map(|log| log - centre).collect())
+        })
+        .collect();
+    let above_mean = |place| {
+        let logs: Vec<f64> = of_starts.iter().map(|logs| logs[place]).collect();
+        let effect = estimate(&logs).map(Effect::of_logarithms);
+        let less_one = |all: Interval| Interval { low: all.low - 1.0, high: all.high - 1.0 };
+        Cases::Known {
+            value: effect.map(|effect| effect.ratio() - 1.0),
+            interval: effect.and_then(|effect| effect.interval()).map(less_one),
+            of: starts.len() as u64,
+        }
+    };
+    (0..places).map(above_mean).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::turns::Thawed;
 
     const STARTS: usize = 10;
 
@@ -133,13 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn what_spreads_too_much_is_not_found() {
+    fn a_large_spread_hides_a_slowdown() {
         let blurred = power(&starts(0.99, 0.05), 1, Cost::Time, STARTS, false).unwrap();
         assert!(blurred.slower < 0.5 && blurred.spread > 0.01, "{blurred:?}");
     }
 
     #[test]
-    fn a_busy_driver_leaves_the_cpu_time_to_decide() {
+    fn with_a_busy_driver_cpu_time_decides() {
         let mut starts = starts(1.0, 0.0);
         assert_eq!(Cost::that_decides(&starts), Cost::Time);
         for turn in starts.iter_mut().flat_map(|start| &mut start[1]) {
@@ -151,7 +183,39 @@ mod tests {
     }
 
     #[test]
-    fn two_starts_say_nothing_of_others() {
+    fn two_starts_are_too_few() {
         assert_eq!(power(&starts(1.0, 0.0)[..2], 1, Cost::Time, STARTS, false), None);
+    }
+
+    fn four_places(costs: [f64; 4]) -> Vec<Start> {
+        let mut random = SplitMix(5);
+        let mut turn = |cost: f64| {
+            let cpu_ns = 1e7 * cost * (1.0 + 0.01 * random.normal());
+            let thawed = Thawed { operations: 1_000, cpu_ns: cpu_ns as u64, ..Thawed::default() };
+            Turn { elapsed_ns: 10_000_000, operations: 1_000, thawed, ..Turn::default() }
+        };
+        (0..20).map(|_| costs.map(|cost| (0..12).map(|_| turn(cost)).collect()).into()).collect()
+    }
+
+    #[test]
+    fn copies_cost_the_same() {
+        for place in cost_of_places(&four_places([1.0; 4]), Cost::CpuTime) {
+            let (share, interval) = (place.value().unwrap(), place.interval().unwrap());
+            assert!(share.abs() < 0.003 && interval.low < 0.0 && interval.high > 0.0, "{place:?}");
+        }
+    }
+
+    #[test]
+    fn a_costly_place_is_found() {
+        let places = cost_of_places(&four_places([1.0, 1.0, 1.02, 1.0]), Cost::CpuTime);
+        let third = &places[2];
+        assert!((third.value().unwrap() - 0.015).abs() < 0.003, "{third:?}");
+        assert!(third.interval().unwrap().low > 0.01, "{third:?}");
+        assert!(places[0].interval().unwrap().high < 0.0);
+    }
+
+    #[test]
+    fn without_starts_there_are_no_places() {
+        assert_eq!(cost_of_places(&[], Cost::CpuTime), []);
     }
 }

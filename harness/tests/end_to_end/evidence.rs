@@ -112,8 +112,8 @@ pub fn a_pool_replacing_the_ring_is_reported() {
         let Some(evidence) = enough(record) else { continue };
         assert!(!evidence.agrees, "{evidence:?}");
         let words = "claims epoll+ring but reads files in a pool: ";
-        let is_told = record.warnings.iter().any(|text| text.starts_with(words));
-        assert!(is_told, "{:?}", record.warnings);
+        let is_warned = record.warnings.iter().any(|text| text.starts_with(words));
+        assert!(is_warned, "{:?}", record.warnings);
     }
 }
 
@@ -125,10 +125,10 @@ pub fn a_false_backend_claim_is_detected() {
     for record in &records {
         let Some(evidence) = enough(record) else { continue };
         assert_eq!(evidence.backend_seen, BackendSeen::Blocking, "{record:?}");
-        let lies = record.subject.backend == "io_uring";
-        assert_eq!(evidence.agrees, !lies);
+        let is_false = record.subject.backend == "io_uring";
+        assert_eq!(evidence.agrees, !is_false);
         let begin = "claims io_uring but makes blocking calls: ";
-        let is_told = record.warnings.iter().any(|text| text.starts_with(begin));
-        assert_eq!(is_told, lies, "{:?}", record.warnings);
+        let is_warned = record.warnings.iter().any(|text| text.starts_with(begin));
+        assert_eq!(is_warned, is_false, "{:?}", record.warnings);
     }
 }

@@ -88,11 +88,12 @@ pub fn an_expectation_without_subjects_is_only_a_warning() {
     let text = "name: nobody\nquestion: Of whom?\ntasks:\n  - { name: a, repeat: 5, steps: [yield] }\n\
                 expect:\n  - { subjects: \"thraeds/**\", ops: 1 }\n  - { subjects: threads, ops: 5 }\n";
     let spec = stage.write("nobody.yaml", text);
-    let told = ["nobody", "`subjects: thraeds/**` matches no subject", "quadrant list subjects"];
-    let linted = stage.quadrant(&["lint", &spec]).expect_code(0).expect_words(&told);
+    let expected =
+        ["nobody", "`subjects: thraeds/**` matches no subject", "quadrant list subjects"];
+    let linted = stage.quadrant(&["lint", &spec]).expect_code(0).expect_words(&expected);
     assert!(!linted.stderr.contains("subjects: threads"), "{}", linted.stderr);
     let out = stage.named("results");
-    stage.run(&[&spec, "--quick", "--out", &out]).run().expect_code(0).expect_words(&told);
+    stage.run(&[&spec, "--quick", "--out", &out]).run().expect_code(0).expect_words(&expected);
     // With `-r`, subjects are left out on purpose.
     let out = stage.named("chosen");
     let chosen = stage.run(&[&spec, "--quick", "-r", "threads", "--out", &out]).run();

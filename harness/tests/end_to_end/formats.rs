@@ -111,7 +111,7 @@ pub fn a_closed_standard_output_causes_no_panic() {
         assert!(!ended.stderr.contains("panicked"), "{words:?}: {}", ended.stderr);
         assert_ne!(ended.code, Some(101), "{words:?}: {}", ended.stderr);
         if words[0] == "run" {
-            // In the middle of it, or when all is done: where the records are is told all the same.
+            // During the run or at its end, the message names the folder of the records.
             ended.expect_code(130).expect_words(&["The output was closed", &out]);
         }
     }

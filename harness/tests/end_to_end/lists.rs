@@ -43,8 +43,8 @@ pub fn patterns_without_a_match_are_warned_of() {
     let words = ["list", "cells", "tasks/sleeping", "--no-build"];
     let patterns = ["-r", "threads", "-r", "thraeds", "-x", "tokio", "-x", "tokoi/**"];
     let ended = stage.quadrant(&[&words[..], &patterns].concat()).expect_code(0);
-    for nobody in ["`-r thraeds`", "`-x tokoi/**`"] {
-        assert!(ended.stderr.contains(&format!("{nobody} matches no subject")), "{}", ended.stderr);
+    for option in ["`-r thraeds`", "`-x tokoi/**`"] {
+        assert!(ended.stderr.contains(&format!("{option} matches no subject")), "{}", ended.stderr);
     }
     assert_eq!(ended.stderr.matches("matches no subject").count(), 2, "{}", ended.stderr);
 }

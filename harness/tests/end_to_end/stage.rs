@@ -209,12 +209,12 @@ impl Stage {
 /// Whether a trial is unmeasured because the machine stood still or was busy.
 pub fn was_starved(record: &Record) -> bool {
     let reason = record.reason.as_deref().unwrap_or_default();
-    let told = [
+    let reasons = [
         "no operation was completed",
         "the load driver sent 1 % of the requests",
         "stop what else runs here",
     ];
-    record.status == Status::Unmeasured && told.iter().any(|words| reason.contains(words))
+    record.status == Status::Unmeasured && reasons.iter().any(|words| reason.contains(words))
 }
 
 impl Drop for Stage {

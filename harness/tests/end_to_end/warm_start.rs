@@ -89,58 +89,58 @@ impl Workspace {
 }
 
 pub fn cargo_runs_exactly_when_something_has_changed() {
-    let house = Workspace::new();
-    house.notices("runtimes/x/src/lib.rs", |text| text + BROKEN);
-    house.notices("beside/src/inner.rs", |text| text + BROKEN);
-    house.notices("beside/Cargo.toml", |text| {
+    let workspace = Workspace::new();
+    workspace.notices("runtimes/x/src/lib.rs", |text| text + BROKEN);
+    workspace.notices("beside/src/inner.rs", |text| text + BROKEN);
+    workspace.notices("beside/Cargo.toml", |text| {
         text.replace("breaks = []", "default = [\"breaks\"]\nbreaks = []")
     });
-    house.notices("runtimes/x/Cargo.toml", |text| {
+    workspace.notices("runtimes/x/Cargo.toml", |text| {
         text.replace("\"../../beside\" }", "\"../../beside\", features = [\"breaks\"] }")
     });
-    // A build script that was not there.
-    house.settle();
-    let script = house.path("beside/build.rs");
+    // A new build script.
+    workspace.settle();
+    let script = workspace.path("beside/build.rs");
     fs::write(&script, format!("fn main() {{}}\n{BROKEN}")).unwrap();
-    let (reasons, builds) = house.look(None);
+    let (reasons, builds) = workspace.look(None);
     assert_eq!(builds, 2);
     assert!(reasons.iter().all(|reason| reason.contains("seen")), "{reasons:?}");
     fs::remove_file(&script).unwrap();
-    // A file that is only touched costs a question, no more.
-    house.settle();
-    let lock = house.path("Cargo.lock");
+    // A file that is only touched causes a call of cargo, and no more.
+    workspace.settle();
+    let lock = workspace.path("Cargo.lock");
     fs::write(&lock, read(&lock)).unwrap();
-    assert_eq!(house.look(None).1, 2);
+    assert_eq!(workspace.look(None).1, 2);
 
     // Flags from the environment, and from a new configuration file.
-    house.settle();
-    let (reasons, builds) = house.look(Some("--cfg breaks"));
+    workspace.settle();
+    let (reasons, builds) = workspace.look(Some("--cfg breaks"));
     assert_eq!(builds, 2);
     assert!(reasons.iter().all(|reason| reason.contains("seen")), "{reasons:?}");
-    house.settle();
-    fs::create_dir(house.path(".cargo")).unwrap();
-    let config = house.path(".cargo/config.toml");
+    workspace.settle();
+    fs::create_dir(workspace.path(".cargo")).unwrap();
+    let config = workspace.path(".cargo/config.toml");
     fs::write(&config, "[build]\nrustflags = [\"--cfg\", \"breaks\"]\n").unwrap();
-    let (reasons, _) = house.look(None);
+    let (reasons, _) = workspace.look(None);
     assert!(reasons.iter().all(|reason| reason.contains("seen")), "{reasons:?}");
     fs::remove_file(&config).unwrap();
 
     // A variant whose declared flags have changed is built again.
-    house.settle();
-    let manifest = house.path("runtimes/x/Cargo.toml");
+    workspace.settle();
+    let manifest = workspace.path("runtimes/x/Cargo.toml");
     let text = read(&manifest);
     fs::write(&manifest, text.replace("by_poll", "breaks")).unwrap();
-    let (reasons, _) = house.look(None);
+    let (reasons, _) = workspace.look(None);
     assert!(reasons[0].contains("no Quadrant adapter"), "{reasons:?}");
     assert!(reasons[1].contains("seen"), "{reasons:?}");
     fs::write(&manifest, text).unwrap();
 
     // A removed library is built again, and cargo is called for a replaced one.
-    house.settle();
-    let library = house.path("target/adapters/release/libquadrant_x.so");
+    workspace.settle();
+    let library = workspace.path("target/adapters/release/libquadrant_x.so");
     fs::remove_file(&library).unwrap();
-    assert_eq!(house.look(None).1, 1);
-    house.settle();
+    assert_eq!(workspace.look(None).1, 1);
+    workspace.settle();
     fs::write(&library, "other").unwrap();
-    assert_eq!(house.look(None).1, 1);
+    assert_eq!(workspace.look(None).1, 1);
 }

@@ -50,7 +50,7 @@ pub fn the_command_line_overrides_with_a_warning() {
     assert_eq!(workers(&records, "3"), [(Some(2), 0), (Some(2), 1), (Some(2), 2)]);
     assert!(said.contains("--workers 2 overrides its `workers: $loops`"), "{said}");
     for record in &records {
-        let told = "--workers 2 overrides this case's 3".to_owned();
-        assert!(record.warnings.contains(&told), "{:?}", record.warnings);
+        let warning = "--workers 2 overrides this case's 3".to_owned();
+        assert!(record.warnings.contains(&warning), "{:?}", record.warnings);
     }
 }

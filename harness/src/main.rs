@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     match CommandLine::parse().carry_out() {
         Ok(code) => code,
         Err(failure) => {
-            // Where nobody can be told, the exit code still says it.
+            // If standard error is closed, the exit code still reports it.
             let _ = writeln!(std::io::stderr(), "{failure}");
             ExitCode::from(failure.exit_code())
         }

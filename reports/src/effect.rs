@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(verdict(0.99, 0.03), Verdict::Same);
         let below = effect(0.99, 0.03).below().unwrap();
         assert!((below - 0.0404).abs() < 1e-4, "{below}");
-        // Surely different, and by no more than anybody should choose by.
+        // Certainly different, but by too little to matter for a choice.
         assert_eq!(verdict(1.005, 0.001), Verdict::Same);
         assert_eq!(verdict(1.0, 0.12), Verdict::CannotTell);
     }

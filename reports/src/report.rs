@@ -1,4 +1,4 @@
-//! Records into the format somebody asked for, case by case as a run goes on.
+//! Writes records in one format, case by case while a run continues.
 //!
 //! Never keeps the records of a case once they are written; of a scenario that is not over, the
 //! throughput of its trials is kept.

@@ -14,11 +14,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// How often it is looked whether a child has ended.
+/// How often a child is checked for its end.
 const LOOK_EVERY: Duration = Duration::from_micros(200);
 /// How much of the latest output is kept for the reason of a failure.
 const TAIL_BYTES: usize = 4 * 1024;
-/// Reads at one go; more waits until the next look.
+/// Bytes per read, and reads per call.
 const CHUNK_BYTES: usize = 64 * 1024;
 const CHUNKS_MAX: usize = 16;
 /// Characters of a line that go into the reason of a failure.

@@ -372,7 +372,7 @@ mod tests {
             command.args(["-c", "while :; do :; done"]);
             command.spawn().unwrap()
         };
-        // More than there are CPUs, so that somebody has to wait.
+        // More than there are CPUs, so that some have to wait.
         let count = std::thread::available_parallelism().unwrap().get() + 1;
         let mut children: Vec<_> = (0..count).map(|_| spin()).collect();
         let ids: Vec<u32> = children.iter().map(Child::id).collect();

@@ -15,7 +15,7 @@ use crate::system::interrupt;
 
 /// An outcome has one histogram for each row; more than this is no outcome.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
-/// How often it is looked whether the process is still there.
+/// How often the process is checked for its end.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Dropping it ends the process with all that it has started.

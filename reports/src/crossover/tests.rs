@@ -288,7 +288,7 @@ fn one_trial_gives_an_unsure_result() {
         cases("connections", &["1", "4"], &[(IO_URING, &[90.0, 130.0]), (EPOLL, &[100.0; 2])]);
     cases.iter_mut().for_each(|case| case.retain(|record| record.trial == 0));
     assert!(parts_of(&cases).contains(&Part::Text(Tint::Dim, UNSURE.to_owned())));
-    // No place is told that would only look exact.
+    // No place is printed that would only look exact.
     let expected = "~io_uring seems to overtake epoll between 1 and 4";
     assert_eq!(items(&cases)[0].text, expected);
 }

@@ -5,7 +5,7 @@ use crate::random::SplitMix;
 use crate::record::turns::Thawed;
 
 /// Starts in which subject 1 is `ratio` times as fast as subject 0 and both run under the same conditions: a
-/// slow drift, noise of its own in each turn, and now and then a turn that somebody spoilt.
+/// slow drift, noise of its own in each turn, and now and then a turn that a neighbour disturbed.
 fn starts(seed: u64, ratio: f64, noise: f64) -> Vec<Start> {
     let mut random = SplitMix(seed);
     let mut turn = |rate: f64| {

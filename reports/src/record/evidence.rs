@@ -368,7 +368,7 @@ mod tests {
         let by_new_threads = [by_calls[0], by_calls[1], ("clone3", 1_000)];
         check_files(&by_new_threads, Some(&[]), None);
         check_files(&[("futex", 5)], Some(&[]), None);
-        // Where none are to be read, nobody is looked for.
+        // Without files to read there is no reader to look for.
         assert_eq!(judge(echo(&by_calls), "epoll").files_seen, None);
     }
 

@@ -238,21 +238,27 @@ pub fn a_watcher_records_its_own_standstill() {
         .unwrap();
     let pid = Pid::from_raw(watcher.id() as i32).unwrap();
     std::thread::sleep(Duration::from_millis(300));
-    let stopped = monotonic_ns();
-    kill_process(pid, Signal::STOP).unwrap();
-    std::thread::sleep(Duration::from_millis(60));
-    let went_on = monotonic_ns();
-    kill_process(pid, Signal::CONT).unwrap();
-    std::thread::sleep(Duration::from_millis(50));
+    // On a busy machine it also waits for a CPU after a stop, and then does not count it.
+    let stops: Vec<(u64, u64)> = (0..10)
+        .map(|_| {
+            let stopped = monotonic_ns();
+            kill_process(pid, Signal::STOP).unwrap();
+            std::thread::sleep(Duration::from_millis(60));
+            let continued = monotonic_ns();
+            kill_process(pid, Signal::CONT).unwrap();
+            std::thread::sleep(Duration::from_millis(50));
+            (stopped, continued)
+        })
+        .collect();
     drop(watcher.stdin.take());
     let output = watcher.wait_with_output().unwrap();
     let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let stretches = seen["standstills"].as_array().unwrap();
-    let covers = stretches.iter().any(|stretch| {
+    let is_covered = seen["standstills"].as_array().unwrap().iter().any(|stretch| {
         let (start, end) = (stretch[0].as_u64().unwrap(), stretch[1].as_u64().unwrap());
-        start < went_on && end > stopped && end - start >= 40_000_000
+        let is_it = |(stopped, continued): &(u64, u64)| start < *continued && end > *stopped;
+        end - start >= 40_000_000 && stops.iter().any(is_it)
     });
-    assert!(covers, "{stopped}..{went_on} is not in {seen}");
+    assert!(is_covered, "none of {stops:?} is in {seen}");
 }
 
 pub fn unknown_subjects_parts_and_formats_are_errors() {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use proptest::prelude::*;
 use quadrant::spec::{self, Case, Scenario};
-use quadrant_reports::expectation::Comparison;
+use quadrant_reports::record::expectation::Comparison;
 use quadrant_suite::hash;
 use quadrant_suite::plan::{Action, FileChoice, How, Pace, Program};
 
@@ -404,7 +404,7 @@ fn the_language_page_names_every_figure() {
         let begins = [format!("| `{family}`"), format!("| `{family}.")];
         page.lines().find(|line| begins.iter().any(|begin| line.starts_with(begin)))
     };
-    for name in quadrant_reports::expectation::metric_names() {
+    for name in quadrant_reports::record::expectation::metric_names() {
         let named = match name.split_once('.') {
             Some((family, point)) => row_of(family).is_some_and(|row| {
                 row.contains(&format!("`.{point}`")) || row.contains(&format!("`{name}`"))

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::paint::Style;
+use crate::style::Style;
 use crate::table::Part;
 use crate::{markdown, terminal};
 

@@ -8,15 +8,14 @@ pub mod comparison;
 mod crossover;
 mod csv;
 pub mod duel;
-pub mod effect;
+mod effect;
 mod figures;
 pub mod format;
 pub mod interval;
 mod legend;
-pub mod markdown;
+mod markdown;
 pub mod number;
-pub mod paint;
-pub mod prose;
+mod prose;
 pub mod random;
 pub mod ranking;
 pub mod record;
@@ -25,13 +24,12 @@ pub mod report;
 pub mod selftest;
 mod series;
 mod speeds;
-pub mod statistics;
+mod statistics;
+pub mod style;
 mod summary;
 pub mod table;
 pub mod tally;
 pub mod terminal;
-
-pub use record::{by_case, driver_limit, evidence, expectation, noise, read, turns};
 
 #[cfg(test)]
 mod tests {

@@ -7,8 +7,8 @@ use tabled::builder::Builder;
 use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Padding, Style as Borders};
 
-use crate::paint::{Paint, Style};
 use crate::prose::{width, wrap};
+use crate::style::Style;
 use crate::table::{Cell, Column, Heading, Item, Part, Table, Tint};
 
 const INDENT: &str = " ";
@@ -20,18 +20,17 @@ const APART: &str = "   ";
 const LONGEST_NOTE: usize = "not as expected".len();
 
 pub fn draw(parts: &[Part], style: Style) -> String {
-    let paint = Paint::new(style);
     let mut text = String::new();
     for (index, part) in parts.iter().enumerate() {
         if index > 0 {
             text.push('\n');
         }
         let lines = match part {
-            Part::Heading(part) => heading(part, style, &paint),
-            Part::Table(part) => table(part, style, &paint),
-            Part::List(items) => list(items, style, &paint),
+            Part::Heading(part) => heading(part, style),
+            Part::Table(part) => table(part, style),
+            Part::List(items) => list(items, style),
             Part::Text(tint, part) => {
-                wrap(part, style.width).iter().map(|line| paint.tint(*tint, line)).collect()
+                wrap(part, style.width).iter().map(|line| style.tint(*tint, line)).collect()
             }
         };
         for line in lines {
@@ -42,10 +41,10 @@ pub fn draw(parts: &[Part], style: Style) -> String {
     text
 }
 
-fn heading(heading: &Heading, style: Style, paint: &Paint) -> Vec<String> {
+fn heading(heading: &Heading, style: Style) -> Vec<String> {
     let bold: Vec<&str> =
         [&heading.title].into_iter().chain(&heading.labels).map(String::as_str).collect();
-    let painted: Vec<String> = bold.iter().map(|text| paint.tint(Tint::Bold, text)).collect();
+    let painted: Vec<String> = bold.iter().map(|text| style.tint(Tint::Bold, text)).collect();
     let mut line = painted.join(APART);
     let facts = heading.facts.join(APART);
     let needed = width(&bold.join(APART)) + APART.len() + width(&facts);
@@ -63,12 +62,12 @@ fn heading(heading: &Heading, style: Style, paint: &Paint) -> Vec<String> {
     lines
 }
 
-fn list(items: &[Item], style: Style, paint: &Paint) -> Vec<String> {
+fn list(items: &[Item], style: Style) -> Vec<String> {
     let names = items.iter().map(|item| width(&item.name)).max().unwrap_or_default();
     let names = names.max(LONGEST_NOTE);
     let mut lines = Vec::new();
     for item in items {
-        let name = paint.tint(item.tint, &item.name);
+        let name = style.tint(item.tint, &item.name);
         for (head, text) in hanging(&item.name, names, &item.text, style) {
             lines.push(format!("{}{text}", head.replacen(&item.name, &name, 1)));
         }
@@ -88,7 +87,7 @@ fn hanging(name: &str, names: usize, text: &str, style: Style) -> Vec<(String, S
     heads.zip(wrap(text, style.width.saturating_sub(indent))).collect()
 }
 
-fn table(table: &Table, style: Style, paint: &Paint) -> Vec<String> {
+fn table(table: &Table, style: Style) -> Vec<String> {
     // Rows of sentences are as wide as the others, so that all of them start in one column.
     let names = [&table.heading]
         .into_iter()
@@ -102,18 +101,18 @@ fn table(table: &Table, style: Style, paint: &Paint) -> Vec<String> {
         if !lines.is_empty() {
             lines.push(String::new());
         }
-        lines.extend(grid(table, block, names, paint));
+        lines.extend(grid(table, block, names, style));
     }
     if table.columns.is_empty() {
         let (name, text) = (&table.heading, &table.sentences_heading);
         let heads = hanging(name, names, text, style).into_iter();
-        lines.extend(heads.map(|(head, text)| paint.tint(Tint::Dim, &format!("{head}{text}"))));
+        lines.extend(heads.map(|(head, text)| style.tint(Tint::Dim, &format!("{head}{text}"))));
     } else if !table.sentences.is_empty() && !lines.is_empty() {
         lines.push(String::new());
     }
     for item in &table.sentences {
         let beginning = item.text.split(": ").next().unwrap_or_default();
-        let painted = paint.tint(item.tint, beginning);
+        let painted = style.tint(item.tint, beginning);
         let hanging = hanging(&item.name, names, &item.text, style).into_iter().enumerate();
         lines.extend(hanging.map(|(index, (head, text))| match index {
             0 => head + &text.replacen(beginning, &painted, 1),
@@ -185,9 +184,9 @@ fn column_width(column: &Column) -> usize {
     heading.max(cells)
 }
 
-fn grid(table: &Table, columns: &[Column], names: usize, paint: &Paint) -> Vec<String> {
+fn grid(table: &Table, columns: &[Column], names: usize, style: Style) -> Vec<String> {
     let mut builder = Builder::default();
-    let dim = |text: &str| paint.tint(Tint::Dim, text);
+    let dim = |text: &str| style.tint(Tint::Dim, text);
     if columns.iter().any(|column| !column.heading[0].is_empty()) {
         let mut top = vec![String::new()];
         for family in columns.chunk_by(|a, b| a.heading[0] == b.heading[0]) {
@@ -207,7 +206,7 @@ fn grid(table: &Table, columns: &[Column], names: usize, paint: &Paint) -> Vec<S
     builder.push_record([dim(&table.heading)].into_iter().chain(bottom));
     for (index, name) in table.names.iter().enumerate() {
         let name = format!("{name}{}", " ".repeat(names - width(name)));
-        let cells = columns.iter().map(|column| painted(column, &column.cells[index], paint));
+        let cells = columns.iter().map(|column| painted(column, &column.cells[index], style));
         builder.push_record([name].into_iter().chain(cells));
     }
     let mut grid = builder.build();
@@ -228,14 +227,14 @@ fn padding(column: &Column, cell: &Cell) -> (String, String) {
     (" ".repeat(before), " ".repeat(after))
 }
 
-fn painted(column: &Column, cell: &Cell, paint: &Paint) -> String {
+fn painted(column: &Column, cell: &Cell, style: Style) -> String {
     let (before, after) = padding(column, cell);
     let text = if cell.tint != Tint::Plain || cell.number.is_empty() {
-        paint.tint(cell.tint, &cell.text())
+        style.tint(cell.tint, &cell.text())
     } else {
         let unit = cell.number.find(' ').unwrap_or(cell.number.len());
         let (digits, unit) = cell.number.split_at(unit);
-        format!("{digits}{}", paint.tint(Tint::Dim, &format!("{unit}{}", cell.rest)))
+        format!("{digits}{}", style.tint(Tint::Dim, &format!("{unit}{}", cell.rest)))
     };
     format!("{before}{text}{after}")
 }

@@ -7,11 +7,10 @@
 use std::io;
 use std::time::Duration;
 
-pub use crate::outcome::Injected;
-pub use crate::plan::{Hold, Injection};
-
 use crate::clock::{monotonic_ns, stamp};
+use crate::outcome::Injected;
 use crate::plain_calls;
+use crate::plan::{Hold, Injection};
 use crate::runtime::{Runtime, waiting};
 use crate::scene::Scene;
 use crate::thread_times;

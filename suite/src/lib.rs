@@ -15,7 +15,7 @@ pub mod file_check;
 pub mod hash;
 pub mod histogram;
 mod in_flight;
-pub mod injection;
+mod injection;
 mod injection_log;
 mod ledger;
 pub mod outcome;

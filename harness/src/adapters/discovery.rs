@@ -198,7 +198,7 @@ fn build_all(
     side_by_side(BUILT_AT_ONCE, work)
 }
 
-/// Does the work on so many threads, this one included, or on as many as can be started.
+/// Does the work on this number of threads, the calling one included; on fewer if some cannot start.
 fn side_by_side<T: Send>(count: usize, work: impl Fn() -> Vec<T> + Sync) -> Vec<T> {
     std::thread::scope(|scope| {
         let start = |_| std::thread::Builder::new().spawn_scoped(scope, &work).ok();

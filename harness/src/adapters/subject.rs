@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use quadrant_reports::{evidence, record};
+use quadrant_reports::record::{self, evidence};
 use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
 use quadrant_suite::plan::Plan;
 use serde::Serialize;

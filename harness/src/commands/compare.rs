@@ -7,9 +7,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use quadrant_reports::by_case::{ByCase, CaseCounts};
 use quadrant_reports::comparison::{Comparison, Names, Options, Side, better, choices};
 use quadrant_reports::format::Format;
+use quadrant_reports::record::by_case::{ByCase, CaseCounts};
 
 use crate::commands::arguments;
 use crate::commands::failure::Failure;

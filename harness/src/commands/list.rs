@@ -4,7 +4,7 @@
 
 use clap::{Args, ValueEnum};
 use quadrant_reports::format::Format;
-use quadrant_reports::paint::Style;
+use quadrant_reports::style::Style;
 use quadrant_reports::table::{Cell, Part, Table};
 use quadrant_reports::terminal;
 use serde::Serialize;

@@ -7,8 +7,8 @@ use std::io::{self, BufWriter};
 use std::path::PathBuf;
 
 use clap::Args;
-use quadrant_reports::by_case::{ByCase, CaseCounts};
 use quadrant_reports::format::Format;
+use quadrant_reports::record::by_case::{ByCase, CaseCounts};
 use quadrant_reports::report::Reporter;
 
 use crate::commands::arguments;

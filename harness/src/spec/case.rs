@@ -2,9 +2,9 @@
 //!
 //! Never depends on the subject; what depends on runtime or machine is added when a plan is made.
 
-use quadrant_reports::expectation::Expectation;
 use quadrant_reports::number::{counted, grouped};
 use quadrant_reports::record::AxisValue;
+use quadrant_reports::record::expectation::Expectation;
 use quadrant_suite::plan::{Group, Pace, Program, Server};
 
 use super::quantity::{DURATION, RATE, SIZE};

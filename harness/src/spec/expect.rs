@@ -2,7 +2,9 @@
 //!
 //! Never judges a figure; it reads what is expected and checks that there is such a figure.
 
-use quadrant_reports::expectation::{Comparison, Expectation, Unit, metric_names, metric_unit};
+use quadrant_reports::record::expectation::{
+    Comparison, Expectation, Unit, metric_names, metric_unit,
+};
 
 use super::axes::CaseValues;
 use super::case::Expected;

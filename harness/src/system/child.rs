@@ -129,7 +129,7 @@ pub struct Output<S> {
 pub enum Keep {
     /// The latest, however much there was.
     Tail,
-    /// What was not taken yet, up to so many bytes. The rest stays in the pipe.
+    /// The part that was not taken yet, up to this many bytes. The rest stays in the pipe.
     Head { bytes_max: usize },
 }
 

@@ -14,7 +14,7 @@ use super::{cpus, process};
 
 /// Each thread costs a file at both edges. Of more threads, every second, third … is read.
 const THREADS_READ: usize = 32;
-/// At most so many are read at the end: the subject may have more threads by then.
+/// Limit of the threads that are read at the end, when the subject may have more.
 const THREADS_READ_MAX: usize = 64;
 
 /// The first of two looks.

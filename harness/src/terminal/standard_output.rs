@@ -4,7 +4,7 @@
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
-use quadrant_reports::paint::Style;
+use quadrant_reports::style::Style;
 
 use crate::terminal::color::Color;
 

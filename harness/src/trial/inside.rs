@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use quadrant_reports::evidence;
+use quadrant_reports::record::evidence;
 use quadrant_suite::outcome::Outcome;
 use quadrant_suite::plan::Plan;
 

@@ -7,8 +7,9 @@
 
 use std::time::{Duration, Instant};
 
+use quadrant_reports::random::SplitMix;
+use quadrant_reports::record::turns::{Thawed, Turn};
 use quadrant_reports::record::{Noise, Status};
-use quadrant_reports::turns::{Thawed, Turn};
 use quadrant_suite::board::Phase;
 use quadrant_suite::clock::{Stamp, stamp};
 use quadrant_suite::control::Message;
@@ -22,7 +23,6 @@ use crate::driver::order::Load;
 use crate::system::noise::NoiseWatch;
 use crate::system::process::{self, RunQueue};
 use crate::trial::observe::Observation;
-use quadrant_reports::random::SplitMix;
 
 /// A thawed subject finds cold caches and a backlog; measuring begins after this.
 const SETTLE: Duration = Duration::from_millis(1);

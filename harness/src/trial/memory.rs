@@ -6,10 +6,10 @@
 use std::process::Command;
 
 use clap::Args;
+use quadrant_reports::random::SplitMix;
 use quadrant_reports::record::Layout;
 
 use crate::system::allocator::{self, Allocator};
-use quadrant_reports::random::SplitMix;
 
 /// A variable that only makes the environment longer.
 const PADDING: &str = "QUADRANT_PADDING";

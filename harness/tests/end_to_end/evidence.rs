@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use quadrant_reports::evidence::waits_by;
+use quadrant_reports::record::evidence::waits_by;
 use quadrant_reports::record::{BackendSeen, Evidence, FilesSeen, Record, Status};
 
 use crate::skip::{Need, skip};

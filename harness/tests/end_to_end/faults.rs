@@ -130,7 +130,7 @@ pub fn only_a_trial_that_slows_down_is_reported() {
         // Noise may start in the middle of one of the healthy trials, but hardly of both.
         faulty.all(is_warned) && healthy.filter(|it| is_warned(it)).count() < 2
     });
-    for record in &records.expect("the trial that slows down is told from the one that does not") {
+    for record in &records.expect("the warning is on the trial that slows down only") {
         let progress = &record.metrics.as_ref().unwrap().progress;
         assert!(progress.len() >= 8 && progress.is_sorted(), "{progress:?}");
         // The first sample may be late if another process has the CPU.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use quadrant_reports::record::turns::{Turn, sum};
 use quadrant_reports::record::{Pass, Record, Status};
-use quadrant_reports::turns::{Turn, sum};
 
 use crate::stage::Stage;
 

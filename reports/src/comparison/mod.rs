@@ -23,7 +23,7 @@ pub use side::{CellKey, Side, State};
 
 pub use crate::format::Format;
 
-use crate::paint::Style;
+use crate::style::Style;
 use side::SideCell;
 
 /// The names of the two runs, and their differences.

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::paint::Style;
 use crate::random::SplitMix;
 use crate::record::{AxisValue, LoadMetrics, Status};
+use crate::style::Style;
 use crate::table::Item;
 use crate::tests::sample;
 use crate::{markdown, terminal};

@@ -17,9 +17,9 @@ pub use crate::effect::Verdict;
 pub use crate::format::Format;
 pub use ratio::{Conclusion, Decisive, Ratio, conclusion, ratio};
 
-use crate::paint::Style;
 use crate::record::turns::{Start, Turn, sum};
 use crate::record::{AxisValue, Status};
+use crate::style::Style;
 
 /// All turns of a subject together, by its place in every start.
 pub fn turns_of(starts: &[Start], subject: usize) -> Turn {

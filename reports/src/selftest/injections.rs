@@ -6,8 +6,9 @@
 
 use quadrant_suite::board::Stall;
 use quadrant_suite::clock::{ClockScale, Stamp};
-use quadrant_suite::injection::{Hold, Injected};
+use quadrant_suite::outcome::Injected;
 use quadrant_suite::outcome::Ping;
+use quadrant_suite::plan::Hold;
 
 use super::cases::Cases;
 

@@ -9,8 +9,8 @@ use super::row::{Bound, Missing, Row, State, Unit};
 pub use crate::format::Format;
 use crate::interval::Interval;
 use crate::number::{self, counted};
-use crate::paint::Style;
 use crate::prose::clean;
+use crate::style::Style;
 use crate::table::{Cell, Heading, Item, Part, Table, Tint};
 
 const HEADINGS: [&str; 6] =

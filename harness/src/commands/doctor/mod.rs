@@ -83,7 +83,7 @@ fn summary(findings: &[Finding]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use quadrant_reports::paint::Style;
+    use quadrant_reports::style::Style;
 
     use super::*;
 

@@ -4,10 +4,12 @@
 
 use std::path::Path;
 
-use quadrant_reports::driver_limit::BUSY_MAX;
 use quadrant_reports::duel::{DuelCase, NoResult, Warning, turns_of};
+use quadrant_reports::number::counted;
+use quadrant_reports::random::SplitMix;
+use quadrant_reports::record::driver_limit::BUSY_MAX;
+use quadrant_reports::record::turns::{Start, Turn};
 use quadrant_reports::record::{Noise, Status};
-use quadrant_reports::turns::{Start, Turn};
 use quadrant_suite::plan::Plan;
 
 use super::options::DuelOptions;
@@ -17,8 +19,6 @@ use crate::fixtures::FixtureStore;
 use crate::terminal::progress::Progress;
 use crate::trial::lockstep::{Failed, Length};
 use crate::trial::{Attention, Limits};
-use quadrant_reports::number::counted;
-use quadrant_reports::random::SplitMix;
 
 /// Starts that are repeated because the machine spoilt them.
 const REPEATS_MAX: u32 = 3;

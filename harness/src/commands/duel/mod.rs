@@ -11,6 +11,7 @@ use std::time::Duration;
 use quadrant_reports::duel::{self, DuelCase};
 
 pub use options::{DuelOptions, STARTS};
+use quadrant_reports::number::counted;
 
 use crate::adapters::filter::Filter;
 use crate::adapters::subject::Subject;
@@ -27,7 +28,6 @@ use crate::terminal::standard_error::say;
 use crate::terminal::standard_output;
 use crate::trial::Limits;
 use case::Case;
-use quadrant_reports::number::counted;
 
 /// Measures every case and returns the exit code.
 pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {

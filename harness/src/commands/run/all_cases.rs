@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use quadrant_reports::number::counted;
 use quadrant_reports::report::Reporter;
 use quadrant_reports::tally::Tally;
 
@@ -25,7 +26,6 @@ use crate::fixtures::FixtureStore;
 use crate::system::interrupt;
 use crate::terminal::progress::Progress;
 use crate::terminal::standard_error::say;
-use quadrant_reports::number::counted;
 
 /// What starting, ending and watching a trial adds to its time.
 const TRIAL_OVERHEAD: Duration = Duration::from_millis(40);

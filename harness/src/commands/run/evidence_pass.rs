@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use quadrant_reports::evidence::{self, Pass};
 use quadrant_reports::record::Evidence;
+use quadrant_reports::record::evidence::{self, Pass};
 use quadrant_suite::plan::{Action, How, Plan};
 
 use super::planned_case::PlannedCase;

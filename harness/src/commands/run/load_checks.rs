@@ -3,8 +3,8 @@
 //!
 //! Reads the measurements of one load; never reads the machine.
 
-use quadrant_reports::driver_limit;
 use quadrant_reports::number;
+use quadrant_reports::record::driver_limit;
 
 use crate::driver::order::Load;
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Instant;
 
+use quadrant_reports::random::SplitMix;
 use quadrant_reports::ranking::widest_interval;
 use quadrant_reports::record::{Pass, Record, Status};
 
@@ -20,7 +21,6 @@ use crate::adapters::subject::Subject;
 use crate::fixtures::{FixtureError, FixtureStore};
 use crate::system::features;
 use crate::trial::{self, Attention, Ended, Memory};
-use quadrant_reports::random::SplitMix;
 
 /// The files of a case while a trial reads them.
 #[derive(Default)]

@@ -6,8 +6,8 @@ use std::io;
 use std::path::PathBuf;
 
 use quadrant_reports::format::Format;
-use quadrant_reports::paint::Style;
 use quadrant_reports::report::Reporter;
+use quadrant_reports::style::Style;
 
 use super::all_cases::{Run, unwritable_report};
 use super::ceilings::Ceilings;

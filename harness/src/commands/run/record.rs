@@ -2,6 +2,7 @@
 //!
 //! Never measures: whatever it needs was measured before.
 
+use quadrant_reports::number::counted;
 use quadrant_reports::record::{
     Concurrency, Cpus, GroupMetrics, Latency, LoadMetrics, Metrics, Pass, Record, SCHEMA, Status,
     Unended,
@@ -15,7 +16,6 @@ use crate::adapters::subject::Subject;
 use crate::commands::selection::unmatched;
 use crate::driver::order::Load;
 use crate::trial::Measured;
-use quadrant_reports::number::counted;
 
 /// The record of a trial without a result.
 pub fn new(

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use quadrant_reports::read::{ReadError, Records};
+use quadrant_reports::record::read::{ReadError, Records};
 use quadrant_reports::record::{Record, Status};
 
 use super::planned_case::case_key;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use quadrant_reports::random::fingerprint;
 use quadrant_reports::record::SCHEMA;
 use quadrant_suite::clock::ClockScale;
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,6 @@ use crate::adapters::build::Profile;
 use crate::adapters::subject::Subject;
 use crate::commands::selection::Selected;
 use crate::system::{clock, cpus, machine::Identity};
-use quadrant_reports::random::fingerprint;
 
 pub const RUN_FILE: &str = "run.json";
 

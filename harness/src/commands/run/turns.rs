@@ -6,8 +6,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use quadrant_reports::random::SplitMix;
+use quadrant_reports::record::turns::{Turn, sum};
 use quadrant_reports::record::{Layout, Noise, Record, Status, Turns};
-use quadrant_reports::turns::{Turn, sum};
 use quadrant_suite::plan::Plan;
 
 use super::planned_case::PlannedCase;
@@ -17,7 +18,6 @@ use super::warnings;
 use crate::adapters::subject::Subject;
 use crate::trial::lockstep::{self, Failed, Length};
 use crate::trial::{Attention, Limits, Memory, Order};
-use quadrant_reports::random::SplitMix;
 
 /// Turns of each subject in one start. More starts tell subjects apart better than more turns.
 const ROUNDS: u32 = 7;

@@ -3,7 +3,8 @@
 //! Never reads the machine: the same measurements give the same warnings everywhere. The words of a
 //! warning stay the same and its numbers vary, so that a table prints each once.
 
-use quadrant_reports::noise::{UNSTEADY, UNSTEADY_MIN};
+use quadrant_reports::number::counted;
+use quadrant_reports::record::noise::{UNSTEADY, UNSTEADY_MIN};
 use quadrant_reports::record::{Metrics, Noise};
 use quadrant_suite::board::LOOPS_MAX;
 
@@ -13,7 +14,6 @@ use super::planned_case::PlannedCase;
 use crate::adapters::subject::Subject;
 use crate::commands::selection::Selected;
 use crate::trial::Measured;
-use quadrant_reports::number::counted;
 
 /// A window that was longer than asked by this factor was delayed by the machine.
 const WINDOW_EXCESS_MAX: f64 = 1.2;

@@ -5,10 +5,10 @@
 
 use quadrant_reports::duel::{Verdict, ratio, turns_of};
 use quadrant_reports::interval::{Interval, estimate};
+use quadrant_reports::record::turns::{Start, Turn};
 use quadrant_reports::selftest::cases::Cases;
 use quadrant_reports::selftest::comparisons::{Cost, Power, cost_of_places, power};
 use quadrant_reports::selftest::row::Row;
-use quadrant_reports::turns::{Start, Turn};
 use quadrant_suite::description::Workers;
 use quadrant_suite::hash;
 use quadrant_suite::plan::{Action, How};
@@ -206,7 +206,7 @@ fn planted(bench: &Bench, rows: &mut Rows, subject: &Subject) -> Result<(), Unme
     Ok(())
 }
 
-/// Echo that also takes a step which computes nothing, so many times for each request.
+/// Echo with a step that computes nothing, repeated `times` times per request.
 fn with_steps(bench: &Bench, times: u64) -> Trial {
     let mut trial = saturating(bench, [500, 200]);
     let nothing = Action::Hash { rounds: 0, expected: hash::chain(0), how: How::Blocking };

@@ -8,9 +8,9 @@ use std::io;
 use std::time::Instant;
 
 use quadrant_reports::duel::ratio;
+use quadrant_reports::record::turns::{Start, Turn};
 use quadrant_reports::selftest::cases::Cases;
 use quadrant_reports::selftest::row::Row;
-use quadrant_reports::turns::{Start, Turn};
 use quadrant_suite::clock::{ClockScale, cpu_counter};
 use quadrant_suite::plan::{Action, How, Pace};
 use quadrant_suite::poll_wrapper::Meter;

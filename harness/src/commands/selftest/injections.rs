@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quadrant_reports::random::SplitMix;
 use quadrant_reports::selftest::injections::LONG_ENOUGH;
-use quadrant_suite::injection::{Hold, Injection};
+use quadrant_suite::plan::{Hold, Injection};
 
 const KINDS: [Hold; 3] = [Hold::Spin, Hold::Sleep, Hold::Read];
 /// In thresholds.

@@ -12,7 +12,7 @@ use quadrant_reports::selftest::injections::{
     Glance, Injections, call_named, late_pings, seen_in_progress, shown_by_pings,
 };
 use quadrant_suite::description::Workers;
-use quadrant_suite::injection::Injection;
+use quadrant_suite::plan::Injection;
 use quadrant_suite::plan::{Action, How, Pace};
 
 use super::bench::{Bench, Interrupted, Rows, Trial, Unmeasured, group, step};

@@ -3,7 +3,7 @@
 //! Never judges a turn.
 
 use quadrant_reports::random::SplitMix;
-use quadrant_reports::turns::Start;
+use quadrant_reports::record::turns::Start;
 
 use super::bench::{Bench, Prepared, Trial, Unmeasured};
 use crate::adapters::subject::Subject;
@@ -22,7 +22,7 @@ pub struct Side<'a> {
     pub measured: bool,
 }
 
-/// So many starts, with new processes for each.
+/// Makes `count` starts, each with new processes.
 pub fn starts(
     bench: &Bench,
     subject: &Subject,

@@ -14,19 +14,9 @@ pub struct Style {
 
 impl Style {
     pub const PLAIN: Style = Style { color: false, width: usize::MAX };
-}
 
-/// Colours by meaning.
-pub struct Paint {
-    color: bool,
-}
-
-impl Paint {
-    pub fn new(style: Style) -> Self {
-        Self { color: style.color }
-    }
-
-    pub fn tint(&self, tint: Tint, text: &str) -> String {
+    /// The text in the colour of its meaning, if colours are wanted.
+    pub(crate) fn tint(self, tint: Tint, text: &str) -> String {
         let code = match tint {
             Tint::Plain => return text.to_owned(),
             Tint::Bold => "1",
@@ -40,21 +30,5 @@ impl Paint {
         } else {
             text.to_owned()
         }
-    }
-
-    pub fn dim(&self, text: &str) -> String {
-        self.tint(Tint::Dim, text)
-    }
-
-    pub fn bad(&self, text: &str) -> String {
-        self.tint(Tint::Bad, text)
-    }
-
-    pub fn good(&self, text: &str) -> String {
-        self.tint(Tint::Good, text)
-    }
-
-    pub fn doubtful(&self, text: &str) -> String {
-        self.tint(Tint::Doubtful, text)
     }
 }

@@ -183,13 +183,9 @@ impl Drive<'_> {
         if answer != Answer::Pending {
             let at = stamp();
             self.pings.at(at);
-            if ended {
-                self.tally.answered(connection, answer, at, None);
-                // This edge brought the end of the stream too; no other edge will.
-                connection.read_on(&mut self.scratch)?;
-                return Err(ErrorKind::UnexpectedEof.into());
-            }
+            self.tally.observe();
             let next = match &mut self.schedule {
+                _ if ended || self.tally.is_over() => None,
                 None => Some(at),
                 Some(schedule) if self.idle.is_empty() => {
                     self.tally.backlog(schedule.waiting(at), at);
@@ -198,6 +194,11 @@ impl Drive<'_> {
                 Some(_) => None,
             };
             self.tally.answered(connection, answer, at, next);
+            if ended {
+                // This edge brought the end of the stream too; no other edge will.
+                connection.read_on(&mut self.scratch)?;
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
             if next.is_none() {
                 self.idle.push_back(index);
             }

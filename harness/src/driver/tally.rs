@@ -77,7 +77,7 @@ impl<'a> Tally<'a> {
     }
 
     /// The connection's answer was complete at `at`; `next` is when the request was due that is
-    /// sent now on the same connection, if there is one.
+    /// sent now on the same connection, if there is one. Call `observe` first.
     #[inline]
     pub(super) fn answered(
         &mut self,
@@ -86,7 +86,6 @@ impl<'a> Tally<'a> {
         at: Stamp,
         next: Option<Stamp>,
     ) {
-        self.observe();
         if answer == Answer::Wrong {
             self.load.wrong_answers += 1;
             let number = connection.answers;
@@ -97,6 +96,8 @@ impl<'a> Tally<'a> {
             self.board.count_answer();
             if self.is_in_window(at) {
                 self.count_answer(connection, at);
+            } else if self.end <= at {
+                self.unanswered(connection.due_at);
             }
         }
         // The first request of a connection is not in flight: it may wait in the accept queue.

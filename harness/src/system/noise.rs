@@ -208,9 +208,13 @@ intr 5 0 0
 
     #[test]
     fn waiting_for_a_cpu_is_seen() {
-        // Beside the threads of other tests, those two may not be among the ones that are read.
-        let seen: Vec<u64> = (0..10).map(|_| waited_by_two_on_one_cpu()).collect();
-        assert!(seen.iter().any(|waited| *waited >= 10_000_000), "{seen:?}");
+        // Beside the threads of other tests, not all of what those two waited is read.
+        let mut seen = 0;
+        let enough = (0..100).any(|_| {
+            seen += waited_by_two_on_one_cpu();
+            seen >= 10_000_000
+        });
+        assert!(enough, "{seen}");
     }
 
     /// Two threads on one CPU: each waits while the other runs.

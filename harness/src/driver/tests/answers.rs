@@ -108,16 +108,18 @@ fn a_stale_answer_is_a_wrong_answer() {
 
 #[test]
 fn excess_bytes_are_an_error() {
-    let port = server(|_, mut stream| {
+    let closed = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&closed);
+    let port = server(move |_, mut stream| {
         let mut message = [0; 100];
         stream.read_exact(&mut message[..64]).unwrap();
         stream.write_all(&message).unwrap();
-        std::thread::sleep(LIMIT);
+        end_and_count(stream, &counter);
     });
     let trial = Trial::start(port, 1, 64, None);
     trial.connected();
     trial.enter(Phase::Measuring);
-    std::thread::sleep(Duration::from_millis(50));
+    wait_until(|| closed.load(SeqCst) == 1);
     let load = trial.end();
     assert_eq!((load.requests, load.errors), (0, 1));
     assert!(load.first_error.unwrap().contains("more bytes"));
@@ -135,7 +137,7 @@ fn large_messages_pass_whole_and_in_pieces() {
         let trial = Trial::start(port, 2, BYTES, None);
         trial.connected();
         trial.enter(Phase::Measuring);
-        std::thread::sleep(Duration::from_millis(1_500));
+        wait_until(|| trial.memory.board().done(true) >= 2);
         let load = trial.end();
         assert!(load.requests >= 2, "{load:?}");
         assert_eq!((load.errors, load.wrong_answers), (0, 0), "{load:?}");

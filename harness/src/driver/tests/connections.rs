@@ -33,15 +33,16 @@ fn one_served_connection_is_one_in_flight() {
 
 #[test]
 fn a_connection_closed_early_is_an_error() {
-    let port = server(|_, stream| {
-        echo(stream, 64, |number, _| number <= 12);
+    let closed = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&closed);
+    let port = server(move |_, stream| {
+        echo(stream.try_clone().unwrap(), 64, |number, _| number <= 12);
+        end_and_count(stream, &counter);
     });
     let trial = Trial::start(port, 1, 64, None);
     trial.connected();
     trial.enter(Phase::Measuring);
-    wait_until(|| trial.memory.board().done(true) >= 12);
-    // The close comes right after the answer.
-    std::thread::sleep(Duration::from_millis(100));
+    wait_until(|| closed.load(SeqCst) == 1);
     let load = trial.end();
     assert_eq!((load.requests, load.errors), (12, 1));
     assert_eq!(
@@ -53,16 +54,18 @@ fn a_connection_closed_early_is_an_error() {
 #[test]
 fn a_close_together_with_the_answer_is_noticed() {
     // The answer and the end of the stream may arrive as one edge, in one batch.
-    let port = server(|_, mut stream| {
+    let closed = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&closed);
+    let port = server(move |_, mut stream| {
         let mut message = [0; 64];
         stream.read_exact(&mut message).unwrap();
         stream.write_all(&message).unwrap();
+        end_and_count(stream, &counter);
     });
     let trial = Trial::start(port, 30, 64, None);
     trial.connected();
     trial.enter(Phase::Measuring);
-    wait_until(|| trial.memory.board().done(true) >= 30);
-    std::thread::sleep(Duration::from_millis(100));
+    wait_until(|| closed.load(SeqCst) == 30);
     let load = trial.end();
     assert_eq!((load.requests, load.errors), (30, 30));
     let error = load.first_error.unwrap();

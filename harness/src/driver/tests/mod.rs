@@ -6,7 +6,7 @@ mod open_loop;
 mod pace;
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -55,6 +55,13 @@ fn echo(mut stream: TcpStream, bytes: usize, mut change: impl FnMut(u64, &mut [u
             return;
         }
     }
+}
+
+/// Sends no more, and counts once the driver has closed its end.
+fn end_and_count(mut stream: TcpStream, closed: &AtomicU64) {
+    let _ = stream.shutdown(Shutdown::Write);
+    while stream.read(&mut [0; 64]).is_ok_and(|bytes| bytes > 0) {}
+    closed.fetch_add(1, SeqCst);
 }
 
 /// A driver in a thread, with its board.
@@ -122,6 +129,14 @@ impl Trial {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// For tests of a schedule, which a machine that stands still for a moment delays: one attempt of a
+/// few has to succeed.
+fn one_attempt_succeeds(attempt: fn()) {
+    const ATTEMPTS: usize = 5;
+    let succeeds = |_| std::panic::catch_unwind(attempt).is_ok();
+    assert!((0..ATTEMPTS).any(succeeds), "none of {ATTEMPTS} attempts, see above");
 }
 
 fn wait_until(mut condition: impl FnMut() -> bool) {

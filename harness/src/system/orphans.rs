@@ -1,10 +1,18 @@
-//! Processes that a subject has started and left behind.
+//! Processes that an adapter has started and left behind.
 //!
-//! The harness becomes their parent (child subreaper) and ends them, so that a subject which starts
-//! process groups of its own leaves nothing behind either. Never ends a child that was spared.
+//! The harness becomes their parent (child subreaper) and ends them, so that an adapter which starts
+//! process groups of its own leaves nothing behind either. It becomes the parent of other orphans too,
+//! such as those of a job of the script that has started it. So the processes of adapters carry a mark
+//! in their environment, which their children inherit. Never ends a process without this mark.
 
 #[cfg(target_os = "linux")]
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, waitpid};
+
+#[cfg(target_os = "linux")]
+use super::child::has_ended;
+
+/// The variable that marks the processes of adapters, with the number of this process.
+pub const MARK: &str = "QUADRANT_HARNESS";
 
 /// From now on orphans of this process's children become its own children.
 #[cfg(target_os = "linux")]
@@ -13,61 +21,55 @@ pub fn adopt() {
     let _ = set_child_subreaper(Some(rustix::process::getpid()));
 }
 
-/// Ends every child of this process that is not `spared`.
+/// Ends every child of this process that is marked. To be called when no adapter is to run.
 #[cfg(target_os = "linux")]
 pub fn end_all() {
     // Ending one may orphan the next.
     for _ in 0..100 {
-        let spared = SPARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        let orphans: Vec<Pid> = children()
-            .into_iter()
-            .filter(|pid| !spared.contains(pid))
-            .filter_map(|pid| Pid::from_raw(pid as i32))
-            .collect();
-        if orphans.is_empty() {
+        let mut has_ended_some = false;
+        for (pid, child) in children().filter_map(|pid| Some((pid, Pid::from_raw(pid as i32)?))) {
+            if is_marked(pid) {
+                let _ = kill_process(child, Signal::KILL);
+            } else if !is_dead_orphan(pid) {
+                continue;
+            }
+            if has_ended(child) {
+                let _ = waitpid(Some(child), WaitOptions::NOHANG);
+                has_ended_some = true;
+            }
+        }
+        if !has_ended_some {
             return;
         }
-        for orphan in orphans {
-            let _ = kill_process(orphan, Signal::KILL);
-            let _ = waitpid(Some(orphan), WaitOptions::empty());
-        }
     }
 }
 
 #[cfg(target_os = "linux")]
-static SPARED: std::sync::Mutex<Vec<u32>> = std::sync::Mutex::new(Vec::new());
-
-/// A child that lives beyond single trials.
-#[cfg(target_os = "linux")]
-pub fn spare(pid: u32) {
-    SPARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(pid);
-}
-
-/// It has ended: the next process of this number is not spared.
-#[cfg(target_os = "linux")]
-pub fn forget(pid: u32) {
-    SPARED
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-        .retain(|spared| *spared != pid);
+fn children() -> impl Iterator<Item = u32> {
+    let lists = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let lists = lists.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    let all: String = lists.collect();
+    all.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>().into_iter()
 }
 
 #[cfg(target_os = "linux")]
-fn children() -> Vec<u32> {
-    let mut children = Vec::new();
-    for task in std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
-        if let Ok(list) = std::fs::read_to_string(task.path().join("children")) {
-            children.extend(list.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
-        }
-    }
-    children
+fn is_marked(pid: u32) -> bool {
+    let mark = format!("{MARK}={}", std::process::id());
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+}
+
+/// Whether a process has ended and only remains to be waited for. It has no environment any more. One
+/// that leads a process group may be a child that another part of this program waits for.
+#[cfg(target_os = "linux")]
+fn is_dead_orphan(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name before these fields may hold anything: state, parent, process group.
+    let mut fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ');
+    fields.next() == Some("Z") && fields.nth(1) != Some(&pid.to_string())
 }
 
 #[cfg(not(target_os = "linux"))]
 pub fn adopt() {}
 #[cfg(not(target_os = "linux"))]
 pub fn end_all() {}
-#[cfg(not(target_os = "linux"))]
-pub fn spare(_: u32) {}
-#[cfg(not(target_os = "linux"))]
-pub fn forget(_: u32) {}

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::inside::NOT_LOADED;
 use super::order::Limits;
 use crate::system::child::{ChildGroup, Inherited, Keep, Output, ending, wait_for_output};
-use crate::system::interrupt;
+use crate::system::{interrupt, orphans};
 
 /// An outcome has one histogram for each row; more than this is no outcome.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -43,18 +43,19 @@ impl AdapterProcess {
             .arg(library)
             .args(["--answer", &answer_end.number().to_string()])
             .args(["--parent", &std::process::id().to_string()])
+            .env(orphans::MARK, std::process::id().to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         complete(&mut command);
         let mut child = ChildGroup::spawn(&mut command)?;
         drop(answer_end);
-        let mut stdin = child.stdin.take().expect("standard input was asked for");
+        let mut stdin = child.take_stdin().expect("standard input was asked for");
         // If the child is gone already, its end is noticed soon.
         let _ = stdin.write_all(input);
         drop(stdin);
-        let stdout = child.stdout.take().expect("standard output was asked for");
-        let stderr = child.stderr.take().expect("standard error was asked for");
+        let stdout = child.take_stdout().expect("standard output was asked for");
+        let stderr = child.take_stderr().expect("standard error was asked for");
         Ok(Self {
             child,
             answer: Output::new(answer, Keep::Head { bytes_max: ANSWER_BYTES_MAX })?,

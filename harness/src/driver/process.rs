@@ -100,7 +100,8 @@ impl Driver {
             },
             None if self.stdout.source().is_some() => Ok(None),
             None => {
-                let ended = self.child.wait_within(EXIT_LIMIT).map_err(DriverError::NotWaitedFor)?;
+                let ended =
+                    self.child.wait_within(EXIT_LIMIT).map_err(DriverError::NotWaitedFor)?;
                 Err(ended.map_or(DriverError::Silent, DriverError::Ended))
             }
         }

@@ -80,7 +80,7 @@ impl Drop for ChildGroup {
 }
 
 /// How a child ended, if it did so within this time. It is left to be waited for.
-fn ended_within(pid: Pid, limit: Duration) -> io::Result<Option<ExitStatus>> {
+pub(super) fn ended_within(pid: Pid, limit: Duration) -> io::Result<Option<ExitStatus>> {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     let end = Instant::now() + limit;
     loop {
@@ -131,6 +131,14 @@ pub fn printed_by(command: &mut Command, limit: Duration) -> Option<String> {
     }
     let status = child.wait_within(left()).ok()??;
     status.success().then(|| stdout.text())
+}
+
+/// To be called before a child is started: where a process ignores the ends of its children, as it may
+/// have inherited it, the kernel keeps none of them to be waited for.
+#[allow(unsafe_code)]
+pub fn keep_ends() {
+    // SAFETY: the default action runs no code of this process.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
 }
 
 /// In a child: makes the system kill this process when `parent` dies.

@@ -12,9 +12,18 @@ use std::time::Duration;
 #[cfg(target_os = "linux")]
 use io_uring::{IoUring, Probe, opcode};
 
+#[cfg(target_os = "linux")]
+use super::deadly_calls::is_deadly;
+
 /// A ring is set up and completes an operation, or the reason why not.
 #[cfg(target_os = "linux")]
 pub fn io_uring_works() -> Result<(), String> {
+    let calls = [libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
+    if calls.into_iter().any(is_deadly) {
+        return Err("a filter of system calls (seccomp) kills whatever uses io_uring here; run \
+                    outside of it or allow io_uring_setup, io_uring_enter and io_uring_register"
+            .to_owned());
+    }
     let mut ring = IoUring::new(4).map_err(|error| explain(&error))?;
     // SAFETY: a no-op refers to no memory.
     #[allow(unsafe_code)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use quadrant::system::cgroup;
 use quadrant_reports::record::Record;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -122,6 +123,9 @@ impl Running {
             assert!(Instant::now() < self.end, "does not end: {}", read(&self.stderr));
             std::thread::sleep(Duration::from_millis(5));
         };
+        if status.code().is_some() {
+            assert_eq!(control_groups_of(self.child.id()), Vec::<PathBuf>::new());
+        }
         Ended {
             code: status.code(),
             stdout: read(&self.stdout),
@@ -137,6 +141,28 @@ impl Running {
         let peak = peak.and_then(|peak| peak.split_whitespace().next()?.parse().ok());
         self.peak_memory_kib = self.peak_memory_kib.max(peak.unwrap_or(0));
     }
+}
+
+/// A shell without job control starts its background jobs with some of these ignored; the programs
+/// under test are to have them as a terminal gives them.
+#[allow(unsafe_code)]
+pub fn accept_signals() {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: the default action runs no code of this process.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
+/// The control groups that a process has made and not removed. Those of one that was killed are
+/// removed by a later one.
+fn control_groups_of(pid: u32) -> Vec<PathBuf> {
+    let name = format!("quadrant-{pid}-");
+    let groups = ["pids", "memory"].into_iter().flat_map(cgroup::own);
+    let entries = groups.filter_map(|group| std::fs::read_dir(group.folder).ok()).flatten();
+    let paths = entries.flatten().map(|entry| entry.path());
+    paths
+        .filter(|path| path.file_name().is_some_and(|it| it.to_string_lossy().starts_with(&name)))
+        .collect()
 }
 
 impl Drop for Running {

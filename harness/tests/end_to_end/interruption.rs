@@ -22,6 +22,27 @@ fn start(stage: &Stage, spec: &str) -> Running {
     stage.run(&words).args(SUBJECTS).start()
 }
 
+/// A library that never finishes loading.
+const ENDLESS: &str = "
+    #include <unistd.h>
+    __attribute__((constructor)) static void load(void) { for (;;) pause(); }";
+
+pub fn an_interrupted_list_has_its_exit_code() {
+    let stage = Stage::new();
+    stage.library(ENDLESS);
+    for what in ["subjects", "cells"] {
+        let mut words = vec!["list", what, "--adapters", "."];
+        words.extend((what == "cells").then_some(SPEC));
+        let mut running = stage.call().args(words).start();
+        running.until("question", || {
+            stage.processes().iter().any(|it| it.contains("__describe")).then_some(())
+        });
+        running.signal(Signal::INT);
+        assert_eq!(running.wait().expect_code(130).stdout, "");
+        stage.assert_empty();
+    }
+}
+
 /// Waits until this many records are written and the next trial is under way.
 #[track_caller]
 fn in_the_middle(stage: &Stage, running: &mut Running, records: usize) {

@@ -110,6 +110,23 @@ pub fn a_hanging_adapter_can_be_interrupted() {
     assert_eq!(ended.records(), []);
 }
 
+/// It starts a session of its own while it describes itself.
+pub fn what_a_library_leaves_behind_is_ended() {
+    let stage = Stage::new();
+    stage.library(
+        "#include <unistd.h>
+        __attribute__((constructor)) static void load(void) {
+            if (fork() == 0) {
+                setsid();
+                for (;;) pause();
+            }
+        }",
+    );
+    let ended = stage.quadrant(&["list", "subjects", "--adapters", "."]).expect_code(0);
+    stage.assert_empty();
+    assert!(ended.stdout.contains("is no Quadrant adapter"), "{}", ended.stdout);
+}
+
 pub fn build_failures_are_reported_with_the_compilers_error() {
     let stage = Stage::new();
     let folder = stage.workspace(&[

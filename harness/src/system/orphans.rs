@@ -2,8 +2,12 @@
 //!
 //! The harness becomes their parent (child subreaper) and ends them, so that an adapter which starts
 //! process groups of its own leaves nothing behind either. It becomes the parent of other orphans too,
-//! such as those of a job of the script that has started it. So the processes of adapters carry a mark
-//! in their environment, which their children inherit. Never ends a process without this mark.
+//! such as those of a job of the script that has started it. So the process of an adapter has a mark in
+//! its environment, which those that it starts inherit. Never ends a process without a mark,
+//! even if it is an adapter's that has cleared its environment.
+
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 #[cfg(target_os = "linux")]
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, waitpid};
@@ -11,8 +15,44 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreape
 #[cfg(target_os = "linux")]
 use super::child::has_ended;
 
-/// The variable that marks the processes of adapters, with the number of this process.
-pub const MARK: &str = "QUADRANT_HARNESS";
+/// The variable that holds a mark.
+const NAME: &str = "QUADRANT_STARTED_BY";
+
+/// Marks the process of one adapter and all that it starts.
+pub struct Mark(String);
+
+impl Mark {
+    #[expect(clippy::new_without_default, reason = "each is another")]
+    /// One that no other process has.
+    pub fn new() -> Self {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        // As long for each: a longer environment moves what lies beside it in memory.
+        Self(format!("{}{:010}", prefix(), MADE.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    pub fn add_to(&self, command: &mut Command) {
+        command.env(NAME, &self.0);
+    }
+
+    /// Those that have it, as far as their environment can be read.
+    pub fn processes(&self) -> Vec<u32> {
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter(|pid| mark_of(*pid).is_some_and(|mark| mark == self.0)).collect()
+    }
+}
+
+/// Of all marks that this process makes.
+fn prefix() -> String {
+    format!("{:010}-", std::process::id())
+}
+
+fn mark_of(pid: u32) -> Option<String> {
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let variables = environment.split(|byte| *byte == 0);
+    let mut texts = variables.filter_map(|variable| std::str::from_utf8(variable).ok());
+    texts.find_map(|text| Some(text.strip_prefix(NAME)?.strip_prefix('=')?.to_owned()))
+}
 
 /// From now on orphans of this process's children become its own children.
 #[cfg(target_os = "linux")]
@@ -28,7 +68,7 @@ pub fn end_all() {
     for _ in 0..100 {
         let mut has_ended_some = false;
         for (pid, child) in children().filter_map(|pid| Some((pid, Pid::from_raw(pid as i32)?))) {
-            if is_marked(pid) {
+            if mark_of(pid).is_some_and(|mark| mark.starts_with(&prefix())) {
                 let _ = kill_process(child, Signal::KILL);
             } else if !is_dead_orphan(pid) {
                 continue;
@@ -50,13 +90,6 @@ fn children() -> impl Iterator<Item = u32> {
     let lists = lists.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
     let all: String = lists.collect();
     all.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>().into_iter()
-}
-
-#[cfg(target_os = "linux")]
-fn is_marked(pid: u32) -> bool {
-    let mark = format!("{MARK}={}", std::process::id());
-    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
 }
 
 /// Whether a process has ended and only remains to be waited for. It has no environment any more. One

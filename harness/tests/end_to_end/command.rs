@@ -86,6 +86,10 @@ impl Running {
         kill_process(pid, signal).unwrap();
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until the condition holds. It is an error if the call ends first.
     #[track_caller]
     pub fn until<T>(&mut self, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
@@ -124,7 +128,9 @@ impl Running {
             std::thread::sleep(Duration::from_millis(5));
         };
         if status.code().is_some() {
-            assert_eq!(control_groups_of(self.child.id()), Vec::<PathBuf>::new());
+            let groups = control_groups_of(self.child.id());
+            let is_empty = |group: &&PathBuf| read(&group.join("cgroup.procs")).is_empty();
+            assert_eq!(groups.iter().find(is_empty), None);
         }
         Ended {
             code: status.code(),
@@ -153,16 +159,15 @@ pub fn accept_signals() {
     }
 }
 
-/// The control groups that a process has made and not removed. Those of one that was killed are
-/// removed by a later one.
-fn control_groups_of(pid: u32) -> Vec<PathBuf> {
+/// The control groups that a process has made and not removed. Those of one that was killed, or whose
+/// subject could not be killed, are removed by a later one.
+pub fn control_groups_of(pid: u32) -> Vec<PathBuf> {
     let name = format!("quadrant-{pid}-");
-    let groups = ["pids", "memory"].into_iter().flat_map(cgroup::own);
+    let groups = cgroup::own("pids").into_iter();
     let entries = groups.filter_map(|group| std::fs::read_dir(group.folder).ok()).flatten();
     let paths = entries.flatten().map(|entry| entry.path());
-    paths
-        .filter(|path| path.file_name().is_some_and(|it| it.to_string_lossy().starts_with(&name)))
-        .collect()
+    let is_its = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(&name);
+    paths.filter(is_its).collect()
 }
 
 impl Drop for Running {

@@ -2,12 +2,13 @@
 //! while they are observed, and while they write their outcome. Nothing of them may be left.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use quadrant_reports::record::Status;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::command::control_groups_of;
 use crate::skip::{Need, skip};
 use crate::stage::Stage;
 
@@ -32,11 +33,16 @@ pub fn a_subject_that_cannot_be_killed_is_left() {
         fs::write(group.join("cgroup.procs"), subject.split(' ').next()?).ok()?;
         fs::write(group.join("freezer.state"), "FROZEN").ok()
     });
+    let harness = running.id();
     let ended = running.wait();
     fs::write(group.join("freezer.state"), "THAWED").unwrap();
     stage.assert_soon_empty();
     fs::remove_dir(group).unwrap();
     ended.expect_code(3).expect_words(&["was killed and has not ended within 5 s"]);
+
+    // What could not be removed is removed by the next run.
+    stage.call().args(words).run().expect_code(0);
+    assert_eq!(control_groups_of(harness), Vec::<PathBuf>::new());
 }
 
 /// Where they are ignored, the kernel keeps none of them to be waited for.

@@ -2,8 +2,8 @@
 //! while they are observed, and while they write their outcome. Nothing of them may be left.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use quadrant_reports::record::Status;
 use rustix::process::{Pid, Signal, kill_process};
@@ -18,26 +18,47 @@ const TRIALS: usize = 40;
 /// A trial takes some 120 ms, so some subjects end before they are killed.
 const LIFE_MS_MAX: u64 = 130;
 
-/// A frozen control group of the first version, whose processes not even SIGKILL ends.
-pub fn a_subject_that_cannot_be_killed_is_left() {
-    let group = format!("/sys/fs/cgroup/freezer/test-{}", std::process::id());
-    let group = Path::new(&group);
-    if fs::create_dir(group).is_err() {
-        return skip(Need::Other, "no freezer cgroup can be made here");
+/// A frozen control group of the first version, whose processes not even SIGKILL ends. Dropping it
+/// lets them go on, so that they end.
+struct Frozen(PathBuf);
+
+impl Frozen {
+    fn create() -> Option<Self> {
+        let name = format!("/sys/fs/cgroup/freezer/test-{}", std::process::id());
+        fs::create_dir(&name).ok().map(|()| Self(name.into()))
     }
+
+    fn freeze(&self, pid: &str) -> std::io::Result<()> {
+        fs::write(self.0.join("cgroup.procs"), pid)?;
+        fs::write(self.0.join("freezer.state"), "FROZEN")
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let _ = fs::write(self.0.join("freezer.state"), "THAWED");
+        let end = Instant::now() + Duration::from_secs(20);
+        while fs::remove_dir(&self.0).is_err() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+pub fn a_subject_that_cannot_be_killed_is_left() {
+    let Some(frozen) = Frozen::create() else {
+        return skip(Need::Other, "no freezer cgroup can be made here");
+    };
     let stage = Stage::new();
     let words = ["run", "--no-build", SPEC, "-r", "threads", "--trials", "1", "--starts", "0"];
     let mut running = stage.call().args(words).args(["--time-limit", "1"]).start();
     running.until("subject", || {
         let subject = stage.processes().into_iter().find(|it| it.contains("__trial"))?;
-        fs::write(group.join("cgroup.procs"), subject.split(' ').next()?).ok()?;
-        fs::write(group.join("freezer.state"), "FROZEN").ok()
+        frozen.freeze(subject.split(' ').next()?).ok()
     });
     let harness = running.id();
     let ended = running.wait();
-    fs::write(group.join("freezer.state"), "THAWED").unwrap();
+    drop(frozen);
     stage.assert_soon_empty();
-    fs::remove_dir(group).unwrap();
     ended.expect_code(3).expect_words(&["was killed and has not ended within 5 s"]);
 
     // What could not be removed is removed by the next run.

@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [SUBCOMMAND] => return quadrant::driver::run_from_stdin(),
+        [SUBCOMMAND] => return ExitCode::from(quadrant::driver::run_from_stdin()),
         ["harness-with-files"] => be_a_harness_with_files(),
         ["harness-with-driver", port] => be_a_harness_with_a_driver(port.parse().unwrap()),
         _ => {}

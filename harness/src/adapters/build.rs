@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::builds::{Build, Recipe, library_file};
 use super::environment::{Environment, cargo};
 use super::up_to_date::{BuildBegun, is_up_to_date};
-use crate::system::child::{Keep, Output, wait_for_output};
+use crate::system::child::{ChildGroup, Keep, Output, wait_for_output};
 use crate::system::interrupt;
 use crate::terminal::progress::Progress;
 
@@ -22,6 +22,8 @@ const LINES_MAX: usize = 400;
 const LINE_BYTES_MAX: usize = 16 << 20;
 /// How often it is looked for an interruption.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long cargo's end may take to follow that of its output.
+const EXIT_LIMIT: Duration = Duration::from_secs(10);
 
 /// How far cargo optimises a library; in `run.json`, because it moves figures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,24 +150,18 @@ fn carry_out(
 ) -> Result<PathBuf, String> {
     let not_started = |error| format!("cargo could not be started: {error}");
     let keep = Keep::Head { bytes_max: LINE_BYTES_MAX };
-    // Not in a group of its own: it gets the terminal's ^C itself.
-    let mut child = order
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(not_started)?;
-    let stdout = child.stdout.take().expect("standard output was asked for");
-    let stderr = child.stderr.take().expect("standard error was asked for");
+    order.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = ChildGroup::spawn(&mut order).map_err(not_started)?;
+    let stdout = child.take_stdout().expect("standard output was asked for");
+    let stderr = child.take_stderr().expect("standard error was asked for");
     let mut stdout = Output::new(stdout, keep).map_err(not_started)?;
     let mut stderr = Output::new(stderr, keep).map_err(not_started)?;
 
     let mut library = None;
     let mut errors = VecDeque::new();
     while stdout.source().or(stderr.source()).is_some() {
-        // A signal to the harness alone does not reach cargo.
         if interrupt::requested() {
-            let _ = child.kill();
+            return Err("interrupted".to_owned());
         }
         wait_for_output([stdout.source(), stderr.source()], LOOK_EVERY);
         stdout.read();
@@ -183,13 +179,14 @@ fn carry_out(
             errors.push_back(line);
         }
     }
-    let status = child.wait().map_err(|error| format!("cargo could not be waited for: {error}"))?;
+    let status = child.wait_within(EXIT_LIMIT);
+    let status = status.map_err(|error| format!("cargo could not be waited for: {error}"))?;
+    let has_built = status.is_some_and(|status| status.success());
     match library {
-        Some(library) if status.success() => Ok(library),
-        None if status.success() => Err(format!(
+        Some(library) if has_built => Ok(library),
+        None if has_built => Err(format!(
             "{package} builds no library that can be loaded: it needs `crate-type = [\"cdylib\"]`"
         )),
-        _ if interrupt::requested() => Err("interrupted".to_owned()),
         _ => Err(format!("it does not build: {}", first_error(&errors))),
     }
 }

@@ -15,7 +15,7 @@ use super::builds::{self, Build, Declared, Recipe, Role};
 use super::filter::Filter;
 use super::manifest;
 use super::subject::{self, Machine, Subject};
-use crate::system::interrupt;
+use crate::system::{interrupt, orphans};
 use crate::terminal::progress::Progress;
 use crate::trial::{self, Limits};
 
@@ -54,6 +54,9 @@ pub fn discover(
     limits: Limits,
     progress: &Progress,
 ) -> Result<Discovered> {
+    // From here on there are processes that must not outlive this one.
+    interrupt::listen();
+    orphans::adopt();
     let is_wanted = |build: &Build| filters.iter().any(|filter| filter.may_select(build));
     let (found, left_out) = match source {
         Source::Folder(folder) => in_folder(folder, is_wanted)?,
@@ -76,6 +79,7 @@ pub fn discover(
     };
     progress.say("reading the adapters' descriptions");
     let descriptions = ask_all(&found, executable, limits);
+    orphans::end_all();
     let machine = Machine::look();
     let mut subjects: Vec<Subject> = Vec::new();
     for ((build, library), description) in found.into_iter().zip(descriptions) {

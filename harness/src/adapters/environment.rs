@@ -6,14 +6,19 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
 use toml::{Table, Value};
+
+use crate::system::child::printed_by;
 
 /// Variables that cargo sets for the program that it runs; they decide nothing about a build.
 const LEAKS: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST", "CARGO_BIN_", "CARGO_CRATE_"];
 /// What separates flags in `CARGO_ENCODED_RUSTFLAGS`.
 const SEPARATOR: &str = "\u{1f}";
+/// Rustup may look for its toolchain first.
+const COMPILER_LIMIT: Duration = Duration::from_secs(10);
 
 /// Cargo, without what a cargo that started this program has set for it.
 pub fn cargo() -> Command {
@@ -35,8 +40,8 @@ fn is_leak(name: &OsStr) -> bool {
 
 /// Everything that decides about builds in a workspace, whatever is built.
 pub(super) struct Environment {
-    /// What rustc prints about itself.
-    compiler: Result<String, String>,
+    /// What rustc prints about itself, if it does.
+    compiler: Option<String>,
     variables: BTreeMap<String, String>,
     configuration: Vec<(PathBuf, String)>,
 }
@@ -50,7 +55,7 @@ impl Environment {
             .filter(|(name, _)| decides(name))
             .collect();
         Self {
-            compiler: version(&mut rustc, workspace),
+            compiler: printed_by(rustc.arg("-vV").current_dir(workspace), COMPILER_LIMIT),
             variables,
             configuration: configuration(workspace),
         }
@@ -58,7 +63,7 @@ impl Environment {
 
     /// All of it as a text that changes when it does. Nothing where this is not known.
     pub(super) fn as_text(&self) -> Option<String> {
-        let compiler = self.compiler.as_ref().ok()?;
+        let compiler = self.compiler.as_ref()?;
         let mut all = format!("{compiler}\n{:?}\n", self.variables);
         for (path, text) in &self.configuration {
             let table: Table = text.parse().ok()?;
@@ -113,15 +118,6 @@ impl Environment {
     }
 }
 
-fn version(command: &mut Command, workspace: &Path) -> Result<String, String> {
-    let output = command.arg("-vV").current_dir(workspace).stdin(Stdio::null()).output();
-    let output = output.map_err(|error| error.to_string())?;
-    match output.status.success() {
-        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-    }
-}
-
 /// Whether a variable may change what is built.
 fn decides(name: &str) -> bool {
     // Build scripts of dependencies compile C by these.
@@ -164,7 +160,7 @@ mod tests {
 
     fn environment(variables: &[(&str, &str)], configuration: &str) -> Environment {
         Environment {
-            compiler: Ok("rustc 1\n".to_owned()),
+            compiler: Some("rustc 1\n".to_owned()),
             variables: variables.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect(),
             configuration: vec![("config.toml".into(), configuration.to_owned())],
         }
@@ -207,7 +203,7 @@ mod tests {
         assert_eq!(text_of(&[], "include = [\"other.toml\"]"), None);
         assert_eq!(text_of(&[], "[build]\nrustc = \"other\""), None);
         assert_eq!(text_of(&[], "[build"), None);
-        let no_compiler = Environment { compiler: Err("none".to_owned()), ..environment(&[], "") };
+        let no_compiler = Environment { compiler: None, ..environment(&[], "") };
         assert_eq!(no_compiler.as_text(), None);
     }
 

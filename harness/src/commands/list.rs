@@ -46,7 +46,6 @@ pub struct ListOptions {
 }
 
 pub fn list(options: &ListOptions) -> Result<u8, Failure> {
-    interrupt::listen();
     system::limits::raise();
     match options.what {
         What::Specs => list_specs(options),
@@ -86,6 +85,9 @@ fn list_subjects(options: &ListOptions) -> Result<u8, Failure> {
     let subjects = options.subjects.find_all(Limits::USUAL, &progress);
     progress.end();
     let listed: Vec<Listed> = subjects?.iter().map(Subject::listed).collect();
+    if interrupt::requested() {
+        return Ok(interrupt::EXIT_CODE);
+    }
     print(options.format, &listed, ["subject", "version", "can", "note"], |subject| {
         let can: Vec<String> = subject.capabilities.iter().map(ToString::to_string).collect();
         let variant = subject.variant.then(|| "variant".to_owned());
@@ -114,6 +116,9 @@ fn list_cells(options: &ListOptions) -> Result<u8, Failure> {
     let found = options.subjects.find_for(&selected, Limits::USUAL, &progress);
     progress.end();
     let subjects = found?.subjects;
+    if interrupt::requested() {
+        return Ok(interrupt::EXIT_CODE);
+    }
     let circumstances = Circumstances {
         seed: 0,
         clock: quadrant_suite::clock::ClockScale::MONOTONIC,

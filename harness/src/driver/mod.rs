@@ -19,7 +19,6 @@ mod tally;
 mod tests;
 
 use std::io::{self, BufRead, Read, Write};
-use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 
@@ -34,8 +33,8 @@ const ORDER_BYTES_MAX: u64 = 64 * 1024;
 const OTHER_FILES: u64 = 32;
 
 /// The driver process: reads its order from standard input and writes its result, or the error, to
-/// standard output.
-pub fn run_from_stdin() -> ExitCode {
+/// standard output. Returns the exit code.
+pub fn run_from_stdin() -> u8 {
     // The harness waits for each line, so none stays in a buffer.
     let send = &mut |report: Report| {
         let mut line = serde_json::to_vec(&report)?;
@@ -44,11 +43,11 @@ pub fn run_from_stdin() -> ExitCode {
         io::stdout().lock().flush()
     };
     match run(send) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(error) => {
             // Fails only when the harness has ended.
             let _ = send(Report::Failed(format!("{error:#}")));
-            ExitCode::FAILURE
+            1
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The harness's side of the driver process: starts it, reads its reports, ends it.
 //!
-//! Never waits: the supervisor polls the driver's output together with everything else.
+//! Never waits for a report: the supervisor polls the driver's output together with everything else.
 
 use std::io::{self, Write};
 use std::net::TcpStream;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::process::{ChildStdout, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use super::order::{Order, Report};
 use crate::system::board_memory::BoardMemory;
@@ -16,6 +17,8 @@ use crate::system::child::{ChildGroup, Inherited, Keep, Output};
 pub const SUBCOMMAND: &str = "__driver";
 /// A result has two or three histograms of at most some 30 KiB; more is no result.
 const LINE_BYTES_MAX: usize = 1024 * 1024;
+/// How long its end may take to follow that of its output.
+const EXIT_LIMIT: Duration = Duration::from_millis(300);
 
 #[derive(Debug, thiserror::Error)]
 pub enum DriverError {
@@ -25,6 +28,8 @@ pub enum DriverError {
     NotWaitedFor(#[source] io::Error),
     #[error("the load driver ended without a result ({0})")]
     Ended(ExitStatus),
+    #[error("the load driver has closed its output without a result")]
+    Silent,
     #[error("the load driver printed something that is not a report: {0}")]
     NotAReport(String),
     #[error("the load driver failed: {0}")]
@@ -68,8 +73,8 @@ impl Driver {
             ..order.clone()
         };
         drop((passed, pings));
-        let stdout = child.stdout.take().expect("standard output was piped");
-        let mut stdin = child.stdin.take().expect("standard input was piped");
+        let stdout = child.take_stdout().expect("standard output was piped");
+        let mut stdin = child.take_stdin().expect("standard input was piped");
         let stdout = Output::new(stdout, Keep::Head { bytes_max: LINE_BYTES_MAX })?;
         let driver = Self { child, stdout };
         let mut line = serde_json::to_vec(&order)?;
@@ -95,8 +100,9 @@ impl Driver {
             },
             None if self.stdout.source().is_some() => Ok(None),
             None => {
-                let status = self.child.wait().map_err(DriverError::NotWaitedFor)?;
-                Err(DriverError::Ended(status))
+                let ended =
+                    self.child.wait_within(EXIT_LIMIT).map_err(DriverError::NotWaitedFor)?;
+                Err(ended.map_or(DriverError::Silent, DriverError::Ended))
             }
         }
     }

@@ -5,8 +5,13 @@
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+#[cfg(target_os = "linux")]
+use std::sync::OnceLock;
 
 use rustix::io::Errno;
+
+#[cfg(target_os = "linux")]
+use super::deadly_calls::is_deadly;
 
 const MAP_CREATE: i64 = 0;
 const MAP_LOOKUP: i64 = 1;
@@ -303,6 +308,11 @@ unsafe fn descriptor(command: i64, arguments: &[u64]) -> io::Result<OwnedFd> {
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 unsafe fn bpf(command: i64, arguments: &[u64]) -> io::Result<i64> {
+    static IS_DEADLY: OnceLock<bool> = OnceLock::new();
+    if *IS_DEADLY.get_or_init(|| is_deadly(libc::SYS_bpf)) {
+        let reason = "a filter of system calls (seccomp) kills whatever calls bpf(2) here";
+        return Err(io::Error::other(reason));
+    }
     let mut attribute = [0_u64; ARGUMENT_WORDS];
     attribute[..arguments.len()].copy_from_slice(arguments);
     let address = attribute.as_mut_ptr();

@@ -3,16 +3,18 @@
 //! Never waits without a limit, and never keeps more of a child's output than it was asked to.
 
 use std::io::{self, Read};
-use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+
+use crate::terminal::standard_error::say;
 
 /// How often a child is checked for its end.
 const LOOK_EVERY: Duration = Duration::from_micros(200);
@@ -24,8 +26,14 @@ const CHUNKS_MAX: usize = 16;
 /// Characters of a line that go into the reason of a failure.
 const LAST_LINE_MAX: usize = 200;
 
+/// How long a process that was killed may take to end: the memory of a large one is freed first.
+const KILL_LIMIT: Duration = Duration::from_secs(5);
+
 /// A child that leads a process group of its own: ^C at the terminal reaches the harness only, and
 /// the child can be ended with everything that it has started. Dropping it ends the group.
+///
+/// Its end is looked at and not collected before the drop: until then its number, which is that of its
+/// group, is given to no other process.
 pub struct ChildGroup(Child);
 
 impl ChildGroup {
@@ -33,41 +41,104 @@ impl ChildGroup {
         command.process_group(0).spawn().map(Self)
     }
 
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.0)
+    }
+
+    /// The other ends of its standard streams, as far as they are pipes that were not taken yet.
+    pub fn take_stdin(&mut self) -> Option<ChildStdin> {
+        self.0.stdin.take()
+    }
+
+    pub fn take_stdout(&mut self) -> Option<ChildStdout> {
+        self.0.stdout.take()
+    }
+
+    pub fn take_stderr(&mut self) -> Option<ChildStderr> {
+        self.0.stderr.take()
+    }
+
     /// How it ended, if it did so within this time.
-    pub fn wait_within(&mut self, limit: Duration) -> io::Result<Option<ExitStatus>> {
-        let end = Instant::now() + limit;
-        loop {
-            let status = self.0.try_wait()?;
-            if status.is_some() || Instant::now() >= end {
-                return Ok(status);
-            }
-            std::thread::sleep(LOOK_EVERY);
-        }
-    }
-}
-
-impl Deref for ChildGroup {
-    type Target = Child;
-
-    fn deref(&self) -> &Child {
-        &self.0
-    }
-}
-
-impl DerefMut for ChildGroup {
-    fn deref_mut(&mut self) -> &mut Child {
-        &mut self.0
+    pub fn wait_within(&self, limit: Duration) -> io::Result<Option<ExitStatus>> {
+        ended_within(self.pid(), limit)
     }
 }
 
 impl Drop for ChildGroup {
     fn drop(&mut self) {
-        // A number is not given to another process as long as its group has members, and the child
-        // may have ended before what it has started.
-        let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
+        // The child may have ended before what it has started.
+        let _ = kill_process_group(self.pid(), Signal::KILL);
         let _ = self.0.kill();
-        let _ = self.0.wait();
+        if has_ended(self.pid()) {
+            let _ = self.0.wait();
+        }
     }
+}
+
+/// How a child ended, if it did so within this time. It is left to be waited for.
+pub(super) fn ended_within(pid: Pid, limit: Duration) -> io::Result<Option<ExitStatus>> {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let end = Instant::now() + limit;
+    loop {
+        let status = waitid(WaitId::Pid(pid), options)?;
+        if status.is_some() || Instant::now() >= end {
+            return Ok(status.map(|status| {
+                let code = status.exit_status().map(|code| code << 8);
+                ExitStatus::from_raw(code.or(status.terminating_signal()).unwrap_or(0))
+            }));
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Waits for the end of a child that was killed. Returns false where the kernel does not end it in
+/// time; that is reported once, and not waited for again.
+pub(super) fn has_ended(pid: Pid) -> bool {
+    static LEFT: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+    let mut left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
+    let was_left = left.contains(&pid);
+    let limit = if was_left { Duration::ZERO } else { KILL_LIMIT };
+    let has_ended = !matches!(ended_within(pid, limit), Ok(None));
+    left.retain(|it| *it != pid);
+    if !has_ended {
+        left.push(pid);
+    }
+    if !has_ended && !was_left {
+        say!(
+            "warning: process {pid} was killed and has not ended within {} s: it waits in the \
+             kernel, for a device or in a frozen control group (/proc/{pid}/wchan), and is left \
+             behind",
+            KILL_LIMIT.as_secs()
+        );
+    }
+    has_ended
+}
+
+/// What a program prints, if it succeeds within this time.
+pub fn printed_by(command: &mut Command, limit: Duration) -> Option<String> {
+    let end = Instant::now() + limit;
+    let left = || end.saturating_duration_since(Instant::now());
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = ChildGroup::spawn(command).ok()?;
+    let mut stdout = Output::new(child.take_stdout()?, Keep::Tail).ok()?;
+    while stdout.source().is_some() && !left().is_zero() {
+        wait_for_output([stdout.source()], left());
+        stdout.read();
+    }
+    let status = child.wait_within(left()).ok()??;
+    status.success().then(|| stdout.text())
+}
+
+/// To be called before a child is started: where a process ignores the ends of its children, as it may
+/// have inherited it, the kernel keeps none of them to be waited for.
+#[allow(unsafe_code)]
+pub fn keep_ends() {
+    // SAFETY: the default action runs no code of this process.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
 }
 
 /// In a child: makes the system kill this process when `parent` dies.
@@ -301,11 +372,39 @@ mod tests {
     }
 
     #[test]
+    fn a_number_stays_taken_until_the_drop() {
+        let child = ChildGroup::spawn(Command::new("sh").args(["-c", "exit 7"])).unwrap();
+        let proc = format!("/proc/{}", child.id());
+        for _ in 0..2 {
+            let status = child.wait_within(Duration::from_secs(20)).unwrap().unwrap();
+            assert_eq!(ending(status), "ended with exit code 7");
+            assert!(std::fs::exists(&proc).unwrap(), "another process may have the number now");
+        }
+        drop(child);
+        assert!(!std::fs::exists(&proc).unwrap());
+        let child = ChildGroup::spawn(Command::new("sh").args(["-c", "kill -SEGV $$"])).unwrap();
+        let status = child.wait_within(Duration::from_secs(20)).unwrap().unwrap();
+        assert_eq!(ending(status), "was killed by signal 11 (SIGSEGV)");
+    }
+
+    #[test]
+    fn a_program_that_hangs_or_prints_much_is_ended() {
+        let printed = |script: &str, limit| {
+            printed_by(Command::new("sh").args(["-c", script]), Duration::from_millis(limit))
+        };
+        assert_eq!(printed("echo here", 20_000).as_deref(), Some("here\n"));
+        assert_eq!(printed("echo here; exit 1", 20_000), None);
+        assert_eq!(printed("exec sleep 60", 20), None);
+        assert_eq!(printed("exec yes", 20), None);
+        assert_eq!(printed("exec >&-; sleep 60", 20), None);
+    }
+
+    #[test]
     fn dropping_a_child_ends_all_that_it_started() {
         let mut command = Command::new("sh");
-        command.args(["-c", "sleep 60 & echo $!; wait"]).stdout(std::process::Stdio::piped());
+        command.args(["-c", "sleep 60 & echo $!; wait"]).stdout(Stdio::piped());
         let mut child = ChildGroup::spawn(&mut command).unwrap();
-        let mut output = Output::new(child.stdout.take().unwrap(), SHORT).unwrap();
+        let mut output = Output::new(child.take_stdout().unwrap(), SHORT).unwrap();
         let mut line = None;
         while line.is_none() {
             wait_for_output([output.source()], Duration::from_secs(20));

@@ -1,20 +1,28 @@
-//! Which features of the system work here: io_uring, tracepoints, FUSE and the loopback interface. What
-//! does not work comes with the reason and what to do.
+//! Which features of the system work here: io_uring, FUSE and the loopback interface. What does not work
+//! comes with the reason and what to do.
 //!
 //! Never mounts, enables or changes anything.
 
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::Path;
 use std::time::Duration;
 
 #[cfg(target_os = "linux")]
 use io_uring::{IoUring, Probe, opcode};
 
+#[cfg(target_os = "linux")]
+use super::deadly_calls::is_deadly;
+
 /// A ring is set up and completes an operation, or the reason why not.
 #[cfg(target_os = "linux")]
 pub fn io_uring_works() -> Result<(), String> {
+    let calls = [libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
+    if calls.into_iter().any(is_deadly) {
+        return Err("a filter of system calls (seccomp) kills whatever uses io_uring here; run \
+                    outside of it or allow io_uring_setup, io_uring_enter and io_uring_register"
+            .to_owned());
+    }
     let mut ring = IoUring::new(4).map_err(|error| explain(&error))?;
     // SAFETY: a no-op refers to no memory.
     #[allow(unsafe_code)]
@@ -78,49 +86,6 @@ pub fn io_uring_works() -> Result<(), String> {
     Err("io_uring exists on Linux only".to_owned())
 }
 
-/// What decides whether tracepoints, and BPF programs on them, may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tracing {
-    /// Has root's rights for them (CAP_SYS_ADMIN, or CAP_PERFMON and CAP_BPF).
-    pub privileged: bool,
-    /// `kernel.perf_event_paranoid`; below 0 every user may use them.
-    pub paranoid: Option<i32>,
-    pub tracefs_mounted: bool,
-}
-
-impl Tracing {
-    pub fn look() -> Self {
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let paranoid = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid");
-        Self {
-            privileged: is_privileged(&status),
-            paranoid: paranoid.ok().and_then(|text| text.trim().parse().ok()),
-            // Without the file system the folder is empty. With it, only root may look inside.
-            tracefs_mounted: ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
-                .iter()
-                .any(|folder| Path::new(folder).join("events").exists() || is_mounted(folder)),
-        }
-    }
-}
-
-fn is_mounted(folder: &str) -> bool {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    mounts.lines().any(|line| line.split_whitespace().nth(1) == Some(folder))
-}
-
-fn is_privileged(status: &str) -> bool {
-    const SYS_ADMIN: u32 = 21;
-    const PERFMON: u32 = 38;
-    const BPF: u32 = 39;
-    let effective = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or(0);
-    let has = |capability: u32| effective >> capability & 1 == 1;
-    has(SYS_ADMIN) || (has(PERFMON) && has(BPF))
-}
-
 /// Opens and closes the device by which a program serves a file system of its own.
 pub fn fuse_opens() -> io::Result<()> {
     OpenOptions::new().read(true).write(true).open("/dev/fuse").map(drop)
@@ -145,15 +110,6 @@ fn connect_over_loopback() -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn privileges_are_read_from_the_effective_set() {
-        assert!(is_privileged("CapPrm:\t0\nCapEff:\t000001ffffffffff\n"));
-        assert!(is_privileged("CapEff:\t000000c000000000\n"));
-        assert!(!is_privileged("CapEff:\t0000004000000000\n"));
-        assert!(!is_privileged("CapPrm:\t000001ffffffffff\nCapEff:\t0000000000000000\n"));
-        assert!(!is_privileged(""));
-    }
 
     #[test]
     fn the_tests_have_a_loopback_interface() {

@@ -37,19 +37,24 @@ pub fn forbid(forbidden: Forbidden) -> io::Result<()> {
         }
         Forbidden::Affinity => &[libc::SYS_sched_setaffinity],
     };
+    answer(calls, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32)
+}
+
+/// From here on these calls are answered so, by one of `SECCOMP_RET_…`.
+#[cfg(target_os = "linux")]
+pub fn answer(calls: &[libc::c_long], answer: u32) -> io::Result<()> {
     let mut filter = vec![
         // The number of the call is the first word of what a filter looks at.
         instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
     ];
     for (index, call) in calls.iter().enumerate() {
         // Where it is one of them, past the others and past the permission.
-        let to_refusal = (calls.len() - index) as u8;
+        let to_answer = (calls.len() - index) as u8;
         let compare = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
-        filter.push(instruction(compare, *call as u32, to_refusal));
+        filter.push(instruction(compare, *call as u32, to_answer));
     }
-    let refusal = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
     filter.push(instruction(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0));
-    filter.push(instruction(libc::BPF_RET | libc::BPF_K, refusal, 0));
+    filter.push(instruction(libc::BPF_RET | libc::BPF_K, answer, 0));
     install(&filter)
 }
 

@@ -51,6 +51,11 @@ pub fn swap_used_bytes() -> Option<u64> {
     swap_used(&fs::read_to_string("/proc/meminfo").ok()?)
 }
 
+/// Memory that programs can still get, without swapping others out.
+pub fn available_bytes() -> Option<u64> {
+    bytes_of(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")
+}
+
 fn swap_used(meminfo: &str) -> Option<u64> {
     Some(bytes_of(meminfo, "SwapTotal:")?.saturating_sub(bytes_of(meminfo, "SwapFree:")?))
 }

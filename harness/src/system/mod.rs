@@ -9,6 +9,7 @@ pub mod cgroup;
 pub mod child;
 pub mod clock;
 pub mod cpus;
+mod deadly_calls;
 pub mod features;
 pub mod forbid;
 pub mod interrupt;

@@ -117,6 +117,12 @@ pub fn rss_bytes(pid: u32) -> Option<u64> {
     Some(pages * rustix::param::page_size() as u64)
 }
 
+/// Resident memory now, with its share only of what it has in common with other processes.
+pub fn memory_share_bytes(pid: u32) -> Option<u64> {
+    let all = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    Some(field(&all, "Pss:") * 1024)
+}
+
 /// The most resident memory there was.
 pub fn rss_peak_bytes(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::process::{ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 
 use crate::system::child::{ChildGroup, Keep, Output, wait_for_output};
 
@@ -32,7 +32,7 @@ impl Strace {
             .stderr(Stdio::piped());
         let not_started = |error| format!("strace could not be started: {error}");
         let mut child = ChildGroup::spawn(&mut command).map_err(not_started)?;
-        let stderr = child.stderr.take().expect("standard error was asked for");
+        let stderr = child.take_stderr().expect("standard error was asked for");
         let keep = Keep::Head { bytes_max: OUTPUT_BYTES_MAX };
         let mut strace = Self { child, stderr: Output::new(stderr, keep).map_err(not_started)? };
         let printed = strace.read_until(|printed| printed.contains("attached"));
@@ -47,7 +47,7 @@ impl Strace {
 
     /// Asks it to detach, after which it prints its table.
     pub fn stop(&mut self) {
-        let _ = kill_process(Pid::from_child(&self.child), Signal::INT);
+        let _ = kill_process(self.child.pid(), Signal::INT);
     }
 
     pub fn read(mut self) -> Result<BTreeMap<String, u64>, String> {

@@ -9,9 +9,11 @@ use std::process::{ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::inside::NOT_LOADED;
+use super::memory_watch::MemoryWatch;
 use super::order::Limits;
 use crate::system::child::{ChildGroup, Inherited, Keep, Output, ending, wait_for_output};
 use crate::system::interrupt;
+use crate::system::orphans::Mark;
 
 /// An outcome has one histogram for each row; more than this is no outcome.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -24,6 +26,9 @@ pub struct AdapterProcess {
     answer: Output<PipeReader>,
     stdout: Output<ChildStdout>,
     stderr: Output<ChildStderr>,
+    mark: Mark,
+    limits: Limits,
+    memory: MemoryWatch,
 }
 
 impl AdapterProcess {
@@ -32,6 +37,7 @@ impl AdapterProcess {
         executable: &Path,
         subcommand: &str,
         library: &Path,
+        limits: Limits,
         complete: impl FnOnce(&mut Command),
         input: &[u8],
     ) -> io::Result<Self> {
@@ -46,20 +52,25 @@ impl AdapterProcess {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        let mark = Mark::new();
+        mark.add_to(&mut command);
         complete(&mut command);
         let mut child = ChildGroup::spawn(&mut command)?;
         drop(answer_end);
-        let mut stdin = child.stdin.take().expect("standard input was asked for");
+        let mut stdin = child.take_stdin().expect("standard input was asked for");
         // If the child is gone already, its end is noticed soon.
         let _ = stdin.write_all(input);
         drop(stdin);
-        let stdout = child.stdout.take().expect("standard output was asked for");
-        let stderr = child.stderr.take().expect("standard error was asked for");
+        let stdout = child.take_stdout().expect("standard output was asked for");
+        let stderr = child.take_stderr().expect("standard error was asked for");
         Ok(Self {
             child,
             answer: Output::new(answer, Keep::Head { bytes_max: ANSWER_BYTES_MAX })?,
             stdout: Output::new(stdout, Keep::Tail)?,
             stderr: Output::new(stderr, Keep::Tail)?,
+            mark,
+            limits,
+            memory: MemoryWatch::begin(limits.memory_bytes),
         })
     }
 
@@ -83,9 +94,13 @@ impl AdapterProcess {
         self.answer.line()
     }
 
-    /// How much it has printed.
-    pub fn printed_bytes(&self) -> u64 {
-        self.stdout.total() + self.stderr.total()
+    /// Why it has to be stopped, if it has printed too much or uses too much memory.
+    pub fn excess(&mut self) -> Option<String> {
+        if self.stdout.total() + self.stderr.total() > self.limits.output_bytes {
+            let limit = self.limits.output_bytes >> 20;
+            return Some(format!("printed more than {limit} MiB and was stopped"));
+        }
+        self.memory.excess(self.child.id(), &self.mark)
     }
 
     /// How it ended, if it did so within this time. All its output has been read then.
@@ -106,7 +121,7 @@ impl AdapterProcess {
 
 /// How a library describes itself, asked in a process of its own that has so long for it.
 pub fn describe(executable: &Path, library: &Path, limits: Limits) -> Result<String, String> {
-    let mut process = AdapterProcess::spawn(executable, "__describe", library, |_| {}, &[])
+    let mut process = AdapterProcess::spawn(executable, "__describe", library, limits, |_| {}, &[])
         .map_err(|error| format!("the process that loads it could not be started: {error}"))?;
     let end = Instant::now() + limits.answer;
     let shown = library.display();
@@ -131,6 +146,9 @@ pub fn describe(executable: &Path, library: &Path, limits: Limits) -> Result<Str
         }
         if interrupt::requested() {
             return Err("interrupted".to_owned());
+        }
+        if let Some(excess) = process.excess() {
+            return Err(format!("loading {shown}, the process {excess}"));
         }
         if Instant::now() >= end {
             return Err(format!("{shown} did not describe itself {}", within(limits.answer)));

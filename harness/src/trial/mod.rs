@@ -8,6 +8,7 @@ pub mod inside;
 pub mod library;
 pub mod lockstep;
 mod memory;
+mod memory_watch;
 pub mod observe;
 mod order;
 mod processes;

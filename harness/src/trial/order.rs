@@ -17,7 +17,8 @@ use crate::system::forbid::Forbidden;
 pub struct Limits {
     /// For becoming ready, and again for the outcome after the window.
     pub answer: Duration,
-    pub rss_bytes: u64,
+    /// Of all its processes together.
+    pub memory_bytes: u64,
     pub output_bytes: u64,
     pub forbidden: Option<Forbidden>,
 }
@@ -26,7 +27,7 @@ impl Limits {
     /// A subject that takes longer, uses more or prints more has failed.
     pub const USUAL: Limits = Limits {
         answer: Duration::from_secs(10),
-        rss_bytes: 4 << 30,
+        memory_bytes: 4 << 30,
         output_bytes: 16 << 20,
         forbidden: None,
     };

@@ -28,8 +28,6 @@ use crate::system::cpus;
 use crate::system::interrupt;
 use crate::system::process::{self, StarvationCheck};
 
-/// How often the subject's memory is looked at: filling a machine takes longer.
-const RSS_EVERY: Duration = Duration::from_millis(50);
 /// How long the end of a process may take to follow that of its connections.
 const EXIT_LIMIT: Duration = Duration::from_millis(300);
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
@@ -84,7 +82,6 @@ pub struct Processes {
     /// One connection to each root.
     controls: Vec<TcpStream>,
     limits: Limits,
-    rss_looked_at: Instant,
     /// Whether there may be output that was not read yet.
     has_output: bool,
     /// Whether the subject was asked to stop, so that its outcome is due.
@@ -159,6 +156,7 @@ impl Processes {
             order.executable,
             "__trial",
             order.library,
+            order.limits,
             |command| {
                 command
                     .args(["--board", &board.number().to_string()])
@@ -179,7 +177,6 @@ impl Processes {
             _cache_dropper: cache_dropper,
             controls: Vec::new(),
             limits: order.limits,
-            rss_looked_at: Instant::now(),
             has_output: false,
             outcome_is_due: false,
         })
@@ -363,25 +360,10 @@ impl Processes {
         if std::mem::take(&mut self.has_output) {
             self.subject.read_output();
         }
-        if self.subject.printed_bytes() > self.limits.output_bytes {
-            let limit = self.limits.output_bytes >> 20;
-            return Err(because(
-                Status::Failed,
-                format!("printed more than {limit} MiB and was stopped"),
-            ));
+        match self.subject.excess() {
+            Some(reason) => Err(because(Status::Failed, reason)),
+            None => Ok(()),
         }
-        if self.rss_looked_at.elapsed() >= RSS_EVERY {
-            self.rss_looked_at = Instant::now();
-            let rss = process::rss_bytes(self.pid()).unwrap_or(0);
-            if rss > self.limits.rss_bytes {
-                let limit = self.limits.rss_bytes >> 20;
-                return Err(because(
-                    Status::Failed,
-                    format!("used more than {limit} MiB of memory and was stopped"),
-                ));
-            }
-        }
-        Ok(())
     }
 
     /// When a subject dies, its connections break first, and its outcome may be cut off. So before a

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use quadrant::system::cgroup;
 use quadrant_reports::record::Record;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -85,6 +86,10 @@ impl Running {
         kill_process(pid, signal).unwrap();
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until the condition holds. It is an error if the call ends first.
     #[track_caller]
     pub fn until<T>(&mut self, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
@@ -122,6 +127,11 @@ impl Running {
             assert!(Instant::now() < self.end, "does not end: {}", read(&self.stderr));
             std::thread::sleep(Duration::from_millis(5));
         };
+        if status.code().is_some() {
+            let groups = control_groups_of(self.child.id());
+            let is_empty = |group: &&PathBuf| read(&group.join("cgroup.procs")).is_empty();
+            assert_eq!(groups.iter().find(is_empty), None);
+        }
         Ended {
             code: status.code(),
             stdout: read(&self.stdout),
@@ -137,6 +147,27 @@ impl Running {
         let peak = peak.and_then(|peak| peak.split_whitespace().next()?.parse().ok());
         self.peak_memory_kib = self.peak_memory_kib.max(peak.unwrap_or(0));
     }
+}
+
+/// A shell without job control starts its background jobs with some of these ignored; the programs
+/// under test are to have them as a terminal gives them.
+#[allow(unsafe_code)]
+pub fn accept_signals() {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: the default action runs no code of this process.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
+/// The control groups that a process has made and not removed. Those of one that was killed, or whose
+/// subject could not be killed, are removed by a later one.
+pub fn control_groups_of(pid: u32) -> Vec<PathBuf> {
+    let name = format!("quadrant-{pid}-");
+    let groups = cgroup::own("pids").into_iter();
+    let entries = groups.filter_map(|group| std::fs::read_dir(group.folder).ok()).flatten();
+    let paths = entries.flatten().map(|entry| entry.path());
+    let is_its = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(&name);
+    paths.filter(is_its).collect()
 }
 
 impl Drop for Running {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use quadrant_reports::record::{Record, Status};
 use rustix::process::Signal;
 
 use crate::command::{Running, read};
-use crate::stage::Stage;
+use crate::stage::{CDYLIB, Stage};
 
 const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/reading.yaml");
 const SUBJECTS: [&str; 4] = ["-r", "threads", "-r", "tokio/current-thread/epoll"];
@@ -20,6 +21,43 @@ fn start(stage: &Stage, spec: &str) -> Running {
     let trials = TRIALS.to_string();
     let words = [spec, "--trials", &trials, "--format", "json", "--out", &out];
     stage.run(&words).args(SUBJECTS).start()
+}
+
+/// A library that never finishes loading.
+const ENDLESS: &str = "
+    #include <unistd.h>
+    __attribute__((constructor)) static void load(void) { for (;;) pause(); }";
+
+pub fn an_interrupted_list_has_its_exit_code() {
+    let stage = Stage::new();
+    stage.library(ENDLESS);
+    for what in ["subjects", "cells"] {
+        let mut words = vec!["list", what, "--adapters", "."];
+        words.extend((what == "cells").then_some(SPEC));
+        let mut running = stage.call().args(words).start();
+        running.until("question", || {
+            stage.processes().iter().any(|it| it.contains("__describe")).then_some(())
+        });
+        running.signal(Signal::INT);
+        assert_eq!(running.wait().expect_code(130).stdout, "");
+        stage.assert_empty();
+    }
+}
+
+/// What cargo has started would otherwise go on, and hold the pipe that its output comes from.
+pub fn an_interrupted_build_leaves_no_compiler() {
+    let stage = Stage::new();
+    let workspace = stage.workspace(&[("slow", CDYLIB, "")]);
+    let cargo = stage.write("cargo", "#!/bin/sh\nsleep 1000 & wait\n");
+    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
+    let call = stage.call().folder(&workspace).env("CARGO", &cargo);
+    let mut running = call.args(["list", "subjects"]).start();
+    running.until("compiler", || {
+        stage.processes().iter().any(|it| it.contains("sleep 1000")).then_some(())
+    });
+    running.signal(Signal::TERM);
+    running.wait().expect_code(130);
+    stage.assert_empty();
 }
 
 /// Waits until this many records are written and the next trial is under way.

@@ -1,11 +1,15 @@
 //! Subjects that are killed at any moment: before they are ready, in the warm-up, in the window,
 //! while they are observed, and while they write their outcome. Nothing of them may be left.
 
-use std::time::Duration;
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use quadrant_reports::record::Status;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::command::control_groups_of;
+use crate::skip::{Need, skip};
 use crate::stage::Stage;
 
 const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/brief.yaml");
@@ -13,6 +17,68 @@ const KILLED: &str = "was killed by signal 9 (SIGKILL: out of memory?) and left 
 const TRIALS: usize = 40;
 /// A trial takes some 120 ms, so some subjects end before they are killed.
 const LIFE_MS_MAX: u64 = 130;
+
+/// A frozen control group of the first version, whose processes not even SIGKILL ends. Dropping it
+/// lets them go on, so that they end.
+struct Frozen(PathBuf);
+
+impl Frozen {
+    fn create() -> Option<Self> {
+        let name = format!("/sys/fs/cgroup/freezer/test-{}", std::process::id());
+        fs::create_dir(&name).ok().map(|()| Self(name.into()))
+    }
+
+    fn freeze(&self, pid: &str) -> std::io::Result<()> {
+        fs::write(self.0.join("cgroup.procs"), pid)?;
+        fs::write(self.0.join("freezer.state"), "FROZEN")
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let _ = fs::write(self.0.join("freezer.state"), "THAWED");
+        let end = Instant::now() + Duration::from_secs(20);
+        while fs::remove_dir(&self.0).is_err() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+pub fn a_subject_that_cannot_be_killed_is_left() {
+    let Some(frozen) = Frozen::create() else {
+        return skip(Need::Other, "no freezer cgroup can be made here");
+    };
+    let stage = Stage::new();
+    let words = ["run", "--no-build", SPEC, "-r", "threads", "--trials", "1", "--starts", "0"];
+    let mut running = stage.call().args(words).args(["--time-limit", "1"]).start();
+    running.until("subject", || {
+        let subject = stage.processes().into_iter().find(|it| it.contains("__trial"))?;
+        frozen.freeze(subject.split(' ').next()?).ok()
+    });
+    let harness = running.id();
+    let ended = running.wait();
+    drop(frozen);
+    stage.assert_soon_empty();
+    ended.expect_code(3).expect_words(&["was killed and has not ended within 5 s"]);
+
+    // What could not be removed is removed by the next run.
+    stage.call().args(words).run().expect_code(0);
+    assert_eq!(control_groups_of(harness), Vec::<PathBuf>::new());
+}
+
+/// Where they are ignored, the kernel keeps none of them to be waited for.
+pub fn ignored_ends_of_children_are_seen() {
+    let stage = Stage::new();
+    let script = "trap '' CHLD; exec \"$0\" \"$@\"";
+    let ended = stage
+        .call_through(&["bash", "-c", script])
+        .args(["run", "--no-build", "--with-test-adapters", SPEC, "-r", "faulty/exits"])
+        .args(["--trials", "1"])
+        .run()
+        .expect_code(3);
+    assert!(ended.stdout.contains("ended with exit code 7"), "{}", ended.stdout);
+    stage.assert_empty();
+}
 
 pub fn a_killed_subject_crashes_and_leaves_nothing() {
     let stage = Stage::new();

@@ -13,6 +13,8 @@ use rustix::process::Signal;
 use crate::redact::redacted;
 use crate::stage::{CDYLIB, Stage, Subject, adapters_folder, library_name, workspace};
 
+const SLOW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/patient.yaml");
+
 /// The features of `faulty` that break the library itself.
 const FAULTS: [&str; 8] = [
     "table-missing",
@@ -108,6 +110,64 @@ pub fn a_hanging_adapter_can_be_interrupted() {
     let ended = running.wait().expect_code(130);
     stage.assert_empty();
     assert_eq!(ended.records(), []);
+}
+
+/// Starts processes that use 144 MiB together, most of it shared memory, and none of them much.
+const HOGS: &str = "
+    #define _GNU_SOURCE
+    #include <string.h>
+    #include <sys/mman.h>
+    #include <unistd.h>
+    __attribute__((constructor)) static void load(int count, char **words) {
+        if (count < 2 || strcmp(words[1], PROCESS)) return;
+        for (int i = 0; i < 6; i++) {
+            if (fork()) continue;
+            int kind = i ? MAP_SHARED : MAP_PRIVATE;
+            int size = 24 << 20;
+            char *memory = mmap(0, size, PROT_READ | PROT_WRITE, kind | MAP_ANONYMOUS, -1, 0);
+            memset(memory, 1, size);
+            for (;;) pause();
+        }
+        if (!strcmp(PROCESS, \"__describe\")) for (;;) pause();
+    }";
+
+/// All processes of a subject count, when it describes itself and in a trial.
+pub fn the_memory_limit_holds_for_all_processes_together() {
+    for (process, status) in [("__describe", Status::Unmeasured), ("__trial", Status::Failed)] {
+        let stage = Stage::new();
+        stage.library(&format!("#define PROCESS \"{process}\"{HOGS}"));
+        let words = [SLOW, "--time-limit", "60", "--memory-limit", "64", "--starts", "0"];
+        let call = stage.call().args(["run"]).args(words);
+        let call = match process {
+            "__describe" => call.args(["--adapters", "."]),
+            _ => call
+                .args(["--no-build", "-r", "threads", "--trials", "1"])
+                .env("LD_PRELOAD", stage.path(&library_name("c"))),
+        };
+        let ended = call.args(["--format", "json"]).run();
+        stage.assert_empty();
+        let records = ended.expect_code(3).records();
+        let reason = records[0].reason.as_deref().unwrap();
+        assert!(reason.contains("used more than 64 MiB of memory and was stopped"), "{reason}");
+        assert_eq!(records[0].status, status);
+    }
+}
+
+/// It starts a session of its own while it describes itself.
+pub fn what_a_library_leaves_behind_is_ended() {
+    let stage = Stage::new();
+    stage.library(
+        "#include <unistd.h>
+        __attribute__((constructor)) static void load(void) {
+            if (fork() == 0) {
+                setsid();
+                for (;;) pause();
+            }
+        }",
+    );
+    let ended = stage.quadrant(&["list", "subjects", "--adapters", "."]).expect_code(0);
+    stage.assert_empty();
+    assert!(ended.stdout.contains("is no Quadrant adapter"), "{}", ended.stdout);
 }
 
 pub fn build_failures_are_reported_with_the_compilers_error() {

@@ -41,6 +41,10 @@ mod workers;
 use libtest_mimic::{Arguments, Trial};
 
 fn main() {
+    command::accept_signals();
+    if std::env::args().nth(1).as_deref() == Some(attacks::KILL_BY_FILTER) {
+        attacks::exec_under_a_killing_filter();
+    }
     /// `module: test, test;` declares the tests `module::test`.
     macro_rules! tests {
         ($($module:ident: $($test:ident),+;)+) => {
@@ -61,9 +65,9 @@ fn main() {
         files: pool_reads_of_a_big_file_seldom_stall, cold_reads_are_cold_or_warned_of;
         foreign_connections: foreign_connections_are_not_served;
         formats: json_and_jsonl_hold_the_records, csv_rows_have_as_many_fields_as_headings, markdown_has_a_table_for_each_case, colours_need_a_terminal_or_an_option, a_closed_standard_output_causes_no_panic, a_numeric_axis_gets_a_crossover_sentence;
-        interruption: an_interrupted_run_keeps_records_and_can_resume, an_interrupted_resume_keeps_its_records, changed_scenarios_cannot_be_resumed, a_run_under_way_cannot_be_resumed, nothing_is_added_to_damaged_records, without_any_record_json_is_an_empty_array, a_harness_that_is_killed_takes_all_with_it_and_leaves_no_file, a_changed_file_makes_the_trial_unmeasured;
-        killed_subjects: a_killed_subject_crashes_and_leaves_nothing;
-        libraries: packages_with_tests_are_default_members, each_unusable_library_is_reported_with_its_reason, a_hanging_adapter_can_be_interrupted, build_failures_are_reported_with_the_compilers_error, a_folder_without_adapters_is_an_error;
+        interruption: an_interrupted_build_leaves_no_compiler, an_interrupted_list_has_its_exit_code, an_interrupted_run_keeps_records_and_can_resume, an_interrupted_resume_keeps_its_records, changed_scenarios_cannot_be_resumed, a_run_under_way_cannot_be_resumed, nothing_is_added_to_damaged_records, without_any_record_json_is_an_empty_array, a_harness_that_is_killed_takes_all_with_it_and_leaves_no_file, a_changed_file_makes_the_trial_unmeasured;
+        killed_subjects: a_killed_subject_crashes_and_leaves_nothing, a_subject_that_cannot_be_killed_is_left, ignored_ends_of_children_are_seen;
+        libraries: the_memory_limit_holds_for_all_processes_together, what_a_library_leaves_behind_is_ended, packages_with_tests_are_default_members, each_unusable_library_is_reported_with_its_reason, a_hanging_adapter_can_be_interrupted, build_failures_are_reported_with_the_compilers_error, a_folder_without_adapters_is_an_error;
         lists: subjects_are_listed_with_capabilities_or_a_reason, patterns_without_a_match_are_warned_of, repeated_axes_and_unknown_values_are_errors, specs_are_listed_with_their_questions, cells_that_do_not_run_have_a_reason, the_default_format_of_lists_is_a_table, ten_thousand_cells_are_listed;
         load: a_ceiling_is_measured_only_for_a_rate, a_rate_above_the_drivers_ceiling_is_refused, a_missed_rate_is_reported_with_both_figures;
         machine: memory_does_not_grow_with_more_cells, a_full_disk_loses_no_written_record, an_unprivileged_user_can_run_it, an_unprivileged_tour_names_its_methods, read_only_cgroups_fall_back_to_sampling, too_few_threads_give_reason_and_remedy, too_few_open_files_give_reason_and_remedy, an_unusable_temporary_folder_is_reported, too_little_locked_memory_gives_reason_and_remedy, forbidden_affinity_leaves_trials_unmeasured, a_missing_loopback_leaves_trials_unmeasured;

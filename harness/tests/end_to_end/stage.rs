@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -78,6 +79,14 @@ impl Stage {
             fs::write(package.join("src/lib.rs"), text).unwrap();
         }
         folder
+    }
+
+    /// Compiles C into a file that is named like an adapter.
+    pub fn library(&self, text: &str) {
+        let source = self.write("library.c", text);
+        let library = self.named(&library_name("c"));
+        let words = ["-shared", "-fPIC", "-o", &library, &source];
+        assert!(Command::new("cc").args(words).status().unwrap().success());
     }
 
     pub fn call(&self) -> Call {

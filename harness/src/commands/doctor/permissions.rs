@@ -1,8 +1,8 @@
 //! What this process is allowed: rings, locked memory, open files, counting threads and system
 //! calls.
 //!
-//! Never does more than `quadrant run` would; like that it raises the soft limits, and makes a ring
-//! and a control group to see whether it can.
+//! Never does more than `quadrant run` would; like that it raises the soft limits, and makes a ring,
+//! a control group and a counting program to see whether it can.
 
 use std::io;
 
@@ -10,8 +10,8 @@ use quadrant_reports::number::{self, grouped};
 
 use super::finding::Finding;
 use crate::system::cgroup::{self, Possible};
-use crate::system::features::{self, Tracing};
-use crate::system::limits;
+use crate::system::syscall_counter::ThreadCreations;
+use crate::system::{features, limits};
 
 /// Both sides of a thousand connections, and what a runtime needs besides.
 const OPEN_FILES_WANTED: u64 = 4_096;
@@ -20,14 +20,12 @@ const LOCKED_MEMORY_WANTED: u64 = 8 << 20;
 
 pub fn findings() -> Vec<Finding> {
     limits::raise();
-    let tracing = Tracing::look();
     vec![
         judge_io_uring(features::io_uring_works()),
         judge_locked_memory(limits::locked_memory_max()),
         judge_open_files(limits::open_files_max()),
         judge_counting(&cgroup::possible()),
-        judge_tracepoints(tracing),
-        judge_tracefs(tracing),
+        judge_tracepoints(ThreadCreations::attach(std::process::id()).map(drop)),
         judge_fuse(features::fuse_opens()),
     ]
 }
@@ -91,28 +89,15 @@ fn judge_counting(group: &Possible) -> Finding {
     )
 }
 
-fn judge_tracepoints(tracing: Tracing) -> Finding {
-    let paranoid = tracing.paranoid.map_or_else(|| "unknown".to_owned(), |level| level.to_string());
-    let for_all = tracing.paranoid.is_some_and(|paranoid| paranoid < 0);
-    let state = match (tracing.privileged, for_all) {
-        (true, _) => "this user may use tracepoints and BPF programs".to_owned(),
-        (_, true) => {
-            format!("all users may use tracepoints (kernel.perf_event_paranoid={paranoid})")
-        }
-        _ => format!("only root may use tracepoints (kernel.perf_event_paranoid={paranoid})"),
+fn judge_tracepoints(attached: io::Result<()>) -> Finding {
+    let state = match &attached {
+        Ok(()) => "a program in the kernel may count at tracepoints".to_owned(),
+        Err(error) => format!("no program in the kernel may count at tracepoints: {error}"),
     };
-    Finding::check("tracepoints", tracing.privileged || for_all, state).or(
-        "system calls cannot be counted cheaply, so a backend is only what its adapter claims",
-        "run as root, or: sudo sysctl kernel.perf_event_paranoid=-1",
-    )
-}
-
-fn judge_tracefs(tracing: Tracing) -> Finding {
-    let is_mounted = tracing.tracefs_mounted;
-    let state = if is_mounted { "it is mounted" } else { "it is not mounted" };
-    Finding::check("tracefs", is_mounted, state).or(
-        "tracepoints cannot be found by their names; BPF programs still can",
-        "sudo mount -t tracefs tracefs /sys/kernel/tracing",
+    Finding::check("tracepoints", attached.is_ok(), state).or(
+        "system calls are counted by strace, if at all, and not by thread; threads that are created \
+         are not counted",
+        "run as root, and where bpf(2) is allowed",
     )
 }
 
@@ -129,7 +114,7 @@ fn judge_fuse(opens: io::Result<()>) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Level::{self, Obstacle, Ok as Fine, Warning};
+    use super::super::finding::Level::{Obstacle, Ok as Fine, Warning};
     use super::*;
 
     #[test]
@@ -169,19 +154,10 @@ mod tests {
     }
 
     #[test]
-    fn tracing() {
-        let with = |privileged, paranoid, tracefs_mounted| {
-            let tracing = Tracing { privileged, paranoid, tracefs_mounted };
-            (judge_tracepoints(tracing).level, judge_tracefs(tracing).level)
-        };
-        let expected: [(_, (Level, Level)); 4] = [
-            (with(true, Some(2), false), (Fine, Warning)),
-            (with(false, Some(-1), true), (Fine, Fine)),
-            (with(false, Some(2), true), (Warning, Fine)),
-            (with(false, None, true), (Warning, Fine)),
-        ];
-        for (seen, expected) in expected {
-            assert_eq!(seen, expected);
-        }
+    fn a_program_that_is_refused_is_a_warning() {
+        assert_eq!(judge_tracepoints(Ok(())).level, Fine);
+        let finding = judge_tracepoints(Err(io::ErrorKind::PermissionDenied.into()));
+        assert_eq!(finding.level, Warning);
+        assert!(finding.state.ends_with("permission denied"), "{}", finding.state);
     }
 }

@@ -4,12 +4,17 @@
 //! Never builds and never writes.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
 use super::finding::Finding;
 use crate::adapters::{build, builds, environment};
 use crate::fixtures;
+use crate::system::child::printed_by;
 use crate::system::paths;
+
+/// On a machine that is busy, or where rustup looks for its toolchain first.
+const VERSION_LIMIT: Duration = Duration::from_secs(10);
 
 /// Where adapters could come from.
 #[derive(Debug, Clone, Default)]
@@ -48,9 +53,8 @@ fn look_for_adapters() -> Adapters {
 }
 
 fn version_of(mut program: Command) -> Option<String> {
-    let output = program.arg("--version").stdin(Stdio::null()).output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    output.status.success().then(|| text.lines().next().unwrap_or_default().trim().to_owned())
+    let text = printed_by(program.arg("--version"), VERSION_LIMIT)?;
+    Some(text.lines().next().unwrap_or_default().trim().to_owned())
 }
 
 fn judge_adapters(seen: &Adapters) -> Finding {

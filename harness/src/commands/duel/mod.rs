@@ -21,7 +21,7 @@ use crate::commands::selection::ScenarioOptions;
 use crate::fixtures::FixtureStore;
 use crate::system::interrupt;
 use crate::system::paths;
-use crate::system::{cgroup, clock, cpus, limits, orphans};
+use crate::system::{cgroup, clock, cpus, limits};
 use crate::terminal::color::Color;
 use crate::terminal::progress::Progress;
 use crate::terminal::standard_error::say;
@@ -31,16 +31,14 @@ use case::Case;
 
 /// Measures every case and returns the exit code.
 pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
-    interrupt::listen();
     limits::raise();
-    orphans::adopt();
     cgroup::sweep();
     let scenarios =
         ScenarioOptions { specs: options.specs.clone(), axis: options.axis.clone() }.load()?;
     let progress = Progress::new();
     let subjects = named_subjects(options, &progress)?;
     if interrupt::requested() {
-        return Ok(130);
+        return Ok(interrupt::EXIT_CODE);
     }
     let clock = clock::choose();
     clock.install();
@@ -85,7 +83,7 @@ pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
     standard_output::write(&String::from_utf8_lossy(&output))?;
     if interrupt::requested() {
         say!("\nInterrupted after {} of {}", measured.len(), counted(planned.len() as u64, "case"));
-        return Ok(130);
+        return Ok(interrupt::EXIT_CODE);
     }
     Ok(duel::exit_code(&measured))
 }

@@ -180,7 +180,7 @@ impl Run {
         };
         let planned = counted(self.planned, "trial");
         say!("{why} after {} of {planned}; their records are in {folder}\n{next}", self.done);
-        130
+        interrupt::EXIT_CODE
     }
 }
 

@@ -90,7 +90,7 @@ pub struct RunOptions {
     #[arg(long, value_name = "SECONDS", default_value_t = usual_time_limit(), value_parser = seconds)]
     #[serde(default = "usual_time_limit")]
     pub time_limit: f64,
-    /// MiB of memory a subject may use
+    /// MiB of memory a subject may use, with all processes that it starts
     #[arg(long, value_name = "MIB", default_value_t = usual_memory_limit(), value_parser = clap::value_parser!(u64).range(16..))]
     #[serde(default = "usual_memory_limit")]
     pub memory_limit: u64,
@@ -105,7 +105,7 @@ fn usual_time_limit() -> f64 {
 }
 
 fn usual_memory_limit() -> u64 {
-    Limits::USUAL.rss_bytes >> 20
+    Limits::USUAL.memory_bytes >> 20
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -131,7 +131,7 @@ impl RunOptions {
     pub fn limits(&self) -> Limits {
         Limits {
             answer: Duration::from_secs_f64(self.time_limit),
-            rss_bytes: self.memory_limit << 20,
+            memory_bytes: self.memory_limit << 20,
             forbidden: self.forbid,
             ..Limits::USUAL
         }

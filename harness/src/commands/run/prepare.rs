@@ -21,7 +21,7 @@ use crate::commands::selection::unmatched;
 use crate::fixtures::FixtureStore;
 use crate::system::interrupt;
 use crate::system::paths;
-use crate::system::{cgroup, limits, orphans};
+use crate::system::{cgroup, limits};
 use crate::terminal::color::Color;
 use crate::terminal::progress::Progress;
 use crate::terminal::standard_error::say;
@@ -29,9 +29,7 @@ use crate::terminal::standard_output;
 
 /// Runs what was asked for and returns the exit code.
 pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
-    interrupt::listen();
     limits::raise();
-    orphans::adopt();
     cgroup::sweep();
     let resumed = options.resume.as_deref().map(run_file::read_run).transpose().map_err(usage)?;
     if let Some(out) = &options.out {
@@ -56,7 +54,7 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
         progress.end();
         report_nothing(options.format)?;
         if interrupt::requested() {
-            return Ok(130);
+            return Ok(interrupt::EXIT_CODE);
         }
         say!("no subject matches; `quadrant list subjects` shows what there is");
         return Ok(4);

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::system::child::{ChildGroup, die_with_parent};
-use crate::system::{cpus, orphans};
+use crate::system::cpus;
 
 /// A helper process whose standard input was closed has this long to end.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
@@ -48,28 +48,19 @@ impl HelperProcess {
             let mut command = Command::new(executable);
             command.args(arguments).args(["--cpu", &cpu.to_string()]);
             command.args(["--parent", &std::process::id().to_string()]);
-            let child = ChildGroup::spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
-            // Otherwise the end of a trial would kill it, as if the subject had left it behind.
-            orphans::spare(child.id());
-            Ok(Self(child))
+            ChildGroup::spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped())).map(Self)
         };
         cpus.iter().map(start).collect()
     }
 
     /// Closes its standard input, waits for its end, and returns its output.
     pub fn end(mut self) -> io::Result<String> {
-        drop(self.0.stdin.take());
+        drop(self.0.take_stdin());
         // Its output fits into the pipe, so it can end before that is read.
         if self.0.wait_within(END_TIMEOUT)?.is_none() {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "it did not end in time"));
         }
-        let stdout = self.0.stdout.take();
+        let stdout = self.0.take_stdout();
         io::read_to_string(stdout.expect("it was piped at the start"))
-    }
-}
-
-impl Drop for HelperProcess {
-    fn drop(&mut self) {
-        orphans::forget(self.0.id());
     }
 }

@@ -29,7 +29,7 @@ use quadrant_reports::selftest::row::Missing;
 use crate::adapters::subject::{State, Subject};
 use crate::commands::failure::Failure;
 use crate::system::interrupt;
-use crate::system::{cgroup, limits, noise, orphans};
+use crate::system::{cgroup, limits, noise};
 use crate::terminal::color::Color;
 use crate::terminal::progress::Progress;
 use crate::terminal::standard_error::say;
@@ -42,9 +42,7 @@ use parts::{PARTS, Part};
 /// Measures, prints the table, and returns the exit code.
 pub fn selftest(options: &SelfTestOptions, color: Color) -> Result<u8, Failure> {
     let parts = wanted_parts(options.part.as_deref().unwrap_or_default())?;
-    interrupt::listen();
     limits::raise();
-    orphans::adopt();
     cgroup::sweep();
     let progress = Progress::new();
     let found = options.subjects.find(Limits::USUAL, &progress)?;

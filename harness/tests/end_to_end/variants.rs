@@ -39,7 +39,9 @@ pub fn variants_run_only_if_asked_for() {
 
     for (pattern, meant) in [
         ("**", ids(|_| true)),
-        ("tokio", ids(|subject| subject.runtime == "tokio")),
+        ("tokio", ids(|subject| subject.runtime == "tokio" && !subject.variant)),
+        ("tokio/**", ids(|subject| subject.runtime == "tokio")),
+        ("tokio@poll", ids(|subject| subject.runtime == "tokio" && subject.backend == "poll")),
         ("**/poll", ids(|subject| subject.backend == "poll")),
         ("*/*/epoll+ring", ids(|subject| subject.backend == "epoll+ring")),
     ] {

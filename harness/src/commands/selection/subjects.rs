@@ -23,7 +23,8 @@ use crate::trial::Limits;
 
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub struct SubjectOptions {
-    /// Only these subjects: a glob over runtime/executor/backend; `tokio` means `tokio/**`. Without
+    /// Only these subjects: a glob over runtime/executor/backend. `tokio` selects all of tokio in its
+    /// usual build; variants are asked for by `tokio/**`, by a backend, or as `tokio@poll`. Without
     /// it, those that a scenario names, else every runtime in its usual build
     #[arg(short, long = "runtime", value_name = "GLOB")]
     pub runtime: Vec<String>,

@@ -3,6 +3,7 @@
 //! Never loads a library itself.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -33,6 +34,13 @@ pub enum Source {
     Folder(PathBuf),
 }
 
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Source::Workspace { folder, .. } | Source::Folder(folder)) = self;
+        folder.display().fmt(formatter)
+    }
+}
+
 /// The subjects for some filters.
 #[derive(Default)]
 pub struct Discovered {
@@ -47,16 +55,56 @@ pub struct Discovered {
 /// A build, and its library or the reason why there is none.
 type Found = (Build, Result<PathBuf, String>);
 
+/// The subjects of all sources. Where two have the same one, that of the first source is used.
 pub fn discover(
-    source: &Source,
+    sources: &[Source],
     filters: &[Filter],
     executable: &Path,
     limits: Limits,
     progress: &Progress,
 ) -> Result<Discovered> {
+    let mut discovered = Discovered::default();
+    let machine = Machine::look();
+    for source in sources {
+        let (found, left_out) = look_into(source, filters, progress)?;
+        progress.say("reading the adapters' descriptions");
+        let descriptions = ask_all(&found, executable, limits);
+        let mut offered: Vec<Subject> = Vec::new();
+        for ((build, library), description) in found.into_iter().zip(descriptions) {
+            let subjects = library.and_then(|library| {
+                let subjects = subject::offered(&build, &library, description?, &machine)?;
+                refuse_twice(&offered, &subjects, &library).map(|()| subjects)
+            });
+            match subjects {
+                Ok(subjects) => offered.extend(subjects),
+                Err(reason) => offered.push(Subject::broken(build, reason)),
+            }
+        }
+        let is_known = |new: &Subject| discovered.subjects.iter().any(|it| it.id == new.id);
+        let (known, new): (Vec<_>, Vec<_>) = offered.into_iter().partition(is_known);
+        if !known.is_empty() {
+            let ids: Vec<&str> = known.iter().map(|subject| &*subject.id).collect();
+            progress.warn(format!(
+                "{}: not used from {source}, because a folder of --adapters before it has the same",
+                ids.join(", ")
+            ));
+        }
+        discovered.subjects.extend(new);
+        discovered.left_out.extend(left_out);
+    }
+    discovered.subjects.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(discovered)
+}
+
+/// The libraries of builds that may have a wanted subject, and the other builds.
+fn look_into(
+    source: &Source,
+    filters: &[Filter],
+    progress: &Progress,
+) -> Result<(Vec<Found>, Vec<Build>)> {
     let is_wanted = |build: &Build| filters.iter().any(|filter| filter.may_select(build));
-    let (found, left_out) = match source {
-        Source::Folder(folder) => in_folder(folder, is_wanted)?,
+    match source {
+        Source::Folder(folder) => in_folder(folder, is_wanted),
         Source::Workspace { folder, build, with_test_adapters, with_references } => {
             let is_reference = |declared: &Declared| {
                 *with_references
@@ -71,25 +119,9 @@ pub fn discover(
                 true => make(folder, wanted, progress),
                 false => wanted.into_iter().map(|declared| as_built(folder, declared)).collect(),
             };
-            (found, left_out.into_iter().map(|declared| declared.build).collect())
-        }
-    };
-    progress.say("reading the adapters' descriptions");
-    let descriptions = ask_all(&found, executable, limits);
-    let machine = Machine::look();
-    let mut subjects: Vec<Subject> = Vec::new();
-    for ((build, library), description) in found.into_iter().zip(descriptions) {
-        let offered = library.and_then(|library| {
-            let offered = subject::offered(&build, &library, description?, &machine)?;
-            refuse_twice(&subjects, &offered, &library).map(|()| offered)
-        });
-        match offered {
-            Ok(offered) => subjects.extend(offered),
-            Err(reason) => subjects.push(Subject::broken(build, reason)),
+            Ok((found, left_out.into_iter().map(|declared| declared.build).collect()))
         }
     }
-    subjects.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(Discovered { subjects, passed_over: Vec::new(), left_out })
 }
 
 /// Records are identified by the subject's id.

@@ -180,10 +180,12 @@ impl<'a> Piece<'a> {
 fn parts_may_match(parts: &[Part], id: &[Piece]) -> bool {
     match parts.split_first() {
         None => true,
-        Some((Part::Anything, rest)) => (0..=id.len()).any(|from| parts_may_match(rest, &id[from..])),
-        Some((Part::One(glob), rest)) => {
-            id.split_first().is_some_and(|(piece, id)| piece.may_match(glob) && parts_may_match(rest, id))
+        Some((Part::Anything, rest)) => {
+            (0..=id.len()).any(|from| parts_may_match(rest, &id[from..]))
         }
+        Some((Part::One(glob), rest)) => id
+            .split_first()
+            .is_some_and(|(piece, id)| piece.may_match(glob) && parts_may_match(rest, id)),
     }
 }
 

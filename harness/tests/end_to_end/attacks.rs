@@ -51,15 +51,31 @@ pub fn by_surroundings() {
 }
 
 pub fn by_libraries() {
-    carry_out(&[Attack {
-        what: "a folder of adapters that is empty",
-        call: |stage| {
-            std::fs::create_dir(stage.path("empty")).unwrap();
-            stage.call().args(["list", "subjects", "--adapters", &stage.named("empty")])
+    carry_out(&[
+        Attack {
+            what: "a home that is none",
+            call: |stage| {
+                stage.call().args(["list", "specs"]).env("QUADRANT_HOME", stage.path("none"))
+            },
+            code: 2,
+            sentence: &["QUADRANT_HOME is ", "/none, which has neither"],
         },
-        code: 4,
-        sentence: &["empty"],
-    }]);
+        Attack {
+            what: "a folder of adapters that is empty",
+            call: |stage| {
+                std::fs::create_dir(stage.path("empty")).unwrap();
+                stage.call().args([
+                    "list",
+                    "subjects",
+                    "--no-build",
+                    "--adapters",
+                    &stage.named("empty"),
+                ])
+            },
+            code: 3,
+            sentence: &["there is no adapter library in", "empty"],
+        },
+    ]);
 }
 
 pub fn by_results_folders() {

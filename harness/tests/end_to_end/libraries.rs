@@ -71,7 +71,17 @@ pub fn each_unusable_library_is_reported_with_its_reason() {
     let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/echo.yaml");
     let ended = stage
         .call()
-        .args(["run", "--adapters", &folder, spec, "--trials", "1", "--time-limit", "5"])
+        .args([
+            "run",
+            "--no-build",
+            "--adapters",
+            &folder,
+            spec,
+            "--trials",
+            "1",
+            "--time-limit",
+            "5",
+        ])
         .args(["--format", "json", "--out", &out])
         .run()
         .expect_code(3);
@@ -99,7 +109,8 @@ pub fn a_hanging_adapter_can_be_interrupted() {
     let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/echo.yaml");
     let out = stage.named("results");
     let words = [spec, "--time-limit", "3600", "--format", "json", "--out", &out];
-    let mut running = stage.call().args(["run", "--adapters", &adapters]).args(words).start();
+    let mut running =
+        stage.call().args(["run", "--no-build", "--adapters", &adapters]).args(words).start();
     running.until("question", || {
         let asked = |process: &String| process.contains("__describe");
         stage.processes().iter().any(asked).then_some(())
@@ -139,15 +150,69 @@ pub fn build_failures_are_reported_with_the_compilers_error() {
 pub fn a_folder_without_adapters_is_an_error() {
     let stage = Stage::new();
     fs::create_dir(stage.path("adapters")).unwrap();
-    let ended = stage.quadrant(&["list", "subjects", "--adapters", "adapters"]);
+    let ended = stage.quadrant(&["list", "subjects", "--no-build", "--adapters", "adapters"]);
     let ended = ended.expect_words(&[
         "there is no adapter library in adapters: one is called libquadrant_NAME.so",
         "crate-type = [\"cdylib\"]",
     ]);
     assert_ne!(ended.code, Some(0));
-    let ended = stage.quadrant(&["list", "subjects", "--adapters", "nowhere"]);
+    let ended = stage.quadrant(&["list", "subjects", "--no-build", "--adapters", "nowhere"]);
     let ended = ended.expect_words(&["nowhere cannot be read"]);
     assert_ne!(ended.code, Some(0));
+}
+
+pub fn given_folders_stand_beside_the_built_adapters() {
+    let stage = Stage::new();
+    let workspace = stage.workspace(&[("x", CDYLIB, "pub fn f() {}\n")]);
+    for folder in ["first", "second"] {
+        fs::create_dir(stage.path(folder)).unwrap();
+        let library = library_name("threads");
+        fs::copy(adapters_folder().join(&library), stage.path(folder).join(library)).unwrap();
+    }
+    let list = |words: &[&str]| {
+        let call = stage.call().args(["list", "subjects", "--format", "json"]).folder(&workspace);
+        let ended = call.args(["--adapters", "../first", "--adapters", "../second"]).args(words);
+        let ended = ended.run().expect_code(0);
+        let subjects: Vec<Subject> = serde_json::from_str(&ended.stdout).unwrap();
+        let ids = subjects.into_iter().map(|subject| subject.id).collect::<Vec<_>>().join(" ");
+        (ids, ended.stderr)
+    };
+    let (all, warnings) = list(&[]);
+    assert_eq!(all, "threads/thread-per-task/blocking x");
+    let words = "threads/thread-per-task/blocking: not used from ../second, because a folder";
+    assert!(warnings.contains(words), "{warnings}");
+    assert_eq!(list(&["--no-build"]).0, "threads/thread-per-task/blocking");
+}
+
+/// A copy of a checkout with its built program, as if the whole folder had been copied.
+pub fn a_copied_checkout_uses_its_own_files() {
+    let stage = Stage::new();
+    let copy = stage.workspace(&[("threads", CDYLIB, "")]);
+    let libraries = copy.join("target/adapters/release");
+    fs::create_dir_all(&libraries).unwrap();
+    let library = library_name("threads");
+    fs::copy(adapters_folder().join(&library), libraries.join(library)).unwrap();
+    let echo = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/echo.yaml");
+    fs::copy(echo, copy.join("specs/copied.yaml")).unwrap();
+    let program = copy.join("target/debug/quadrant");
+    fs::create_dir(copy.join("target/debug")).unwrap();
+    fs::hard_link(env!("CARGO_BIN_EXE_quadrant"), &program).unwrap();
+
+    // Outside of every workspace.
+    let script = format!("exec '{}' \"$@\"", program.display());
+    let through_copy = || stage.call_through(&["sh", "-c", &script]).folder(Path::new("/"));
+    let by_variable = stage.call().folder(Path::new("/")).env("QUADRANT_HOME", &copy);
+    for call in [through_copy(), by_variable] {
+        let ended = call.args(["list", "specs"]).run().expect_code(0);
+        let lines: Vec<&str> = ended.stdout.lines().skip(1).collect();
+        assert!(lines.len() == 1 && lines[0].contains("copied"), "{lines:?}");
+    }
+    let ended = through_copy().args(["run", "--no-build", "copied", "--quick"]).run();
+    ended.expect_code(0);
+    assert_eq!(fs::read_dir(copy.join("target/quadrant")).unwrap().count(), 1);
+    let ended = through_copy().args(["doctor"]).run();
+    let place = format!("{} (the place of the program)", copy.display());
+    assert!(ended.stdout.replace("\n", " ").contains(&place), "{}", ended.stdout);
 }
 
 /// `cargo test` runs only the tests of default members.

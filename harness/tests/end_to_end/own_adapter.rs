@@ -141,7 +141,8 @@ pub fn the_adapter_of_the_page_builds_and_runs() {
 pub fn typical_mistakes_give_one_clear_error_each() {
     let stage = Stage::new();
     Tutorial::mistaken("no-cdylib", "\"cdylib\"", "\"rlib\"").build(&stage);
-    let nothing = stage.quadrant(&["list", "subjects", "--adapters", LIBRARIES]).expect_code(3);
+    let nothing =
+        stage.quadrant(&["list", "subjects", "--no-build", "--adapters", LIBRARIES]).expect_code(3);
 
     let export = "quadrant_suite::export!(MyRuntime);\n";
     Tutorial::mistaken("no-export", export, "").build(&stage);
@@ -154,7 +155,7 @@ pub fn typical_mistakes_give_one_clear_error_each() {
     Tutorial::mistaken("no-wait", run, early).build(&stage);
 
     let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/brief.yaml");
-    let words = ["--adapters", LIBRARIES, "--trials", "1", "--time-limit", "5"];
+    let words = ["--no-build", "--adapters", LIBRARIES, "--trials", "1", "--time-limit", "5"];
     let ran = stage.call().args(["run", "--format", "json", spec]).args(words).run();
     let mut errors: Vec<String> = ran.records().iter().map(error_of).collect();
     errors.sort();

@@ -6,19 +6,20 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Result, bail};
 use quadrant_suite::description::Description;
 
 use super::build::{self, Builder};
 use super::builds::{self, Build, Declared, Recipe, Role};
+use super::description;
 use super::filter::Filter;
 use super::manifest;
 use super::subject::{self, Machine, Subject};
 use crate::system::interrupt;
 use crate::terminal::progress::Progress;
-use crate::trial::{self, Limits};
+use crate::trial::{self, LibraryFile, Limits};
 
 /// Descriptions read at a time: each takes a process, which waits for the disk and then for a CPU.
 const ASKED_AT_ONCE: usize = 4;
@@ -68,11 +69,11 @@ pub fn discover(
     for source in sources {
         let (found, left_out) = look_into(source, filters, progress)?;
         progress.say("reading the adapters' descriptions");
-        let descriptions = ask_all(&found, executable, limits);
+        let described = ask_all(&found, executable, limits);
         let mut offered: Vec<Subject> = Vec::new();
-        for ((build, library), description) in found.into_iter().zip(descriptions) {
-            let subjects = library.and_then(|library| {
-                let subjects = subject::offered(&build, &library, description?, &machine)?;
+        for ((build, _), described) in found.into_iter().zip(described) {
+            let subjects = described.and_then(|(library, description)| {
+                let subjects = subject::offered(&build, &library, description, &machine)?;
                 refuse_twice(&offered, &subjects, &library).map(|()| subjects)
             });
             match subjects {
@@ -125,12 +126,16 @@ fn look_into(
 }
 
 /// Records are identified by the subject's id.
-fn refuse_twice(known: &[Subject], offered: &[Subject], library: &Path) -> Result<(), String> {
+fn refuse_twice(
+    known: &[Subject],
+    offered: &[Subject],
+    library: &LibraryFile,
+) -> Result<(), String> {
     match offered.iter().find(|new| known.iter().any(|known| known.id == new.id)) {
         None => Ok(()),
         Some(twice) => Err(format!(
             "{} offers {}, which another adapter offers already: one of them has to go",
-            library.display(),
+            library.path().display(),
             twice.id
         )),
     }
@@ -243,8 +248,11 @@ fn side_by_side<T: Send>(count: usize, work: impl Fn() -> Vec<T> + Sync) -> Vec<
     })
 }
 
-/// Each library's description, in their order.
-fn ask_all(found: &[Found], executable: &Path, limits: Limits) -> Vec<Result<Description, String>> {
+/// An open library with its description, or the reason why there is none.
+type Described = Result<(Arc<LibraryFile>, Description), String>;
+
+/// The libraries in their order.
+fn ask_all(found: &[Found], executable: &Path, limits: Limits) -> Vec<Described> {
     let next = AtomicUsize::new(0);
     let ask_on = || {
         let mut answers = Vec::new();
@@ -260,9 +268,11 @@ fn ask_all(found: &[Found], executable: &Path, limits: Limits) -> Vec<Result<Des
     answers.into_iter().map(|(_, answer)| answer).collect()
 }
 
-fn ask(library: &Path, executable: &Path, limits: Limits) -> Result<Description, String> {
-    let text = trial::describe(executable, library, limits)?;
-    serde_json::from_str(&text).map_err(|error| {
-        format!("the description of {} is not understood: {error}", library.display())
-    })
+fn ask(library: &Path, executable: &Path, limits: Limits) -> Described {
+    let library = LibraryFile::open(library)?;
+    let text = trial::describe(executable, &library, limits)?;
+    let description = description::parse(&text).map_err(|error| {
+        format!("the description of {} is not understood: {error}", library.path().display())
+    })?;
+    Ok((Arc::new(library), description))
 }

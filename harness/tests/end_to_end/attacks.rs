@@ -1,8 +1,11 @@
 //! Attacks: bad input and bad surroundings. Each ends with its exit code and a sentence, and leaves
 //! nothing behind.
 
+use std::process::Command;
+
 use crate::command::Call;
-use crate::stage::Stage;
+use crate::libraries::build_faulty;
+use crate::stage::{Stage, library_name};
 
 struct Attack {
     /// What is bad, for the message of a failed test.
@@ -10,7 +13,7 @@ struct Attack {
     /// Prepares the attack on a stage of its own.
     call: fn(&Stage) -> Call,
     code: i32,
-    /// Standard error contains each of these texts.
+    /// Standard error, or a table, contains each of these texts.
     sentence: &'static [&'static str],
 }
 
@@ -26,7 +29,8 @@ fn carry_out(attacks: &[Attack]) {
         assert_eq!(ended.code, Some(attack.code), "{}", context());
         assert!(!ended.stderr.contains("panicked at"), "{}", context());
         for text in attack.sentence {
-            assert!(ended.stderr.contains(text), "{text:?} is missing: {}", context());
+            let is_printed = ended.stderr.contains(text) || ended.stdout.contains(text);
+            assert!(is_printed, "{text:?} is missing: {}", context());
         }
         assert!(
             ended.peak_memory_kib <= MEMORY_MAX_KIB,
@@ -51,6 +55,25 @@ pub fn by_surroundings() {
 }
 
 pub fn by_libraries() {
+    /// A library with this description, and what begins the sentence about it.
+    fn described(stage: &Stage, description: &str) -> Call {
+        let folder = stage.path("adapters");
+        std::fs::create_dir(&folder).unwrap();
+        build_faulty("describe-given", &folder);
+        let spec = stage.write("yield.yaml", YIELD);
+        let words = [
+            "run",
+            &spec,
+            "--quick",
+            "--no-build",
+            "--format",
+            "jsonl",
+            "--out",
+            &stage.named("results"),
+        ];
+        let call = stage.call().args(words).args(["--adapters", &folder.display().to_string()]);
+        call.env("FAULTY_DESCRIPTION", stage.write("description.json", description))
+    }
     carry_out(&[
         Attack {
             what: "a home that is none",
@@ -64,18 +87,65 @@ pub fn by_libraries() {
             what: "a folder of adapters that is empty",
             call: |stage| {
                 std::fs::create_dir(stage.path("empty")).unwrap();
-                stage.call().args([
-                    "list",
-                    "subjects",
-                    "--no-build",
-                    "--adapters",
-                    &stage.named("empty"),
-                ])
+                let words = ["list", "subjects", "--no-build", "--adapters"];
+                stage.call().args(words).args([stage.named("empty")])
             },
             code: 3,
             sentence: &["there is no adapter library in", "empty"],
         },
+        Attack {
+            what: "a FIFO that is called like an adapter",
+            call: |stage| {
+                let folder = stage.path("adapters");
+                std::fs::create_dir(&folder).unwrap();
+                let fifo = folder.join(library_name("fifo"));
+                assert!(Command::new("mkfifo").arg(fifo).status().unwrap().success());
+                let spec = stage.write("yield.yaml", YIELD);
+                let words = ["run", &spec, "--quick", "--no-build", "--format", "jsonl", "--out"];
+                let call = stage.call().args(words).args([stage.named("results")]);
+                call.args(["--adapters", &folder.display().to_string()])
+            },
+            code: 3,
+            sentence: &["libquadrant_fifo.so is not a regular file"],
+        },
+        Attack {
+            what: "an executor's name with a terminal escape",
+            call: |stage| described(stage, &description(&["\\u001b[31m"])),
+            code: 3,
+            sentence: &["its executor is ", "u{1b}[31m", "a name has 1 to 64 letters"],
+        },
+        Attack {
+            what: "two executors with one id",
+            call: |stage| described(stage, &description(&["twice", "other", "twice"])),
+            code: 3,
+            sentence: &["is not understood: it has two of x/twice/epoll"],
+        },
+        Attack {
+            what: "a description of 8 MB",
+            call: |stage| described(stage, &description(&["e"; 60_000])),
+            code: 3,
+            sentence: &["it has 60000 executors, and 1 to 256 are possible"],
+        },
     ]);
+}
+
+const YIELD: &str = "\
+name: yield
+question: Does it run?
+tasks: [{ name: t, steps: [yield] }]
+";
+
+/// How a library with these executors describes itself.
+fn description(executors: &[&str]) -> String {
+    let executor = |name: &&str| {
+        format!(
+            "{{\"executor\":\"{name}\",\"backend\":\"epoll\",\"topology\":\"shared\",\
+             \"workers\":\"one\",\"capabilities\":[],\"tasks_max\":null,\"memlock_bytes_min\":0}}"
+        )
+    };
+    let executors: Vec<String> = executors.iter().map(executor).collect();
+    let executors = executors.join(",");
+    format!("{{\"runtime\":\"x\",\"version\":\"1\",\"note\":null,\"executors\":[{executors}]}}")
 }
 
 pub fn by_results_folders() {
@@ -100,10 +170,18 @@ pub fn by_foreign_text() {
 }
 
 pub fn by_options() {
-    carry_out(&[Attack {
-        what: "an unknown format",
-        call: |stage| stage.call().args(["run", "--format", "yaml"]),
-        code: 2,
-        sentence: &["yaml"],
-    }]);
+    carry_out(&[
+        Attack {
+            what: "two patterns in one",
+            call: |stage| stage.call().args(["run", "-r", "tokio,smol"]),
+            code: 2,
+            sentence: &["'tokio,smol'", "as in -r tokio -r smol"],
+        },
+        Attack {
+            what: "an unknown format",
+            call: |stage| stage.call().args(["run", "--format", "yaml"]),
+            code: 2,
+            sentence: &["yaml"],
+        },
+    ]);
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +12,7 @@ use quadrant_reports::record::Status;
 use rustix::process::Signal;
 
 use crate::redact::redacted;
-use crate::stage::{CDYLIB, Stage, Subject, adapters_folder, library_name, workspace};
+use crate::stage::{CDYLIB, Stage, Subject, adapters_folder, library_name, was_starved, workspace};
 
 /// The features of `faulty` that break the library itself.
 const FAULTS: [&str; 8] = [
@@ -21,13 +22,13 @@ const FAULTS: [&str; 8] = [
     "table-wrong-size",
     "load-aborts",
     "describe-panics",
-    "describe-garbage",
+    "describe-given",
     "describe-hangs",
 ];
 
 /// Only the leaf package differs, so each build is one small compilation. The library is copied,
 /// because the next build overwrites it.
-fn build_faulty(feature: &str, folder: &Path) {
+pub fn build_faulty(feature: &str, folder: &Path) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let target = workspace().join("target/adapters-faulty");
@@ -71,6 +72,10 @@ pub fn each_unusable_library_is_reported_with_its_reason() {
     let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/echo.yaml");
     let ended = stage
         .call()
+        .env(
+            "FAULTY_DESCRIPTION",
+            stage.write("garbage", "{\"runtime\": \"faulty\", \"executors\": 3}"),
+        )
         .args([
             "run",
             "--no-build",
@@ -182,6 +187,48 @@ pub fn given_folders_stand_beside_the_built_adapters() {
     let words = "threads/thread-per-task/blocking: not used from ../second, because a folder";
     assert!(warnings.contains(words), "{warnings}");
     assert_eq!(list(&["--no-build"]).0, "threads/thread-per-task/blocking");
+}
+
+/// Replacing the library changes nothing; writing to the loaded file ends the measurement.
+pub fn a_library_that_changes_is_not_measured() {
+    let stage = Stage::new();
+    let folder = stage.path("adapters");
+    fs::create_dir(&folder).unwrap();
+    let library = folder.join(library_name("threads"));
+    fs::copy(adapters_folder().join(library_name("threads")), &library).unwrap();
+    let described = stage.path("described");
+    fs::hard_link(&library, &described).unwrap();
+    let adapters = folder.display().to_string();
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/echo.yaml");
+    let words = ["run", "--no-build", "--adapters", &adapters, spec, "--trials", "1000"];
+    let how = ["--starts", "0", "--out", &stage.named("results")];
+    let mut running = stage.call().args(words).args(how).start();
+    let has_records = |more: usize| {
+        let lines = || fs::read_to_string(stage.path("results/records.jsonl")).ok();
+        lines().filter(|text| text.lines().count() > more).map(|text| text.lines().count())
+    };
+    running.until("first record", || has_records(0));
+    // The other library has no such executor.
+    let other = stage.path("other");
+    fs::copy(adapters_folder().join(library_name("smol")), &other).unwrap();
+    fs::rename(other, library).unwrap();
+    let replaced = has_records(0).unwrap();
+    let before = running.until("more records", || has_records(replaced + 2));
+    // One byte more, which is no part of the code.
+    let file = fs::OpenOptions::new().append(true).open(described).unwrap();
+    (&file).write_all(&[0]).unwrap();
+    running.until("records of the overwritten library", || has_records(before + 3));
+    running.signal(Signal::INT);
+    running.wait().expect_code(130);
+    let records = stage.records("results");
+    for record in &records[..before] {
+        assert!(record.status == Status::Ok || was_starved(record), "{:?}", record.reason);
+    }
+    let last = records.last().unwrap();
+    assert_eq!(last.status, Status::Unmeasured);
+    let reason = last.reason.as_deref().unwrap();
+    assert!(reason.contains("libquadrant_threads.so was overwritten after it had"), "{reason}");
+    stage.assert_soon_empty();
 }
 
 /// A copy of a checkout with its built program, as if the whole folder had been copied.

@@ -15,6 +15,7 @@ use crate::adapters::builds::Build;
 use crate::adapters::discovery::{self, Discovered, Source};
 use crate::adapters::filter::Filter;
 use crate::adapters::subject::Subject;
+use crate::commands::arguments;
 use crate::commands::failure::Failure;
 use crate::spec::Scenario;
 use crate::system::paths::{self, Kind};
@@ -26,10 +27,10 @@ pub struct SubjectOptions {
     /// Only these subjects: a glob over runtime/executor/backend. `tokio` selects all of tokio in its
     /// usual build; variants are asked for by `tokio/**`, by a backend, or as `tokio@poll`. Without
     /// it, those that a scenario names, else every runtime in its usual build
-    #[arg(short, long = "runtime", value_name = "GLOB")]
+    #[arg(short, long = "runtime", value_name = "GLOB", value_parser = arguments::pattern)]
     pub runtime: Vec<String>,
     /// Not these subjects
-    #[arg(short = 'x', long = "exclude", value_name = "GLOB")]
+    #[arg(short = 'x', long = "exclude", value_name = "GLOB", value_parser = arguments::pattern)]
     pub exclude: Vec<String>,
     #[command(flatten)]
     #[serde(flatten)]

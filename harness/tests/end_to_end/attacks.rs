@@ -149,12 +149,31 @@ fn description(executors: &[&str]) -> String {
 }
 
 pub fn by_results_folders() {
-    carry_out(&[Attack {
-        what: "a folder without a run",
-        call: |stage| stage.call().args(["report", &stage.named("nowhere")]),
-        code: 2,
-        sentence: &["nowhere"],
-    }]);
+    carry_out(&[
+        Attack {
+            what: "a run that names a folder of libraries",
+            call: |stage| {
+                let (spec, out) = (stage.write("yield.yaml", YIELD), stage.named("results"));
+                let words = [&*spec, "-r", "threads", "--quick", "--out", &out];
+                stage.run(&words).run().expect_code(0);
+                let file = stage.path("results/run.json");
+                let written = std::fs::read_to_string(&file).unwrap();
+                let changed =
+                    written.replace("\"adapters\": []", "\"adapters\": [\"/from/elsewhere\"]");
+                assert_ne!(written, changed);
+                std::fs::write(file, changed).unwrap();
+                stage.call().args(["run", "--resume", &out])
+            },
+            code: 2,
+            sentence: &["which is not loaded unasked: add --adapters /from/elsewhere"],
+        },
+        Attack {
+            what: "a folder without a run",
+            call: |stage| stage.call().args(["report", &stage.named("nowhere")]),
+            code: 2,
+            sentence: &["nowhere"],
+        },
+    ]);
 }
 
 pub fn by_foreign_text() {

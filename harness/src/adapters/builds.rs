@@ -11,7 +11,7 @@ use serde::Deserialize;
 /// What the names of libraries begin with.
 const LIBRARY_PREFIX: &str = "quadrant_";
 /// Stands between an adapter's name and that of its variant.
-const VARIANT_MARK: char = '@';
+pub(super) const VARIANT_MARK: char = '@';
 
 /// What is known of a build of an adapter before its library is asked.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

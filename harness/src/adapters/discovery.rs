@@ -3,21 +3,23 @@
 //! Never loads a library itself.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Result, bail};
 use quadrant_suite::description::Description;
 
 use super::build::{self, Builder};
 use super::builds::{self, Build, Declared, Recipe, Role};
+use super::description;
 use super::filter::Filter;
 use super::manifest;
 use super::subject::{self, Machine, Subject};
 use crate::system::{interrupt, orphans};
 use crate::terminal::progress::Progress;
-use crate::trial::{self, Limits};
+use crate::trial::{self, LibraryFile, Limits};
 
 /// Descriptions read at a time: each takes a process, which waits for the disk and then for a CPU.
 const ASKED_AT_ONCE: usize = 4;
@@ -31,6 +33,13 @@ pub enum Source {
     Workspace { folder: PathBuf, build: bool, with_test_adapters: bool, with_references: bool },
     /// Libraries in a folder.
     Folder(PathBuf),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Source::Workspace { folder, .. } | Source::Folder(folder)) = self;
+        folder.display().fmt(formatter)
+    }
 }
 
 /// The subjects for some filters.
@@ -47,8 +56,9 @@ pub struct Discovered {
 /// A build, and its library or the reason why there is none.
 type Found = (Build, Result<PathBuf, String>);
 
+/// The subjects of all sources. Where two have the same one, that of the first source is used.
 pub fn discover(
-    source: &Source,
+    sources: &[Source],
     filters: &[Filter],
     executable: &Path,
     limits: Limits,
@@ -57,9 +67,49 @@ pub fn discover(
     // From here on there are processes that must not outlive this one.
     interrupt::listen();
     orphans::adopt();
+    let mut discovered = Discovered::default();
+    let machine = Machine::look();
+    for source in sources {
+        let (found, left_out) = look_into(source, filters, progress)?;
+        progress.say("reading the adapters' descriptions");
+        let described = ask_all(&found, executable, limits);
+        orphans::end_all();
+        let mut offered: Vec<Subject> = Vec::new();
+        for ((build, _), described) in found.into_iter().zip(described) {
+            let subjects = described.and_then(|(library, description)| {
+                let subjects = subject::offered(&build, &library, description, &machine)?;
+                refuse_twice(&offered, &subjects, &library).map(|()| subjects)
+            });
+            match subjects {
+                Ok(subjects) => offered.extend(subjects),
+                Err(reason) => offered.push(Subject::broken(build, reason)),
+            }
+        }
+        let is_known = |new: &Subject| discovered.subjects.iter().any(|it| it.id == new.id);
+        let (known, new): (Vec<_>, Vec<_>) = offered.into_iter().partition(is_known);
+        if !known.is_empty() {
+            let ids: Vec<&str> = known.iter().map(|subject| &*subject.id).collect();
+            progress.warn(format!(
+                "{}: not used from {source}, because a folder of --adapters before it has the same",
+                ids.join(", ")
+            ));
+        }
+        discovered.subjects.extend(new);
+        discovered.left_out.extend(left_out);
+    }
+    discovered.subjects.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(discovered)
+}
+
+/// The libraries of builds that may have a wanted subject, and the other builds.
+fn look_into(
+    source: &Source,
+    filters: &[Filter],
+    progress: &Progress,
+) -> Result<(Vec<Found>, Vec<Build>)> {
     let is_wanted = |build: &Build| filters.iter().any(|filter| filter.may_select(build));
-    let (found, left_out) = match source {
-        Source::Folder(folder) => in_folder(folder, is_wanted)?,
+    match source {
+        Source::Folder(folder) => in_folder(folder, is_wanted),
         Source::Workspace { folder, build, with_test_adapters, with_references } => {
             let is_reference = |declared: &Declared| {
                 *with_references
@@ -74,35 +124,22 @@ pub fn discover(
                 true => make(folder, wanted, progress),
                 false => wanted.into_iter().map(|declared| as_built(folder, declared)).collect(),
             };
-            (found, left_out.into_iter().map(|declared| declared.build).collect())
-        }
-    };
-    progress.say("reading the adapters' descriptions");
-    let descriptions = ask_all(&found, executable, limits);
-    orphans::end_all();
-    let machine = Machine::look();
-    let mut subjects: Vec<Subject> = Vec::new();
-    for ((build, library), description) in found.into_iter().zip(descriptions) {
-        let offered = library.and_then(|library| {
-            let offered = subject::offered(&build, &library, description?, &machine)?;
-            refuse_twice(&subjects, &offered, &library).map(|()| offered)
-        });
-        match offered {
-            Ok(offered) => subjects.extend(offered),
-            Err(reason) => subjects.push(Subject::broken(build, reason)),
+            Ok((found, left_out.into_iter().map(|declared| declared.build).collect()))
         }
     }
-    subjects.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(Discovered { subjects, passed_over: Vec::new(), left_out })
 }
 
 /// Records are identified by the subject's id.
-fn refuse_twice(known: &[Subject], offered: &[Subject], library: &Path) -> Result<(), String> {
+fn refuse_twice(
+    known: &[Subject],
+    offered: &[Subject],
+    library: &LibraryFile,
+) -> Result<(), String> {
     match offered.iter().find(|new| known.iter().any(|known| known.id == new.id)) {
         None => Ok(()),
         Some(twice) => Err(format!(
             "{} offers {}, which another adapter offers already: one of them has to go",
-            library.display(),
+            library.path().display(),
             twice.id
         )),
     }
@@ -215,8 +252,11 @@ fn side_by_side<T: Send>(count: usize, work: impl Fn() -> Vec<T> + Sync) -> Vec<
     })
 }
 
-/// Each library's description, in their order.
-fn ask_all(found: &[Found], executable: &Path, limits: Limits) -> Vec<Result<Description, String>> {
+/// An open library with its description, or the reason why there is none.
+type Described = Result<(Arc<LibraryFile>, Description), String>;
+
+/// The libraries in their order.
+fn ask_all(found: &[Found], executable: &Path, limits: Limits) -> Vec<Described> {
     let next = AtomicUsize::new(0);
     let ask_on = || {
         let mut answers = Vec::new();
@@ -232,9 +272,11 @@ fn ask_all(found: &[Found], executable: &Path, limits: Limits) -> Vec<Result<Des
     answers.into_iter().map(|(_, answer)| answer).collect()
 }
 
-fn ask(library: &Path, executable: &Path, limits: Limits) -> Result<Description, String> {
-    let text = trial::describe(executable, library, limits)?;
-    serde_json::from_str(&text).map_err(|error| {
-        format!("the description of {} is not understood: {error}", library.display())
-    })
+fn ask(library: &Path, executable: &Path, limits: Limits) -> Described {
+    let library = LibraryFile::open(library)?;
+    let text = trial::describe(executable, &library, limits)?;
+    let description = description::parse(&text).map_err(|error| {
+        format!("the description of {} is not understood: {error}", library.path().display())
+    })?;
+    Ok((Arc::new(library), description))
 }

@@ -6,7 +6,7 @@
 use anyhow::{Context, Result, bail};
 use globset::{GlobBuilder, GlobMatcher};
 
-use super::builds::Build;
+use super::builds::{Build, VARIANT_MARK};
 use super::subject::{State, Subject};
 
 /// Stands for a part of an id that is not known yet: no pattern matches it by name.
@@ -20,20 +20,11 @@ pub struct Filter {
     /// A wanted subject matches one pattern of each list.
     include: Vec<Vec<Pattern>>,
     exclude: Vec<Pattern>,
-    /// A pattern that names no backend means the usual build.
-    usual_unless_named: bool,
 }
 
 impl Filter {
     pub fn new(include: &[String], exclude: &[String]) -> Result<Self> {
-        let exclude = patterns(exclude)?;
-        Self { include: Vec::new(), exclude, usual_unless_named: false }.narrowed_to(include)
-    }
-
-    /// For a name that stands for one subject.
-    pub fn one(name: &str) -> Result<Self> {
-        let filter = Self::new(&[name.to_owned()], &[])?;
-        Ok(Self { usual_unless_named: true, ..filter })
+        Self { include: Vec::new(), exclude: patterns(exclude)? }.narrowed_to(include)
     }
 
     /// Variants included.
@@ -53,48 +44,38 @@ impl Filter {
         if let State::Broken { .. } = subject.state {
             return self.may_select(&subject.build);
         }
-        let matches = |patterns: &Vec<Pattern>| patterns.iter().any(|it| it.matches(&subject.id));
-        self.wants_variant_of(&subject.build)
-            && self.include.iter().all(matches)
-            && !matches(&self.exclude)
+        let matches = |pattern: &Pattern| pattern.matches(subject);
+        self.includes(&subject.build, matches) && !self.exclude.iter().any(matches)
     }
 
     /// Whether a build may have a wanted subject. Backends that are not declared may be any.
     pub fn may_select(&self, build: &Build) -> bool {
-        let backends: Vec<Piece> = match &build.backends {
-            Some(backends) => backends.iter().map(|backend| Piece::Known(backend)).collect(),
-            None => vec![Piece::Backend],
-        };
-        self.wants_variant_of(build)
-            && backends.into_iter().any(|backend| {
-                let id = [Piece::Known(&build.adapter), Piece::Executor, backend];
-                let included = |any: &Vec<Pattern>| any.iter().any(|it| may_match(&it.parts, &id));
-                // Excluded only if every such id would be.
-                let excluded = id.map(Piece::text).join("/");
-                self.include.iter().all(included)
-                    && !self.exclude.iter().any(|pattern| pattern.matches(&excluded))
-            })
+        ids(build).any(|id| {
+            // Excluded only if every such id would be.
+            let excluded = id.map(Piece::text).join("/");
+            self.includes(build, |pattern| pattern.may_match(build, id))
+                && !self.exclude.iter().any(|pattern| pattern.matches_id(build, &excluded))
+        })
     }
 
-    /// A variant is only wanted where a pattern asks for it.
-    fn wants_variant_of(&self, build: &Build) -> bool {
-        build.variant.is_none()
-            || !self.include.is_empty() && (!self.usual_unless_named || self.names_backend(build))
-    }
-
-    fn names_backend(&self, build: &Build) -> bool {
-        let id = [Piece::Known(&build.adapter), Piece::Executor, Piece::Known(UNKNOWN)];
-        let leave_open = |any: &Vec<Pattern>| any.iter().any(|it| may_match(&it.parts, &id));
-        !self.include.iter().all(leave_open)
+    /// A variant is wanted only where one of the matching patterns asks for variants.
+    fn includes(&self, build: &Build, matches: impl Fn(&Pattern) -> bool) -> bool {
+        let mut all = self.include.iter().flatten();
+        self.include.iter().all(|any| any.iter().any(&matches))
+            && (build.variant.is_none() || all.any(|it| it.asks_for_variants && matches(it)))
     }
 }
 
+/// A glob over `runtime/executor/backend`; with `@`, over `runtime@variant/executor/backend`.
 #[derive(Debug, Clone)]
-struct Pattern {
+pub struct Pattern {
     whole: GlobMatcher,
     /// `tokio` means `tokio/**`, and `**/epoll` is an id's end.
     begun: GlobMatcher,
     parts: Vec<Part>,
+    names_variant: bool,
+    /// It has `**`, or names a backend or a variant.
+    asks_for_variants: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -109,38 +90,77 @@ fn patterns(texts: &[String]) -> Result<Vec<Pattern>> {
 }
 
 impl Pattern {
-    fn new(text: &str) -> Result<Self> {
+    pub fn new(text: &str) -> Result<Self> {
         let part = |part: &str| match glob(part) {
             Ok(glob) if part != "**" => Part::One(glob),
             _ => Part::Anything,
         };
+        let parts: Vec<Part> = text.split('/').map(part).collect();
+        let names_variant = text.contains(VARIANT_MARK);
+        // No runtime is called as a backend either.
+        let leaves_backend_open =
+            parts_may_match(&parts, &[Piece::Executor, Piece::Executor, Piece::Known(UNKNOWN)]);
         Ok(Self {
             whole: glob(text)?,
             begun: glob(&format!("{text}/**"))?,
-            parts: text.split('/').map(part).collect(),
+            parts,
+            names_variant,
+            asks_for_variants: names_variant || text.contains("**") || !leaves_backend_open,
         })
     }
 
-    fn matches(&self, id: &str) -> bool {
-        self.whole.is_match(id) || self.begun.is_match(id)
+    /// Whether it matches a subject, in whichever build. A broken one may be any of its build.
+    pub fn matches(&self, subject: &Subject) -> bool {
+        match subject.state {
+            State::Broken { .. } => self.may_match_build(&subject.build),
+            State::Loadable { .. } => self.matches_id(&subject.build, &subject.id),
+        }
     }
+
+    /// Whether it matches a subject that the build may have.
+    pub fn may_match_build(&self, build: &Build) -> bool {
+        ids(build).any(|id| self.may_match(build, id))
+    }
+
+    fn matches_id(&self, build: &Build, id: &str) -> bool {
+        let named = match &build.variant {
+            Some(variant) if self.names_variant => {
+                &*id.replacen('/', &format!("{VARIANT_MARK}{variant}/"), 1)
+            }
+            _ => id,
+        };
+        self.whole.is_match(named) || self.begun.is_match(named)
+    }
+
+    fn may_match(&self, build: &Build, [_, executor, backend]: [Piece; 3]) -> bool {
+        let name = if self.names_variant { build.to_string() } else { build.adapter.clone() };
+        parts_may_match(&self.parts, &[Piece::Known(&name), executor, backend])
+    }
+}
+
+/// The ids that subjects of a build may have, as far as they are known.
+fn ids(build: &Build) -> impl Iterator<Item = [Piece<'_>; 3]> {
+    let backends: Vec<Piece> = match &build.backends {
+        Some(backends) => backends.iter().map(|backend| Piece::Known(backend)).collect(),
+        None => vec![Piece::Any],
+    };
+    backends.into_iter().map(|backend| [Piece::Known(&build.adapter), Piece::Executor, backend])
 }
 
 /// A part of an id, as far as it is known before the library is asked.
 #[derive(Debug, Clone, Copy)]
 enum Piece<'a> {
     Known(&'a str),
-    /// Some executor.
+    /// Some executor, which is not called as a backend.
     Executor,
-    /// Some backend.
-    Backend,
+    Any,
 }
 
 impl<'a> Piece<'a> {
     fn text(self) -> &'a str {
         match self {
             Piece::Known(text) => text,
-            Piece::Executor | Piece::Backend => UNKNOWN,
+            Piece::Executor | Piece::Any => UNKNOWN,
         }
     }
 
@@ -151,19 +171,21 @@ impl<'a> Piece<'a> {
                 let text = glob.glob().glob();
                 !BACKENDS.contains(&text.split('+').next().unwrap_or(text))
             }
-            Piece::Backend => true,
+            Piece::Any => true,
         }
     }
 }
 
 /// Whether a pattern can match an id of which only some parts are known.
-fn may_match(parts: &[Part], id: &[Piece]) -> bool {
+fn parts_may_match(parts: &[Part], id: &[Piece]) -> bool {
     match parts.split_first() {
         None => true,
-        Some((Part::Anything, rest)) => (0..=id.len()).any(|from| may_match(rest, &id[from..])),
-        Some((Part::One(glob), rest)) => {
-            id.split_first().is_some_and(|(piece, id)| piece.may_match(glob) && may_match(rest, id))
+        Some((Part::Anything, rest)) => {
+            (0..=id.len()).any(|from| parts_may_match(rest, &id[from..]))
         }
+        Some((Part::One(glob), rest)) => id
+            .split_first()
+            .is_some_and(|(piece, id)| piece.may_match(glob) && parts_may_match(rest, id)),
     }
 }
 
@@ -217,33 +239,32 @@ mod tests {
     }
 
     #[test]
-    fn a_runtimes_name_stands_for_all_its_subjects() {
-        let tokio = &ALL[1..];
+    fn a_pattern_selects_subjects_in_their_usual_build() {
+        let tokio = &ALL[1..3];
         check(&["tokio"], &[], tokio);
         check(&["tok*"], &[], tokio);
-        check(&["tokio/**"], &[], tokio);
-        check(&["tokio/multi-thread"], &[], &[ALL[2], ALL[4]]);
-        check(&["*/multi-thread"], &[], &[ALL[2], ALL[4]]);
-        check(&["**/epoll"], &["smol"], &ALL[1..3]);
-        check(&["**"], &[], &ALL);
+        check(&["tokio/*/*"], &[], tokio);
+        check(&["tokio/multi-thread"], &[], &ALL[2..3]);
+        check(&["*/multi-thread"], &[], &ALL[2..3]);
+        check(&["**/epoll"], &["smol"], tokio);
         check(&["{tokio/multi-thread,smol/*}/epoll"], &[], &[ALL[0], ALL[2]]);
-    }
-
-    #[test]
-    fn variants_are_selected_only_by_patterns() {
         check(&[], &[], &ALL[..3]);
         check(&[], &["tokio/current-thread", "smol"], &ALL[2..3]);
-        check(&["**/poll"], &[], &ALL[3..]);
     }
 
     #[test]
-    fn a_name_without_backend_means_the_usual_build() {
-        let one = |name: &str| selected(&Filter::one(name).unwrap());
-        assert_eq!(one("tokio/multi-thread"), ALL[2..3]);
-        assert_eq!(one("tokio/multi-thread/poll"), ALL[4..]);
-        assert_eq!(one("**/multi-thread/poll"), ALL[4..]);
-        assert_eq!(one("tokio"), ALL[1..3]);
-        assert_eq!(one("smol"), ALL[..1]);
+    fn variants_are_selected_only_where_asked_for() {
+        check(&["**"], &[], &ALL);
+        check(&["tokio/**"], &[], &ALL[1..]);
+        check(&["**/poll"], &[], &ALL[3..]);
+        check(&["tokio/*/p*"], &[], &ALL[3..]);
+        check(&["tokio/multi-thread/poll"], &[], &ALL[4..]);
+        check(&["tokio@poll"], &[], &ALL[3..]);
+        check(&["*@poll/multi-thread"], &[], &ALL[4..]);
+        check(&["tokio@epoll"], &[], &[]);
+        check(&["tokio", "tokio@poll/multi-thread"], &[], &[ALL[1], ALL[2], ALL[4]]);
+        check(&["**"], &["*@*"], &ALL[..3]);
+        check(&["**"], &["tokio"], &ALL[..1]);
     }
 
     #[test]
@@ -253,8 +274,9 @@ mod tests {
             selected(&filter.narrowed_to(&owned(then)).unwrap())
         };
         assert_eq!(filter(&["tokio"], &["**/poll", "smol"]), ALL[3..]);
-        assert_eq!(filter(&["tokio"], &[]), ALL[1..]);
+        assert_eq!(filter(&["tokio"], &[]), ALL[1..3]);
         assert_eq!(filter(&[], &["**/poll"]), ALL[3..]);
+        assert_eq!(filter(&["tokio/multi-thread"], &["tokio"]), ALL[2..3]);
     }
 
     #[test]
@@ -268,15 +290,17 @@ mod tests {
         let unknown = Build { backends: None, ..usual.clone() };
         for (include, exclude, built) in [
             (&[][..], &[][..], [true, false, true]),
-            (&["tokio"], &[], [true, true, true]),
+            (&["tokio"], &[], [true, false, true]),
+            (&["tokio/**"], &[], [true, true, true]),
+            (&["tokio@poll"], &[], [false, true, false]),
             (&["tokio/*/poll"], &[], [false, true, true]),
             (&["**/poll"], &[], [false, true, true]),
             (&["tokio/multi-thread/epoll"], &[], [true, false, true]),
-            (&["*/multi-thread"], &[], [true, true, true]),
+            (&["*/multi-thread"], &[], [true, false, true]),
             (&["{tokio/a,smol}/poll"], &[], [false, true, true]),
             (&["smol"], &[], [false, false, false]),
             (&["**"], &["**/poll"], [true, false, true]),
-            (&["tokio"], &["tokio/multi-thread"], [true, true, true]),
+            (&["tokio"], &["tokio/multi-thread"], [true, false, true]),
             (&["**"], &["tok*"], [false, false, false]),
         ] {
             let filter = Filter::new(&owned(include), &owned(exclude)).unwrap();

@@ -4,6 +4,7 @@
 
 pub mod build;
 pub mod builds;
+pub mod description;
 pub mod discovery;
 pub mod environment;
 pub mod filter;

@@ -3,7 +3,7 @@
 //! Never loads or starts one.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use quadrant_reports::record::{self, evidence};
 use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::builds::Build;
 use crate::system::{features, limits};
+use crate::trial::LibraryFile;
 
 /// Files that a subject and the driver open besides their connections.
 const FILES_BESIDE_CONNECTIONS: u64 = 64;
@@ -34,7 +35,7 @@ pub struct Subject {
 #[derive(Debug, Clone)]
 pub enum State {
     Loadable {
-        library: PathBuf,
+        library: Arc<LibraryFile>,
         executor: Executor,
         /// Why it cannot run on this machine, if so.
         unsupported: Option<String>,
@@ -80,7 +81,7 @@ impl Machine {
 /// The subjects of a library by its description, or why that cannot be right.
 pub(super) fn offered(
     build: &Build,
-    library: &Path,
+    library: &Arc<LibraryFile>,
     description: Description,
     machine: &Machine,
 ) -> Result<Vec<Subject>, String> {
@@ -91,7 +92,7 @@ pub(super) fn offered(
         return Err(format!(
             "{} describes {runtime}/{}/{}, and {build} is declared to run on {}: either the \
              declaration is wrong or its flags do not reach the crate they are for",
-            library.display(),
+            library.path().display(),
             other.executor,
             other.backend,
             declared.join(" or ")
@@ -106,7 +107,7 @@ pub(super) fn offered(
             note: note.clone(),
             build: build.clone(),
             state: State::Loadable {
-                library: library.to_owned(),
+                library: Arc::clone(library),
                 unsupported: machine.unsupported(&executor),
                 executor,
             },
@@ -277,6 +278,8 @@ pub(crate) mod tests {
             tasks_max: None,
             memlock_bytes_min: 0,
         };
+        let program = std::env::current_exe().unwrap();
+        let library = Arc::new(LibraryFile::open(&program).unwrap());
         let usual = Build { adapter: runtime.to_owned(), variant: None, backends: None };
         Subject {
             id: id.to_owned(),
@@ -284,13 +287,13 @@ pub(crate) mod tests {
             version: String::new(),
             note: None,
             build: if is_variant { Build::variant(runtime, backend) } else { usual },
-            state: State::Loadable { library: PathBuf::new(), executor, unsupported: None },
+            state: State::Loadable { library, executor, unsupported: None },
         }
     }
 
     #[test]
     fn a_library_with_an_undeclared_backend_is_refused() {
-        let State::Loadable { executor, .. } = subject("x/y/epoll", false).state else {
+        let State::Loadable { executor, library, .. } = subject("x/y/epoll", false).state else {
             unreachable!()
         };
         let description = Description {
@@ -303,11 +306,11 @@ pub(crate) mod tests {
         let ask = |backends: Option<&[&str]>| {
             let backends = backends.map(|list| list.iter().map(|it| (*it).to_owned()).collect());
             let build = Build { adapter: "x".to_owned(), variant: None, backends };
-            offered(&build, Path::new("libx.so"), description.clone(), &machine)
+            offered(&build, &library, description.clone(), &machine)
         };
         assert_eq!(ask(None).unwrap().len(), 1);
         assert_eq!(ask(Some(&["io_uring", "epoll"])).unwrap().len(), 1);
         let reason = ask(Some(&["poll"])).unwrap_err();
-        assert!(reason.starts_with("libx.so describes x/y/epoll, and x is declared"), "{reason}");
+        assert!(reason.contains(" describes x/y/epoll, and x is declared"), "{reason}");
     }
 }

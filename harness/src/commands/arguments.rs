@@ -13,6 +13,19 @@ pub fn percent(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A pattern of subjects. Their names have no comma, so one outside of braces separates patterns.
+pub fn pattern(text: &str) -> Result<String, String> {
+    if !text.contains(',') || text.contains(['{', '[']) {
+        return Ok(text.to_owned());
+    }
+    let each = |option: &str| format!("{option} {}", text.replace(',', &format!(" {option} ")));
+    Err(format!(
+        "give the option once for each pattern, as in {} or {}, or write '{{{text}}}'",
+        each("-r"),
+        each("-x")
+    ))
+}
+
 /// The formats of a command that lists things.
 pub const TABLE_OR_JSON: &[Format] = &[Format::Table, Format::Json];
 
@@ -43,6 +56,15 @@ mod tests {
         }
         let error = command().try_get_matches_from(["x", "csv"]).unwrap_err().to_string();
         assert!(error.contains("'csv'") && error.contains("table, json, markdown"), "{error}");
+    }
+
+    #[test]
+    fn a_list_of_patterns_gets_advice() {
+        let advice = pattern("tokio,smol").unwrap_err();
+        assert!(advice.contains("-r tokio -r smol or ") && advice.contains("'{tokio,smol}'"));
+        for sound in ["tokio", "{tokio,smol}/*/epoll", "[a,b]*"] {
+            assert_eq!(pattern(sound).as_deref(), Ok(sound));
+        }
     }
 
     #[test]

@@ -63,8 +63,9 @@ struct ListedSpec {
 
 fn list_specs(options: &ListOptions) -> Result<u8, Failure> {
     let selected = if options.scenarios.specs.is_empty() {
+        let specs = paths::specs().map_err(Failure::usage)?;
         let no_folder = || Failure::usage("there is no folder `specs` here; name scenario files");
-        selection::load_all(&selection::yaml_files(&paths::specs().ok_or_else(no_folder)?)?)?
+        selection::load_all(&selection::yaml_files(&specs.ok_or_else(no_folder)?)?)?
     } else {
         options.scenarios.load()?
     };

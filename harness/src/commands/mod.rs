@@ -34,7 +34,7 @@ use selftest::watcher::{self, WatcherArguments};
 /// Runs a workload, described in YAML, unchanged on every runtime, and shows how many things
 /// really ran at once, how many threads it took, and how long the loop stood still.
 #[derive(Debug, Parser)]
-#[command(name = "quadrant", version, after_help = EXIT_CODES)]
+#[command(name = "quadrant", version, after_help = AFTER_HELP)]
 pub struct CommandLine {
     #[command(subcommand)]
     command: Command,
@@ -42,7 +42,7 @@ pub struct CommandLine {
     color: Color,
 }
 
-const EXIT_CODES: &str = "\
+const AFTER_HELP: &str = "\
 Exit codes:
   0  all well
   1  an expectation of a scenario was not met, `compare` found a regression, or `selftest` a
@@ -51,7 +51,11 @@ Exit codes:
      nothing was run
   3  something could not be measured: it failed, crashed, timed out or did not load
   4  nothing was run or compared: nothing matched, or all of it is unsupported here
-  130  interrupted; what was measured is kept";
+  130  interrupted; what was measured is kept
+
+Environment:
+  QUADRANT_HOME  the folder of the scenarios and adapters [default: the workspace around the current
+                 folder, else the place of the program, else where the program was built]";
 
 #[derive(Debug, Subcommand)]
 enum Command {

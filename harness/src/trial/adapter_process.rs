@@ -9,6 +9,7 @@ use std::process::{ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::inside::NOT_LOADED;
+use super::library_file::LibraryFile;
 use super::memory_watch::MemoryWatch;
 use super::order::Limits;
 use crate::system::child::{ChildGroup, Inherited, Keep, Output, ending, wait_for_output};
@@ -36,17 +37,19 @@ impl AdapterProcess {
     pub fn spawn(
         executable: &Path,
         subcommand: &str,
-        library: &Path,
+        library: &LibraryFile,
         limits: Limits,
         complete: impl FnOnce(&mut Command),
         input: &[u8],
     ) -> io::Result<Self> {
         let (answer, answer_end) = pipe()?;
         let answer_end = Inherited::new(&answer_end)?;
+        let file = library.inherited()?;
         let mut command = Command::new(executable);
         command
             .arg(subcommand)
-            .arg(library)
+            .arg(library.path())
+            .args(["--file", &file.number().to_string()])
             .args(["--answer", &answer_end.number().to_string()])
             .args(["--parent", &std::process::id().to_string()])
             .stdin(Stdio::piped())
@@ -56,7 +59,7 @@ impl AdapterProcess {
         mark.add_to(&mut command);
         complete(&mut command);
         let mut child = ChildGroup::spawn(&mut command)?;
-        drop(answer_end);
+        drop((answer_end, file));
         let mut stdin = child.take_stdin().expect("standard input was asked for");
         // If the child is gone already, its end is noticed soon.
         let _ = stdin.write_all(input);
@@ -120,11 +123,15 @@ impl AdapterProcess {
 }
 
 /// How a library describes itself, asked in a process of its own that has so long for it.
-pub fn describe(executable: &Path, library: &Path, limits: Limits) -> Result<String, String> {
+pub fn describe(
+    executable: &Path,
+    library: &LibraryFile,
+    limits: Limits,
+) -> Result<String, String> {
     let mut process = AdapterProcess::spawn(executable, "__describe", library, limits, |_| {}, &[])
         .map_err(|error| format!("the process that loads it could not be started: {error}"))?;
     let end = Instant::now() + limits.answer;
-    let shown = library.display();
+    let shown = library.path().display();
     loop {
         let status = process.ended_within(Duration::ZERO).ok().flatten();
         process.read_output();

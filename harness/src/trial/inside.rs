@@ -33,7 +33,11 @@ static PLAN: OnceLock<String> = OnceLock::new();
 
 #[derive(Debug, Args)]
 pub struct InsideArguments {
+    /// For messages.
     library: PathBuf,
+    /// Descriptor of the library.
+    #[arg(long)]
+    file: RawFd,
     /// Descriptor that takes the answer.
     #[arg(long)]
     answer: RawFd,
@@ -56,7 +60,7 @@ pub struct InsideArguments {
 /// `__describe`: hands in the adapter's description of itself.
 pub fn describe(arguments: &InsideArguments) -> Result<()> {
     begin(arguments)?;
-    match AdapterLibrary::load(&arguments.library) {
+    match AdapterLibrary::load(&arguments.library, arguments.file) {
         Ok(adapter) => answer(adapter.describe().unwrap_or_default().as_bytes()),
         Err(error) => answer(format!("{NOT_LOADED}{error}").as_bytes()),
     }
@@ -71,7 +75,7 @@ pub fn run(arguments: &InsideArguments) -> Result<()> {
     let mut plan = String::new();
     std::io::stdin().read_to_string(&mut plan).context("the plan cannot be read")?;
     let plan = PLAN.get_or_init(|| plan);
-    match AdapterLibrary::load(&arguments.library) {
+    match AdapterLibrary::load(&arguments.library, arguments.file) {
         Ok(adapter) => adapter.run(plan, board, answer_outcome),
         Err(error) => answer(format!("{NOT_LOADED}{error}").as_bytes()),
     }

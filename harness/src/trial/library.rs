@@ -7,7 +7,8 @@
 
 use std::ffi::{CString, c_void};
 use std::mem::ManuallyDrop;
-use std::path::Path;
+use std::os::fd::RawFd;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::{Result, anyhow, ensure};
@@ -21,13 +22,17 @@ pub struct AdapterLibrary {
 }
 
 impl AdapterLibrary {
-    pub fn load(path: &Path) -> Result<Self> {
+    /// Loads the open file, where the system has a path to it. Another may lie at its path.
+    pub fn load(path: &Path, file: RawFd) -> Result<Self> {
         let shown = path.display();
+        let opened = PathBuf::from(format!("/proc/self/fd/{file}"));
+        let place = if opened.exists() { &opened } else { path };
         // SAFETY: loading runs the library's constructors. This process exists to run that
         // code, holds nothing else of value, and is watched by its parent.
-        let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) };
-        let library = library
-            .map_err(|error| anyhow!("{shown} cannot be loaded: {}", plain_reason(&error)))?;
+        let library = unsafe { Library::open(Some(place), RTLD_NOW | RTLD_LOCAL) };
+        let library = library.map_err(|error| {
+            anyhow!("{shown} cannot be loaded: {}", plain_reason(&error, place))
+        })?;
         // Never dropped: unloading a runtime's code under its threads would crash.
         let library = ManuallyDrop::new(library);
         let name = CString::new(SYMBOL).expect("the symbol's name holds no zero");
@@ -97,10 +102,11 @@ impl AdapterLibrary {
 }
 
 /// The loader's message without the path, which ours has already.
-fn plain_reason(error: &libloading::Error) -> String {
+fn plain_reason(error: &libloading::Error, place: &Path) -> String {
     let text = match error {
         libloading::Error::DlOpen { source } => source.to_string(),
         other => other.to_string(),
     };
-    text.rsplit_once(".so: ").map_or(text.clone(), |(_, reason)| reason.to_owned())
+    let reason = text.strip_prefix(&format!("{}: ", place.display())).map(str::to_owned);
+    reason.unwrap_or(text)
 }

@@ -6,6 +6,7 @@ mod cold_reads;
 mod freeze;
 pub mod inside;
 pub mod library;
+mod library_file;
 pub mod lockstep;
 mod memory;
 mod memory_watch;
@@ -20,6 +21,7 @@ mod watch;
 
 pub use adapter_process::describe;
 pub use freeze::Freeze;
+pub use library_file::LibraryFile;
 pub use memory::Memory;
 pub use order::{Attention, Limits, LoadShape, Order};
 pub use stalls::Sighting;

@@ -3,11 +3,13 @@
 //! Never carries anything out.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use quadrant_suite::plan::{Group, Plan};
 
 use super::freeze::Freeze;
+use super::library_file::LibraryFile;
 use super::memory::Memory;
 use crate::system::cpus::Division;
 use crate::system::forbid::Forbidden;
@@ -37,7 +39,7 @@ impl Limits {
 pub struct Order<'a> {
     /// This very program.
     pub executable: &'a Path,
-    pub library: &'a Path,
+    pub library: &'a Arc<LibraryFile>,
     pub plan: &'a Plan,
     pub load: Option<LoadShape>,
     pub cpus: &'a Division,

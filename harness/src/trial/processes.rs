@@ -17,6 +17,7 @@ use quadrant_suite::outcome::{Findings, Outcome};
 
 use super::adapter_process::{AdapterProcess, within};
 use super::inside::NOT_LOADED;
+use super::library_file::LibraryFile;
 use super::order::{Limits, LoadShape, Order};
 use crate::driver::order::{Load, Order as LoadOrder, Report};
 use crate::driver::pacer::send_ping;
@@ -76,6 +77,7 @@ pub struct Processes {
     /// Dropped first: it would take a dying subject for a failing one.
     driver: Option<Driver>,
     subject: AdapterProcess,
+    library: Arc<LibraryFile>,
     memory: Arc<BoardMemory>,
     /// Where files are to be cold.
     _cache_dropper: Option<CacheDropper>,
@@ -100,7 +102,8 @@ impl Processes {
             let ready = processes.get_ready(order, &ports);
             processes.unless_it_has_ended(ready)
         });
-        processes.unless_starved(ready, &check)?;
+        let ready = processes.unless_starved(ready, &check);
+        processes.unless_overwritten(ready)?;
         Ok(processes)
     }
 
@@ -173,6 +176,7 @@ impl Processes {
         Ok(Self {
             driver: None,
             subject,
+            library: Arc::clone(order.library),
             memory,
             _cache_dropper: cache_dropper,
             controls: Vec::new(),
@@ -233,7 +237,8 @@ impl Processes {
             Ok((load, self.take_outcome()?))
         });
         let finished = self.unless_it_has_ended(finished);
-        self.unless_starved(finished, &check)
+        let finished = self.unless_starved(finished, &check);
+        self.unless_overwritten(finished)
     }
 
     fn wait_ready(&mut self, limit: Duration) -> Result<Vec<u16>, Stop> {
@@ -396,7 +401,20 @@ impl Processes {
         done
     }
 
+    /// Whatever came of a library that is not the described one any more counts for nothing.
+    fn unless_overwritten<T>(&self, done: Result<T, Stop>) -> Result<T, Stop> {
+        match self.library.check_unwritten() {
+            Err(reason) if !matches!(done, Err(Stop::Interrupted)) => {
+                Err(because(Status::Unmeasured, reason))
+            }
+            _ => done,
+        }
+    }
+
     fn crashed(&self, ending: &str) -> Stop {
+        if let Err(reason) = self.library.check_unwritten() {
+            return because(Status::Unmeasured, reason);
+        }
         let reason = format!("{ending} and left no outcome{}", self.subject.last_line_printed());
         because(Status::Crashed, reason)
     }

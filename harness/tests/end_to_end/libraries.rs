@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +12,7 @@ use quadrant_reports::record::Status;
 use rustix::process::Signal;
 
 use crate::redact::redacted;
-use crate::stage::{CDYLIB, Stage, Subject, adapters_folder, library_name, workspace};
+use crate::stage::{CDYLIB, Stage, Subject, adapters_folder, library_name, was_starved, workspace};
 
 const SLOW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/patient.yaml");
 
@@ -23,13 +24,13 @@ const FAULTS: [&str; 8] = [
     "table-wrong-size",
     "load-aborts",
     "describe-panics",
-    "describe-garbage",
+    "describe-given",
     "describe-hangs",
 ];
 
 /// Only the leaf package differs, so each build is one small compilation. The library is copied,
 /// because the next build overwrites it.
-fn build_faulty(feature: &str, folder: &Path) {
+pub fn build_faulty(feature: &str, folder: &Path) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let target = workspace().join("target/adapters-faulty");
@@ -73,7 +74,21 @@ pub fn each_unusable_library_is_reported_with_its_reason() {
     let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/echo.yaml");
     let ended = stage
         .call()
-        .args(["run", "--adapters", &folder, spec, "--trials", "1", "--time-limit", "5"])
+        .env(
+            "FAULTY_DESCRIPTION",
+            stage.write("garbage", "{\"runtime\": \"faulty\", \"executors\": 3}"),
+        )
+        .args([
+            "run",
+            "--no-build",
+            "--adapters",
+            &folder,
+            spec,
+            "--trials",
+            "1",
+            "--time-limit",
+            "5",
+        ])
         .args(["--format", "json", "--out", &out])
         .run()
         .expect_code(3);
@@ -101,7 +116,8 @@ pub fn a_hanging_adapter_can_be_interrupted() {
     let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/echo.yaml");
     let out = stage.named("results");
     let words = [spec, "--time-limit", "3600", "--format", "json", "--out", &out];
-    let mut running = stage.call().args(["run", "--adapters", &adapters]).args(words).start();
+    let mut running =
+        stage.call().args(["run", "--no-build", "--adapters", &adapters]).args(words).start();
     running.until("question", || {
         let asked = |process: &String| process.contains("__describe");
         stage.processes().iter().any(asked).then_some(())
@@ -199,15 +215,111 @@ pub fn build_failures_are_reported_with_the_compilers_error() {
 pub fn a_folder_without_adapters_is_an_error() {
     let stage = Stage::new();
     fs::create_dir(stage.path("adapters")).unwrap();
-    let ended = stage.quadrant(&["list", "subjects", "--adapters", "adapters"]);
+    let ended = stage.quadrant(&["list", "subjects", "--no-build", "--adapters", "adapters"]);
     let ended = ended.expect_words(&[
         "there is no adapter library in adapters: one is called libquadrant_NAME.so",
         "crate-type = [\"cdylib\"]",
     ]);
     assert_ne!(ended.code, Some(0));
-    let ended = stage.quadrant(&["list", "subjects", "--adapters", "nowhere"]);
+    let ended = stage.quadrant(&["list", "subjects", "--no-build", "--adapters", "nowhere"]);
     let ended = ended.expect_words(&["nowhere cannot be read"]);
     assert_ne!(ended.code, Some(0));
+}
+
+pub fn given_folders_stand_beside_the_built_adapters() {
+    let stage = Stage::new();
+    let workspace = stage.workspace(&[("x", CDYLIB, "pub fn f() {}\n")]);
+    for folder in ["first", "second"] {
+        fs::create_dir(stage.path(folder)).unwrap();
+        let library = library_name("threads");
+        fs::copy(adapters_folder().join(&library), stage.path(folder).join(library)).unwrap();
+    }
+    let list = |words: &[&str]| {
+        let call = stage.call().args(["list", "subjects", "--format", "json"]).folder(&workspace);
+        let ended = call.args(["--adapters", "../first", "--adapters", "../second"]).args(words);
+        let ended = ended.run().expect_code(0);
+        let subjects: Vec<Subject> = serde_json::from_str(&ended.stdout).unwrap();
+        let ids = subjects.into_iter().map(|subject| subject.id).collect::<Vec<_>>().join(" ");
+        (ids, ended.stderr)
+    };
+    let (all, warnings) = list(&[]);
+    assert_eq!(all, "threads/thread-per-task/blocking x");
+    let words = "threads/thread-per-task/blocking: not used from ../second, because a folder";
+    assert!(warnings.contains(words), "{warnings}");
+    assert_eq!(list(&["--no-build"]).0, "threads/thread-per-task/blocking");
+}
+
+/// Replacing the library changes nothing; writing to the loaded file ends the measurement.
+pub fn a_library_that_changes_is_not_measured() {
+    let stage = Stage::new();
+    let folder = stage.path("adapters");
+    fs::create_dir(&folder).unwrap();
+    let library = folder.join(library_name("threads"));
+    fs::copy(adapters_folder().join(library_name("threads")), &library).unwrap();
+    let described = stage.path("described");
+    fs::hard_link(&library, &described).unwrap();
+    let adapters = folder.display().to_string();
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/echo.yaml");
+    let words = ["run", "--no-build", "--adapters", &adapters, spec, "--trials", "1000"];
+    let how = ["--starts", "0", "--out", &stage.named("results")];
+    let mut running = stage.call().args(words).args(how).start();
+    let has_records = |more: usize| {
+        let lines = || fs::read_to_string(stage.path("results/records.jsonl")).ok();
+        lines().filter(|text| text.lines().count() > more).map(|text| text.lines().count())
+    };
+    running.until("first record", || has_records(0));
+    // The other library has no such executor.
+    let other = stage.path("other");
+    fs::copy(adapters_folder().join(library_name("smol")), &other).unwrap();
+    fs::rename(other, library).unwrap();
+    let replaced = has_records(0).unwrap();
+    let before = running.until("more records", || has_records(replaced + 2));
+    // One byte more, which is no part of the code.
+    let file = fs::OpenOptions::new().append(true).open(described).unwrap();
+    (&file).write_all(&[0]).unwrap();
+    running.until("records of the overwritten library", || has_records(before + 3));
+    running.signal(Signal::INT);
+    running.wait().expect_code(130);
+    let records = stage.records("results");
+    for record in &records[..before] {
+        assert!(record.status == Status::Ok || was_starved(record), "{:?}", record.reason);
+    }
+    let last = records.last().unwrap();
+    assert_eq!(last.status, Status::Unmeasured);
+    let reason = last.reason.as_deref().unwrap();
+    assert!(reason.contains("libquadrant_threads.so was overwritten after it had"), "{reason}");
+    stage.assert_soon_empty();
+}
+
+/// A copy of a checkout with its built program, as if the whole folder had been copied.
+pub fn a_copied_checkout_uses_its_own_files() {
+    let stage = Stage::new();
+    let copy = stage.workspace(&[("threads", CDYLIB, "")]);
+    let libraries = copy.join("target/adapters/release");
+    fs::create_dir_all(&libraries).unwrap();
+    let library = library_name("threads");
+    fs::copy(adapters_folder().join(&library), libraries.join(library)).unwrap();
+    let echo = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/echo.yaml");
+    fs::copy(echo, copy.join("specs/copied.yaml")).unwrap();
+    let program = copy.join("target/debug/quadrant");
+    fs::create_dir(copy.join("target/debug")).unwrap();
+    fs::hard_link(env!("CARGO_BIN_EXE_quadrant"), &program).unwrap();
+
+    // Outside of every workspace.
+    let script = format!("exec '{}' \"$@\"", program.display());
+    let through_copy = || stage.call_through(&["sh", "-c", &script]).folder(Path::new("/"));
+    let by_variable = stage.call().folder(Path::new("/")).env("QUADRANT_HOME", &copy);
+    for call in [through_copy(), by_variable] {
+        let ended = call.args(["list", "specs"]).run().expect_code(0);
+        let lines: Vec<&str> = ended.stdout.lines().skip(1).collect();
+        assert!(lines.len() == 1 && lines[0].contains("copied"), "{lines:?}");
+    }
+    let ended = through_copy().args(["run", "--no-build", "copied", "--quick"]).run();
+    ended.expect_code(0);
+    assert_eq!(fs::read_dir(copy.join("target/quadrant")).unwrap().count(), 1);
+    let ended = through_copy().args(["doctor"]).run();
+    let place = format!("{} (the place of the program)", copy.display());
+    assert!(ended.stdout.replace("\n", " ").contains(&place), "{}", ended.stdout);
 }
 
 /// `cargo test` runs only the tests of default members.

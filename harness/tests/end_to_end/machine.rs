@@ -130,7 +130,18 @@ pub fn an_unprivileged_user_can_run_it() {
     let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/reading.yaml");
     let ended = stage
         .call_through(&words)
-        .args(["run", "--adapters", &adapters, SPEC, spec, "-r", "threads", "--trials", "1"])
+        .args([
+            "run",
+            "--no-build",
+            "--adapters",
+            &adapters,
+            SPEC,
+            spec,
+            "-r",
+            "threads",
+            "--trials",
+            "1",
+        ])
         .args(["--starts", "1", "--format", "json", "--out", &out])
         .run();
     stage.assert_completed(&ended, "results");
@@ -148,7 +159,7 @@ pub fn an_unprivileged_tour_names_its_methods() {
     let out = stage.named("results");
     let ended = stage
         .call_through(&words)
-        .args(["run", "--quick", "--evidence", "--adapters", &adapters])
+        .args(["run", "--quick", "--evidence", "--no-build", "--adapters", &adapters])
         .args(["-x", "faulty", "-x", "native", "--format", "json", "--out", &out])
         // The folder that holds the scenarios.
         .folder(&workspace())
@@ -256,7 +267,17 @@ pub fn too_few_open_files_give_reason_and_remedy() {
     let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/subjects/echo-many.yaml");
     let ended = stage
         .call_through(&words)
-        .args(["run", "--adapters", &adapters, spec, "-r", "threads", "--trials", "1"])
+        .args([
+            "run",
+            "--no-build",
+            "--adapters",
+            &adapters,
+            spec,
+            "-r",
+            "threads",
+            "--trials",
+            "1",
+        ])
         .args(["--format", "json", "--out", &out])
         .run();
     for record in ended.records() {
@@ -285,7 +306,17 @@ pub fn too_little_locked_memory_gives_reason_and_remedy() {
     let out = stage.named("results");
     let ended = stage
         .call_through(&words)
-        .args(["run", "--adapters", &adapters, SPEC, "-r", "threads", "-r", "**/io_uring"])
+        .args([
+            "run",
+            "--no-build",
+            "--adapters",
+            &adapters,
+            SPEC,
+            "-r",
+            "threads",
+            "-r",
+            "**/io_uring",
+        ])
         .args(["-x", "native"])
         .args(["--trials", "1", "--format", "json", "--out", &out])
         .run()

@@ -30,14 +30,16 @@ const fn table() -> Table {
     if cfg!(feature = "table-wrong-size") {
         table.size += 8;
     }
-    if cfg!(feature = "describe-garbage") {
-        table.describe = describe_garbage;
+    if cfg!(feature = "describe-given") {
+        table.describe = describe_given;
     }
     table
 }
 
-extern "C" fn describe_garbage(sink: Sink) {
-    send(&sink, b"{\"runtime\": \"faulty\", \"executors\": 3}");
+/// The description is the text of a file that a test names.
+extern "C" fn describe_given(sink: Sink) {
+    let file = std::env::var_os("FAULTY_DESCRIPTION").unwrap_or_default();
+    send(&sink, &std::fs::read(file).unwrap_or_default());
 }
 
 /// Runs the plan with a sink in between, for the faults of passing on the outcome.

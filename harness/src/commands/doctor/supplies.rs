@@ -3,7 +3,7 @@
 //!
 //! Never builds and never writes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,22 +11,21 @@ use super::finding::Finding;
 use crate::adapters::{build, builds, environment};
 use crate::fixtures;
 use crate::system::child::printed_by;
-use crate::system::paths;
+use crate::system::paths::{self, Home, Kind};
 
 /// On a machine that is busy, or where rustup looks for its toolchain first.
 const VERSION_LIMIT: Duration = Duration::from_secs(10);
 
 /// Where adapters could come from.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Adapters {
-    /// Libraries beside the program.
-    installed: usize,
-    workspace: bool,
+    /// Or why there is none.
+    home: Result<Home, String>,
     /// What `cargo --version` prints.
     cargo: Option<String>,
-    /// Libraries that the workspace has from an earlier build.
+    /// Finished libraries: those of an installation, or those that the workspace has from an earlier
+    /// build.
     built: usize,
-    built_in: String,
 }
 
 pub fn findings() -> Vec<Finding> {
@@ -39,16 +38,21 @@ pub fn findings() -> Vec<Finding> {
 }
 
 fn look_for_adapters() -> Adapters {
-    let libraries = |folder: &Path| builds::libraries(folder).map_or(0, |all| all.len());
-    let executable = std::env::current_exe().unwrap_or_default();
-    let workspace = paths::workspace();
-    let built_in = workspace.as_ref().map(|folder| build::target_folder(folder).join("release"));
+    let none = || "there are none beside the program, and no workspace to build them in".to_owned();
+    let home = paths::home().and_then(|home| home.ok_or_else(none));
+    let built = home.as_ref().ok().and_then(|home| builds::libraries(&finished(home)).ok());
     Adapters {
-        installed: paths::adapters_beside(&executable).map_or(0, |folder| libraries(&folder)),
-        workspace: workspace.is_some(),
+        home,
         cargo: version_of(environment::cargo()),
-        built: built_in.as_deref().map_or(0, libraries),
-        built_in: built_in.unwrap_or_default().display().to_string(),
+        built: built.map_or(0, |libraries| libraries.len()),
+    }
+}
+
+/// The folder of finished libraries.
+fn finished(home: &Home) -> PathBuf {
+    match home.kind {
+        Kind::Workspace => build::target_folder(&home.folder).join("release"),
+        Kind::Installed => home.folder.join("adapters"),
     }
 }
 
@@ -59,31 +63,34 @@ fn version_of(mut program: Command) -> Option<String> {
 
 fn judge_adapters(seen: &Adapters) -> Finding {
     let check = |is_good, state: String| Finding::check("adapters", is_good, state);
-    match seen {
-        Adapters { installed: installed @ 1.., .. } => {
-            check(true, format!("{installed} are installed beside the program"))
+    let stop = |state: String, remedy| {
+        let finding = check(false, state).or_obstacle("nothing can be measured", remedy);
+        Finding { stops_everything: true, ..finding }
+    };
+    let home = match &seen.home {
+        Ok(home) => home,
+        Err(reason) => {
+            let remedy = "go into the Quadrant workspace, or name a folder of built ones by \
+                          --adapters DIR";
+            return stop(reason.clone(), remedy);
         }
-        Adapters { workspace: true, cargo: Some(version), built, .. } => {
-            check(true, format!("they can be built ({version}); {built} were built before"))
-        }
-        Adapters { workspace: true, cargo: None, built: built @ 1.., built_in, .. } => {
-            check(false, format!("cargo was not found; {built} were built before")).or(
+    };
+    let (built, place) = (seen.built, format!("{} ({})", home.folder.display(), home.by));
+    match (home.kind, &seen.cargo) {
+        (Kind::Workspace, Some(version)) => check(
+            true,
+            format!("they can be built in {place} by {version}; {built} were built before"),
+        ),
+        _ if built == 0 => stop(
+            format!("there are none in {place}, and none can be built"),
+            "name a folder of built ones by --adapters DIR, or install Rust: https://rustup.rs",
+        ),
+        (Kind::Installed, _) => check(true, format!("{built} are installed in {place}")),
+        (Kind::Workspace, None) => {
+            check(false, format!("cargo was not found; {built} were built before in {place}")).or(
                 "they cannot be built anew",
-                format!("quadrant run --adapters {built_in}, or install Rust: https://rustup.rs"),
+                "quadrant run --no-build, or install Rust: https://rustup.rs",
             )
-        }
-        _ => {
-            let (state, remedy) = if seen.workspace {
-                ("none are built, and cargo was not found", "install Rust: https://rustup.rs")
-            } else {
-                (
-                    "there are none beside the program, and no workspace to build them in",
-                    "go into the Quadrant workspace, or name a folder of built ones by --adapters DIR",
-                )
-            };
-            let finding =
-                check(false, state.to_owned()).or_obstacle("nothing can be measured", remedy);
-            Finding { stops_everything: true, ..finding }
         }
     }
 }
@@ -111,32 +118,37 @@ fn judge_files(memory_backed: bool, folder: &Path) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Level::{Obstacle, Ok, Warning};
+    use super::super::finding::Level;
     use super::*;
 
     #[test]
     fn adapters_come_from_somewhere_or_nothing_can_be_measured() {
-        let none = Adapters::default();
         let cargo = Some("cargo 1.89.0".to_owned());
-        let workspace = Adapters { workspace: true, ..none.clone() };
-        for (seen, level, stops) in [
-            (Adapters { installed: 6, ..none.clone() }, Ok, false),
-            (Adapters { cargo: cargo.clone(), ..workspace.clone() }, Ok, false),
-            (Adapters { built: 3, ..workspace.clone() }, Warning, false),
-            (workspace, Obstacle, true),
-            (Adapters { cargo, ..none.clone() }, Obstacle, true),
-            (none, Obstacle, true),
+        let home = |kind| Ok(Home { folder: PathBuf::from("/q"), kind, by: "the current folder" });
+        let none = || Err("there are none".to_owned());
+        let (ok, warning, obstacle) = (Level::Ok, Level::Warning, Level::Obstacle);
+        for (home, cargo, built, level, state) in [
+            (home(Kind::Installed), None, 6, ok, "6 are installed in /q (the current folder)"),
+            (home(Kind::Workspace), cargo.clone(), 0, ok, "in /q (the current folder) by cargo"),
+            (home(Kind::Workspace), None, 3, warning, "3 were built before in /q"),
+            (home(Kind::Workspace), None, 0, obstacle, "there are none in /q"),
+            (home(Kind::Installed), cargo.clone(), 0, obstacle, "there are none in /q"),
+            (none(), cargo, 0, obstacle, "there are none"),
+            (none(), None, 0, obstacle, "there are none"),
         ] {
+            let seen = Adapters { home, cargo, built };
             let finding = judge_adapters(&seen);
+            let stops = level == obstacle;
             assert_eq!((finding.level, finding.stops_everything), (level, stops), "{seen:?}");
+            assert!(finding.state.contains(state), "{finding:?}");
         }
     }
 
     #[test]
     fn files_in_memory_are_never_cold() {
-        assert_eq!(judge_files(false, Path::new("/tmp")).level, Ok);
-        assert_eq!(judge_files(true, Path::new("/dev/shm")).level, Warning);
-        assert_eq!(judge_compiler(true).level, Ok);
-        assert_eq!(judge_compiler(false).level, Warning);
+        assert_eq!(judge_files(false, Path::new("/tmp")).level, Level::Ok);
+        assert_eq!(judge_files(true, Path::new("/dev/shm")).level, Level::Warning);
+        assert_eq!(judge_compiler(true).level, Level::Ok);
+        assert_eq!(judge_compiler(false).level, Level::Warning);
     }
 }

@@ -110,7 +110,8 @@ fn announce(
 /// The subjects in the order of the command line; each name has to match exactly one.
 fn named_subjects(options: &DuelOptions, progress: &Progress) -> Result<Vec<Subject>, Failure> {
     let names = options.subjects();
-    let filters = names.iter().map(|name| Filter::one(name)).collect::<Result<Vec<_>, _>>();
+    let filters = names.iter().map(|name| Filter::new(std::slice::from_ref(name), &[]));
+    let filters = filters.collect::<Result<Vec<_>, _>>();
     let filters = filters.map_err(|error| Failure::usage(format!("{error:#}")))?;
     let known = options.source.subjects(&filters, Limits::USUAL, progress)?.subjects;
     let only = |(name, filter): (&String, &Filter)| {

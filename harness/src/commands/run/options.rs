@@ -116,16 +116,26 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 impl RunOptions {
-    /// The options of an interrupted run, which goes on with `given` on the command line.
-    pub fn resumed(self, given: Self) -> Self {
+    /// The options of an interrupted run, which goes on with `given` on the command line. The
+    /// folder of a run may be anybody's, so libraries are loaded only from folders that are given.
+    pub fn resumed(self, given: Self) -> Result<Self, String> {
+        let run = self.subjects.source;
         let given_source = given.subjects.source;
+        if given_source.adapters.is_empty() && !run.adapters.is_empty() {
+            let option = |folder: &PathBuf| format!("--adapters {}", folder.display());
+            return Err(format!(
+                "the run used adapters of a folder that only its run.json names, which is not \
+                 loaded unasked: add {}",
+                run.adapters.iter().map(option).collect::<Vec<_>>().join(" ")
+            ));
+        }
         let source = AdapterOptions {
-            adapters: given_source.adapters.or(self.subjects.source.adapters),
-            no_build: self.subjects.source.no_build || given_source.no_build,
-            ..self.subjects.source
+            adapters: given_source.adapters,
+            no_build: run.no_build || given_source.no_build,
+            ..run
         };
         let subjects = SubjectOptions { source, ..self.subjects };
-        Self { resume: given.resume, format: given.format, subjects, ..self }
+        Ok(Self { resume: given.resume, format: given.format, subjects, ..self })
     }
 
     pub fn limits(&self) -> Limits {
@@ -201,6 +211,8 @@ mod tests {
             "system",
             "--adapters",
             "here",
+            "--adapters",
+            "there",
             "--time-limit",
             "7",
             "--seed",
@@ -210,13 +222,18 @@ mod tests {
         let read: RunOptions = serde_json::from_str(&written).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), written);
 
-        let given = options(&["--resume", "dir", "--no-build", "--format", "csv"]);
-        let resumed = read.resumed(given);
+        let given =
+            [&["--resume", "dir", "--no-build", "--format", "csv"][..], &["--adapters", "moved"]]
+                .concat();
+        let given = options(&given);
+        let unasked = read.clone().resumed(options(&["--resume", "dir"])).unwrap_err();
+        assert!(unasked.ends_with(": add --adapters here --adapters there"), "{unasked}");
+        let resumed = read.resumed(given).unwrap();
         assert_eq!(resumed.scenarios.specs, ["tour"]);
         assert_eq!(resumed.cells.starts, Some(3));
         assert_eq!(resumed.forbid, Some(Forbidden::IoUring));
         assert_eq!(resumed.time_limit, 7.0);
-        assert_eq!(resumed.subjects.source.adapters, Some(PathBuf::from("here")));
+        assert_eq!(resumed.subjects.source.adapters, [PathBuf::from("moved")]);
         assert!(resumed.subjects.source.no_build);
         assert_eq!(resumed.format, Format::Csv);
         assert_eq!((resumed.resume, resumed.seed), (Some(PathBuf::from("dir")), None));
@@ -230,5 +247,11 @@ mod tests {
         assert_eq!((read.cells.quick, read.cells.trials), (true, None));
         assert_eq!(read.time_limit, usual_time_limit());
         assert_eq!(read.format, Format::Table);
+        assert!(read.subjects.source.adapters.is_empty());
+        for (written, folders) in [("null", vec![]), ("\"here\"", vec![PathBuf::from("here")])] {
+            let text = text.replace('{', &format!("{{\"adapters\":{written},"));
+            let read: RunOptions = serde_json::from_str(&text).unwrap();
+            assert_eq!(read.subjects.source.adapters, folders);
+        }
     }
 }

@@ -20,7 +20,7 @@ use crate::commands::failure::Failure;
 use crate::commands::selection::unmatched;
 use crate::fixtures::FixtureStore;
 use crate::system::interrupt;
-use crate::system::paths;
+use crate::system::paths::{self, Home, Kind};
 use crate::system::{cgroup, limits};
 use crate::terminal::color::Color;
 use crate::terminal::progress::Progress;
@@ -36,7 +36,7 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
         results::check(out)?;
     }
     if let Some(run) = &resumed {
-        options = run.options.clone().resumed(options);
+        options = run.options.clone().resumed(options).map_err(Failure::usage)?;
     }
     // Specs first: an error there should not come after a build.
     let scenarios = options.scenarios.load()?;
@@ -115,8 +115,10 @@ fn report_nothing(format: Format) -> Result<(), Failure> {
 }
 
 fn default_folder(run_id: &str) -> PathBuf {
-    match paths::workspace() {
-        Some(folder) => folder.join("target").join("quadrant").join(run_id),
-        None => PathBuf::from("quadrant-results").join(run_id),
+    match paths::home() {
+        Ok(Some(Home { folder, kind: Kind::Workspace, .. })) => {
+            folder.join("target").join("quadrant").join(run_id)
+        }
+        _ => PathBuf::from("quadrant-results").join(run_id),
     }
 }

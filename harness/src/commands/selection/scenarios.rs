@@ -91,7 +91,7 @@ fn find(spec: &str) -> Result<Vec<PathBuf>, Failure> {
         return Err(Failure::usage("a SPEC is empty; is a variable unset?"));
     }
     let given = PathBuf::from(spec);
-    let below_specs = paths::specs().map(|folder| folder.join(spec));
+    let below_specs = paths::specs().map_err(Failure::usage)?.map(|folder| folder.join(spec));
     let candidates = [Some(given), below_specs.clone(), below_specs.map(with_yaml)];
     let found = candidates.into_iter().flatten().find(|path| path.exists());
     let Some(path) = found else {
@@ -139,6 +139,8 @@ pub fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
 
 fn unknown_spec(spec: &str) -> String {
     let names: Vec<String> = paths::specs()
+        .ok()
+        .flatten()
         .and_then(|folder| {
             let files = yaml_files(&folder).ok()?;
             Some(files.iter().filter_map(|file| below(file, &folder)).collect())
@@ -157,6 +159,8 @@ fn below(file: &Path, folder: &Path) -> Option<String> {
 fn shown_name(path: &Path, scenario: &Scenario) -> String {
     let absolute = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     paths::specs()
+        .ok()
+        .flatten()
         .and_then(|folder| below(&absolute, &folder.canonicalize().ok()?))
         .unwrap_or_else(|| scenario.name.clone())
 }

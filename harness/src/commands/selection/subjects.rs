@@ -2,11 +2,11 @@
 //!
 //! Never leaves a broken adapter out: that it is broken is for the caller to report.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use quadrant_reports::number::counted;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::scenarios::Selected;
 use super::unmatched;
@@ -15,20 +15,22 @@ use crate::adapters::builds::Build;
 use crate::adapters::discovery::{self, Discovered, Source};
 use crate::adapters::filter::Filter;
 use crate::adapters::subject::Subject;
+use crate::commands::arguments;
 use crate::commands::failure::Failure;
 use crate::spec::Scenario;
-use crate::system::paths;
+use crate::system::paths::{self, Kind};
 use crate::terminal::progress::Progress;
 use crate::trial::Limits;
 
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub struct SubjectOptions {
-    /// Only these subjects: a glob over runtime/executor/backend; `tokio` means `tokio/**`. Without
+    /// Only these subjects: a glob over runtime/executor/backend. `tokio` selects all of tokio in its
+    /// usual build; variants are asked for by `tokio/**`, by a backend, or as `tokio@poll`. Without
     /// it, those that a scenario names, else every runtime in its usual build
-    #[arg(short, long = "runtime", value_name = "GLOB")]
+    #[arg(short, long = "runtime", value_name = "GLOB", value_parser = arguments::pattern)]
     pub runtime: Vec<String>,
     /// Not these subjects
-    #[arg(short = 'x', long = "exclude", value_name = "GLOB")]
+    #[arg(short = 'x', long = "exclude", value_name = "GLOB", value_parser = arguments::pattern)]
     pub exclude: Vec<String>,
     #[command(flatten)]
     #[serde(flatten)]
@@ -38,10 +40,12 @@ pub struct SubjectOptions {
 /// Where the adapters come from.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub struct AdapterOptions {
-    /// Use the adapter libraries in this folder and build none
+    /// Use the adapter libraries in this folder too, before the built ones; with --no-build these
+    /// alone. Can be given several times
     #[arg(long, value_name = "DIR")]
-    pub adapters: Option<PathBuf>,
-    /// Use the adapters as they were built last
+    #[serde(default, deserialize_with = "folders")]
+    pub adapters: Vec<PathBuf>,
+    /// Build none: use the adapters of --adapters, else those that were built last
     #[arg(long)]
     #[serde(default)]
     pub no_build: bool,
@@ -152,9 +156,9 @@ impl AdapterOptions {
         limits: Limits,
         progress: &Progress,
     ) -> Result<Discovered, Failure> {
-        let source = self.source(&std::env::current_exe()?, with_references)?;
+        let sources = self.sources(with_references)?;
         let program = paths::own_program()?;
-        let mut found = discovery::discover(&source, filters, &program, limits, progress)?;
+        let mut found = discovery::discover(&sources, filters, &program, limits, progress)?;
         let wanted = |subject: &Subject| filters.iter().any(|filter| filter.selects(subject));
         (found.subjects, found.passed_over) = found.subjects.into_iter().partition(wanted);
         Ok(found)
@@ -162,26 +166,49 @@ impl AdapterOptions {
 
     /// How the adapters are optimised; unknown for libraries that were built elsewhere.
     pub fn profile(&self) -> Option<Profile> {
-        let source = self.source(&std::env::current_exe().ok()?, false).ok()?;
-        matches!(source, Source::Workspace { .. }).then(Profile::of_adapters)
+        let sources = self.sources(false).ok()?;
+        let built_here = |source: &Source| matches!(source, Source::Workspace { .. });
+        sources.iter().all(built_here).then(Profile::of_adapters)
     }
 
-    fn source(&self, executable: &Path, with_references: bool) -> Result<Source, Failure> {
-        if let Some(folder) = &self.adapters {
-            return Ok(Source::Folder(folder.clone()));
+    /// The folders of the command line, and beside them the adapters of the home.
+    fn sources(&self, with_references: bool) -> Result<Vec<Source>, Failure> {
+        let mut sources: Vec<Source> = self.adapters.iter().cloned().map(Source::Folder).collect();
+        if !sources.is_empty() && self.no_build {
+            return Ok(sources);
         }
-        let beside = paths::adapters_beside(executable).map(Source::Folder);
-        let workspace = paths::workspace().map(|folder| Source::Workspace {
-            folder,
-            build: !self.no_build,
-            with_test_adapters: self.with_test_adapters,
-            with_references,
-        });
-        beside.or(workspace).ok_or_else(|| {
-            Failure::usage(
+        sources.extend(paths::home().map_err(Failure::usage)?.map(|home| match home.kind {
+            Kind::Installed => Source::Folder(home.folder.join("adapters")),
+            Kind::Workspace => Source::Workspace {
+                folder: home.folder,
+                build: !self.no_build,
+                with_test_adapters: self.with_test_adapters,
+                with_references,
+            },
+        }));
+        if sources.is_empty() {
+            return Err(Failure::usage(
                 "there are no adapters here: run this inside the Quadrant workspace, or name a \
                  folder of built adapters with --adapters",
-            )
-        })
+            ));
+        }
+        Ok(sources)
     }
+}
+
+/// Earlier versions wrote one folder, or null.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Folders {
+    Unset(()),
+    One(PathBuf),
+    All(Vec<PathBuf>),
+}
+
+fn folders<'de, D: Deserializer<'de>>(written: D) -> Result<Vec<PathBuf>, D::Error> {
+    Ok(match Folders::deserialize(written)? {
+        Folders::Unset(()) => Vec::new(),
+        Folders::One(folder) => vec![folder],
+        Folders::All(folders) => folders,
+    })
 }

@@ -4,7 +4,7 @@
 //! Never refuses such a pattern: adapters come and go, so a scenario is not wrong by it.
 
 use crate::adapters::discovery::Discovered;
-use crate::adapters::filter::Filter;
+use crate::adapters::filter::Pattern;
 use crate::adapters::subject::Subject;
 use crate::spec::Scenario;
 
@@ -37,17 +37,17 @@ pub fn warnings(shown: &str, scenario: &Scenario, all: &Discovered) -> Vec<Strin
 /// Whether a pattern matches any subject, selected or not.
 pub fn is_known(pattern: &str, all: &Discovered) -> bool {
     all.subjects.iter().chain(&all.passed_over).any(|subject| matches(pattern, subject))
-        || filter(pattern).is_some_and(|it| all.left_out.iter().any(|out| it.may_select(out)))
+        || parsed(pattern).is_some_and(|it| all.left_out.iter().any(|out| it.may_match_build(out)))
 }
 
 /// Whether a scenario's pattern matches a subject.
 pub fn matches(pattern: &str, subject: &Subject) -> bool {
-    filter(pattern).is_some_and(|filter| filter.selects(subject))
+    parsed(pattern).is_some_and(|pattern| pattern.matches(subject))
 }
 
-fn filter(pattern: &str) -> Option<Filter> {
+fn parsed(pattern: &str) -> Option<Pattern> {
     // The scenario was checked when it was loaded, its patterns included.
-    Filter::new(&[pattern.to_owned()], &[]).ok()
+    Pattern::new(pattern).ok()
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quadrant_reports::random::SplitMix;
@@ -22,7 +23,9 @@ use crate::system::cpus::{self, Division};
 use crate::system::interrupt;
 use crate::system::paths;
 use crate::terminal::progress::Progress;
-use crate::trial::{self, Attention, Ended, Freeze, Limits, LoadShape, Measured, Memory, Order};
+use crate::trial::{
+    self, Attention, Ended, Freeze, LibraryFile, Limits, LoadShape, Measured, Memory, Order,
+};
 
 const WARMUP: Duration = Duration::from_millis(50);
 
@@ -92,7 +95,7 @@ impl Trial {
 /// A trial made ready for one subject.
 pub struct Prepared<'a> {
     bench: &'a Bench,
-    library: &'a Path,
+    library: &'a Arc<LibraryFile>,
     trial: &'a Trial,
     pub plan: Plan,
 }

@@ -13,7 +13,7 @@ use super::all_cases::{Run, unwritable_report};
 use super::ceilings::Ceilings;
 use super::options::RunOptions;
 use super::planned_case::Circumstances;
-use super::results::{self, Earlier, Results};
+use super::results::{self, Results};
 use super::run_file::{self, RunFile};
 use super::warnings;
 use crate::commands::failure::Failure;
@@ -34,11 +34,9 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
     orphans::adopt();
     cgroup::sweep();
     let resumed = options.resume.as_deref().map(run_file::read_run).transpose().map_err(usage)?;
-    if let Some(out) = &options.out {
-        results::check(out)?;
-    }
-    if let Some(run) = &resumed {
-        options = run.options.clone().resumed(options);
+    match &resumed {
+        Some(run) => options = run.options.clone().resumed(options),
+        None => results::check(&options.out.clone().unwrap_or_else(default_parent))?,
     }
     // Specs first: an error there should not come after a build.
     let scenarios = options.scenarios.load()?;
@@ -78,10 +76,13 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
     let executable = paths::own_program()?;
     let run = resumed.unwrap_or_else(|| RunFile::new(&options, &scenarios, &found.subjects));
     let (results, earlier) = match &options.resume {
-        Some(folder) => Results::reopen(folder).map_err(usage)?,
+        Some(folder) => {
+            let (results, cases) = Results::reopen(folder).map_err(usage)?;
+            (results, Some(cases))
+        }
         None => {
-            let folder = options.out.clone().unwrap_or_else(|| default_folder(&run.run_id));
-            (Results::create(folder, &run)?, Earlier::default())
+            let folder = options.out.clone().unwrap_or_else(|| default_parent().join(&run.run_id));
+            (Results::create(folder, &run)?, None)
         }
     };
     // This process stamps the phases, by the clock that all processes use.
@@ -116,9 +117,10 @@ fn report_nothing(format: Format) -> Result<(), Failure> {
     reporter.finish().map(drop).map_err(unwritable_report)
 }
 
-fn default_folder(run_id: &str) -> PathBuf {
+/// Where a run makes its folder unless another one is named.
+fn default_parent() -> PathBuf {
     match paths::workspace() {
-        Some(folder) => folder.join("target").join("quadrant").join(run_id),
-        None => PathBuf::from("quadrant-results").join(run_id),
+        Some(folder) => folder.join("target").join("quadrant"),
+        None => PathBuf::from("quadrant-results"),
     }
 }

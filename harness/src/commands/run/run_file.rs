@@ -91,6 +91,12 @@ impl RunFile {
         }
     }
 
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let path = folder.join(RUN_FILE);
+        let text = serde_json::to_string_pretty(self)? + "\n";
+        fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))
+    }
+
     /// What keeps the figures of two runs from being compared, one sentence each with both values.
     /// The versions of the runtimes and of quadrant are not among it: they are what is compared.
     pub fn differences(&self, new: &Self) -> Vec<String> {

@@ -27,10 +27,10 @@ Exit codes: 0 nothing regressed, 1 something did, 2 a folder cannot be read or t
 unlike, 4 there was nothing to compare")]
 pub struct CompareOptions {
     /// The folder of the run before
-    #[arg(value_name = "BASE")]
+    #[arg(value_name = "BASE", value_parser = arguments::results_folder())]
     pub base: PathBuf,
     /// The folder of the run after
-    #[arg(value_name = "NEW")]
+    #[arg(value_name = "NEW", value_parser = arguments::results_folder())]
     pub new: PathBuf,
     /// Changes up to this many per cent are not flagged
     #[arg(long, value_name = "PERCENT", default_value_t = 2.0, value_parser = arguments::percent)]

@@ -19,8 +19,8 @@ use crate::terminal::standard_output;
 
 #[derive(Debug, Clone, Args)]
 pub struct ReportOptions {
-    /// The folder of a run, with its records.jsonl
-    #[arg(value_name = "DIR")]
+    /// The folder of a run, or the records.jsonl in it
+    #[arg(value_name = "DIR", value_parser = arguments::results_folder())]
     pub folder: PathBuf,
     #[arg(long, default_value = "table", value_parser = arguments::format(&Format::ALL))]
     pub format: Format,

@@ -52,12 +52,14 @@ impl<R: Read + Seek> Cases<R> {
     /// unfinished last one.
     pub fn find(file: R) -> Result<Self, ReadError> {
         let mut records = Records::new(BufReader::new(file));
-        let (mut lines, mut cases, mut scenario_ends) = (Vec::new(), Vec::<Case>::new(), Vec::new());
+        let (mut lines, mut cases, mut scenario_ends) =
+            (Vec::new(), Vec::<Case>::new(), Vec::new());
         let (mut numbers, mut scenarios) = (HashMap::new(), HashMap::new());
         while let Some(record) = records.next().transpose()? {
             let end = records.begin();
             let next = cases.len();
-            let case = *numbers.entry(key(&record.run_id, &record.scenario, &record.case)).or_insert(next);
+            let case =
+                *numbers.entry(key(&record.run_id, &record.scenario, &record.case)).or_insert(next);
             if case == next {
                 let scenario = (record.run_id, record.scenario);
                 let next = scenario_ends.len();

@@ -33,7 +33,7 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
     limits::raise();
     orphans::adopt();
     cgroup::sweep();
-    let resumed = options.resume.as_deref().map(run_file::read_run).transpose().map_err(usage)?;
+    let resumed = options.resume.as_deref().map(run_file::resume_run).transpose().map_err(usage)?;
     match &resumed {
         Some(run) => options = run.options.clone().resumed(options),
         None => results::check(&options.out.clone().unwrap_or_else(default_parent))?,

@@ -28,6 +28,12 @@ pub fn adapters_beside(executable: &Path) -> Option<PathBuf> {
     folder.is_dir().then_some(folder)
 }
 
+/// Where temporary files go. An empty TMPDIR counts as none, as in other programs.
+pub fn temporary() -> PathBuf {
+    let folder = std::env::temp_dir();
+    if folder.as_os_str().is_empty() { PathBuf::from("/tmp") } else { folder }
+}
+
 /// The scenarios that come with the program.
 pub fn specs() -> Option<PathBuf> {
     let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("specs")));

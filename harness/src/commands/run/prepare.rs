@@ -93,7 +93,7 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
         run_id: run.run_id,
         results,
         earlier,
-        fixtures: FixtureStore::new(std::env::temp_dir()),
+        fixtures: FixtureStore::new(paths::temporary()),
         ceilings: Ceilings::default(),
         executable,
         options,

@@ -72,9 +72,10 @@ impl Results {
         // First the file that only one run can create, in case two begin in the same folder.
         let path = folder.join(RECORDS_FILE);
         let mut new = File::options();
-        let records = new.append(true).create_new(true).open(&path);
-        let records = records.with_context(|| unwritable(&path))?;
-        if let Err(error) = lock(&records, &folder).and_then(|()| run.write(&folder)) {
+        let unwritable = |error: io::Error| unusable(&folder, "written", &error);
+        let records = new.append(true).create_new(true).open(&path).map_err(unwritable)?;
+        let written = run.write(&folder).map_err(unwritable);
+        if let Err(error) = lock(&records, &folder).and(written) {
             // Without a whole run.json the folder could neither be resumed nor be used again.
             let _ = fs::remove_file(folder.join(RUN_FILE));
             let _ = fs::remove_file(path);

@@ -20,8 +20,8 @@ use crate::commands::selection::Selected;
 use crate::system::{clock, cpus, machine::Identity, regular_file};
 
 pub const RUN_FILE: &str = "run.json";
-/// The most of a reason that is printed.
-const REASON_CHARS: usize = 200;
+/// How many letters of a long reason are printed at either end of it.
+const REASON_ENDS: usize = 120;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunFile {
@@ -108,10 +108,8 @@ impl RunFile {
         }
     }
 
-    pub fn write(&self, folder: &Path) -> Result<()> {
-        let path = folder.join(RUN_FILE);
-        let text = serde_json::to_string_pretty(self)? + "\n";
-        fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))
+    pub fn write(&self, folder: &Path) -> io::Result<()> {
+        fs::write(folder.join(RUN_FILE), serde_json::to_string_pretty(self)? + "\n")
     }
 
     /// What keeps the figures of two runs from being compared, one sentence each with both values.
@@ -157,15 +155,24 @@ pub fn read_run(folder: &Path) -> Result<RunFile> {
         .and_then(io::read_to_string)
         .with_context(|| format!("{} holds no run: {RUN_FILE} cannot be read", folder.display()))?;
     let run: RunFile = serde_json::from_str(&text).map_err(|error| {
-        // It may quote all of a long value.
-        let reason: String = error.to_string().chars().take(REASON_CHARS).collect();
-        anyhow!("{} is damaged: {reason}", path.display())
+        anyhow!("{} is damaged: {}", path.display(), without_middle(&error.to_string()))
     })?;
     if run.schema != SCHEMA {
         let (path, schema) = (path.display(), run.schema);
         bail!("{path} is of schema {schema}, and this program reads schema {SCHEMA}");
     }
     Ok(run)
+}
+
+/// A reason may quote all of a long value.
+fn without_middle(reason: &str) -> String {
+    let letters: Vec<char> = reason.chars().collect();
+    match (letters.first_chunk::<REASON_ENDS>(), letters.last_chunk::<REASON_ENDS>()) {
+        (Some(first), Some(last)) if letters.len() > 2 * REASON_ENDS => {
+            first.iter().chain(&[' ', '…', ' ']).chain(last).collect()
+        }
+        _ => reason.to_owned(),
+    }
 }
 
 /// A run that is to go on in this process.

@@ -10,6 +10,7 @@
 
 mod command;
 mod redact;
+mod scattered;
 mod skip;
 mod stage;
 
@@ -61,7 +62,7 @@ fn main() {
         faults: every_fault_becomes_a_record_with_a_reason, every_fault_of_the_adapter_is_tested, stalls_of_the_faulty_subject_are_counted, only_a_trial_that_slows_down_is_reported, a_table_shows_reasons_in_place_of_figures;
         files: pool_reads_of_a_big_file_seldom_stall, cold_reads_are_cold_or_warned_of;
         foreign_connections: foreign_connections_are_not_served;
-        formats: json_and_jsonl_hold_the_records, csv_rows_have_as_many_fields_as_headings, markdown_has_a_table_for_each_case, colours_need_a_terminal_or_an_option, a_closed_standard_output_causes_no_panic, a_numeric_axis_gets_a_crossover_sentence;
+        formats: json_and_jsonl_hold_the_records, csv_rows_have_as_many_fields_as_headings, markdown_has_a_table_for_each_case, colours_need_a_terminal_or_an_option, a_closed_standard_output_causes_no_panic, a_numeric_axis_gets_a_crossover_sentence, scattered_records_give_the_same_report;
         interruption: an_interrupted_run_keeps_records_and_can_resume, an_interrupted_resume_keeps_its_records, changed_scenarios_cannot_be_resumed, a_run_under_way_cannot_be_resumed, nothing_is_added_to_damaged_records, without_any_record_json_is_an_empty_array, a_harness_that_is_killed_takes_all_with_it_and_leaves_no_file, a_changed_file_makes_the_trial_unmeasured;
         killed_subjects: a_killed_subject_crashes_and_leaves_nothing;
         libraries: packages_with_tests_are_default_members, each_unusable_library_is_reported_with_its_reason, a_hanging_adapter_can_be_interrupted, build_failures_are_reported_with_the_compilers_error, a_folder_without_adapters_is_an_error;

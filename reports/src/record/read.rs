@@ -120,14 +120,18 @@ fn parse(text: &[u8], line: u64) -> Result<Record, ReadError> {
     struct Versioned {
         schema: u64,
     }
-    let refuse =
-        |error: serde_json::Error| ReadError::NotARecord { line, reason: error.to_string() };
-    // The version first: a later schema may fail in ways that would only confuse.
-    let Versioned { schema } = serde_json::from_slice(text).map_err(refuse)?;
-    if schema != u64::from(SCHEMA) {
-        return Err(ReadError::UnknownSchema { line, schema });
+    let record: Result<Record, _> = serde_json::from_slice(text);
+    match record {
+        Ok(record) if record.schema == SCHEMA => Ok(record),
+        // The version first: a later schema may fail in ways that would only confuse.
+        record => match (serde_json::from_slice(text), record) {
+            (Ok(Versioned { schema }), _) if schema != u64::from(SCHEMA) => {
+                Err(ReadError::UnknownSchema { line, schema })
+            }
+            (_, Err(error)) => Err(ReadError::NotARecord { line, reason: error.to_string() }),
+            (_, Ok(record)) => Ok(record),
+        },
     }
-    serde_json::from_slice(text).map_err(refuse)
 }
 
 #[cfg(test)]

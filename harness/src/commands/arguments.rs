@@ -2,7 +2,9 @@
 //!
 //! Never guesses: what is not possible is refused with what is.
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use std::path::{Path, PathBuf};
+
+use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use quadrant_reports::format::Format;
 
 /// A percentage: `2`, `0.5` or `2%`.
@@ -38,6 +40,16 @@ pub fn format(possible: &'static [Format]) -> impl TypedValueParser<Value = Form
     words.map(|word| {
         let format = possible.iter().find(|format| format.name() == word);
         *format.expect("clap lets only the names of these formats pass")
+    })
+}
+
+/// A folder of results, or the file of records in it.
+pub fn results_folder() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().map(|given| match given.parent() {
+        Some(folder) if given.ends_with("records.jsonl") && !given.is_dir() => {
+            if folder == Path::new("") { PathBuf::from(".") } else { folder.to_owned() }
+        }
+        _ => given,
     })
 }
 

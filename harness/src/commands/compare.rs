@@ -9,11 +9,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use quadrant_reports::comparison::{Comparison, Names, Options, Side, better, choices};
 use quadrant_reports::format::Format;
-use quadrant_reports::record::by_case::{ByCase, CaseCounts};
 
 use crate::commands::arguments;
 use crate::commands::failure::Failure;
-use crate::commands::run::{each_record, read_run};
+use crate::commands::run::{find_cases, next_case, read_run};
 use crate::terminal::color::Color;
 use crate::terminal::standard_error::say;
 use crate::terminal::standard_output;
@@ -28,10 +27,10 @@ Exit codes: 0 nothing regressed, 1 something did, 2 a folder cannot be read or t
 unlike, 4 there was nothing to compare")]
 pub struct CompareOptions {
     /// The folder of the run before
-    #[arg(value_name = "BASE")]
+    #[arg(value_name = "BASE", value_parser = arguments::results_folder())]
     pub base: PathBuf,
     /// The folder of the run after
-    #[arg(value_name = "NEW")]
+    #[arg(value_name = "NEW", value_parser = arguments::results_folder())]
     pub new: PathBuf,
     /// Changes up to this many per cent are not flagged
     #[arg(long, value_name = "PERCENT", default_value_t = 2.0, value_parser = arguments::percent)]
@@ -93,16 +92,10 @@ fn unlike(options: &CompareOptions) -> Result<Vec<String>, Failure> {
 }
 
 fn side(folder: &Path, options: &Options) -> Result<Side, Failure> {
-    // Twice over the file: first which case ends where, then the records themselves.
-    let mut counts = CaseCounts::default();
-    each_record(folder, |record| counts.add(&record))?;
-    let mut by_case = ByCase::new(counts);
+    let mut cases = find_cases(folder)?;
     let mut side = options.side();
-    each_record(folder, |record| {
-        if let Some(case) = by_case.add(record) {
-            side.add(&case);
-        }
-    })?;
-    by_case.rest().iter().for_each(|case| side.add(case));
+    while let Some(case) = next_case(folder, &mut cases)? {
+        side.add(&case.records);
+    }
     Ok(side)
 }

@@ -19,5 +19,6 @@ pub mod noise;
 pub mod orphans;
 pub mod paths;
 pub mod process;
+pub mod regular_file;
 pub mod strace;
 pub mod syscall_counter;

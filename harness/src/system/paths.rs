@@ -103,6 +103,12 @@ pub fn own_program() -> io::Result<PathBuf> {
     if running.exists() { Ok(running.to_owned()) } else { std::env::current_exe() }
 }
 
+/// Where temporary files go. An empty TMPDIR counts as none, as in other programs.
+pub fn temporary() -> PathBuf {
+    let folder = std::env::temp_dir();
+    if folder.as_os_str().is_empty() { PathBuf::from("/tmp") } else { folder }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;

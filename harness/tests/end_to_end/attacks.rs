@@ -1,6 +1,7 @@
 //! Attacks: bad input and bad surroundings. Each ends with its exit code and a sentence, and leaves
 //! nothing behind.
 
+use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -144,9 +145,9 @@ pub fn by_libraries() {
     /// A library with this description, and what begins the sentence about it.
     fn described(stage: &Stage, description: &str) -> Call {
         let folder = stage.path("adapters");
-        std::fs::create_dir(&folder).unwrap();
+        fs::create_dir(&folder).unwrap();
         build_faulty("describe-given", &folder);
-        let spec = stage.write("yield.yaml", YIELD);
+        let spec = stage.write("yield.yaml", YIELD_TEXT);
         let words = [
             "run",
             &spec,
@@ -172,7 +173,7 @@ pub fn by_libraries() {
         Attack {
             what: "a folder of adapters that is empty",
             call: |stage| {
-                std::fs::create_dir(stage.path("empty")).unwrap();
+                fs::create_dir(stage.path("empty")).unwrap();
                 let words = ["list", "subjects", "--no-build", "--adapters"];
                 stage.call().args(words).args([stage.named("empty")])
             },
@@ -183,10 +184,10 @@ pub fn by_libraries() {
             what: "a FIFO that is called like an adapter",
             call: |stage| {
                 let folder = stage.path("adapters");
-                std::fs::create_dir(&folder).unwrap();
+                fs::create_dir(&folder).unwrap();
                 let fifo = folder.join(library_name("fifo"));
                 assert!(Command::new("mkfifo").arg(fifo).status().unwrap().success());
-                let spec = stage.write("yield.yaml", YIELD);
+                let spec = stage.write("yield.yaml", YIELD_TEXT);
                 let words = ["run", &spec, "--quick", "--no-build", "--format", "jsonl", "--out"];
                 let call = stage.call().args(words).args([stage.named("results")]);
                 call.args(["--adapters", &folder.display().to_string()])
@@ -215,7 +216,7 @@ pub fn by_libraries() {
     ]);
 }
 
-const YIELD: &str = "\
+const YIELD_TEXT: &str = "\
 name: yield
 question: Does it run?
 tasks: [{ name: t, steps: [yield] }]
@@ -234,20 +235,44 @@ fn description(executors: &[&str]) -> String {
     format!("{{\"runtime\":\"x\",\"version\":\"1\",\"note\":null,\"executors\":[{executors}]}}")
 }
 
+/// A results folder with a run that ended before its first trial, its `run.json` edited.
+fn with_run(stage: &Stage, edit: impl Fn(&mut serde_json::Value)) -> String {
+    let out = stage.named("results");
+    stage.run(&[SPEC, "-r", "threads", "--quick", "--out", &out]).run();
+    let path = stage.path("results/run.json");
+    let mut run = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    edit(&mut run);
+    fs::write(path, run.to_string()).unwrap();
+    fs::write(stage.path("results/records.jsonl"), "").unwrap();
+    out
+}
+
+fn resumed(stage: &Stage, edit: impl Fn(&mut serde_json::Value)) -> Call {
+    let out = with_run(stage, edit);
+    stage.call().args(["run", "--no-build", "--resume", &out])
+}
+
+fn fifo(stage: &Stage, name: &str) {
+    fs::create_dir_all(stage.path("results")).unwrap();
+    let _ = fs::remove_file(stage.path(name));
+    let made = Command::new("mkfifo").arg(stage.path(name)).status();
+    assert!(made.unwrap().success());
+}
+
 pub fn by_results_folders() {
     carry_out(&[
         Attack {
             what: "a run that names a folder of libraries",
             call: |stage| {
-                let (spec, out) = (stage.write("yield.yaml", YIELD), stage.named("results"));
+                let (spec, out) = (stage.write("yield.yaml", YIELD_TEXT), stage.named("results"));
                 let words = [&*spec, "-r", "threads", "--quick", "--out", &out];
                 stage.run(&words).run().expect_code(0);
                 let file = stage.path("results/run.json");
-                let written = std::fs::read_to_string(&file).unwrap();
+                let written = fs::read_to_string(&file).unwrap();
                 let changed =
                     written.replace("\"adapters\": []", "\"adapters\": [\"/from/elsewhere\"]");
                 assert_ne!(written, changed);
-                std::fs::write(file, changed).unwrap();
+                fs::write(file, changed).unwrap();
                 stage.call().args(["run", "--resume", &out])
             },
             code: 2,
@@ -258,6 +283,105 @@ pub fn by_results_folders() {
             call: |stage| stage.call().args(["report", &stage.named("nowhere")]),
             code: 2,
             sentence: &["nowhere"],
+        },
+        Attack {
+            what: "records that are a FIFO",
+            call: |stage| {
+                fifo(stage, "results/records.jsonl");
+                stage.call().args(["report", &stage.named("results")])
+            },
+            code: 2,
+            sentence: &["records.jsonl cannot be read: it is not a regular file"],
+        },
+        Attack {
+            what: "records that are a device without an end",
+            call: |stage| {
+                fs::create_dir(stage.path("results")).unwrap();
+                let link = stage.path("results/records.jsonl");
+                std::os::unix::fs::symlink("/dev/zero", link).unwrap();
+                stage.call().args(["report", &stage.named("results/records.jsonl")])
+            },
+            code: 2,
+            sentence: &["records.jsonl", "cannot be read"],
+        },
+        Attack {
+            what: "a run.json that is a FIFO",
+            call: |stage| {
+                fifo(stage, "results/run.json");
+                let out = stage.named("results");
+                stage.call().args(["compare", &out, &out])
+            },
+            code: 2,
+            sentence: &["results holds no run: run.json cannot be read: it is not a regular file"],
+        },
+        Attack {
+            what: "resuming records that are a FIFO",
+            call: |stage| {
+                let call = resumed(stage, |_| ());
+                fifo(stage, "results/records.jsonl");
+                call
+            },
+            code: 2,
+            sentence: &["records.jsonl cannot be read: it is not a regular file"],
+        },
+        Attack {
+            what: "a run.json with a negative limit of time",
+            call: |stage| resumed(stage, |run| run["options"]["time_limit"] = (-1).into()),
+            code: 2,
+            sentence: &["run.json is damaged", "--time-limit"],
+        },
+        Attack {
+            what: "a run.json with a limit of memory that overflows",
+            call: |stage| resumed(stage, |run| run["options"]["memory_limit"] = u64::MAX.into()),
+            code: 2,
+            sentence: &["run.json is damaged", "--memory-limit"],
+        },
+        Attack {
+            what: "a run.json with too many trials",
+            call: |stage| resumed(stage, |run| run["options"]["trials"] = u32::MAX.into()),
+            code: 2,
+            sentence: &["run.json is damaged", "--trials"],
+        },
+        Attack {
+            what: "a run.json with a megabyte in place of a number",
+            call: |stage| {
+                resumed(stage, |run| run["options"]["starts"] = "9".repeat(1 << 20).into())
+            },
+            code: 2,
+            sentence: &["run.json is damaged", "--starts"],
+        },
+        Attack {
+            what: "a run.json with a CPU that is not there",
+            call: |stage| resumed(stage, |run| run["cpus"] = vec![usize::MAX].into()),
+            code: 2,
+            sentence: &["used the CPUs 18446744073709551615", "or begin a new run"],
+        },
+        Attack {
+            what: "a run.json without CPUs",
+            call: |stage| resumed(stage, |run| run["cpus"] = serde_json::json!([])),
+            code: 2,
+            sentence: &["or begin a new run"],
+        },
+        Attack {
+            what: "a run.json without its seed",
+            call: |stage| {
+                resumed(stage, |run| {
+                    run.as_object_mut().unwrap().remove("seed");
+                })
+            },
+            code: 2,
+            sentence: &["run.json is damaged: missing field `seed`"],
+        },
+        Attack {
+            what: "a run.json that is nested too deeply",
+            call: |stage| {
+                let out = with_run(stage, |_| ());
+                let deep = "[".repeat(1 << 20);
+                fs::write(stage.path("results/run.json"), deep).unwrap();
+                stage.call().args(["run", "--no-build", "--resume", &out])
+            },
+            code: 2,
+            sentence: &["run.json is damaged"],
         },
     ]);
 }

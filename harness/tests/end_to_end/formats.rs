@@ -1,7 +1,10 @@
 //! Standard output holds the report and nothing else, in the requested format.
 
+use std::fs;
+
 use quadrant_reports::record::Record;
 
+use crate::scattered;
 use crate::skip::{Need, skip};
 use crate::stage::Stage;
 
@@ -139,4 +142,28 @@ pub fn a_numeric_axis_gets_a_crossover_sentence() {
     let one = [SPEC, "-r", "threads", "--quick", "--out", &stage.named("one")];
     let one = stage.run(&one).run().expect_code(0);
     assert!(!one.stdout.contains("crossovers"), "one backend has nobody to overtake");
+}
+
+/// The memory does not grow with the records, beside what any report needs: each may take as many
+/// bytes.
+pub fn scattered_records_give_the_same_report() {
+    const CASES: u32 = 2_000;
+    const BYTES_MAX: u64 = 200;
+    let stage = Stage::new();
+    for folder in ["scattered", "ordered", "few"] {
+        fs::create_dir(stage.path(folder)).unwrap();
+        let cases = if folder == "few" { CASES / 10 } else { CASES };
+        let path = stage.path(folder).join("records.jsonl");
+        scattered::write(&path, cases, folder != "ordered").unwrap();
+    }
+    let report = |folder: &str, format: &str| {
+        let folder = stage.named(folder);
+        stage.quadrant(&["report", &folder, "--format", format]).expect_code(0)
+    };
+    let scattered = report("scattered", "jsonl");
+    assert!(scattered.stdout == report("ordered", "jsonl").stdout);
+    let few = report("few", "jsonl");
+    let more = scattered.peak_memory_kib.saturating_sub(few.peak_memory_kib) * 1024;
+    let records = u64::from(scattered::RECORDS_OF_CASE * (CASES - CASES / 10));
+    assert!(more <= records * BYTES_MAX, "{} bytes a record", more / records);
 }

@@ -13,6 +13,8 @@ use crate::stage::{Stage, adapters_folder, workspace};
 
 const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/yield.yaml");
 
+const READING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/reading.yaml");
+
 /// A scenario with `a` times `b` cases, each with more tasks than plain threads can hold.
 pub fn many_cases(a: usize, b: usize) -> String {
     let mut text = String::from("name: many\nquestion: How many cases are too many?\naxes:\n");
@@ -92,6 +94,66 @@ pub fn a_full_disk_loses_no_written_record() {
     assert!(!ended.stderr.contains("panicked"));
     assert_eq!(text("code-resumed"), "4");
     assert_eq!(lines("whole.jsonl"), 1_000);
+    stage.assert_empty();
+}
+
+/// Such a folder could neither be resumed nor be used again.
+pub fn a_disk_full_at_the_start_leaves_no_folder() {
+    if !works("unshare", &["--mount"]) {
+        return skip(Need::Root, "only root can mount a separate disk");
+    }
+    let stage = Stage::new();
+    fs::create_dir(stage.path("disk")).unwrap();
+    let script = "
+        mount -t tmpfs -o size=4k tmpfs disk || exit 99
+        echo full >disk/other
+        \"$0\" \"$@\"; echo $? >code
+        ls disk >left
+        mount -o remount,size=64m disk
+        \"$0\" \"$@\"";
+    let ended = stage
+        .call_through(&["unshare", "--mount", "sh", "-c", script])
+        .args(["run", "--no-build", SPEC, "-r", "threads", "--trials", "1"])
+        .args(["--out", "disk/new/results"])
+        .run();
+    if ended.code == Some(99) {
+        return skip(Need::Root, "a file system in memory cannot be mounted here");
+    }
+    let text = |name: &str| crate::command::read(&stage.path(name)).trim().to_owned();
+    assert_eq!((text("code"), text("left")), ("3".to_owned(), "other".to_owned()));
+    ended.expect_code(0).expect_words(&[
+        "the folder disk/new/results cannot be written: No space left",
+        "name another folder with --out",
+    ]);
+}
+
+pub fn a_full_temporary_folder_gives_reason_and_remedy() {
+    if !works("unshare", &["--mount"]) {
+        return skip(Need::Root, "only root can mount a separate disk");
+    }
+    let stage = Stage::new();
+    let out = stage.named("results");
+    let script = "
+        mount -t tmpfs -o size=4k tmpfs temporary || exit 99
+        \"$0\" \"$@\"";
+    let ended = stage
+        .call_through(&["unshare", "--mount", "sh", "-c", script])
+        .args(["run", "--no-build", READING, "-r", "threads", "--out", &out])
+        .run();
+    if ended.code == Some(99) {
+        return skip(Need::Root, "a file system in memory cannot be mounted here");
+    }
+    ended.expect_code(3).expect_words(&["are free there", "or point TMPDIR to a directory"]);
+    stage.assert_empty();
+}
+
+/// The default folder is one in the workspace.
+pub fn an_unwritable_default_folder_gives_reason_and_remedy() {
+    let Some((stage, words)) = as_nobody(&[]) else { return };
+    let words: Vec<&str> = words.iter().map(|word| &**word).collect();
+    let call = stage.call_through(&words).args(["run", "--no-build", SPEC, "-r", "threads"]);
+    let ended = call.run().expect_code(3);
+    ended.expect_words(&["target/quadrant", "Permission denied", "another folder with --out"]);
     stage.assert_empty();
 }
 
@@ -291,12 +353,21 @@ pub fn too_few_open_files_give_reason_and_remedy() {
 pub fn an_unusable_temporary_folder_is_reported() {
     let stage = Stage::new();
     let out = stage.named("results");
-    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/reading.yaml");
     // Not even root can create a file there.
-    let words = [spec, "-r", "threads", "--format", "json", "--out", &out];
+    let words = [READING, "-r", "threads", "--format", "json", "--out", &out];
     let ended = stage.run(&words).env("TMPDIR", "/proc").run().expect_code(3);
     assert_eq!(ended.records(), []);
-    ended.expect_words(&["/proc", "TMPDIR"]);
+    assert_eq!(ended.stderr.matches("os error").count(), 1, "{}", ended.stderr);
+    ended.expect_words(&["/proc", "point TMPDIR to another directory"]);
+}
+
+/// As if there were none.
+pub fn an_empty_tmpdir_is_no_folder() {
+    let stage = Stage::new();
+    let out = stage.named("results");
+    let words = [READING, "-r", "threads", "--trials", "1", "--out", &out];
+    let ended = stage.run(&words).env("TMPDIR", "").run();
+    stage.assert_completed(&ended, "results");
 }
 
 pub fn too_little_locked_memory_gives_reason_and_remedy() {

@@ -10,6 +10,7 @@
 
 mod command;
 mod redact;
+mod scattered;
 mod skip;
 mod stage;
 
@@ -29,6 +30,7 @@ mod load;
 mod machine;
 mod order;
 mod own_adapter;
+mod resuming;
 mod selftest;
 mod subjects;
 mod threads;
@@ -64,16 +66,17 @@ fn main() {
         faults: every_fault_becomes_a_record_with_a_reason, every_fault_of_the_adapter_is_tested, stalls_of_the_faulty_subject_are_counted, only_a_trial_that_slows_down_is_reported, a_table_shows_reasons_in_place_of_figures;
         files: pool_reads_of_a_big_file_seldom_stall, cold_reads_are_cold_or_warned_of;
         foreign_connections: foreign_connections_are_not_served;
-        formats: json_and_jsonl_hold_the_records, csv_rows_have_as_many_fields_as_headings, markdown_has_a_table_for_each_case, colours_need_a_terminal_or_an_option, a_closed_standard_output_causes_no_panic, a_numeric_axis_gets_a_crossover_sentence;
+        formats: json_and_jsonl_hold_the_records, csv_rows_have_as_many_fields_as_headings, markdown_has_a_table_for_each_case, colours_need_a_terminal_or_an_option, a_closed_standard_output_causes_no_panic, a_numeric_axis_gets_a_crossover_sentence, scattered_records_give_the_same_report;
         interruption: an_interrupted_build_leaves_no_compiler, an_interrupted_list_has_its_exit_code, an_interrupted_run_keeps_records_and_can_resume, an_interrupted_resume_keeps_its_records, changed_scenarios_cannot_be_resumed, a_run_under_way_cannot_be_resumed, nothing_is_added_to_damaged_records, without_any_record_json_is_an_empty_array, a_harness_that_is_killed_takes_all_with_it_and_leaves_no_file, a_changed_file_makes_the_trial_unmeasured;
         killed_subjects: a_killed_subject_crashes_and_leaves_nothing, a_subject_that_cannot_be_killed_is_left, ignored_ends_of_children_are_seen;
         libraries: the_memory_limit_holds_for_all_processes_together, what_a_library_leaves_behind_is_ended, packages_with_tests_are_default_members, each_unusable_library_is_reported_with_its_reason, a_hanging_adapter_can_be_interrupted, build_failures_are_reported_with_the_compilers_error, a_folder_without_adapters_is_an_error, given_folders_stand_beside_the_built_adapters, a_copied_checkout_uses_its_own_files, a_library_that_changes_is_not_measured;
         lists: subjects_are_listed_with_capabilities_or_a_reason, patterns_without_a_match_are_warned_of, repeated_axes_and_unknown_values_are_errors, specs_are_listed_with_their_questions, cells_that_do_not_run_have_a_reason, the_default_format_of_lists_is_a_table, ten_thousand_cells_are_listed;
         load: a_ceiling_is_measured_only_for_a_rate, a_rate_above_the_drivers_ceiling_is_refused, a_missed_rate_is_reported_with_both_figures;
-        machine: memory_does_not_grow_with_more_cells, a_full_disk_loses_no_written_record, an_unprivileged_user_can_run_it, an_unprivileged_tour_names_its_methods, read_only_cgroups_fall_back_to_sampling, too_few_threads_give_reason_and_remedy, too_few_open_files_give_reason_and_remedy, an_unusable_temporary_folder_is_reported, too_little_locked_memory_gives_reason_and_remedy, forbidden_affinity_leaves_trials_unmeasured, a_missing_loopback_leaves_trials_unmeasured;
+        machine: memory_does_not_grow_with_more_cells, a_full_disk_loses_no_written_record, a_disk_full_at_the_start_leaves_no_folder, a_full_temporary_folder_gives_reason_and_remedy, an_unwritable_default_folder_gives_reason_and_remedy, an_empty_tmpdir_is_no_folder, an_unprivileged_user_can_run_it, an_unprivileged_tour_names_its_methods, read_only_cgroups_fall_back_to_sampling, too_few_threads_give_reason_and_remedy, too_few_open_files_give_reason_and_remedy, an_unusable_temporary_folder_is_reported, too_little_locked_memory_gives_reason_and_remedy, forbidden_affinity_leaves_trials_unmeasured, a_missing_loopback_leaves_trials_unmeasured;
         order: a_seed_reproduces_the_order_of_trials;
         own_adapter: the_adapter_of_the_page_builds_and_runs, typical_mistakes_give_one_clear_error_each;
         redact: numbers_become_marks;
+        resuming: unmeasured_trials_are_repeated_and_no_others, a_subject_that_failed_in_turns_is_not_repeated, a_relative_spec_is_found_from_another_folder, a_results_folder_removed_in_mid_run_is_an_error;
         selftest: every_row_has_a_figure_or_a_reason, a_wrong_clock_and_claim_are_detected, an_interruption_leaves_nothing_behind, a_watcher_records_its_own_standstill, unknown_subjects_parts_and_formats_are_errors;
         subjects: every_subject_has_a_record_of_every_case, a_subject_runs_exactly_what_it_claims, fixed_work_is_done_exactly, figures_are_consistent, operations_in_flight_match_the_scenario, sleeps_and_ticks_are_never_too_early, tasks_beside_requests_are_counted_too, stall_time_never_exceeds_the_loops_time, every_loop_is_metered, threads_and_loops_match_the_executor;
         threads: two_thousand_threads_are_counted_exactly, as_many_workers_run_tasks_as_asked, short_lived_threads_are_counted_or_sampled;

@@ -2,20 +2,34 @@
 //!
 //! Never reports a change that the recorded noise may explain, nor a change of the reference.
 
+use std::collections::HashMap;
+
 use super::cell::{ComparedCell, Doubt};
 use super::change::{Basis, Change, Verdict};
 use super::metric::{CPU, Options};
 use super::side::{CellKey, SideCell};
+use crate::record::AxisValue;
 
 /// A median of fewer others does not stand for the machine.
 const OTHERS_MIN: usize = 3;
 
 type Pair<'a> = (&'a CellKey, Option<&'a SideCell>, Option<&'a SideCell>);
 
+/// Cells by their scenario and axes.
+type ByCase<'a> = HashMap<(&'a str, &'a [AxisValue]), Vec<ComparedCell>>;
+
+pub(super) fn by_case<'a>(cells: &[ComparedCell], pairs: &[Pair<'a>]) -> ByCase<'a> {
+    let mut by_case = ByCase::new();
+    for (cell, (key, ..)) in cells.iter().zip(pairs) {
+        by_case.entry(key.of_case()).or_default().push(cell.clone());
+    }
+    by_case
+}
+
 /// Without a reference in turns, the median change of the other subjects of the case stands for
 /// the change of the machine.
 pub(super) fn relate_to_others(cells: &mut [ComparedCell], pairs: &[Pair]) {
-    let all = cells.to_vec();
+    let all = by_case(cells, pairs);
     for (cell, (_, base, new)) in cells.iter_mut().zip(pairs) {
         let (Some(base), Some(new)) = (base, new) else { continue };
         for name in base.candidates(new) {
@@ -30,17 +44,17 @@ pub(super) fn relate_to_others(cells: &mut [ComparedCell], pairs: &[Pair]) {
 }
 
 /// The changes of the same figure in the other subjects of a cell's case.
-fn others(all: &[ComparedCell], cell: &ComparedCell, name: &str, basis: Basis) -> Vec<Change> {
-    let is_other = |other: &&ComparedCell| {
-        other.key.is_same_case(&cell.key) && other.key.subject != cell.key.subject
-    };
-    let changes = all.iter().filter(is_other).filter_map(|other| other.change(name).copied());
+fn others(all: &ByCase, cell: &ComparedCell, name: &str, basis: Basis) -> Vec<Change> {
+    let case = all.get(&cell.key.of_case());
+    let is_other = |other: &&ComparedCell| other.key.subject != cell.key.subject;
+    let others = case.into_iter().flatten().filter(is_other);
+    let changes = others.filter_map(|other| other.change(name).copied());
     changes.filter(|change| change.basis == basis).collect()
 }
 
 /// `all` are the cells of both runs.
 pub(super) fn judge(
-    all: &[ComparedCell],
+    all: &ByCase,
     cell: &mut ComparedCell,
     base: &SideCell,
     new: &SideCell,

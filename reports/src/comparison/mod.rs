@@ -56,7 +56,7 @@ impl Comparison {
         if options.metric.is_none() {
             judge::relate_to_others(&mut cells, &pairs);
         }
-        let all = cells.clone();
+        let all = judge::by_case(&cells, &pairs);
         for (cell, (_, base, new)) in cells.iter_mut().zip(&pairs) {
             if let (Some(base), Some(new)) = (base, new) {
                 judge::judge(&all, cell, base, new, &options);

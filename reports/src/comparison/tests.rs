@@ -1,20 +1,12 @@
 //! Whole comparisons of made-up runs.
 
 use super::*;
-use crate::record::by_case::{ByCase, CaseCounts};
 use crate::record::{self, AxisValue, Record, Status};
 use crate::tests::sample::{self, InTurns};
 
 fn side(options: &Options, records: &[Record]) -> Side {
-    let mut counts = CaseCounts::default();
-    records.iter().for_each(|record| counts.add(record));
-    let mut by_case = ByCase::new(counts);
     let mut side = options.side();
-    for record in records {
-        if let Some(case) = by_case.add(record.clone()) {
-            side.add(&case);
-        }
-    }
+    sample::whole_cases(records).iter().for_each(|case| side.add(&case.records));
     side
 }
 

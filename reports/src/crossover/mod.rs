@@ -15,7 +15,7 @@ mod sentence;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::prose::clean;
 use crate::record::Record;
@@ -25,13 +25,12 @@ use course::{Course, Stop};
 use kept::{Contender, KeptCase};
 use scale::Scale;
 
-/// What is kept of scenarios that are not over yet.
+/// What is kept of scenarios that are not over yet, by run and scenario.
 #[derive(Debug, Default)]
-pub(crate) struct Crossovers(Vec<Kept>);
+pub(crate) struct Crossovers(BTreeMap<(String, String), Kept>);
 
 #[derive(Debug)]
 struct Kept {
-    run_id: String,
     scenario: String,
     cases: Vec<KeptCase>,
 }
@@ -44,26 +43,21 @@ impl Crossovers {
     /// All records must be of one scenario case.
     pub(crate) fn add(&mut self, records: &[Record]) {
         let Some(first) = records.first().filter(|first| !first.case.is_empty()) else { return };
-        let index = self.index(&first.run_id, &first.scenario).unwrap_or_else(|| {
-            let (run_id, scenario) = (first.run_id.clone(), first.scenario.clone());
-            self.0.push(Kept { run_id, scenario, cases: Vec::new() });
-            self.0.len() - 1
-        });
-        self.0[index].cases.push(KeptCase::of(records));
+        let scenario = &first.scenario;
+        let kept = self.0.entry((first.run_id.clone(), scenario.clone()));
+        let kept = kept.or_insert_with(|| Kept { scenario: scenario.clone(), cases: Vec::new() });
+        kept.cases.push(KeptCase::of(records));
     }
 
     /// The sweeps of a scenario that is over.
     pub(crate) fn end(&mut self, run_id: &str, scenario: &str) -> Vec<Part> {
-        self.index(run_id, scenario).map_or_else(Vec::new, |index| sweeps(&self.0.remove(index)))
+        let kept = self.0.remove(&(run_id.to_owned(), scenario.to_owned()));
+        kept.as_ref().map_or_else(Vec::new, sweeps)
     }
 
     /// Those of all scenarios that are left.
     pub(crate) fn end_all(&mut self) -> Vec<Part> {
-        std::mem::take(&mut self.0).iter().flat_map(sweeps).collect()
-    }
-
-    fn index(&self, run_id: &str, scenario: &str) -> Option<usize> {
-        self.0.iter().position(|kept| kept.run_id == run_id && kept.scenario == scenario)
+        std::mem::take(&mut self.0).values().flat_map(sweeps).collect()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Made-up sweeps whose crossovers are known.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -368,7 +370,11 @@ proptest! {
     #[test]
     fn no_record_causes_a_panic(records in prop::collection::vec(records(), 0..40)) {
         let mut crossovers = Crossovers::default();
-        sample::by_case(records).iter().for_each(|case| crossovers.add(case));
+        let mut cases: BTreeMap<String, Vec<Record>> = BTreeMap::new();
+        for record in records {
+            cases.entry(format!("{:?}", record.case)).or_default().push(record);
+        }
+        cases.values().for_each(|case| crossovers.add(case));
         let parts = crossovers.end_all();
         terminal::draw(&parts, Style { color: true, width: 40 });
         markdown::write(&parts);

@@ -1,89 +1,155 @@
-//! Records by their cases, without holding all of them.
+//! The records of a file case by case, wherever in the file they lie.
 //!
-//! Never keeps more than the cases that are not whole yet: of a run that went through that is
-//! one, of an interrupted and resumed one a few.
+//! Never keeps a record: of each it takes the place of its line, so that memory grows by a few bytes
+//! with each record and by one case at a time.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt::Write;
+use std::io::{BufReader, Read, Seek};
 
+use crate::record::read::{ReadError, Records};
 use crate::record::{AxisValue, Record};
 
-/// How many records each case of a file has: the first of two passes over it.
-#[derive(Debug, Default)]
-pub struct CaseCounts {
-    records: HashMap<CaseKey, u64>,
-    /// Cases of each scenario of each run.
-    cases: HashMap<(String, String), u64>,
+/// A file of records that was read once: where the lines of each case begin.
+pub struct Cases<R> {
+    records: Records<BufReader<R>>,
+    /// Where all lines begin, case by case, in the order in which the cases end in the file.
+    lines: Vec<Line>,
+    /// The number of each case, by run, scenario and axes.
+    numbers: HashMap<String, usize>,
+    /// By the number of a case.
+    cases: Vec<Case>,
+    /// By the number of a scenario: the line that it ends with.
+    scenario_ends: Vec<u64>,
+    /// How many of `lines` were given out.
+    given: usize,
+    /// Where the last whole record ends.
+    end: u64,
 }
 
-/// Run, scenario and axes.
-type CaseKey = (String, String, Vec<AxisValue>);
-
-/// The second pass: gives each case as soon as its last record has come.
-pub struct ByCase {
-    counts: CaseCounts,
-    open: Vec<(CaseKey, Vec<Record>)>,
+struct Line {
+    begin: u64,
+    case: usize,
 }
 
-impl CaseCounts {
-    pub fn add(&mut self, record: &Record) {
-        let count = self.records.entry(key(record)).or_default();
-        *count += 1;
-        if *count == 1 {
-            *self.cases.entry(scenario(record)).or_default() += 1;
+struct Case {
+    scenario: usize,
+    /// Where its last line begins.
+    end: u64,
+}
+
+/// All records of one case.
+pub struct WholeCase {
+    /// At least one. Of a trial that was repeated only the last record is among them.
+    pub records: Vec<Record>,
+    /// Whether it is the last case of its scenario.
+    pub ends_scenario: bool,
+}
+
+impl<R: Read + Seek> Cases<R> {
+    /// Reads the file for the first time. Any line that is not a record is an error, except an
+    /// unfinished last one.
+    pub fn find(file: R) -> Result<Self, ReadError> {
+        let mut records = Records::new(BufReader::new(file));
+        let (mut lines, mut cases, mut scenario_ends) =
+            (Vec::new(), Vec::<Case>::new(), Vec::new());
+        let (mut numbers, mut scenarios) = (HashMap::new(), HashMap::new());
+        while let Some(record) = records.next().transpose()? {
+            let end = records.begin();
+            let next = cases.len();
+            let case =
+                *numbers.entry(key(&record.run_id, &record.scenario, &record.case)).or_insert(next);
+            if case == next {
+                let scenario = (record.run_id, record.scenario);
+                let next = scenario_ends.len();
+                let scenario = *scenarios.entry(scenario).or_insert(next);
+                if scenario == next {
+                    scenario_ends.push(end);
+                }
+                cases.push(Case { scenario, end });
+            }
+            cases[case].end = end;
+            scenario_ends[cases[case].scenario] = end;
+            lines.push(Line { begin: end, case });
         }
+        lines.sort_unstable_by_key(|line| (cases[line.case].end, line.begin));
+        let end = records.end();
+        Ok(Self { records, lines, numbers, cases, scenario_ends, given: 0, end })
     }
 
-    pub fn cases(&self) -> usize {
-        self.records.len()
-    }
-}
-
-impl ByCase {
-    pub fn new(counts: CaseCounts) -> Self {
-        Self { counts, open: Vec::new() }
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
     }
 
-    /// The records of this one's case, once all of them have come. Of a trial that was repeated
-    /// only the last one stays.
-    pub fn add(&mut self, record: Record) -> Option<Vec<Record>> {
-        let key = key(&record);
-        let left = self.counts.records.get_mut(&key).map_or(0, |count| {
-            *count = count.saturating_sub(1);
-            *count
-        });
-        let index = self.open.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
-            self.open.push((key, Vec::new()));
-            self.open.len() - 1
-        });
-        let case = &mut self.open[index].1;
-        match case.iter_mut().find(|known| known.is_same_trial(&record)) {
-            Some(known) => *known = record,
-            None => case.push(record),
+    /// How many records there are.
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Where the last whole record ends.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// A warning if the file ends within a record.
+    pub fn broken_end(&self) -> Option<&str> {
+        self.records.broken_end()
+    }
+
+    /// The next case; the one that ends first in the file comes first.
+    pub fn next_case(&mut self) -> Result<Option<WholeCase>, ReadError> {
+        let Some(line) = self.lines.get(self.given) else { return Ok(None) };
+        let Case { scenario, end } = self.cases[line.case];
+        let records = self.read(self.given)?;
+        while self.lines.get(self.given).is_some_and(|line| self.cases[line.case].end == end) {
+            self.given += 1;
         }
-        (left == 0).then(|| self.open.remove(index).1)
+        let ends_scenario = self.scenario_ends[scenario] == end;
+        Ok(Some(WholeCase { records, ends_scenario }))
     }
 
-    /// Whether this case was the last one of its scenario. Call it once for each case given.
-    pub fn ends_scenario(&mut self, case: &[Record]) -> bool {
-        let left = case.first().and_then(|first| self.counts.cases.get_mut(&scenario(first)));
-        left.is_some_and(|left| {
-            *left = left.saturating_sub(1);
-            *left == 0
-        })
+    /// The records of one case, none if the file has none.
+    pub fn of(
+        &mut self,
+        run_id: &str,
+        scenario: &str,
+        axes: &[AxisValue],
+    ) -> Result<Vec<Record>, ReadError> {
+        let Some(case) = self.numbers.get(&key(run_id, scenario, axes)) else {
+            return Ok(Vec::new());
+        };
+        let end = self.cases[*case].end;
+        self.read(self.lines.partition_point(|line| self.cases[line.case].end < end))
     }
 
-    /// What is left when the second pass met less than the first.
-    pub fn rest(self) -> Vec<Vec<Record>> {
-        self.open.into_iter().map(|(_, case)| case).collect()
+    /// The records of the case whose lines begin with this one.
+    fn read(&mut self, first: usize) -> Result<Vec<Record>, ReadError> {
+        let case = self.lines[first].case;
+        let mut records: Vec<Record> = Vec::new();
+        let mut known = HashMap::new();
+        for line in self.lines[first..].iter().take_while(|line| line.case == case) {
+            let record = self.records.at(line.begin)?;
+            let (pass, group, trial, subject) = record.trial_key();
+            match known.entry((pass, group, trial, subject.to_owned())) {
+                Entry::Occupied(place) => records[*place.get()] = record,
+                Entry::Vacant(place) => {
+                    place.insert(records.len());
+                    records.push(record);
+                }
+            }
+        }
+        Ok(records)
     }
 }
 
-fn key(record: &Record) -> CaseKey {
-    (record.run_id.clone(), record.scenario.clone(), record.case.clone())
-}
-
-fn scenario(record: &Record) -> (String, String) {
-    (record.run_id.clone(), record.scenario.clone())
+fn key(run_id: &str, scenario: &str, axes: &[AxisValue]) -> String {
+    // Lengths keep texts apart that contain the separator.
+    let mut key = format!("{} {} {run_id}{scenario}", run_id.len(), scenario.len());
+    for AxisValue { axis, value } in axes {
+        let _ = write!(key, " {} {} {axis}{value}", axis.len(), value.len());
+    }
+    key
 }
 
 #[cfg(test)]
@@ -92,24 +158,15 @@ mod tests {
     use crate::record::Status;
     use crate::tests::sample;
 
-    fn by_case(records: &[Record]) -> (Vec<Vec<Record>>, usize) {
-        let mut counts = CaseCounts::default();
-        records.iter().for_each(|record| counts.add(record));
-        let mut by_case = ByCase::new(counts);
-        let (mut whole, mut most_open) = (Vec::new(), 0);
-        for record in records {
-            whole.extend(by_case.add(record.clone()));
-            most_open = most_open.max(by_case.open.len());
-        }
-        assert!(by_case.rest().is_empty());
-        (whole, most_open)
+    fn by_case(records: &[Record]) -> Vec<Vec<Record>> {
+        sample::whole_cases(records).into_iter().map(|case| case.records).collect()
     }
 
     #[test]
-    fn a_case_comes_once_it_is_whole() {
+    fn cases_come_in_the_order_of_their_ends() {
         let (first, second) = (sample::everything(), sample::open_loop());
-        let (cases, most_open) = by_case(&[first.clone(), second.clone()].concat());
-        assert_eq!((cases, most_open), (vec![first, second], 1));
+        let cases = by_case(&[first.clone(), second.clone()].concat());
+        assert_eq!(cases, [first, second]);
     }
 
     #[test]
@@ -118,12 +175,28 @@ mod tests {
         let lost = sample::no_figures("a/b/c", 1, Status::Unmeasured, Some("interrupted"));
         let first = vec![sample::ok("a/b/c", 0, 10.0, 5), lost];
         let between = sample::open_loop();
-        let (cases, most_open) =
-            by_case(&[first.clone(), between.clone(), vec![again.clone()]].concat());
-        assert_eq!(cases, vec![between, vec![first[0].clone(), again.clone()]]);
-        assert_eq!(most_open, 2);
+        let cases = by_case(&[first.clone(), between.clone(), vec![again.clone()]].concat());
+        assert_eq!(cases, [between, vec![first[0].clone(), again.clone()]]);
         again.run_id = "another".into();
-        assert_eq!(by_case(&[first[0].clone(), again]).0.len(), 2);
+        assert_eq!(by_case(&[first[0].clone(), again]).len(), 2);
+    }
+
+    #[test]
+    fn a_case_is_found_by_its_names() {
+        let (first, second) = (sample::everything(), sample::open_loop());
+        let mut cases = sample::file(&[&first[1..], &second, &first[..1]].concat());
+        let mut of = |one: &Record| cases.of(&one.run_id, &one.scenario, &one.case).unwrap();
+        assert_eq!(of(&second[0]), second);
+        assert_eq!(of(&first[0]), [&first[1..], &first[..1]].concat());
+        assert_eq!(of(&Record { run_id: "another".into(), ..first[0].clone() }), []);
+    }
+
+    #[test]
+    fn names_that_only_look_alike_are_kept_apart() {
+        let axes = |axis: &str, value: &str| [AxisValue { axis: axis.into(), value: value.into() }];
+        assert_ne!(key("a", "bc", &[]), key("ab", "c", &[]));
+        assert_ne!(key("a", "b", &axes("c", "de")), key("a", "b", &axes("cd", "e")));
+        assert_ne!(key("a", "b 1 1 cd", &[]), key("a", "b", &axes("c", "d")));
     }
 
     #[test]
@@ -134,14 +207,8 @@ mod tests {
             record
         };
         let other = sample::open_loop().remove(0);
-        let records = [of_case("1"), other, of_case("64")];
-        let mut counts = CaseCounts::default();
-        records.iter().for_each(|record| counts.add(record));
-        let mut by_case = ByCase::new(counts);
-        let ended = records.map(|record| {
-            let case = by_case.add(record).unwrap();
-            by_case.ends_scenario(&case)
-        });
+        let cases = sample::whole_cases(&[of_case("1"), other, of_case("64")]);
+        let ended: Vec<bool> = cases.iter().map(|case| case.ends_scenario).collect();
         assert_eq!(ended, [false, true, true]);
     }
 }

@@ -78,14 +78,11 @@ pub struct Record {
 }
 
 impl Record {
-    /// Whether this is the same trial of the same cell's subject, made again: then the later of the
-    /// two counts.
-    pub fn is_same_trial(&self, other: &Record) -> bool {
-        let key = |record: &Record| {
-            let group = record.turns.as_ref().map_or(0, |turns| turns.group);
-            (record.pass, group, record.trial)
-        };
-        key(self) == key(other) && self.subject.id == other.subject.id
+    /// Which trial of its case this is: pass, group, number and subject. If it was made again, the
+    /// later record counts.
+    pub fn trial_key(&self) -> (Pass, u32, u32, &str) {
+        let group = self.turns.as_ref().map_or(0, |turns| turns.group);
+        (self.pass, group, self.trial, &self.subject.id)
     }
 
     /// The metrics, if they may be believed.

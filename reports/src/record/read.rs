@@ -3,7 +3,7 @@
 //! Never guesses: a line it cannot follow is refused with its number, except the last one of a
 //! run that was cut off while writing it.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 
 use serde::Deserialize;
 use thiserror::Error;
@@ -27,13 +27,29 @@ pub enum ReadError {
 pub struct Records<R> {
     lines: R,
     line: u64,
+    /// The latest line, with its line feed.
+    text: Vec<u8>,
+    /// Where the latest line begins, and where the text ends that was read.
+    begin: u64,
+    position: u64,
     broken_end: Option<String>,
     ended: bool,
 }
 
 impl<R: BufRead> Records<R> {
     pub fn new(lines: R) -> Self {
-        Self { lines, line: 0, broken_end: None, ended: false }
+        let text = Vec::new();
+        Self { lines, line: 0, text, begin: 0, position: 0, broken_end: None, ended: false }
+    }
+
+    /// Where the line of the latest record begins.
+    pub fn begin(&self) -> u64 {
+        self.begin
+    }
+
+    /// After the last record: where it ends, without a line that is cut off.
+    pub fn end(&self) -> u64 {
+        if self.broken_end.is_some() { self.begin } else { self.position }
     }
 
     /// After the last record: a warning if the file ends within one.
@@ -43,18 +59,18 @@ impl<R: BufRead> Records<R> {
 
     fn read(&mut self) -> Result<Option<Record>, ReadError> {
         loop {
-            let mut bytes = Vec::new();
-            if self.lines.read_until(b'\n', &mut bytes)? == 0 {
+            self.read_line()?;
+            if self.text.is_empty() {
                 return Ok(None);
             }
             self.line += 1;
-            let line = bytes.trim_ascii();
+            let line = self.text.trim_ascii();
             if line.is_empty() {
                 continue;
             }
             match parse(line, self.line) {
                 // A whole line ends in a line feed; without one, its writer was interrupted.
-                Err(ReadError::NotARecord { line, .. }) if !bytes.ends_with(b"\n") => {
+                Err(ReadError::NotARecord { line, .. }) if !self.text.ends_with(b"\n") => {
                     self.broken_end = Some(format!(
                         "line {line}, the last, is cut off: the run ended while it was written; \
                          its trial is left out"
@@ -64,6 +80,25 @@ impl<R: BufRead> Records<R> {
                 parsed => return parsed.map(Some),
             }
         }
+    }
+
+    fn read_line(&mut self) -> io::Result<()> {
+        self.text.clear();
+        self.begin = self.position;
+        self.position += self.lines.read_until(b'\n', &mut self.text)? as u64;
+        Ok(())
+    }
+}
+
+impl<R: Read + Seek> Records<BufReader<R>> {
+    /// The record whose line begins here. It was read before.
+    pub fn at(&mut self, begin: u64) -> Result<Record, ReadError> {
+        // Lines that follow each other are read from one buffer.
+        self.lines.seek_relative(begin.wrapping_sub(self.position).cast_signed())?;
+        self.position = begin;
+        self.read_line()?;
+        parse(self.text.trim_ascii(), 0)
+            .map_err(|_| io::Error::other("the file was changed meanwhile").into())
     }
 }
 
@@ -85,14 +120,18 @@ fn parse(text: &[u8], line: u64) -> Result<Record, ReadError> {
     struct Versioned {
         schema: u64,
     }
-    let refuse =
-        |error: serde_json::Error| ReadError::NotARecord { line, reason: error.to_string() };
-    // The version first: a later schema may fail in ways that would only confuse.
-    let Versioned { schema } = serde_json::from_slice(text).map_err(refuse)?;
-    if schema != u64::from(SCHEMA) {
-        return Err(ReadError::UnknownSchema { line, schema });
+    let record: Result<Record, _> = serde_json::from_slice(text);
+    match record {
+        Ok(record) if record.schema == SCHEMA => Ok(record),
+        // The version first: a later schema may fail in ways that would only confuse.
+        record => match (serde_json::from_slice(text), record) {
+            (Ok(Versioned { schema }), _) if schema != u64::from(SCHEMA) => {
+                Err(ReadError::UnknownSchema { line, schema })
+            }
+            (_, Err(error)) => Err(ReadError::NotARecord { line, reason: error.to_string() }),
+            (_, Ok(record)) => Ok(record),
+        },
     }
-    serde_json::from_slice(text).map_err(refuse)
 }
 
 #[cfg(test)]
@@ -114,7 +153,7 @@ mod tests {
         let text: String = records.iter().map(line).collect();
         let read: Vec<Record> = Records::new(text.as_bytes()).map(Result::unwrap).collect();
         assert_eq!(read, records);
-        assert_eq!(sample::by_case(read).len(), 2);
+        assert_eq!(sample::whole_cases(&read).len(), 2);
     }
 
     #[test]

@@ -3,10 +3,12 @@
 //! Never pretends to be a measurement: every figure is derived from the few a test gives.
 
 use std::collections::BTreeMap;
+use std::io::Cursor;
 
 use quadrant_suite::histogram::Histogram;
 
 use crate::random::SplitMix;
+use crate::record::by_case::{Cases, WholeCase};
 use crate::record::evidence::{Pass, contradiction, judge};
 use crate::record::turns::{Thawed, Turn};
 use crate::record::{
@@ -418,18 +420,18 @@ pub(crate) fn edit_turns(records: &mut [Record], id: &str, change: impl Fn(u32, 
     }
 }
 
-/// Sorts records into their scenario cases, in the order the cases first appear: shards and
-/// interrupted runs may have left one case's trials apart.
-pub(crate) fn by_case(records: impl IntoIterator<Item = Record>) -> Vec<Vec<Record>> {
-    let mut cases: Vec<Vec<Record>> = Vec::new();
+/// A file that holds these records.
+pub(crate) fn file(records: &[Record]) -> Cases<Cursor<Vec<u8>>> {
+    let mut text = Vec::new();
     for record in records {
-        // The newest case first: trials of one case mostly stand together.
-        let place =
-            |record: &Record| (record.run_id.clone(), record.scenario.clone(), record.case.clone());
-        match cases.iter_mut().rev().find(|case| place(&case[0]) == place(&record)) {
-            Some(case) => case.push(record),
-            None => cases.push(vec![record]),
-        }
+        serde_json::to_writer(&mut text, record).unwrap();
+        text.push(b'\n');
     }
-    cases
+    Cases::find(Cursor::new(text)).unwrap()
+}
+
+/// The cases of such a file.
+pub(crate) fn whole_cases(records: &[Record]) -> Vec<WholeCase> {
+    let mut cases = file(records);
+    std::iter::from_fn(|| cases.next_case().unwrap()).collect()
 }

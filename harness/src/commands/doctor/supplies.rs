@@ -29,7 +29,7 @@ struct Adapters {
 }
 
 pub fn findings() -> Vec<Finding> {
-    let folder = std::env::temp_dir();
+    let folder = paths::temporary();
     vec![
         judge_adapters(&look_for_adapters()),
         judge_compiler(version_of(Command::new("cc")).is_some()),

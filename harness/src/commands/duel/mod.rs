@@ -52,7 +52,7 @@ pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
         progress.warn(warning);
     }
     let executable = paths::own_program()?;
-    let mut fixtures = FixtureStore::new(std::env::temp_dir());
+    let mut fixtures = FixtureStore::new(paths::temporary());
     let planned: Vec<PlannedCase> = scenarios
         .iter()
         .flat_map(|selected| {

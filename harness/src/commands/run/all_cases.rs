@@ -3,19 +3,21 @@
 //! Memory does not grow with the number of cells: a case's records are dropped when its table is
 //! printed. Never starts a process.
 
+use std::fs::File;
 use std::io::{self, ErrorKind, Stdout, Write};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use quadrant_reports::number::counted;
+use quadrant_reports::record::by_case::Cases;
 use quadrant_reports::report::Reporter;
 use quadrant_reports::tally::Tally;
 
 use super::ceilings::Ceilings;
 use super::options::RunOptions;
 use super::planned_case::{Circumstances, PlannedCase};
-use super::results::{Earlier, Results};
+use super::results::Results;
 use super::stop::Stop;
 use super::{evidence_pass, turns};
 use crate::adapters::filter::Filter;
@@ -39,7 +41,8 @@ pub struct Run {
     pub circumstances: Circumstances,
     pub run_id: String,
     pub results: Results,
-    pub earlier: Earlier,
+    /// The records of an interrupted run.
+    pub earlier: Option<Cases<File>>,
     pub fixtures: FixtureStore,
     pub ceilings: Ceilings,
     pub progress: Progress,
@@ -154,6 +157,7 @@ impl Run {
             Ok(tally) => tally,
             Err(error) => return self.without_report(error),
         };
+        self.results.check_in_place()?;
         if interrupt::requested() {
             return Ok(self.stop_early("\nInterrupted"));
         }

@@ -46,7 +46,12 @@ impl Run {
         filter: &Filter,
         records: &mut Vec<Record>,
     ) -> Result<(), Stop> {
-        records.extend(self.earlier.take(&case.key())?);
+        if let Some(earlier) = &mut self.earlier {
+            let of_case = earlier.of(&self.run_id, case.scenario, &case.case.values);
+            let of_case = of_case.map_err(anyhow::Error::new)?.into_iter();
+            // What was not measured is measured now.
+            records.extend(of_case.filter(|record| record.status != Status::Unmeasured));
+        }
         self.done +=
             records.iter().filter(|record| record.status != Status::Unsupported).count() as u64;
         self.progress.advance(records.len() as u64);
@@ -87,7 +92,7 @@ impl Run {
         let usual = self.options.cells.trial_count(takes_turns);
         // Where there are turns, they decide the ranking.
         let trials = if takes_turns { usual } else { self.options.cells.at_most(usual) };
-        let are_done = |subject| (0..trials).all(|it| is_done(records, subject, Pass::Alone, it));
+        let are_done = |subject| (0..trials).all(|it| is_done(records, subject, it));
         if subjects.iter().all(|subject| are_done(subject)) {
             return Ok(());
         }
@@ -105,7 +110,7 @@ impl Run {
             let mut order = subjects.to_vec();
             self.chance(&format!("{key} {trial}")).shuffle(&mut order);
             for subject in order {
-                if is_done(records, subject, Pass::Alone, trial) {
+                if is_done(records, subject, trial) {
                     continue;
                 }
                 Stop::check()?;
@@ -165,14 +170,18 @@ impl Run {
         let references = Rc::clone(&self.references);
         let reference = references.iter().find(|it| case.refusal(it).is_none());
         let key = case.key();
-        let mut left = subjects.to_vec();
         for start in 0..self.options.cells.at_most(usual) {
             if start >= usual && self.is_decided(records) {
                 break;
             }
+            let mut left = subjects.to_vec();
+            left.retain(|subject| !is_left_out(records, subject, start));
             for group in turns::groups(case, &left, reference) {
                 // A start is repeated whole: turns are compared with those of the same start.
-                let is_done = |member: &&Subject| is_done(records, member, Pass::Turns, start);
+                let is_done = |member: &&Subject| {
+                    let trial = (Pass::Turns, group.number, start, &*member.id);
+                    records.iter().any(|record| record.trial_key() == trial)
+                };
                 if group.members.iter().all(is_done) {
                     continue;
                 }
@@ -196,9 +205,6 @@ impl Run {
                     recheck_failure(&mut record, &mut self.fixtures)?;
                     record::complete(&mut record, case, subject);
                     record.took_ns = took.as_nanos() as u64;
-                    if turns::is_final(record.status) {
-                        left.retain(|it| it.id != subject.id);
-                    }
                     self.keep(record, records)?;
                 }
                 self.advance(members);
@@ -277,16 +283,26 @@ impl Run {
     /// Writes the record. It replaces an earlier one of the same trial.
     fn keep(&mut self, record: Record, records: &mut Vec<Record>) -> Result<(), Stop> {
         self.results.append(&record)?;
-        records.retain(|known| !known.is_same_trial(&record));
+        records.retain(|known| known.trial_key() != record.trial_key());
         records.push(record);
         Ok(())
     }
 }
 
-fn is_done(records: &[Record], subject: &Subject, pass: Pass, trial: u32) -> bool {
+/// Whether a subject has this trial by itself.
+fn is_done(records: &[Record], subject: &Subject, trial: u32) -> bool {
     records.iter().filter(|record| record.subject.id == subject.id).any(|record| {
         // What is unsupported in one trial is unsupported in all.
-        (record.pass == pass && record.trial == trial) || record.status == Status::Unsupported
+        (record.pass == Pass::Alone && record.trial == trial)
+            || record.status == Status::Unsupported
+    })
+}
+
+/// Whether the result of an earlier start keeps a subject from taking further turns.
+fn is_left_out(records: &[Record], subject: &Subject, start: u32) -> bool {
+    records.iter().filter(|record| record.subject.id == subject.id).any(|record| {
+        let is_earlier = record.pass == Pass::Turns && record.trial < start;
+        is_earlier && turns::is_final(record.status)
     })
 }
 

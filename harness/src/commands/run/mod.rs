@@ -24,7 +24,7 @@ pub use options::{CellOptions, RunOptions};
 pub use planned_case::{Circumstances, PlannedCase};
 pub use prepare::run;
 pub use record::error as trial_error;
-pub use results::each_record;
+pub use results::{find_cases, next_case};
 pub use run_file::{fresh_seed, read_run};
 pub use stop::Stop;
 pub use turns::Sides;

@@ -5,9 +5,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Arg, ArgAction, Args, Command, FromArgMatches};
 use quadrant_reports::format::Format;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::commands::arguments;
 use crate::commands::selection::{AdapterOptions, ScenarioOptions, SubjectOptions};
@@ -23,9 +24,11 @@ const TRIALS_WITHOUT_TURNS: u32 = 5;
 const STARTS: u32 = 10;
 /// The most trials or starts with `--until`, in multiples of the default.
 const UNTIL_MAX: u32 = 10;
+/// In MiB; more than any machine has.
+const MEMORY_LIMIT_MAX: u64 = 1 << 30;
 
 /// The options of every cell.
-#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Args, Serialize)]
 pub struct CellOptions {
     /// Trials of each cell by itself [default: 1; 5 where subjects cannot take turns: rates,
     /// schedules, sleeping, a fixed amount of work, cold files; with --quick always 1]
@@ -53,6 +56,7 @@ pub struct CellOptions {
 }
 
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
+#[serde(try_from = "Map<String, Value>")]
 pub struct RunOptions {
     #[command(flatten)]
     #[serde(flatten)]
@@ -70,7 +74,6 @@ pub struct RunOptions {
     /// Count the system calls of each cell in a short pass of its own, and check by them whether the
     /// backend is the one that the subject claims
     #[arg(long)]
-    #[serde(default)]
     pub evidence: bool,
     /// Forbid the subjects something, as most containers do
     #[arg(long, value_name = "WHAT")]
@@ -80,24 +83,18 @@ pub struct RunOptions {
     #[serde(skip)]
     pub out: Option<PathBuf>,
     /// Continue an interrupted run, with its options
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["specs", "out", "seed", "trials", "starts", "until", "allocator", "quick", "runtime", "exclude", "axis", "workers", "evidence", "forbid", "time_limit", "memory_limit"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["specs", "out", "seed", "trials", "starts", "until", "allocator", "quick", "runtime", "exclude", "axis", "workers", "evidence", "forbid", "time_limit", "memory_limit"], value_parser = arguments::results_folder())]
     #[serde(skip)]
     pub resume: Option<PathBuf>,
     #[arg(long, default_value = "table", value_parser = arguments::format(&Format::ALL))]
-    #[serde(skip, default = "table")]
+    #[serde(skip)]
     pub format: Format,
     /// Seconds a subject may take to become ready, and to end after its time
     #[arg(long, value_name = "SECONDS", default_value_t = usual_time_limit(), value_parser = seconds)]
-    #[serde(default = "usual_time_limit")]
     pub time_limit: f64,
     /// MiB of memory a subject may use, with all processes that it starts
-    #[arg(long, value_name = "MIB", default_value_t = usual_memory_limit(), value_parser = clap::value_parser!(u64).range(16..))]
-    #[serde(default = "usual_memory_limit")]
+    #[arg(long, value_name = "MIB", default_value_t = usual_memory_limit(), value_parser = clap::value_parser!(u64).range(16..=MEMORY_LIMIT_MAX))]
     pub memory_limit: u64,
-}
-
-fn table() -> Format {
-    Format::Table
 }
 
 fn usual_time_limit() -> f64 {
@@ -146,6 +143,43 @@ impl RunOptions {
             ..Limits::USUAL
         }
     }
+}
+
+/// The options in a `run.json`. They are read as a command line, so that they pass the same checks.
+impl TryFrom<Map<String, Value>> for RunOptions {
+    type Error = String;
+
+    fn try_from(stored: Map<String, Value>) -> Result<Self, String> {
+        let command = RunOptions::augment_args(Command::new("run").no_binary_name(true));
+        let given = |arg: &Arg| Some(words(arg, stored.get(arg.get_id().as_str())?));
+        let words: Vec<String> = command.get_arguments().filter_map(given).flatten().collect();
+        let matches = command.try_get_matches_from(words);
+        matches.and_then(|matches| RunOptions::from_arg_matches(&matches)).map_err(|error| {
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default();
+            first.trim_start_matches("error: ").to_owned()
+        })
+    }
+}
+
+/// The words on a command line that give an option this value.
+fn words(arg: &Arg, value: &Value) -> Vec<String> {
+    let values = match value {
+        Value::Array(values) => values,
+        one => std::slice::from_ref(one),
+    };
+    let is_switch = matches!(arg.get_action(), ArgAction::SetTrue);
+    let word = |value: &Value| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        match (arg.get_long(), value) {
+            (_, Value::Null) => None,
+            (Some(_), Value::Bool(false)) if is_switch => None,
+            (Some(long), Value::Bool(true)) if is_switch => Some(format!("--{long}")),
+            (Some(long), _) => Some(format!("--{long}={text}")),
+            (None, _) => Some(text),
+        }
+    };
+    values.iter().filter_map(word).collect()
 }
 
 impl CellOptions {
@@ -252,6 +286,30 @@ mod tests {
             let text = text.replace('{', &format!("{{\"adapters\":{written},"));
             let read: RunOptions = serde_json::from_str(&text).unwrap();
             assert_eq!(read.subjects.source.adapters, folders);
+        }
+    }
+
+    #[test]
+    fn stored_options_pass_the_checks_of_the_command_line() {
+        let deep = "[".repeat(100) + &"]".repeat(100);
+        for (option, values) in [
+            ("trials", &["0", "18446744073709551615", "-1", "1.5", "true", "\"x\"", "{}"][..]),
+            ("starts", &["1001", "[1, 2]", "\"\""]),
+            ("until", &["-1", "1e300", "\"NaN\""]),
+            ("workers", &["0", "65"]),
+            ("time_limit", &["0", "-1", "1e300", "\"NaN\"", "\"inf\"", &deep]),
+            ("memory_limit", &["0", "17592186044416", "18446744073709551615"]),
+            ("allocator", &["\"--quick\"", "7"]),
+            ("forbid", &["\"all\"", "0"]),
+            ("quick", &["1", "\"yes\""]),
+        ] {
+            for value in values {
+                let text = format!("{{\"{option}\": {value}}}");
+                let error = serde_json::from_str::<RunOptions>(&text).unwrap_err().to_string();
+                let named = format!("--{}", option.replace('_', "-"));
+                assert!(error.contains(&named), "{text}: {error}");
+                assert!(!error.contains('\n'), "{error}");
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use super::all_cases::{Run, unwritable_report};
 use super::ceilings::Ceilings;
 use super::options::RunOptions;
 use super::planned_case::Circumstances;
-use super::results::{self, Earlier, Results};
+use super::results::{self, Results};
 use super::run_file::{self, RunFile};
 use super::warnings;
 use crate::commands::failure::Failure;
@@ -31,12 +31,10 @@ use crate::terminal::standard_output;
 pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
     limits::raise();
     cgroup::sweep();
-    let resumed = options.resume.as_deref().map(run_file::read_run).transpose().map_err(usage)?;
-    if let Some(out) = &options.out {
-        results::check(out)?;
-    }
-    if let Some(run) = &resumed {
-        options = run.options.clone().resumed(options).map_err(Failure::usage)?;
+    let resumed = options.resume.as_deref().map(run_file::resume_run).transpose().map_err(usage)?;
+    match &resumed {
+        Some(run) => options = run.options.clone().resumed(options).map_err(Failure::usage)?,
+        None => results::check(&options.out.clone().unwrap_or_else(default_parent))?,
     }
     // Specs first: an error there should not come after a build.
     let scenarios = options.scenarios.load()?;
@@ -76,10 +74,13 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
     let executable = paths::own_program()?;
     let run = resumed.unwrap_or_else(|| RunFile::new(&options, &scenarios, &found.subjects));
     let (results, earlier) = match &options.resume {
-        Some(folder) => Results::reopen(folder).map_err(usage)?,
+        Some(folder) => {
+            let (results, cases) = Results::reopen(folder).map_err(usage)?;
+            (results, Some(cases))
+        }
         None => {
-            let folder = options.out.clone().unwrap_or_else(|| default_folder(&run.run_id));
-            (Results::create(folder, &run)?, Earlier::default())
+            let folder = options.out.clone().unwrap_or_else(|| default_parent().join(&run.run_id));
+            (Results::create(folder, &run)?, None)
         }
     };
     // This process stamps the phases, by the clock that all processes use.
@@ -90,7 +91,7 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
         run_id: run.run_id,
         results,
         earlier,
-        fixtures: FixtureStore::new(std::env::temp_dir()),
+        fixtures: FixtureStore::new(paths::temporary()),
         ceilings: Ceilings::default(),
         executable,
         options,
@@ -114,11 +115,12 @@ fn report_nothing(format: Format) -> Result<(), Failure> {
     reporter.finish().map(drop).map_err(unwritable_report)
 }
 
-fn default_folder(run_id: &str) -> PathBuf {
+/// Where a run makes its folder unless another one is named.
+fn default_parent() -> PathBuf {
     match paths::home() {
         Ok(Some(Home { folder, kind: Kind::Workspace, .. })) => {
-            folder.join("target").join("quadrant").join(run_id)
+            folder.join("target").join("quadrant")
         }
-        _ => PathBuf::from("quadrant-results").join(run_id),
+        _ => PathBuf::from("quadrant-results"),
     }
 }

@@ -3,24 +3,24 @@
 //! Every record is written before the next trial begins, so an interruption loses none. Never
 //! changes a record that is written.
 
-use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
-use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use quadrant_reports::record::read::{ReadError, Records};
-use quadrant_reports::record::{Record, Status};
+use quadrant_reports::record::Record;
+use quadrant_reports::record::by_case::{Cases, WholeCase};
 
-use super::planned_case::case_key;
 use super::run_file::{RUN_FILE, RunFile};
 use crate::commands::failure::Failure;
+use crate::system::regular_file;
 use crate::terminal::standard_error::say;
 
-const RECORDS_FILE: &str = "records.jsonl";
+pub const RECORDS_FILE: &str = "records.jsonl";
 
-/// Checks that a new run can use this folder, before anything is built for the run: makes it and
-/// removes it again.
+/// Checks that a new run can use this folder, before anything is built for the run: makes it,
+/// writes to it, and removes what it has made.
 pub fn check(folder: &Path) -> Result<(), Failure> {
     if [RECORDS_FILE, RUN_FILE].iter().any(|name| folder.join(name).exists()) {
         let folder = folder.display();
@@ -29,72 +29,84 @@ pub fn check(folder: &Path) -> Result<(), Failure> {
              with that run by --resume {folder}"
         )));
     }
-    let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
-    let made = make(folder);
-    for made in missing {
-        let _ = fs::remove_dir(made);
-    }
-    Ok(made?)
+    let missing = missing(folder);
+    let usable = make(folder).and_then(|()| {
+        tempfile::tempfile_in(folder).map(drop).map_err(|error| unusable(folder, "written", &error))
+    });
+    remove(&missing);
+    Ok(usable?)
 }
 
 fn make(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder)
-        .with_context(|| format!("the folder {} cannot be made", folder.display()))
+    fs::create_dir_all(folder).map_err(|error| unusable(folder, "made", &error))
+}
+
+fn unusable(folder: &Path, how: &str, error: &io::Error) -> anyhow::Error {
+    let folder = folder.display();
+    anyhow!("the folder {folder} cannot be {how}: {error}; name another folder with --out")
+}
+
+/// The folders that have to be made for this one, itself first.
+fn missing(folder: &Path) -> Vec<PathBuf> {
+    folder.ancestors().take_while(|folder| !folder.exists()).map(Path::to_owned).collect()
+}
+
+/// Removes folders that this process has made, unless there is something in them.
+fn remove(made: &[PathBuf]) {
+    for folder in made {
+        let _ = fs::remove_dir(folder);
+    }
 }
 
 /// A results folder that is being filled. The file of records is locked as long as this lives.
 pub struct Results {
     folder: PathBuf,
     records: File,
-    written: u64,
+    written: usize,
 }
 
 impl Results {
     pub fn create(folder: PathBuf, run: &RunFile) -> Result<Self> {
+        let missing = missing(&folder);
         make(&folder)?;
         // First the file that only one run can create, in case two begin in the same folder.
         let path = folder.join(RECORDS_FILE);
         let mut new = File::options();
-        let records = new.append(true).create_new(true).open(&path);
-        let records = records.with_context(|| unwritable(&path))?;
-        lock(&records, &folder)?;
-        let mut text = serde_json::to_string_pretty(run)?;
-        text.push('\n');
-        let run_file = folder.join(RUN_FILE);
-        fs::write(&run_file, text).with_context(|| unwritable(&run_file))?;
+        let unwritable = |error: io::Error| unusable(&folder, "written", &error);
+        let records = new.append(true).create_new(true).open(&path).map_err(unwritable)?;
+        let written = run.write(&folder).map_err(unwritable);
+        if let Err(error) = lock(&records, &folder).and(written) {
+            // Without a whole run.json the folder could neither be resumed nor be used again.
+            let _ = fs::remove_file(folder.join(RUN_FILE));
+            let _ = fs::remove_file(path);
+            remove(&missing);
+            return Err(error);
+        }
         Ok(Self { folder, records, written: 0 })
     }
 
     /// Opens the folder of an interrupted run: cuts off an unfinished last line, and finds the
     /// records of each case.
-    pub fn reopen(folder: &Path) -> Result<(Self, Earlier)> {
+    pub fn reopen(folder: &Path) -> Result<(Self, Cases<File>)> {
         let path = folder.join(RECORDS_FILE);
-        let records = File::options()
-            .append(true)
-            .open(&path)
-            .with_context(|| format!("{} cannot be opened", path.display()))?;
+        let earlier = regular_file::open(&path).with_context(|| unreadable(&path))?;
+        let mut records =
+            File::options().append(true).open(&path).with_context(|| unwritable(&path))?;
         lock(&records, folder)?;
-        let mut reader = BufReader::new(open(&path)?);
-        let mut lines: HashMap<String, Vec<u64>> = HashMap::new();
-        let (mut line, mut begin, mut written) = (Vec::new(), 0, 0);
-        for number in 1.. {
-            line.clear();
-            let length = reader.read_until(b'\n', &mut line)? as u64;
-            if !line.ends_with(b"\n") {
-                break;
+        let cases = Cases::find(earlier.try_clone()?).map_err(|error| {
+            let folder = folder.display();
+            anyhow!("{folder}: {error}. Nothing can be added to that; begin a new run")
+        })?;
+        records.set_len(cases.end())?;
+        // The line feed of a whole record may be missing.
+        let mut last = [0];
+        if cases.end() > 0 {
+            earlier.read_exact_at(&mut last, cases.end() - 1)?;
+            if last != *b"\n" {
+                records.write_all(b"\n")?;
             }
-            if let Some(record) = Records::new(line.as_slice()).next() {
-                let record = record.map_err(|error| {
-                    let (folder, error) = (folder.display(), at_line(error, number));
-                    anyhow!("{folder}: {error}. Nothing can be added to that; begin a new run")
-                })?;
-                lines.entry(case_key(&record.scenario, &record.case)).or_default().push(begin);
-                written += 1;
-            }
-            begin += length;
         }
-        records.set_len(begin)?;
-        Ok((Self { folder: folder.to_owned(), records, written }, Earlier { path, lines }))
+        Ok((Self { folder: folder.to_owned(), records, written: cases.len() }, cases))
     }
 
     pub fn folder(&self) -> &Path {
@@ -114,7 +126,21 @@ impl Results {
             )
         })?;
         self.written += 1;
-        Ok(())
+        self.check_in_place()
+    }
+
+    /// An error if the file of records is no longer in the folder: the system goes on writing to a
+    /// file that was removed.
+    pub fn check_in_place(&self) -> Result<()> {
+        let written = self.records.metadata()?;
+        match fs::metadata(self.folder.join(RECORDS_FILE)) {
+            Ok(there) if (there.dev(), there.ino()) == (written.dev(), written.ino()) => Ok(()),
+            _ => bail!(
+                "{} was removed or moved during the run, and its {RECORDS_FILE} with it; what was \
+                 measured is in the report of this run only",
+                self.folder.display()
+            ),
+        }
     }
 }
 
@@ -128,68 +154,36 @@ fn lock(records: &File, folder: &Path) -> Result<()> {
     }
 }
 
-/// The same error with the number of its line in the file.
-fn at_line(error: ReadError, line: u64) -> ReadError {
-    match error {
-        ReadError::Io(error) => ReadError::Io(error),
-        ReadError::UnknownSchema { schema, .. } => ReadError::UnknownSchema { line, schema },
-        ReadError::NotARecord { reason, .. } => ReadError::NotARecord { line, reason },
-    }
-}
-
 fn unwritable(path: &Path) -> String {
     format!("{} cannot be written", path.display())
 }
 
-/// Calls `take` with each record in a results folder. Reports an unfinished last line; returns an
-/// error for any other line that is not a record.
-pub fn each_record(folder: &Path, mut take: impl FnMut(Record)) -> Result<(), Failure> {
+fn unreadable(path: &Path) -> String {
+    format!("{} cannot be read", path.display())
+}
+
+/// The records in a results folder, case by case. Reports an unfinished last line.
+pub fn find_cases(folder: &Path) -> Result<Cases<File>, Failure> {
+    let path = folder.join(RECORDS_FILE);
+    let file = regular_file::open(&path)
+        .map_err(|error| Failure::usage(format!("{}: {error}", unreadable(&path))))?;
     let shown = folder.display();
-    let file = open(&folder.join(RECORDS_FILE));
-    let file = file.map_err(|error| Failure::usage(format!("{error:#}")))?;
-    let mut records = Records::new(BufReader::new(file));
-    for record in &mut records {
-        take(record.map_err(|error| Failure::usage(format!("{shown}: {error}")))?);
-    }
-    if let Some(end) = records.broken_end() {
+    let cases = Cases::find(file).map_err(|error| Failure::usage(format!("{shown}: {error}")))?;
+    if let Some(end) = cases.broken_end() {
         say!("{shown}: {end}");
     }
-    Ok(())
+    Ok(cases)
 }
 
-/// The records of an interrupted run by their case. Those of one case may be far apart, because an
-/// unmeasured trial is repeated at the end of the file.
-#[derive(Default)]
-pub struct Earlier {
-    path: PathBuf,
-    /// Where the lines of each case begin.
-    lines: HashMap<String, Vec<u64>>,
-}
-
-impl Earlier {
-    /// The finished trials of this case. Of a trial that was repeated the later record counts; an
-    /// unmeasured one is to be repeated.
-    pub fn take(&mut self, key: &str) -> Result<Vec<Record>> {
-        let Some(lines) = self.lines.remove(key) else { return Ok(Vec::new()) };
-        let mut reader = BufReader::new(open(&self.path)?);
-        let mut taken: Vec<Record> = Vec::new();
-        for begin in lines {
-            reader.seek(SeekFrom::Start(begin))?;
-            let Some(record) = Records::new(&mut reader).next().transpose()? else { break };
-            taken.retain(|known| !known.is_same_trial(&record));
-            taken.push(record);
-        }
-        taken.retain(|record| record.status != Status::Unmeasured);
-        Ok(taken)
-    }
-}
-
-fn open(path: &Path) -> Result<File> {
-    File::open(path).with_context(|| format!("{} cannot be read", path.display()))
+/// The next of them.
+pub fn next_case(folder: &Path, cases: &mut Cases<File>) -> Result<Option<WholeCase>, Failure> {
+    cases.next_case().map_err(|error| Failure::usage(format!("{}: {error}", folder.display())))
 }
 
 #[cfg(test)]
 mod tests {
+    use quadrant_reports::record::{AxisValue, Status};
+
     use super::*;
 
     fn line(connections: u32, trial: u32, status: &str) -> String {
@@ -199,37 +193,31 @@ mod tests {
     }
 
     #[test]
-    fn finished_trials_are_found_wherever_they_are() {
-        let folder = std::env::temp_dir().join(format!("quadrant-earlier-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        // The first case was continued after the second had begun, and so was the second.
-        let lines = [
-            line(1, 0, "unmeasured"),
-            line(1, 1, "failed"),
-            line(64, 0, "failed"),
-            line(64, 1, "unmeasured"),
-            line(1, 0, "failed"),
-            line(64, 1, "unmeasured"),
-            line(64, 2, "failed"),
-        ];
-        let whole = lines.concat();
+    fn an_unfinished_line_is_cut_off_and_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
         let path = folder.join(RECORDS_FILE);
-        fs::write(&path, whole.clone() + "{\"half").unwrap();
-        let (results, mut earlier) = Results::reopen(&folder).unwrap();
-        assert_eq!(results.written, 7);
-        assert_eq!(fs::read_to_string(&path).unwrap(), whole);
-        let mut trials = |key: &str| {
-            let taken = earlier.take(key).unwrap();
-            taken.iter().map(|record| record.trial).collect::<Vec<_>>()
-        };
-        assert_eq!(trials("echo connections=64"), [0, 2]);
-        assert_eq!(trials("echo connections=1"), [1, 0]);
-        assert_eq!(trials("echo connections=7"), [0; 0]);
-        drop(results);
+        let whole = line(1, 0, "unmeasured") + &line(1, 1, "failed") + &line(64, 0, "failed");
+        let axes = [AxisValue { axis: "connections".into(), value: "1".into() }];
+        // The last two are whole without and with their line feed.
+        for end in ["{\"half", line(1, 0, "failed").trim_end(), &line(1, 0, "failed")] {
+            fs::write(&path, whole.clone() + end).unwrap();
+            let (mut results, mut cases) = Results::reopen(folder).unwrap();
+            let is_whole = end.ends_with('}') || end.ends_with('\n');
+            assert_eq!(results.written, 3 + usize::from(is_whole));
+            let earlier = cases.of("r", "echo", &axes).unwrap();
+            let trials: Vec<_> = earlier.iter().map(|it| (it.trial, it.status)).collect();
+            let first = if is_whole { Status::Failed } else { Status::Unmeasured };
+            assert_eq!(trials, [(0, first), (1, Status::Failed)]);
 
+            results.append(&earlier[1]).unwrap();
+            drop(results);
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.starts_with(&whole) && text.ends_with('\n'), "{text}");
+            assert_eq!(text.lines().count(), 4 + usize::from(is_whole));
+        }
         fs::write(&path, whole + "{\"half\n").unwrap();
-        let error = Results::reopen(&folder).err().unwrap().to_string();
-        assert!(error.contains("line 8 is not a record"), "{error}");
-        fs::remove_dir_all(folder).unwrap();
+        let error = Results::reopen(folder).err().unwrap().to_string();
+        assert!(error.contains("line 4 is not a record"), "{error}");
     }
 }

@@ -3,10 +3,11 @@
 //! Never holds a result.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use quadrant_reports::random::fingerprint;
 use quadrant_reports::record::SCHEMA;
 use quadrant_suite::clock::ClockScale;
@@ -16,9 +17,11 @@ use super::options::RunOptions;
 use crate::adapters::build::Profile;
 use crate::adapters::subject::Subject;
 use crate::commands::selection::Selected;
-use crate::system::{clock, cpus, machine::Identity};
+use crate::system::{clock, cpus, machine::Identity, regular_file};
 
 pub const RUN_FILE: &str = "run.json";
+/// How many letters of a long reason are printed at either end of it.
+const REASON_ENDS: usize = 120;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunFile {
@@ -63,19 +66,33 @@ pub fn digests(scenarios: &[Selected]) -> Vec<SpecDigest> {
         .collect()
 }
 
+/// The same options, for a run that is resumed from another folder. Names of scenarios that come
+/// with the program stay names.
+fn from_any_folder(mut options: RunOptions) -> RunOptions {
+    for spec in &mut options.scenarios.specs {
+        let path = Path::new(&*spec);
+        let absolute = std::path::absolute(path).ok().filter(|_| path.exists());
+        if let Some(absolute) = absolute.as_deref().and_then(Path::to_str) {
+            *spec = absolute.to_owned();
+        }
+    }
+    options
+}
+
 impl RunFile {
     /// For a run that is about to begin.
     pub fn new(options: &RunOptions, scenarios: &[Selected], subjects: &[Subject]) -> Self {
         let seed = options.seed.unwrap_or_else(fresh_seed);
         let run_id = new_run_id(seed);
+        let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
         Self {
             schema: SCHEMA,
             seed,
             began: run_id.clone(),
             run_id,
             quadrant_version: env!("CARGO_PKG_VERSION").to_owned(),
-            command_line: std::env::args().collect(),
-            options: options.clone(),
+            command_line: words.collect(),
+            options: from_any_folder(options.clone()),
             specs: digests(scenarios),
             subjects: subjects
                 .iter()
@@ -89,6 +106,10 @@ impl RunFile {
             cpus: cpus::allowed(),
             machine: Identity::look(),
         }
+    }
+
+    pub fn write(&self, folder: &Path) -> io::Result<()> {
+        fs::write(folder.join(RUN_FILE), serde_json::to_string_pretty(self)? + "\n")
     }
 
     /// What keeps the figures of two runs from being compared, one sentence each with both values.
@@ -130,15 +151,45 @@ impl RunFile {
 
 pub fn read_run(folder: &Path) -> Result<RunFile> {
     let path = folder.join(RUN_FILE);
-    let text = fs::read_to_string(&path)
+    let text = regular_file::open(&path)
+        .and_then(io::read_to_string)
         .with_context(|| format!("{} holds no run: {RUN_FILE} cannot be read", folder.display()))?;
-    let run: RunFile =
-        serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
+    let run: RunFile = serde_json::from_str(&text).map_err(|error| {
+        anyhow!("{} is damaged: {}", path.display(), without_middle(&error.to_string()))
+    })?;
     if run.schema != SCHEMA {
         let (path, schema) = (path.display(), run.schema);
         bail!("{path} is of schema {schema}, and this program reads schema {SCHEMA}");
     }
     Ok(run)
+}
+
+/// A reason may quote all of a long value.
+fn without_middle(reason: &str) -> String {
+    let letters: Vec<char> = reason.chars().collect();
+    match (letters.first_chunk::<REASON_ENDS>(), letters.last_chunk::<REASON_ENDS>()) {
+        (Some(first), Some(last)) if letters.len() > 2 * REASON_ENDS => {
+            first.iter().chain(&[' ', '…', ' ']).chain(last).collect()
+        }
+        _ => reason.to_owned(),
+    }
+}
+
+/// A run that is to go on in this process.
+pub fn resume_run(folder: &Path) -> Result<RunFile> {
+    let run = read_run(folder)?;
+    let allowed = cpus::allowed();
+    if run.cpus.is_empty() || run.cpus.iter().any(|cpu| !allowed.contains(cpu)) {
+        bail!(
+            "the run in {} used the CPUs {}, and this process may use {}: allow those (taskset, \
+             cpuset), or begin a new run",
+            folder.display(),
+            cpus::listed(&run.cpus),
+            cpus::listed(&allowed)
+        );
+    }
+    // Another start of the machine has another clock.
+    Ok(RunFile { clock: clock::choose(), ..run })
 }
 
 /// A random seed, small enough to be typed again.

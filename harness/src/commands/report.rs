@@ -11,7 +11,7 @@ use quadrant_reports::format::Format;
 use quadrant_reports::record::by_case::{ByCase, CaseCounts};
 use quadrant_reports::report::Reporter;
 
-use crate::commands::arguments;
+use crate::commands::arguments::{self, TableOptions};
 use crate::commands::failure::Failure;
 use crate::commands::run::each_record;
 use crate::terminal::color::Color;
@@ -25,9 +25,12 @@ pub struct ReportOptions {
     pub folder: PathBuf,
     #[arg(long, default_value = "table", value_parser = arguments::format(&Format::ALL))]
     pub format: Format,
+    #[command(flatten)]
+    pub tables: TableOptions,
 }
 
 pub fn report(options: &ReportOptions, color: Color) -> Result<u8, Failure> {
+    let view = options.tables.view(options.format)?;
     // Twice over the file: first which case ends where, then the records themselves.
     let mut counts = CaseCounts::default();
     each_record(&options.folder, |record| counts.add(&record))?;
@@ -36,7 +39,7 @@ pub fn report(options: &ReportOptions, color: Color) -> Result<u8, Failure> {
         return Ok(4);
     }
     let output = BufWriter::new(io::stdout());
-    let mut reporter = Reporter::new(output, options.format, standard_output::style(color))?;
+    let mut reporter = Reporter::new(output, options.format, standard_output::style(color), view)?;
     let mut by_case = ByCase::new(counts);
     let mut written = Ok(());
     each_record(&options.folder, |record| {

@@ -26,13 +26,19 @@ use kept::{Contender, KeptCase};
 use scale::Scale;
 
 /// What is kept of scenarios that are not over yet.
-#[derive(Debug, Default)]
-pub(crate) struct Crossovers(Vec<Kept>);
+#[derive(Debug)]
+pub(crate) struct Crossovers {
+    /// Whether every scenario is asked about them.
+    is_asked: bool,
+    kept: Vec<Kept>,
+}
 
 #[derive(Debug)]
 struct Kept {
     run_id: String,
     scenario: String,
+    /// Whether the scenario asks which backend is ahead.
+    is_asked: bool,
     cases: Vec<KeptCase>,
 }
 
@@ -41,33 +47,44 @@ const UNCLEAR: &str =
     "cannot tell: the ranges are too wide; measure for a longer time (`--until 2%`)";
 
 impl Crossovers {
+    pub(crate) fn new(is_asked: bool) -> Self {
+        Self { is_asked, kept: Vec::new() }
+    }
+
     /// All records must be of one scenario case.
     pub(crate) fn add(&mut self, records: &[Record]) {
         let Some(first) = records.first().filter(|first| !first.case.is_empty()) else { return };
         let index = self.index(&first.run_id, &first.scenario).unwrap_or_else(|| {
             let (run_id, scenario) = (first.run_id.clone(), first.scenario.clone());
-            self.0.push(Kept { run_id, scenario, cases: Vec::new() });
-            self.0.len() - 1
+            let is_asked = self.is_asked || first.crossovers;
+            self.kept.push(Kept { run_id, scenario, is_asked, cases: Vec::new() });
+            self.kept.len() - 1
         });
-        self.0[index].cases.push(KeptCase::of(records));
+        self.kept[index].cases.push(KeptCase::of(records));
     }
 
     /// The sweeps of a scenario that is over.
     pub(crate) fn end(&mut self, run_id: &str, scenario: &str) -> Vec<Part> {
-        self.index(run_id, scenario).map_or_else(Vec::new, |index| sweeps(&self.0.remove(index)))
+        self.index(run_id, scenario).map_or_else(Vec::new, |index| sweeps(&self.kept.remove(index)))
     }
 
     /// Those of all scenarios that are left.
     pub(crate) fn end_all(&mut self) -> Vec<Part> {
-        std::mem::take(&mut self.0).iter().flat_map(sweeps).collect()
+        std::mem::take(&mut self.kept).iter().flat_map(sweeps).collect()
     }
 
     fn index(&self, run_id: &str, scenario: &str) -> Option<usize> {
-        self.0.iter().position(|kept| kept.run_id == run_id && kept.scenario == scenario)
+        self.kept.iter().position(|kept| kept.run_id == run_id && kept.scenario == scenario)
     }
 }
 
+/// Where nothing asks for them, only subjects that differ by their backends are compared.
 fn sweeps(kept: &Kept) -> Vec<Part> {
+    let contenders = kept.cases.iter().flat_map(|case| &case.contenders);
+    let families: BTreeSet<&str> = contenders.map(|it| it.family.as_str()).collect();
+    if !kept.is_asked && families.len() > 1 {
+        return Vec::new();
+    }
     let axes = kept.cases.first().map_or(0, |case| case.axes.len());
     (0..axes).flat_map(|axis| along(kept, axis)).collect()
 }

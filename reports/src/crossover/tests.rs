@@ -38,7 +38,7 @@ fn drift(trial: u32, id: &str) -> f64 {
 }
 
 fn parts_of(cases: &[Vec<Record>]) -> Vec<Part> {
-    let mut crossovers = Crossovers::default();
+    let mut crossovers = Crossovers::new(true);
     cases.iter().for_each(|case| crossovers.add(case));
     let Some(first) = cases.iter().flatten().next() else { return crossovers.end_all() };
     let parts = crossovers.end(&first.run_id, &first.scenario);
@@ -367,7 +367,7 @@ prop_compose! {
 proptest! {
     #[test]
     fn no_record_causes_a_panic(records in prop::collection::vec(records(), 0..40)) {
-        let mut crossovers = Crossovers::default();
+        let mut crossovers = Crossovers::new(true);
         sample::by_case(records).iter().for_each(|case| crossovers.add(case));
         let parts = crossovers.end_all();
         terminal::draw(&parts, Style { color: true, width: 40 });

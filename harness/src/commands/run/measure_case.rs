@@ -13,7 +13,7 @@ use quadrant_reports::record::{Pass, Record, Status};
 
 use super::all_cases::Run;
 use super::evidence_pass::{self, Gathered};
-use super::planned_case::PlannedCase;
+use super::planned_case::{PlannedCase, case_key};
 use super::stop::Stop;
 use super::{ceilings, record, turns};
 use crate::adapters::filter::Filter;
@@ -277,9 +277,16 @@ impl Run {
     /// Writes the record. It replaces an earlier one of the same trial.
     fn keep(&mut self, record: Record, records: &mut Vec<Record>) -> Result<(), Stop> {
         self.results.append(&record)?;
+        let went_wrong =
+            matches!(record.status, Status::Failed | Status::Crashed | Status::TimedOut);
+        if self.options.fail_fast && went_wrong {
+            let reason = record.reason.as_deref().unwrap_or_default();
+            let key = case_key(&record.scenario, &record.case);
+            self.fault = Some(format!("{key}  {}: {reason}", record.subject.id));
+        }
         records.retain(|known| !known.is_same_trial(&record));
         records.push(record);
-        Ok(())
+        if self.fault.is_some() { Err(Stop::Interrupted) } else { Ok(()) }
     }
 }
 

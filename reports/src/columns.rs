@@ -217,7 +217,8 @@ fn make_narrow(name: &str, column: &mut Column) {
         "best" => (*first, *second) = ("against".to_owned(), "the best".to_owned()),
         "stalls" => {
             let threshold = first.split_off(first.find('≥').unwrap_or(first.len()));
-            *second = threshold;
+            *second = threshold.replacen(' ', "", 1);
+            first.truncate(first.trim_end().len());
         }
         _ => *second = figure(second),
     }

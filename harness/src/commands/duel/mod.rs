@@ -6,9 +6,12 @@
 mod case;
 mod options;
 
+use std::io;
 use std::time::Duration;
 
 use quadrant_reports::duel::{self, DuelCase};
+use quadrant_reports::format::Format;
+use quadrant_reports::style::Style;
 
 pub use options::{DuelOptions, STARTS};
 use quadrant_reports::number::counted;
@@ -57,6 +60,9 @@ pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
         planned.partition(|case| case.no_turns().is_none());
     refusals(&refused).for_each(|text| progress.warn(text));
     if planned.is_empty() {
+        if options.format == Format::Json {
+            duel::write(&[], options.threshold(), &mut io::stdout(), Format::Json, Style::PLAIN)?;
+        }
         return Ok(4);
     }
     let subjects = named_subjects(options, &progress)?;

@@ -122,8 +122,8 @@ impl Run {
                     record.warnings.extend(gathered.warning.clone());
                 }
                 record.took_ns = began.elapsed().as_nanos() as u64;
-                self.keep(record, records)?;
                 self.advance(1);
+                self.keep(record, records)?;
             }
         }
         Ok(())
@@ -189,6 +189,7 @@ impl Run {
                     return Ok(false);
                 }
                 let took = began.elapsed() / members;
+                self.advance(members);
                 for side in &started.sides {
                     let subject = side.subject;
                     let mut record = self.record(case, subject, Pass::Turns, start);
@@ -201,7 +202,6 @@ impl Run {
                     }
                     self.keep(record, records)?;
                 }
-                self.advance(members);
             }
         }
         Ok(true)

@@ -123,7 +123,7 @@ impl SharedRemarks {
     fn item(&self, kind: &Kind) -> Item {
         let count = kind.subjects.len();
         let names: Vec<&str> = kind.subjects.iter().map(String::as_str).collect();
-        let subjects = if count > 1 && self.measured.is_subset(&kind.subjects) {
+        let subjects = if count > 1 && self.measured == kind.subjects {
             "all measured".to_owned()
         } else if kind.is_warning && count > NAMES_MAX {
             counted(count as u64, "subject")

@@ -2,13 +2,16 @@
 //!
 //! Never advises to wait longer where waiting cannot help.
 
-use quadrant_reports::number::{counted, round_duration};
 use std::time::Duration;
+
+use quadrant_reports::number::{counted, round_duration};
 
 use super::planned_case::PlannedCase;
 use crate::system::process::is_starved;
 use crate::trial::Measured;
 
+/// A subject whose loop answered so many pings could have answered a request.
+const PINGS_MIN: u64 = 10;
 /// A subject that used less than this share of one CPU only answered pings.
 const IDLE_MAX: f64 = 0.05;
 
@@ -19,6 +22,7 @@ struct Window {
     /// Waiting for a CPU, and CPU time that the host took for others.
     kept_waiting: Duration,
     in_flight: u64,
+    pings: u64,
     /// Whether an operation may take long without using a CPU: it sleeps, or reads from a device.
     may_rest: bool,
 }
@@ -33,6 +37,7 @@ pub fn why(measured: &Measured, case: &PlannedCase, advice: String) -> String {
         length: Duration::from_nanos(measured.window_ns),
         cpu: Duration::from_nanos(measured.observation.cpu_ns()),
         kept_waiting: Duration::from_nanos(kept_waiting),
+        pings: measured.findings.impact.count(),
         in_flight: of_load.unwrap_or_else(|| of_groups.sum()),
         may_rest: case.sleeps() || case.case.work.files.is_some_and(|files| files.cold),
     };
@@ -44,21 +49,22 @@ pub fn why(measured: &Measured, case: &PlannedCase, advice: String) -> String {
 }
 
 fn cause(window: &Window, advice: String) -> String {
-    let Window { length, cpu, kept_waiting, in_flight, may_rest } = *window;
-    if is_starved(length, cpu, kept_waiting) {
+    let Window { length, cpu, kept_waiting, in_flight, pings, may_rest } = *window;
+    let is_idle = cpu.as_secs_f64() < length.as_secs_f64() * IDLE_MAX;
+    let is_starved = is_starved(length, cpu, kept_waiting);
+    if in_flight > 0 && !may_rest && is_idle && (!is_starved || pings >= PINGS_MIN) {
+        return format!(
+            "{} in flight, and the subject was idle, so more time does not help: a wake-up was \
+             lost, or bytes that it reported as written never arrived",
+            counted(in_flight, "operation")
+        );
+    }
+    if is_starved {
         return format!(
             "the subject had a CPU for {} and waited for one for {}; stop what else runs here, or \
              give the run more CPUs",
             shown(cpu),
             shown(kept_waiting)
-        );
-    }
-    if in_flight > 0 && !may_rest && cpu.as_secs_f64() < length.as_secs_f64() * IDLE_MAX {
-        return format!(
-            "{} in flight, and the subject was idle (it used {} of CPU time), so more time does not \
-             help: a wake-up was lost, or bytes that it reported as written never arrived",
-            counted(in_flight, "operation"),
-            shown(cpu)
         );
     }
     advice
@@ -78,6 +84,7 @@ mod tests {
         cpu: Duration::from_millis(190),
         kept_waiting: Duration::ZERO,
         in_flight: 3,
+        pings: 0,
         may_rest: false,
     };
 
@@ -103,5 +110,8 @@ mod tests {
     fn a_starved_subject_is_no_failure() {
         let starved = Window { cpu: 20 * MS, kept_waiting: 170 * MS, ..BUSY };
         check(&starved, "had a CPU for 20 ms and waited for one for 170 ms");
+        check(&Window { cpu: MS, ..starved }, "waited for one");
+        // Its loop ran all the same.
+        check(&Window { cpu: MS, pings: 40, ..starved }, "the subject was idle");
     }
 }

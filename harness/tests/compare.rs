@@ -67,6 +67,7 @@ fn record(scenario: &str, trial: u32, ops_per_sec: f64) -> Record {
         question: "How fast?".into(),
         workload: "64 B".into(),
         case: vec![AxisValue { axis: "connections".into(), value: "50".into() }],
+        crossovers: false,
         pass: Pass::Alone,
         trial,
         turns: None,

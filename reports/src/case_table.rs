@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::columns::{Row, columns};
+use crate::columns::{Row, choose, columns, sort};
 use crate::figures::{Cell, Outcome, severity, status_tint};
 use crate::number::{self, counted};
 use crate::prose::clean;
@@ -12,8 +12,11 @@ use crate::ranking::{Ranking, Standing};
 use crate::record::{Cpus, Metrics, Pass, Record, Status};
 use crate::remarks::remarks;
 use crate::series::Figure;
+use crate::shared_remarks::{self, Remark};
 use crate::statistics::median;
 use crate::table::{Heading, Item, Part, Table, Tint};
+use crate::terminal::Block;
+use crate::view::View;
 
 pub(crate) struct CaseTable {
     pub scenario: String,
@@ -21,15 +24,20 @@ pub(crate) struct CaseTable {
     pub by: Figure,
     /// Subjects that have figures, best first, with how they stand to the best.
     pub standings: Vec<(String, Option<Standing>)>,
-    pub without_figures: Vec<(String, Status)>,
-    /// The names of the columns in the legend.
-    pub legend: BTreeSet<&'static str>,
+    /// With the reasons.
+    pub without_figures: Vec<(String, Status, String)>,
+    /// The names of the columns.
+    pub columns: BTreeSet<&'static str>,
+    /// Those of columns that did not fit.
+    pub left_out: BTreeSet<&'static str>,
+    /// What is to be remarked once, at the end of the run.
+    pub shared: Vec<Remark>,
     pub parts: Vec<Part>,
 }
 
 impl CaseTable {
     /// `None` of no records. All must be of one scenario case.
-    pub(crate) fn new(records: &[Record]) -> Option<Self> {
+    pub(crate) fn new(records: &[Record], view: &View, width: usize) -> Option<Self> {
         let first = records.first()?;
         let cells = Cell::all_of(records);
         let ranking = Ranking::new(&cells);
@@ -37,7 +45,10 @@ impl CaseTable {
             let cell = &cells[*index];
             Some(Row { cell, figures: cell.figures()?, compared: ranking.compared[*index] })
         };
-        let rows: Vec<Row> = ranking.order.iter().filter_map(row).collect();
+        let mut rows: Vec<Row> = ranking.order.iter().filter_map(row).collect();
+        if let Some(by) = view.sort {
+            sort(&mut rows, by);
+        }
         let threshold_ns = records
             .iter()
             .find_map(Record::valid_metrics)
@@ -45,15 +56,16 @@ impl CaseTable {
         let operation = records.iter().find_map(Record::operation).filter(|_| !rows.is_empty());
         let columns = operation
             .map_or_else(Vec::new, |operation| columns(operation, threshold_ns, ranking.by, &rows));
-        let legend = columns.iter().map(|(name, _)| *name).collect();
         let missing = without_figures(&cells);
-        let table = Table {
+        let mut table = Table {
             names: rows.iter().map(|row| clean(&row.cell.subject.id)).collect(),
-            columns: columns.into_iter().map(|(_, column)| column).collect(),
-            ..table_of(missing.iter().map(|(cell, status, text)| {
-                Item::new(status_tint(*status), clean(&cell.subject.id), *text)
-            }))
+            ..table_of(grouped(&missing).into_iter())
         };
+        let mut left_out = BTreeSet::new();
+        let block = Block::beside_names(&table, width);
+        let columns = choose(columns, &view.columns, block, &mut left_out);
+        let names = columns.iter().map(|(name, _)| *name).collect();
+        table.columns = columns.into_iter().map(|(_, column)| column).collect();
         let heading = Heading {
             title: clean(&first.scenario),
             labels: first.case.iter().map(|axis| clean(&axis.to_string())).collect(),
@@ -73,9 +85,11 @@ impl CaseTable {
                 .collect(),
             without_figures: missing
                 .iter()
-                .map(|(cell, status, _)| (clean(&cell.subject.id), *status))
+                .map(|(cell, status, text)| (clean(&cell.subject.id), *status, (*text).to_owned()))
                 .collect(),
-            legend,
+            columns: names,
+            left_out,
+            shared: shared_remarks::of_case(&cells),
             parts,
         })
     }
@@ -99,6 +113,26 @@ fn without_figures<'c>(cells: &'c [Cell]) -> Vec<(&'c Cell<'c>, Status, &'c str)
     let mut missing: Vec<_> = cells.iter().filter_map(missing).collect();
     missing.sort_by_key(|(cell, status, _)| (severity(*status), &cell.subject.id));
     missing
+}
+
+/// One item for each reason: of one subject, or of several with their names behind it.
+fn grouped(missing: &[(&Cell, Status, &str)]) -> Vec<Item> {
+    let mut reasons: Vec<(Status, &str, Vec<String>)> = Vec::new();
+    for (cell, status, text) in missing {
+        let id = clean(&cell.subject.id);
+        match reasons.iter_mut().find(|(_, known, _)| known == text) {
+            Some((.., subjects)) => subjects.push(id),
+            None => reasons.push((*status, text, vec![id])),
+        }
+    }
+    let item = |(status, text, subjects): (Status, &str, Vec<String>)| match &*subjects {
+        [one] => Item::new(status_tint(status), one, text),
+        many => {
+            let text = format!("{text} ({})", many.join(", "));
+            Item::new(status_tint(status), counted(many.len() as u64, "subject"), text)
+        }
+    };
+    reasons.into_iter().map(item).collect()
 }
 
 /// `64 B, closed loop, 3 trials × 1 s, 10 starts in turns`.

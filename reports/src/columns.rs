@@ -12,6 +12,8 @@ use crate::prose::{clean, per_second};
 use crate::ranking::{Compared, Standing, with_range};
 use crate::series::Figure;
 use crate::table::{self, Column, Tint};
+use crate::terminal::Block;
+use crate::view::{BY_IMPORTANCE, RANGES, WANTED};
 
 /// A subject that has figures, and how it stands to the best.
 pub(crate) struct Row<'a> {
@@ -25,7 +27,7 @@ const PAGE_FAULT_NS: f64 = 250.0;
 /// Page faults that cost less than this share of the CPU time of an operation are not shown.
 const PAGE_FAULTS_SHARE_MIN: f64 = 0.02;
 
-/// Every column that these figures can fill, with its name in the legend; `threshold_ns` is that of
+/// Every column that these figures can fill, with its name; `threshold_ns` is that of
 /// stalls, and `by` decides the order.
 pub(crate) fn columns(
     operation: &str,
@@ -41,7 +43,7 @@ pub(crate) fn columns(
     let per_second = per_second(&operation);
     let is_in_turns = rows.iter().any(|row| row.figures.is_in_turns);
     let how = if is_in_turns { "in turns" } else { "median" };
-    add("…/s", [&per_second, how], &|row| {
+    add("rate", [&per_second, how], &|row| {
         let mut cell = throughput(row.figures.rate);
         if is_in_turns && !row.figures.is_in_turns {
             cell.rest.push_str(" alone");
@@ -54,7 +56,7 @@ pub(crate) fn columns(
             Figure::Cpu => format!("by CPU per {operation}"),
             Figure::P99 => "by p99".to_owned(),
         };
-        add("against the best", ["against the best", &heading], &|row| standing(row, by));
+        add("best", ["against the best", &heading], &|row| standing(row, by));
     }
     if rows.iter().filter_map(|row| row.compared).any(|compared| !besides(compared).is_empty()) {
         add("besides", ["besides", ""], &|row| {
@@ -65,11 +67,11 @@ pub(crate) fn columns(
         row.figures.alone.as_ref().map_or_else(table::Cell::none, cell)
     };
     for (point, share) in [("p50", 0.5), ("p99", 0.99)] {
-        add("latency", ["latency", point], &|row| {
+        add(point, ["latency", point], &|row| {
             alone(row, &|figures| quantile(Some(&figures.latency), share))
         });
     }
-    add("in flight", ["in flight", "peak (mean)"], &|row| alone(row, &in_flight));
+    add("in-flight", ["in flight", "peak (mean)"], &|row| alone(row, &in_flight));
     if rows.iter().any(|row| row.cell.workers_asked().is_some()) {
         add("workers", ["workers", "(asked)"], &|row| workers(row.cell));
     }
@@ -84,13 +86,13 @@ pub(crate) fn columns(
     }
     let groups: BTreeSet<&String> = all_alone().flat_map(|figures| figures.groups.keys()).collect();
     for name in groups {
-        add("other …/s", [&format!("{}/s", clean(name)), "median"], &|row| {
+        add("others", [&format!("{}/s", clean(name)), "median"], &|row| {
             alone(row, &|figures| {
                 figures.groups.get(name).copied().map_or_else(table::Cell::none, throughput)
             })
         });
     }
-    add("CPU per …", ["CPU per", &operation], &|row| {
+    add("cpu", ["CPU per", &operation], &|row| {
         table::Cell::maybe(row.figures.cpu_ns_per_op.map(number::duration))
     });
     let page_faults = |row: &Row| row.figures.page_faults_per_op;
@@ -99,7 +101,7 @@ pub(crate) fn columns(
         cost_ns > PAGE_FAULTS_SHARE_MIN * row.figures.cpu_ns_per_op.unwrap_or_default() as f64
     };
     if rows.iter().any(matters) {
-        add("page faults", ["page faults", "per op"], &|row| {
+        add("page-faults", ["page faults", "per op"], &|row| {
             table::Cell::maybe(page_faults(row).map(number::mean_count))
         });
     }
@@ -116,12 +118,110 @@ pub(crate) fn columns(
     for name in steps {
         let heading = format!("step {}", clean(name));
         for (point, share) in [("p50", 0.5), ("p99", 0.99)] {
-            add("step …", [&heading, point], &|row| {
+            add("steps", [&heading, point], &|row| {
                 alone(row, &|figures| quantile(figures.steps.get(name), share))
             });
         }
     }
     columns
+}
+
+/// Puts the rows into the order of one column: the most first for rates and operations in flight,
+/// else the least; rows without a figure last.
+pub(crate) fn sort(rows: &mut [Row], by: &str) {
+    let value = |row: &Row| -> Option<f64> {
+        let alone = row.figures.alone.as_ref();
+        let quantile = |share| {
+            let latency = alone.map(|alone| &alone.latency).filter(|it| !it.is_empty());
+            latency.map(|latency| latency.quantile(share) as f64)
+        };
+        match by {
+            "rate" => Some(-row.figures.rate.per_sec),
+            "p50" => quantile(0.5),
+            "p99" => quantile(0.99),
+            "in-flight" => alone.map(|alone| -(alone.in_flight_peak as f64)),
+            "threads" => alone.map(|alone| alone.threads_peak as f64),
+            "stalls" => alone.map(|alone| alone.stalls as f64),
+            "ping" => alone?.impact.as_ref().map(|impact| impact.quantile(0.99) as f64),
+            "cpu" => row.figures.cpu_ns_per_op.map(|ns| ns as f64),
+            "page-faults" => row.figures.page_faults_per_op,
+            "memory" => alone.map(|alone| alone.rss_peak_bytes as f64),
+            "syscalls" => alone?.evidence.as_ref()?.syscalls_per_op(),
+            // Rows come with the best first.
+            _ => None,
+        }
+    };
+    match by {
+        "subject" => rows.sort_by(|a, b| a.cell.subject.id.cmp(&b.cell.subject.id)),
+        _ => rows.sort_by(|a, b| {
+            let [a, b] = [a, b].map(|row| value(row).unwrap_or(f64::INFINITY));
+            a.total_cmp(&b)
+        }),
+    }
+}
+
+/// The columns that were chosen, in that order; where none are, as many as fit into one block, the
+/// most important first. If that is too few of them, all are made narrow. The names of those that
+/// do not fit are added to `left_out`.
+pub(crate) fn choose(
+    mut columns: Vec<(&'static str, Column)>,
+    chosen: &[&'static str],
+    block: Block,
+    left_out: &mut BTreeSet<&'static str>,
+) -> Vec<(&'static str, Column)> {
+    if !chosen.is_empty() {
+        let place = |name: &str| chosen.iter().position(|chosen| *chosen == name);
+        columns.retain(|(name, _)| place(name).is_some());
+        columns.sort_by_key(|(name, _)| place(name));
+        return columns;
+    }
+    let mut kept = that_fit(&columns, block);
+    let is_kept = |name: &str, kept: &BTreeSet<usize>| {
+        let mut of_it = columns.iter().enumerate().filter(|(_, (known, _))| *known == name);
+        of_it.all(|(index, _)| kept.contains(&index))
+    };
+    if !BY_IMPORTANCE[..WANTED].iter().all(|name| is_kept(name, &kept)) {
+        left_out.insert(RANGES);
+        columns.iter_mut().for_each(|(name, column)| make_narrow(name, column));
+        kept = that_fit(&columns, block);
+    }
+    let mut index = 0..;
+    columns.retain(|(name, _)| {
+        let is_kept = index.next().is_some_and(|index| kept.contains(&index));
+        if !is_kept {
+            left_out.insert(name);
+        }
+        is_kept
+    });
+    columns
+}
+
+fn that_fit(columns: &[(&'static str, Column)], mut block: Block) -> BTreeSet<usize> {
+    let rank = |name: &str| BY_IMPORTANCE.iter().position(|known| *known == name);
+    let mut ranked: Vec<usize> = (0..columns.len()).collect();
+    ranked.sort_by_key(|index| rank(columns[*index].0));
+    ranked.into_iter().filter(|index| block.takes(&columns[*index].1)).collect()
+}
+
+/// Leaves out the ranges, and what stands in brackets behind a figure.
+fn make_narrow(name: &str, column: &mut Column) {
+    let figure = |text: &str| {
+        let end = [" (", " ±", ", "].iter().filter_map(|mark| text.find(mark)).min();
+        text[..end.unwrap_or(text.len())].to_owned()
+    };
+    for cell in &mut column.cells {
+        cell.rest = figure(&cell.rest);
+    }
+    let [first, second] = &mut column.heading;
+    match name {
+        "best" => (*first, *second) = ("against".to_owned(), "the best".to_owned()),
+        "stalls" => {
+            let threshold = first.split_off(first.find('≥').unwrap_or(first.len()));
+            *second = threshold.replacen(' ', "", 1);
+            first.truncate(first.trim_end().len());
+        }
+        _ => *second = figure(second),
+    }
 }
 
 /// In a column of words.

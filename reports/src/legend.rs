@@ -1,10 +1,13 @@
-//! What each column means, in plain words, once at the end of a run.
+//! What each column means, in plain words, for those who ask.
 //!
 //! Never explains a column that no table of the run had.
 
 use std::collections::BTreeSet;
 
 use crate::table::{Heading, Item, Part, Tint};
+
+/// Stands among the names of columns if there is a summary.
+pub(crate) const SUMMARY: &str = "summary";
 
 /// A sentence for each name that appeared.
 pub(crate) fn legend(names: &BTreeSet<&str>) -> Vec<Part> {
@@ -13,25 +16,24 @@ pub(crate) fn legend(names: &BTreeSet<&str>) -> Vec<Part> {
     vec![Part::Heading(Heading::new("what the columns mean")), Part::List(items.collect())]
 }
 
-const MEANINGS: [(&str, &str); 16] = [
+/// With the words of the summary.
+const MEANINGS: [(&str, &str); 18] = [
     (
-        "…/s",
+        "rate",
         "operations completed per second. in turns: over all turns of all starts, while the other subjects were frozen; else the median of the trials. ±: half of the range over starts or trials",
     ),
     (
-        "against the best",
-        "best: ahead of all others. joint best: the highest of a leading group. same (< 4 %): in that group, and less than 4 % from the best. may be best: in that group, because the range includes the best. 0.79× (0.61…0.85): this share of the best, and the range that holds the true one in 99 of 100 cases. reference: there for others to be compared with, not ranked. ~: too few trials for a range. served 2 of 9: the other connections got no answer, so it is not compared",
+        "best",
+        "against the best. best: ahead of all others. joint best: the highest of a leading group. same (< 4 %): in that group, and less than 4 % from the best. may be best: in that group, because the range includes the best. 0.79× (0.61…0.85): this share of the best, and the range that holds the true one in 99 of 100 cases. reference: there for others to be compared with, not ranked. ~: too few trials for a range. served 2 of 9: the other connections got no answer, so it is not compared",
     ),
     (
         "besides",
         "more, less CPU: where throughput does not differ from the best, and CPU time per operation does. two speeds: from start to start it has one or the other, as shares of the best",
     ),
+    ("p50", "half of all operations took at most this long; all trials together"),
+    ("p99", "99 of 100 operations took at most this long; all trials together"),
     (
-        "latency",
-        "half of all operations (p50), or 99 of 100 (p99), took at most this long; all trials together",
-    ),
-    (
-        "in flight",
+        "in-flight",
         "operations begun and not yet ended: the most at one time, and (the mean) where it is lower",
     ),
     (
@@ -47,13 +49,13 @@ const MEANINGS: [(&str, &str); 16] = [
         "how often a task held its thread for this long or longer, the longest time, and where most of the time went: computing (cpu), waiting for a CPU (queue), waiting in the middle of a poll (blocked), or still going on at the end (unended); – is never",
     ),
     ("ping", "how late the loop answered 99 of 100 pings from outside"),
-    ("other …/s", "what the other tasks of the scenario completed per second"),
+    ("others", "what the other tasks of the scenario completed per second"),
     (
-        "CPU per …",
+        "cpu",
         "CPU time of all threads of the subject per operation, with the kernel's work for them",
     ),
     (
-        "page faults",
+        "page-faults",
         "per operation: memory that is given back and taken again, or touched for the first time",
     ),
     ("memory", "the most resident memory of the subject's process"),
@@ -65,7 +67,11 @@ const MEANINGS: [(&str, &str); 16] = [
         "backend",
         "what operations were seen to wait by. unknown: the calls do not decide. !: not what the subject claims. files: read by io_uring's ring, by a pool of threads, or inline on the threads that run tasks",
     ),
-    ("step …", "latency of that named step alone"),
+    ("steps", "latency of that named step alone"),
+    (
+        SUMMARY,
+        "counts cases. best: ahead of all others. among the best: in the leading group, which holds every subject not shown to be behind. a = b: both lead in as many cases. Choose by the scenario that resembles your program",
+    ),
 ];
 
 #[cfg(test)]
@@ -73,6 +79,7 @@ mod tests {
     use super::*;
     use crate::case_table::CaseTable;
     use crate::tests::sample;
+    use crate::view::{BY_IMPORTANCE, View};
 
     #[test]
     fn every_column_has_a_meaning() {
@@ -83,9 +90,14 @@ mod tests {
             sample::with_evidence(),
             sample::both_passes(),
         ];
-        let names: BTreeSet<&str> =
-            cases.iter().flat_map(|case| CaseTable::new(case).unwrap().legend).collect();
+        let mut names: BTreeSet<&str> = cases
+            .iter()
+            .flat_map(|case| CaseTable::new(case, &View::default(), usize::MAX).unwrap().columns)
+            .collect();
         let known: BTreeSet<&str> = MEANINGS.iter().map(|(name, _)| *name).collect();
+        names.insert(SUMMARY);
         assert_eq!(names, known);
+        names.remove(SUMMARY);
+        assert_eq!(names, BTreeSet::from(BY_IMPORTANCE));
     }
 }

@@ -17,12 +17,14 @@ mod markdown;
 pub mod number;
 mod prose;
 pub mod random;
+mod ranged;
 pub mod ranking;
 pub mod record;
 mod remarks;
 pub mod report;
 pub mod selftest;
 mod series;
+mod shared_remarks;
 mod speeds;
 mod statistics;
 pub mod style;
@@ -30,6 +32,7 @@ mod summary;
 pub mod table;
 pub mod tally;
 pub mod terminal;
+pub mod view;
 
 #[cfg(test)]
 mod tests {

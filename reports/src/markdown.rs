@@ -106,16 +106,21 @@ mod tests {
     use crate::case_table::CaseTable;
     use crate::record::Status;
     use crate::tests::sample;
+    use crate::view::View;
+
+    fn table_of(records: &[crate::record::Record]) -> CaseTable {
+        CaseTable::new(records, &View::default(), usize::MAX).unwrap()
+    }
 
     #[test]
     fn every_status_and_remark() {
-        insta::assert_snapshot!(write(&CaseTable::new(&sample::everything()).unwrap().parts));
+        insta::assert_snapshot!(write(&table_of(&sample::everything()).parts));
     }
 
     #[test]
     fn a_reason_cannot_break_the_table() {
         let records = [sample::no_figures("a/b/c", 0, Status::Failed, Some("a | b\n<script> `x`"))];
-        let text = write(&CaseTable::new(&records).unwrap().parts);
+        let text = write(&table_of(&records).parts);
         assert!(text.contains(r"| failed: a \| b &lt;script> \`x\` |"), "{text}");
     }
 }

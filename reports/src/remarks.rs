@@ -1,13 +1,16 @@
 //! The list beneath a table: missed expectations, warnings and notes, each once, with the subjects
 //! it is about.
 //!
-//! Never leaves out which subjects a remark is about.
+//! Never leaves out which subjects a remark is about. What is the same under every table is not
+//! here: it stands once at the end (`shared_remarks`).
 
 use crate::figures::{Cell, status_word};
 use crate::number::{self, counted};
 use crate::prose::clean;
+use crate::ranged::Ranged;
 use crate::record::Pass;
 use crate::record::expectation::{Expectation, Unit, metric_unit};
+use crate::record::noise::is_of_machine;
 use crate::table::{Item, Tint};
 
 /// No two pings are further apart.
@@ -26,15 +29,9 @@ pub(crate) fn remarks(cells: &[Cell]) -> Vec<Item> {
     let mut remarks = expectations(cells);
     let warnings = once_each(warnings(cells), cells);
     remarks.extend(warnings.iter().map(|(subjects, text)| warning(subjects, text)));
-    let given = cells.iter().filter_map(|cell| Some((cell.subject.note.clone()?, id(cell))));
     let undelayed = cells.iter().filter_map(|cell| Some((stalls_without_delay(cell)?, id(cell))));
-    let notes = once_each(given.chain(undelayed), cells);
+    let notes = once_each(undelayed, cells);
     remarks.extend(notes.iter().map(|(subjects, text)| note(subjects, text)));
-    remarks.extend(reference(cells));
-    // Where a number was asked for, a column shows it of every subject.
-    if cells.iter().all(|cell| cell.workers_asked().is_none()) {
-        remarks.extend(few_workers(cells));
-    }
     remarks
 }
 
@@ -47,7 +44,8 @@ fn warnings<'c>(cells: &'c [Cell]) -> Vec<(String, &'c str)> {
     for cell in cells {
         let mut warn = |text: String| warnings.push((text, id(cell)));
         for record in &cell.trials {
-            record.warnings.iter().for_each(|text| warn(text.clone()));
+            let own = record.warnings.iter().filter(|text| !is_of_machine(text));
+            own.for_each(|text| warn(text.clone()));
             let errors = record.valid_metrics().map_or(0, |metrics| metrics.errors);
             if errors > 0 {
                 warn(format!("{} among the operations", counted(errors, "error")));
@@ -88,31 +86,6 @@ fn stalls_without_delay(cell: &Cell) -> Option<String> {
     })
 }
 
-/// A subject that was not asked for needs a reason to be in the table.
-fn reference(cells: &[Cell]) -> Option<Item> {
-    let cell = cells.iter().find(|cell| cell.is_only_reference())?;
-    let text = "the reference: it ran in the same turns, so that groups and runs can be joined by \
-                the ratios to it";
-    Some(note(id(cell), text))
-}
-
-/// The subjects with fewer workers than others, in one line: their figures cannot be compared, and
-/// the names of their executors do not always show it. A thread for each task has no workers.
-fn few_workers(cells: &[Cell]) -> Option<Item> {
-    let counted = || {
-        let measured = cells.iter().filter(|cell| cell.figures().is_some());
-        measured.map(|cell| cell.subject).filter(|subject| subject.workers > 0)
-    };
-    let most = counted().map(|subject| subject.workers).max()?;
-    let fewer: Vec<_> = counted().filter(|subject| subject.workers < most).collect();
-    let least = fewer.iter().map(|subject| subject.workers).min()?;
-    let next = fewer.iter().map(|subject| subject.workers).max()?;
-    let theirs = if least == next { least.to_string() } else { format!("{least}…{next}") };
-    let noun = if next == 1 { "worker" } else { "workers" };
-    let ids: Vec<&str> = fewer.iter().map(|subject| subject.id.as_str()).collect();
-    Some(note(&ids.join(", "), &format!("{theirs} {noun}, where others have {most}")))
-}
-
 /// Equal texts become one. Texts that differ in their numbers only (`at 83 %`, `at 91 %`) do
 /// too, with the range each number went through.
 fn once_each<'a>(
@@ -146,51 +119,6 @@ fn about(subjects: &[&str], cells: &[Cell]) -> String {
         [] => "all measured".to_owned(),
         [one] if subjects.len() > 2 => format!("all measured but {one}"),
         _ => subjects.join(", "),
-    }
-}
-
-/// A text and the ranges of the numbers in it.
-struct Ranged {
-    /// What stands before each number, and after the last.
-    words: Vec<String>,
-    /// The lowest and the highest, as they were written.
-    numbers: Vec<[String; 2]>,
-}
-
-impl Ranged {
-    fn of(text: &str) -> Self {
-        let (mut words, mut numbers) = (Vec::new(), Vec::new());
-        let mut rest = text;
-        while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
-            let (before, from) = rest.split_at(start);
-            let end = from.find(|c: char| !matches!(c, '0'..='9' | '.' | ','));
-            // The full stop or comma after a number belongs to the sentence.
-            let number = from[..end.unwrap_or(from.len())].trim_end_matches(['.', ',']);
-            words.push(before.to_owned());
-            numbers.push([number.to_owned(), number.to_owned()]);
-            rest = &from[number.len()..];
-        }
-        words.push(rest.to_owned());
-        Self { words, numbers }
-    }
-
-    fn widen(&mut self, other: &Self) {
-        let value = |text: &str| text.replace(',', "").parse::<f64>().unwrap_or_default();
-        for ([low, high], [seen, _]) in self.numbers.iter_mut().zip(&other.numbers) {
-            if value(seen) < value(low) {
-                low.clone_from(seen);
-            } else if value(seen) > value(high) {
-                high.clone_from(seen);
-            }
-        }
-    }
-
-    fn text(&self) -> String {
-        let number = |[low, high]: &[String; 2]| {
-            if low == high { low.clone() } else { format!("{low}…{high}") }
-        };
-        let numbers = self.numbers.iter().map(number).chain([String::new()]);
-        self.words.iter().zip(numbers).map(|(words, number)| words.clone() + &number).collect()
     }
 }
 
@@ -364,27 +292,6 @@ mod tests {
             ],
             &[("a/b/c", "1 of 2 trials unmeasured: interrupted")],
         );
-    }
-
-    #[test]
-    fn fewer_workers_are_noted_once() {
-        let with = |workers: &[u32]| -> Vec<Record> {
-            let ids = ["a/b/c", "d/e/f", "g/h/i", "j/k/l"];
-            ids.into_iter()
-                .zip(workers)
-                .map(|(id, workers)| {
-                    let mut record = sample::ok(id, 0, 10.0, 5);
-                    record.subject.workers = *workers;
-                    record
-                })
-                .collect()
-        };
-        let said = |workers: &[u32]| of_kind("note", &with(workers));
-        assert_eq!(said(&[2, 2, 0, 2]), []);
-        assert_eq!(said(&[1, 0]), []);
-        let expected = ("d/e/f, j/k/l".to_owned(), "1 worker, where others have 2".to_owned());
-        assert_eq!(said(&[2, 1, 0, 1]), [expected]);
-        assert_eq!(said(&[4, 1, 2])[0].1, "1…2 workers, where others have 4");
     }
 
     #[test]

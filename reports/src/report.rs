@@ -11,10 +11,12 @@ use crate::crossover::Crossovers;
 use crate::format::Format;
 use crate::prose::clean;
 use crate::record::Record;
+use crate::shared_remarks::SharedRemarks;
 use crate::style::Style;
 use crate::summary::Summary;
 use crate::table::{Part, Tint};
 use crate::tally::Tally;
+use crate::view::{BY_IMPORTANCE, RANGES, View};
 use crate::{csv, legend, markdown, terminal};
 
 /// Writes one report. Call [`Reporter::case`] for each finished scenario case, with the records
@@ -25,11 +27,14 @@ pub struct Reporter<W> {
     output: W,
     format: Format,
     style: Style,
+    view: View,
     tally: Tally,
     summary: Summary,
+    shared: SharedRemarks,
     crossovers: Crossovers,
-    /// Names of columns that have appeared.
+    /// Names of columns that have appeared, and of those that did not fit.
     columns: BTreeSet<&'static str>,
+    left_out: BTreeSet<&'static str>,
     /// Runtimes that have figures, and their versions.
     versions: BTreeSet<String>,
     written: u64,
@@ -37,7 +42,7 @@ pub struct Reporter<W> {
 
 impl<W: Write> Reporter<W> {
     /// `style` is for tables; no other format is coloured or cut to a width.
-    pub fn new(mut output: W, format: Format, style: Style) -> io::Result<Self> {
+    pub fn new(mut output: W, format: Format, style: Style, view: View) -> io::Result<Self> {
         match format {
             Format::Json => output.write_all(b"[")?,
             Format::Csv => output.write_all(csv::header().as_bytes())?,
@@ -49,8 +54,11 @@ impl<W: Write> Reporter<W> {
             style,
             tally: Tally::default(),
             summary: Summary::default(),
-            crossovers: Crossovers::default(),
+            shared: SharedRemarks::default(),
+            crossovers: Crossovers::new(view.crossovers),
             columns: BTreeSet::new(),
+            left_out: BTreeSet::new(),
+            view,
             versions: BTreeSet::new(),
             written: 0,
         })
@@ -116,12 +124,16 @@ impl<W: Write> Reporter<W> {
     }
 
     fn table(&mut self, records: &[Record]) -> io::Result<()> {
-        let Some(table) = CaseTable::new(records) else {
+        let width = if self.format == Format::Table { self.style.width } else { usize::MAX };
+        let Some(mut table) = CaseTable::new(records, &self.view, width) else {
             return Ok(());
         };
         self.summary.add(&table);
+        let shared = std::mem::take(&mut table.shared);
+        self.shared.add(shared, table.standings.iter().map(|(id, _)| id));
         self.crossovers.add(records);
-        self.columns.extend(&table.legend);
+        self.columns.extend(&table.columns);
+        self.left_out.extend(&table.left_out);
         let measured = records.iter().filter(|record| record.metrics.is_some());
         self.versions.extend(measured.map(version));
         self.parts(&table.parts)
@@ -130,14 +142,33 @@ impl<W: Write> Reporter<W> {
     fn end_of_tables(&mut self) -> io::Result<()> {
         if self.summary.is_needed() {
             self.parts(&self.summary.parts())?;
+            self.columns.insert(legend::SUMMARY);
         }
-        if self.columns.is_empty() {
-            return Ok(());
+        let mut parts = self.shared.parts();
+        let absent: Vec<&str> =
+            self.view.columns.iter().copied().filter(|name| !self.columns.contains(name)).collect();
+        if !absent.is_empty() && !self.columns.is_empty() {
+            let text = format!("no table has figures for: {}", absent.join(", "));
+            parts.push(Part::Text(Tint::Doubtful, text));
         }
-        let versions: Vec<&str> = self.versions.iter().map(String::as_str).collect();
-        let versions = format!("versions: {}", versions.join(", "));
-        let mut parts = legend::legend(&self.columns);
-        parts.push(Part::Text(Tint::Plain, versions));
+        if !self.left_out.is_empty() {
+            let ranked = [RANGES].into_iter().chain(BY_IMPORTANCE);
+            let ranked = ranked.filter(|name| self.left_out.contains(name));
+            let text = format!(
+                "not shown in {} columns of text: {}. `--columns NAME,…` chooses; a file or pipe \
+                 gets them all",
+                self.style.width,
+                ranked.collect::<Vec<_>>().join(", ")
+            );
+            parts.push(Part::Text(Tint::Dim, text));
+        }
+        if self.view.legend && !self.columns.is_empty() {
+            parts.extend(legend::legend(&self.columns));
+        }
+        if !self.versions.is_empty() {
+            let versions: Vec<&str> = self.versions.iter().map(String::as_str).collect();
+            parts.push(Part::Text(Tint::Plain, format!("versions: {}", versions.join(", "))));
+        }
         self.parts(&parts)
     }
 
@@ -170,7 +201,11 @@ mod tests {
 
     fn report(format: Format, cases: &[Vec<Record>]) -> String {
         let style = Style { color: false, width: 120 };
-        let mut reporter = Reporter::new(Vec::new(), format, style).unwrap();
+        viewed(format, style, View { legend: true, ..View::default() }, cases)
+    }
+
+    fn viewed(format: Format, style: Style, view: View, cases: &[Vec<Record>]) -> String {
+        let mut reporter = Reporter::new(Vec::new(), format, style, view).unwrap();
         for case in cases {
             reporter.case(case).unwrap();
         }
@@ -199,12 +234,9 @@ mod tests {
                     })
                     .collect();
                 let reason = Some("io_uring is disabled here");
-                records.push(sample::no_figures(
-                    "glommio/per-core/io_uring",
-                    0,
-                    Status::Unsupported,
-                    reason,
-                ));
+                for id in ["glommio/per-core/io_uring", "monoio/per-core/io_uring"] {
+                    records.push(sample::no_figures(id, 0, Status::Unsupported, reason));
+                }
                 for record in &mut records {
                     record.case[0].value = connections.into();
                 }
@@ -221,6 +253,43 @@ mod tests {
     #[test]
     fn pages_end_with_a_summary_and_a_legend() {
         insta::assert_snapshot!(report(Format::Markdown, &two_small_cases()));
+    }
+
+    #[test]
+    fn a_table_of_80_columns_names_what_it_leaves_out() {
+        let style = Style { color: false, width: 80 };
+        let cases = [sample::everything()];
+        insta::assert_snapshot!(viewed(Format::Table, style, View::default(), &cases));
+    }
+
+    #[test]
+    fn columns_and_rows_as_chosen() {
+        let columns = vec!["p99", "rate", "backend"];
+        let view = View { columns, sort: Some("p99"), ..View::default() };
+        insta::assert_snapshot!(viewed(Format::Table, Style::PLAIN, view, &two_small_cases()));
+    }
+
+    #[test]
+    fn crossovers_need_a_question_about_backends() {
+        let case = |connections: &str, ids: &[&str], is_asked: bool| -> Vec<Record> {
+            let mut records: Vec<Record> =
+                ids.iter().map(|id| sample::ok(id, 0, 10.0, 5)).collect();
+            for record in &mut records {
+                record.case[0].value = connections.into();
+                record.crossovers = is_asked;
+            }
+            records
+        };
+        let has_crossovers = |ids: &[&str], is_asked, crossovers| {
+            let cases = ["1", "64"].map(|value| case(value, ids, is_asked));
+            let view = View { crossovers, ..View::default() };
+            viewed(Format::Table, Style::PLAIN, view, &cases).contains("\ncrossovers ")
+        };
+        let alike = ["a/b/epoll", "a/b/poll"];
+        let unlike = ["a/b/epoll", "a/b/poll", "c/d/epoll"];
+        assert!(has_crossovers(&alike, false, false));
+        assert!(!has_crossovers(&unlike, false, false));
+        assert!(has_crossovers(&unlike, true, false) && has_crossovers(&unlike, false, true));
     }
 
     #[test]

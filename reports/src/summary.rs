@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 
 use crate::case_table::CaseTable;
+use crate::figures::status_tint;
 use crate::number::counted;
+use crate::ranged::Ranged;
 use crate::ranking::Standing;
 use crate::record::Status;
 use crate::series::Figure;
@@ -18,6 +20,8 @@ pub(crate) struct Summary {
     subjects: BTreeMap<String, Counts>,
     /// By scenario and by what decides.
     scenarios: BTreeMap<String, BTreeMap<Figure, Led>>,
+    /// Why cells have no figures, and how many.
+    reasons: Vec<(Ranged, u64, Status)>,
 }
 
 /// Cases that one figure decides.
@@ -56,9 +60,17 @@ impl Summary {
                 *led.leaders.entry(id.clone()).or_default() += 1;
             }
         }
-        for (id, status) in &table.without_figures {
+        for (id, status, reason) in &table.without_figures {
             let place = if *status == Status::Unsupported { 4 } else { 5 };
             self.subjects.entry(id.clone()).or_default()[place] += 1;
+            let reason = Ranged::of(reason);
+            match self.reasons.iter_mut().find(|(known, ..)| known.words == reason.words) {
+                Some((known, cells, _)) => {
+                    known.widen(&reason);
+                    *cells += 1;
+                }
+                None => self.reasons.push((reason, 1, *status)),
+            }
         }
     }
 
@@ -70,13 +82,20 @@ impl Summary {
     pub(crate) fn parts(&self) -> Vec<Part> {
         let scenarios = counted(self.scenarios.len() as u64, "scenario");
         let cases = format!("{} of {scenarios}", counted(self.cases, "case"));
-        let explanation = Part::Text(Tint::Dim, EXPLANATION.to_owned());
-        vec![
+        let mut parts = vec![
             Part::Heading(Heading { facts: vec![cases], ..Heading::new("summary") }),
             Part::Table(self.leaders()),
             Part::Table(self.standings()),
-            explanation,
-        ]
+        ];
+        if !self.reasons.is_empty() {
+            let mut reasons: Vec<_> = self.reasons.iter().collect();
+            reasons.sort_by_key(|(_, cells, _)| std::cmp::Reverse(*cells));
+            let item = |(reason, cells, status): &(Ranged, u64, Status)| {
+                Item::new(status_tint(*status), counted(*cells, "cell"), reason.text())
+            };
+            parts.push(Part::List(reasons.into_iter().map(item).collect()));
+        }
+        parts
     }
 
     /// The leaders of each scenario, and in how many of its cases they lead by what.
@@ -102,6 +121,8 @@ impl Summary {
         for (id, counts) in subjects {
             table.push(id, counts.map(Cell::count));
         }
+        // What no subject has is left out.
+        table.columns.retain(|column| column.cells.iter().any(|cell| *cell != Cell::none()));
         table
     }
 }
@@ -127,8 +148,3 @@ fn leaders(by: Figure, Led { cases, leaders }: &Led) -> String {
     }
     format!("{by}: {}", groups.join(", "))
 }
-
-/// What the summary's words mean.
-const EXPLANATION: &str = "Counted are cases. best: ahead of all others. among the best: \
-in the leading group, which holds every subject not shown to be behind. a = b: both lead in as many \
-cases. Choose by the scenario that resembles your program";

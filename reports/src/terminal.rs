@@ -1,7 +1,7 @@
 //! Reports for a terminal of a given width.
 //!
 //! Never drops a column or breaks a number for lack of width: columns that do not fit go into a
-//! second block beneath, about the same rows.
+//! second block beneath, about the same rows. Which columns a table has was decided before.
 
 use tabled::builder::Builder;
 use tabled::settings::object::Columns;
@@ -88,14 +88,7 @@ fn hanging(name: &str, names: usize, text: &str, style: Style) -> Vec<(String, S
 }
 
 fn table(table: &Table, style: Style) -> Vec<String> {
-    // Rows of sentences are as wide as the others, so that all of them start in one column.
-    let names = [&table.heading]
-        .into_iter()
-        .chain(&table.names)
-        .chain(table.sentences.iter().map(|item| &item.name))
-        .map(|name| width(name))
-        .max()
-        .unwrap_or_default();
+    let names = names_width(table);
     let mut lines = Vec::new();
     for block in balanced_blocks(&table.columns, names, style.width) {
         if !lines.is_empty() {
@@ -120,6 +113,34 @@ fn table(table: &Table, style: Style) -> Vec<String> {
         }));
     }
     lines
+}
+
+/// Rows of sentences are as wide as the others, so that all of them start in one column.
+fn names_width(table: &Table) -> usize {
+    let sentences = table.sentences.iter().map(|item| &item.name);
+    let names = [&table.heading].into_iter().chain(&table.names).chain(sentences);
+    names.map(|name| width(name)).max().unwrap_or_default()
+}
+
+/// The space of one block of a table that has no columns yet.
+#[derive(Clone, Copy)]
+pub(crate) struct Block {
+    used: usize,
+    available: usize,
+}
+
+impl Block {
+    pub(crate) fn beside_names(table: &Table, available: usize) -> Self {
+        Self { used: INDENT.len() + names_width(table), available }
+    }
+
+    /// Takes a column if there is space for it.
+    pub(crate) fn takes(&mut self, column: &Column) -> bool {
+        let needed = self.used + GAP + column_width(column);
+        let fits = needed <= self.available;
+        self.used = if fits { needed } else { self.used };
+        fits
+    }
 }
 
 /// The fewest blocks that fit, made about equally wide, so that no column ends up alone.
@@ -245,9 +266,11 @@ mod tests {
     use crate::case_table::CaseTable;
     use crate::record::Status;
     use crate::tests::sample;
+    use crate::view::View;
 
     fn plain(records: &[crate::record::Record], width: usize) -> String {
-        draw(&CaseTable::new(records).unwrap().parts, Style { color: false, width })
+        let table = CaseTable::new(records, &View::default(), width).unwrap();
+        draw(&table.parts, Style { color: false, width })
     }
 
     #[test]
@@ -292,7 +315,7 @@ mod tests {
 
     #[test]
     fn colours_change_nothing_but_colour() {
-        let table = CaseTable::new(&sample::everything()).unwrap().parts;
+        let table = CaseTable::new(&sample::everything(), &View::default(), 120).unwrap().parts;
         let coloured = draw(&table, Style { color: true, width: 120 });
         assert!(coloured.contains("\x1b[32mjoint best"));
         assert!(coloured.contains("\x1b[31mcrashed"));

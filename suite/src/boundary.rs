@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::board::Board;
 use crate::outcome::{Outcome, Refusal};
+use crate::panics::{keep_places, panic_text};
 use crate::plan::Plan;
-use crate::poll_wrapper::panic_text;
 use crate::runtime::Adapter;
 use crate::scene::Scene;
 
@@ -83,6 +83,7 @@ impl Table {
 }
 
 extern "C" fn describe<A: Adapter>(sink: Sink) {
+    keep_places();
     let described = catch_unwind(|| serde_json::to_string(&A::describe()));
     match described {
         Ok(Ok(text)) => sink.send(&text),
@@ -112,6 +113,7 @@ extern "C" fn run<A: Adapter>(
             return sink.hand_in(&Outcome::Failed { reason });
         }
     };
+    keep_places();
     let scene: &'static Scene =
         Box::leak(Box::new(Scene::new(plan, board, move |outcome| sink.hand_in(outcome))));
     match catch_unwind(AssertUnwindSafe(|| A::run(scene))) {

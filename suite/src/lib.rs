@@ -19,6 +19,7 @@ mod injection;
 mod injection_log;
 mod ledger;
 pub mod outcome;
+mod panics;
 pub mod pattern;
 pub mod peak;
 mod ping_pong;

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::board::{Board, LoopSlot, Stall};
 use crate::clock::{ClockScale, Stamp, stamp};
+use crate::panics::panic_text;
 use crate::thread_times::{self, ThreadTimes};
 use interval::Interval;
 
@@ -275,7 +276,7 @@ impl Meter {
             match polled {
                 Ok(Poll::Ready(())) => Poll::Ready(Ok(())),
                 Ok(Poll::Pending) => Poll::Pending,
-                Err(panic) => Poll::Ready(Err(panic_text(&*panic).to_owned())),
+                Err(panic) => Poll::Ready(Err(panic_text(&*panic))),
             }
         })
     }
@@ -285,15 +286,6 @@ impl Meter {
 #[inline(always)]
 fn count_poll(slot: &LoopSlot) {
     slot.polls.store(slot.polls.load(Relaxed) + 1, Relaxed);
-}
-
-/// The message of a panic.
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a message")
 }
 
 #[cfg(test)]

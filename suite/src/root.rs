@@ -4,6 +4,7 @@
 //! measured: loops are the threads that run tasks.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use crate::runtime::{Refusal, Runtime, Task, Work, launch};
 use crate::scene::Scene;
@@ -18,10 +19,19 @@ impl Scene {
     pub async fn root_of<R: Runtime>(&'static self, runtime: R, root: usize, roots: usize) {
         match self.open(&runtime, root, roots).await {
             Ok(listener) => {
-                let control = Task::new(self, &runtime, Work::Control { listener, root, roots });
-                if let Err(error) = R::join(runtime.spawn(control)).await {
-                    self.refuse(Refusal::Failed(format!("the control task was lost: {error}")));
-                }
+                let ours = Arc::new(());
+                let alive = Arc::clone(&ours);
+                let control =
+                    Task::new(self, &runtime, Work::Control { listener, root, roots, alive });
+                let joined = R::join(runtime.spawn(control)).await;
+                let reason = match joined {
+                    Err(error) => format!("the control task was lost: {error}"),
+                    Ok(()) if Arc::strong_count(&ours) > 1 => {
+                        "`join` returned before the task that it waited for had ended".to_owned()
+                    }
+                    Ok(()) => return,
+                };
+                self.refuse(Refusal::Failed(reason));
             }
             Err(reason) => self.refuse(Refusal::Failed(reason)),
         }

@@ -139,8 +139,8 @@ pub struct Task<R: Runtime> {
 }
 
 pub(crate) enum Work<R: Runtime> {
-    /// Reads the parent's messages to one root.
-    Control { listener: R::Listener, root: usize, roots: usize },
+    /// Reads the parent's messages to one root. `alive` is held as long as the task lives.
+    Control { listener: R::Listener, root: usize, roots: usize, alive: Arc<()> },
     /// Accepts connections and spawns a task for each.
     Accept { listener: R::Listener },
     /// Serves one connection.

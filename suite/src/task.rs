@@ -29,8 +29,9 @@ impl<R: Runtime> Task<R> {
 
 async fn perform<R: Runtime>(scene: &'static Scene, runtime: R, work: Work<R>) {
     match work {
-        Work::Control { listener, root, roots } => {
+        Work::Control { listener, root, roots, alive } => {
             control(scene, runtime, listener, root, roots).await;
+            drop(alive);
         }
         Work::Accept { listener } => accept(scene, runtime, listener).await,
         Work::Serve { mut stream } => {

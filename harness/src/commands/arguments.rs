@@ -4,8 +4,12 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use quadrant_reports::format::Format;
+use quadrant_reports::view::{BY_IMPORTANCE, SORTABLE, View};
+
+use crate::commands::failure::Failure;
 
 /// A percentage: `2`, `0.5` or `2%`.
 pub fn percent(text: &str) -> Result<f64, String> {
@@ -26,6 +30,51 @@ pub fn pattern(text: &str) -> Result<String, String> {
         each("-r"),
         each("-x")
     ))
+}
+
+/// What tables of cases show.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TableOptions {
+    /// These columns in this order, however wide they are [default: all that fit the terminal, the
+    /// most important first]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = one_of(&BY_IMPORTANCE))]
+    columns: Vec<&'static str>,
+    /// Sort the rows by this column [default: by `best`]
+    #[arg(long, value_name = "NAME", value_parser = one_of(&SORTABLE))]
+    sort: Option<&'static str>,
+    /// Print what the columns mean
+    #[arg(long)]
+    legend: bool,
+    /// Print where one backend overtakes another along every axis of numbers, not only for
+    /// scenarios and subjects that differ by backends
+    #[arg(long)]
+    crossovers: bool,
+}
+
+impl TableOptions {
+    pub fn view(&self, format: Format) -> Result<View, Failure> {
+        let is_table = matches!(format, Format::Table | Format::Markdown);
+        if !is_table && (!self.columns.is_empty() || self.sort.is_some()) {
+            return Err(Failure::usage(format!(
+                "--columns and --sort are for tables: --format {} always has every figure of every \
+                 trial",
+                format.name()
+            )));
+        }
+        Ok(View {
+            columns: self.columns.clone(),
+            sort: self.sort,
+            legend: self.legend,
+            crossovers: self.crossovers,
+        })
+    }
+}
+
+fn one_of(names: &'static [&'static str]) -> impl TypedValueParser<Value = &'static str> {
+    PossibleValuesParser::new(names).map(|word| {
+        let name = names.iter().find(|name| **name == word);
+        *name.expect("clap lets only these names pass")
+    })
 }
 
 /// The formats of a command that lists things.

@@ -10,7 +10,7 @@ use clap::Args;
 use quadrant_reports::format::Format;
 use quadrant_reports::report::Reporter;
 
-use crate::commands::arguments;
+use crate::commands::arguments::{self, TableOptions};
 use crate::commands::failure::Failure;
 use crate::commands::run::{find_cases, next_case};
 use crate::terminal::color::Color;
@@ -24,16 +24,19 @@ pub struct ReportOptions {
     pub folder: PathBuf,
     #[arg(long, default_value = "table", value_parser = arguments::format(&Format::ALL))]
     pub format: Format,
+    #[command(flatten)]
+    pub tables: TableOptions,
 }
 
 pub fn report(options: &ReportOptions, color: Color) -> Result<u8, Failure> {
+    let view = options.tables.view(options.format)?;
     let mut cases = find_cases(&options.folder)?;
     if cases.is_empty() {
         say!("there are no records in {}", options.folder.display());
         return Ok(4);
     }
     let output = BufWriter::new(io::stdout());
-    let mut reporter = Reporter::new(output, options.format, standard_output::style(color))?;
+    let mut reporter = Reporter::new(output, options.format, standard_output::style(color), view)?;
     let mut written = Ok(());
     while let (Ok(()), Some(case)) = (&written, next_case(&options.folder, &mut cases)?) {
         written = reporter.case(&case.records).and_then(|()| match case.ends_scenario {

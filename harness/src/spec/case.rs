@@ -35,6 +35,8 @@ pub struct Work {
     pub workers: Option<u32>,
     /// `None` leaves freed memory with the process.
     pub allocator: Option<Allocator>,
+    /// Whether the question is where one backend overtakes another.
+    pub compares_backends: bool,
     pub rows: Vec<String>,
     pub programs: Vec<Program>,
     pub server: Option<Server>,

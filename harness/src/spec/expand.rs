@@ -20,8 +20,7 @@ use super::quantity::SIZE;
 use super::yaml::{Node, Scalar};
 use crate::system::allocator::Allocator;
 
-const KEYS: &str =
-    "name question subjects axes workers allocator server tasks load files time stall expect";
+const KEYS: &str = "name question subjects compare axes workers allocator server tasks load files time stall expect";
 
 /// The name of a server's operation in records.
 const OPERATION_OF_A_SERVER: &str = "request";
@@ -81,6 +80,8 @@ pub(super) fn expand(root: &Node, axes: &[Axis], case: usize) -> Result<Expanded
 fn read_settings(scenario: &Fields<'_>, values: &mut CaseValues<'_>) -> Result<Work, SpecError> {
     let workers = values.quantity_if(scenario, "workers", limits::WORKERS)?;
     let allocator = values.one_of(scenario.get("allocator"), Allocator::ALL)?;
+    let compared = [("subjects", false), ("backends", true)];
+    let compares_backends = values.one_of(scenario.get("compare"), compared)?;
     let files = fields_in(scenario, "files", "count size cache")?;
     let files = files.map(|files| read_files(&files, values)).transpose()?;
     let load = fields_in(scenario, "load", "connections send rate")?;
@@ -96,6 +97,7 @@ fn read_settings(scenario: &Fields<'_>, values: &mut CaseValues<'_>) -> Result<W
     Ok(Work {
         workers,
         allocator,
+        compares_backends: compares_backends.unwrap_or(false),
         files,
         load,
         warmup_ns: warmup_ns.unwrap_or(limits::WARMUP_DEFAULT_NS),

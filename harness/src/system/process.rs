@@ -237,7 +237,7 @@ impl StarvationCheck {
 
 /// While threads wait for each other, one of them keeps a CPU busy. If the process used less than half
 /// of one CPU while threads of it were ready to run half of the time, other processes had the CPU.
-fn is_starved(elapsed: Duration, cpu: Duration, waited: Duration) -> bool {
+pub fn is_starved(elapsed: Duration, cpu: Duration, waited: Duration) -> bool {
     waited > elapsed / 2 && cpu < elapsed / 2
 }
 

@@ -412,5 +412,41 @@ pub fn by_options() {
             code: 2,
             sentence: &["yaml"],
         },
+        Attack {
+            what: "an unknown column",
+            call: |stage| stage.call().args(["run", "--columns", "rate,speed"]),
+            code: 2,
+            sentence: &["speed", "rate, best, p99"],
+        },
+        Attack {
+            what: "sorting by a column of words",
+            call: |stage| stage.call().args(["report", "nowhere", "--sort", "backend"]),
+            code: 2,
+            sentence: &["backend", "subject, rate"],
+        },
+        Attack {
+            what: "columns of a format without tables",
+            call: |stage| stage.call().args(["run", "--columns", "rate", "--format", "csv"]),
+            code: 2,
+            sentence: &["--columns and --sort are for tables: --format csv"],
+        },
+        Attack {
+            what: "a duel in a scenario that cannot be frozen",
+            call: |stage| stage.call().args(["duel", "nobody", "none", "echo/steady-rate"]),
+            code: 4,
+            sentence: &["echo/steady-rate: 2 cases cannot be measured in turns, because"],
+        },
+        Attack {
+            what: "a subject that crashes, with --fail-fast",
+            call: |stage| {
+                let spec = "tests/specs/faults/echo.yaml";
+                let spec = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(spec);
+                let words = ["--with-test-adapters", "-r", "faulty/aborts", "--trials", "9"];
+                let run = stage.run(&[spec.to_str().unwrap()]).args(words);
+                run.args(["--fail-fast", "--out", &stage.named("out")])
+            },
+            code: 3,
+            sentence: &["SIGABRT", "--fail-fast ended the run after 1 of 9 trials"],
+        },
     ]);
 }

@@ -125,16 +125,20 @@ pub fn a_numeric_axis_gets_a_crossover_sentence() {
     let stage = Stage::new();
     let out = stage.named("results");
     let words = [SPEC, "-r", "threads", "-r", "tokio/current-thread/epoll", "--trials", "2"];
-    let ended = stage.run(&words).args(["--out", &out]).run().expect_code(0);
+    let asked = stage.run(&words).args(["--out", &out, "--crossovers"]);
+    let ended = asked.run().expect_code(0);
     let heading = "\ncrossovers   yield   along tasks: 1, 3   by yielder/s\n";
     let (tables, said) = ended.stdout.split_once(heading).unwrap();
     assert_eq!(tables.matches("How often does a task give way?").count(), 2, "{tables}");
     let sentence = said.lines().find(|line| line.starts_with(" best of each  ")).unwrap();
     assert!(sentence.contains("blocking") && sentence.contains("epoll"), "{sentence}");
 
-    let again = stage.quadrant(&["report", &out]).expect_code(0);
+    let unasked = stage.quadrant(&["report", &out]).expect_code(0).stdout;
+    assert!(!unasked.contains("crossovers"), "the subjects differ by more than their backends");
+    let again = stage.quadrant(&["report", &out, "--crossovers"]).expect_code(0);
     assert_eq!(again.stdout, ended.stdout);
-    let page = stage.quadrant(&["report", &out, "--format", "markdown"]).expect_code(0).stdout;
+    let page = ["report", &out, "--crossovers", "--format", "markdown"];
+    let page = stage.quadrant(&page).expect_code(0).stdout;
     assert!(
         page.contains("\n### crossovers\n\n**yield** · along tasks: 1, 3 · by yielder/s\n"),
         "{page}"

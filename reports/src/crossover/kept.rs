@@ -39,7 +39,11 @@ impl KeptCase {
             axes: records.first().map_or_else(Vec::new, |first| first.case.clone()),
             operation: records.iter().find_map(Record::operation).unwrap_or_default().to_owned(),
             by: Ranking::new(&cells).by,
-            contenders: cells.iter().map(|cell| contender(cell)).collect(),
+            contenders: cells
+                .iter()
+                .filter(|cell| !cell.is_only_reference())
+                .map(|cell| contender(cell))
+                .collect(),
         }
     }
 

@@ -26,12 +26,18 @@ use kept::{Contender, KeptCase};
 use scale::Scale;
 
 /// What is kept of scenarios that are not over yet, by run and scenario.
-#[derive(Debug, Default)]
-pub(crate) struct Crossovers(BTreeMap<(String, String), Kept>);
+#[derive(Debug)]
+pub(crate) struct Crossovers {
+    /// Whether every scenario is asked about them.
+    is_asked: bool,
+    kept: BTreeMap<(String, String), Kept>,
+}
 
 #[derive(Debug)]
 struct Kept {
     scenario: String,
+    /// Whether the scenario asks which backend is ahead.
+    is_asked: bool,
     cases: Vec<KeptCase>,
 }
 
@@ -40,28 +46,43 @@ const UNCLEAR: &str =
     "cannot tell: the ranges are too wide; measure for a longer time (`--until 2%`)";
 
 impl Crossovers {
+    pub(crate) fn new(is_asked: bool) -> Self {
+        Self { is_asked, kept: BTreeMap::new() }
+    }
+
     /// All records must be of one scenario case.
     pub(crate) fn add(&mut self, records: &[Record]) {
         let Some(first) = records.first().filter(|first| !first.case.is_empty()) else { return };
         let scenario = &first.scenario;
-        let kept = self.0.entry((first.run_id.clone(), scenario.clone()));
-        let kept = kept.or_insert_with(|| Kept { scenario: scenario.clone(), cases: Vec::new() });
+        let is_asked = self.is_asked || first.crossovers;
+        let kept = self.kept.entry((first.run_id.clone(), scenario.clone()));
+        let kept = kept.or_insert_with(|| Kept {
+            scenario: scenario.clone(),
+            is_asked,
+            cases: Vec::new(),
+        });
         kept.cases.push(KeptCase::of(records));
     }
 
     /// The sweeps of a scenario that is over.
     pub(crate) fn end(&mut self, run_id: &str, scenario: &str) -> Vec<Part> {
-        let kept = self.0.remove(&(run_id.to_owned(), scenario.to_owned()));
+        let kept = self.kept.remove(&(run_id.to_owned(), scenario.to_owned()));
         kept.as_ref().map_or_else(Vec::new, sweeps)
     }
 
     /// Those of all scenarios that are left.
     pub(crate) fn end_all(&mut self) -> Vec<Part> {
-        std::mem::take(&mut self.0).values().flat_map(sweeps).collect()
+        std::mem::take(&mut self.kept).values().flat_map(sweeps).collect()
     }
 }
 
+/// Where nothing asks for them, only subjects that differ by their backends are compared.
 fn sweeps(kept: &Kept) -> Vec<Part> {
+    let contenders = kept.cases.iter().flat_map(|case| &case.contenders);
+    let families: BTreeSet<&str> = contenders.map(|it| it.family.as_str()).collect();
+    if !kept.is_asked && families.len() > 1 {
+        return Vec::new();
+    }
     let axes = kept.cases.first().map_or(0, |case| case.axes.len());
     (0..axes).flat_map(|axis| along(kept, axis)).collect()
 }

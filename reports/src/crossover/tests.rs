@@ -40,7 +40,7 @@ fn drift(trial: u32, id: &str) -> f64 {
 }
 
 fn parts_of(cases: &[Vec<Record>]) -> Vec<Part> {
-    let mut crossovers = Crossovers::default();
+    let mut crossovers = Crossovers::new(true);
     cases.iter().for_each(|case| crossovers.add(case));
     let Some(first) = cases.iter().flatten().next() else { return crossovers.end_all() };
     let parts = crossovers.end(&first.run_id, &first.scenario);
@@ -369,7 +369,7 @@ prop_compose! {
 proptest! {
     #[test]
     fn no_record_causes_a_panic(records in prop::collection::vec(records(), 0..40)) {
-        let mut crossovers = Crossovers::default();
+        let mut crossovers = Crossovers::new(true);
         let mut cases: BTreeMap<String, Vec<Record>> = BTreeMap::new();
         for record in records {
             cases.entry(format!("{:?}", record.case)).or_default().push(record);

@@ -36,6 +36,9 @@ pub struct Record {
     pub workload: String,
     /// The axes' values of this case, in the scenario's order.
     pub case: Vec<AxisValue>,
+    /// Whether the scenario asks where one backend overtakes another.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub crossovers: bool,
     /// Which pass over the case this trial belongs to.
     #[serde(default, skip_serializing_if = "Pass::is_alone")]
     pub pass: Pass,

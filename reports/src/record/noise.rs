@@ -15,6 +15,17 @@ pub const UNSTEADY: &str = "the trial was not steady";
 /// The least by which the halves of such a trial differ.
 pub const UNSTEADY_MIN: f64 = 0.15;
 
+/// How the warnings about the machine begin.
+pub const STEAL: &str = "the host took";
+pub const OTHERS: &str = "other processes used";
+pub const WAITED: &str = "waited for a CPU";
+pub const GOVERNOR: &str = "the CPU frequency governor is";
+
+/// Whether a warning is about the machine, and not about the subject of its trial.
+pub(crate) fn is_of_machine(warning: &str) -> bool {
+    [STEAL, OTHERS, WAITED, GOVERNOR].iter().any(|begin| warning.starts_with(begin))
+}
+
 impl Noise {
     /// The share of the CPU time that the host took for others, where that is worth a warning.
     pub fn steal(&self) -> Option<f64> {

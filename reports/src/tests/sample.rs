@@ -34,6 +34,7 @@ pub(crate) fn no_figures(id: &str, trial: u32, status: Status, reason: Option<&s
         question: "How many connections does one server hold, with how many threads?".into(),
         workload: "64 B, closed loop".into(),
         case: vec![AxisValue { axis: "connections".into(), value: "1024".into() }],
+        crossovers: false,
         pass: record::Pass::Alone,
         trial,
         subject: Subject {

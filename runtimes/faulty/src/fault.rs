@@ -41,6 +41,8 @@ faults! {
     DiesWhenReady = "dies-when-ready",
     /// The run returns at once.
     ReturnsEarly = "returns-early",
+    /// Joining a task returns at once.
+    JoinsEarly = "joins-early",
 
     // Before the window, when the instruments are tested.
     /// Ignores the request to inject a stall.
@@ -66,6 +68,8 @@ faults! {
     // In single operations, while the window is open.
     /// A task panics, at the tenth operation and then at every hundredth.
     PanicsInTask = "panics-in-task",
+    /// Reports answers as written and sends none.
+    SwallowsAnswers = "swallows-answers",
     /// Flips a bit in every tenth answer of a connection.
     AnswersWrongly = "answers-wrongly",
     /// Flips a bit in the middle of every file.

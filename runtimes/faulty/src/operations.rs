@@ -116,7 +116,12 @@ impl Runtime for Faulty {
     const CALLS_BLOCK: bool = true;
 
     fn spawn(&self, task: Task<Self>) -> Self::Join {
-        thread::Builder::new().name("task".to_owned()).spawn(move || block_on(task.run()))
+        let run = move || block_on(task.run());
+        let thread = thread::Builder::new().name("task".to_owned()).spawn(run);
+        if self.fault == Fault::JoinsEarly {
+            return thread.map(|_| thread::spawn(|| ()));
+        }
+        thread
     }
 
     async fn join(join: Self::Join) -> io::Result<()> {
@@ -181,6 +186,9 @@ impl Runtime for Faulty {
     ) -> io::Result<usize> {
         if range.start == 0 {
             stream.before_answer(&mut buffer[range.clone()]);
+        }
+        if stream.faulty.fault == Fault::SwallowsAnswers && !stream.is_control {
+            return Ok(range.len());
         }
         stream.socket.write(&buffer[range])
     }

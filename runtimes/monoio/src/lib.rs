@@ -52,7 +52,7 @@ impl Adapter for Monoio {
         Description {
             runtime: "monoio".to_owned(),
             version: quadrant_suite::locked_version!("monoio"),
-            note: Some("on epoll, reading a file holds the thread".to_owned()),
+            note: None,
             executors: vec![executor("io_uring"), executor("epoll")],
         }
     }

@@ -7,9 +7,9 @@ use std::path::Path;
 use quadrant_reports::duel::{DuelCase, NoResult, Warning, turns_of};
 use quadrant_reports::number::counted;
 use quadrant_reports::random::SplitMix;
+use quadrant_reports::record::Noise;
 use quadrant_reports::record::driver_limit::BUSY_MAX;
 use quadrant_reports::record::turns::{Start, Turn};
-use quadrant_reports::record::{Noise, Status};
 use quadrant_suite::plan::Plan;
 
 use super::options::DuelOptions;
@@ -65,17 +65,10 @@ impl Case<'_> {
 
     /// Why the case cannot be measured, where that is known before a start.
     fn refusal(&self) -> Option<NoResult> {
-        let of_subject = |subject: &Subject| {
+        self.subjects.iter().find_map(|subject| {
             let (status, reason) = self.planned.refusal(subject)?;
             Some(NoResult { subject: Some(subject.id.clone()), status, reason })
-        };
-        let of_case = |reason: &str| NoResult {
-            subject: None,
-            status: Status::Unsupported,
-            reason: reason.to_owned(),
-        };
-        let first = self.subjects.iter().find_map(of_subject);
-        first.or_else(|| self.planned.no_turns().map(of_case))
+        })
     }
 
     /// All starts, or the first failure that a repetition does not remove.

@@ -6,9 +6,12 @@
 mod case;
 mod options;
 
+use std::io;
 use std::time::Duration;
 
 use quadrant_reports::duel::{self, DuelCase};
+use quadrant_reports::format::Format;
+use quadrant_reports::style::Style;
 
 pub use options::{DuelOptions, STARTS};
 use quadrant_reports::number::counted;
@@ -36,10 +39,6 @@ pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
     let scenarios =
         ScenarioOptions { specs: options.specs.clone(), axis: options.axis.clone() }.load()?;
     let progress = Progress::new();
-    let subjects = named_subjects(options, &progress)?;
-    if interrupt::requested() {
-        return Ok(interrupt::EXIT_CODE);
-    }
     let clock = clock::choose();
     clock.install();
     let circumstances = Circumstances {
@@ -51,15 +50,25 @@ pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
     for warning in warnings::overridden(&cells, &scenarios) {
         progress.warn(warning);
     }
+    let planned = scenarios.iter().flat_map(|selected| {
+        let cases = selected.cases.iter();
+        cases.map(|&index| PlannedCase::new(selected, index, &cells, &circumstances))
+    });
+    let (planned, refused): (Vec<PlannedCase>, Vec<PlannedCase>) =
+        planned.partition(|case| case.no_turns().is_none());
+    refusals(&refused).for_each(|text| progress.warn(text));
+    if planned.is_empty() {
+        if options.format == Format::Json {
+            duel::write(&[], options.threshold(), &mut io::stdout(), Format::Json, Style::PLAIN)?;
+        }
+        return Ok(4);
+    }
+    let subjects = named_subjects(options, &progress)?;
+    if interrupt::requested() {
+        return Ok(interrupt::EXIT_CODE);
+    }
     let executable = paths::own_program()?;
     let mut fixtures = FixtureStore::new(paths::temporary());
-    let planned: Vec<PlannedCase> = scenarios
-        .iter()
-        .flat_map(|selected| {
-            let cases = selected.cases.iter();
-            cases.map(|&index| PlannedCase::new(selected, index, &cells, &circumstances))
-        })
-        .collect();
     announce(options, &planned, &subjects, &progress);
     let mut measured: Vec<DuelCase> = Vec::new();
     for case in &planned {
@@ -86,6 +95,20 @@ pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
         return Ok(interrupt::EXIT_CODE);
     }
     Ok(duel::exit_code(&measured))
+}
+
+/// One sentence for all cases of a scenario that cannot be frozen for the same reason.
+fn refusals<'c>(cases: &'c [PlannedCase<'c>]) -> impl Iterator<Item = String> + 'c {
+    let is_same =
+        |a: &PlannedCase, b: &PlannedCase| (a.scenario, a.no_turns()) == (b.scenario, b.no_turns());
+    cases.chunk_by(is_same).map(|cases| {
+        format!(
+            "{}: {} cannot be measured in turns, because {}",
+            cases[0].scenario,
+            counted(cases.len() as u64, "case"),
+            cases[0].no_turns().unwrap_or_default()
+        )
+    })
 }
 
 fn announce(

@@ -50,6 +50,8 @@ pub struct Run {
     /// Trials done, and trials to do in all.
     pub done: u64,
     pub planned: u64,
+    /// With `--fail-fast`: which trial went wrong, and how.
+    pub fault: Option<String>,
 }
 
 impl Run {
@@ -83,7 +85,7 @@ impl Run {
                 if let Err(error) = reported {
                     return self.without_report(error);
                 }
-                if interrupt::requested() {
+                if interrupt::requested() || self.fault.is_some() {
                     return self.finish(reporter, began);
                 }
             }
@@ -103,6 +105,7 @@ impl Run {
     /// Prints how many trials there are to do, and how long they take.
     fn announce(&mut self, scenarios: &[Selected]) {
         let options = &self.options.cells;
+        let quick = options.quick;
         let (mut cases, mut planned, mut time) = (0, 0, Duration::ZERO);
         for selected in scenarios {
             let filter = self.filter_for(selected);
@@ -127,11 +130,12 @@ impl Run {
         self.planned = planned;
         self.progress.trials(planned);
         self.progress.warn(format!(
-            "{} and {}: {}, some {} s",
+            "{} and {}: {}, some {} s{}",
             counted(cases, "case"),
             counted(self.subjects.len() as u64, "subject"),
             counted(planned, "trial"),
-            time.as_secs().max(1)
+            time.as_secs().max(1),
+            if quick { "; --quick shows that they work: to compare, run without it" } else { "" }
         ));
     }
 
@@ -160,6 +164,10 @@ impl Run {
         self.results.check_in_place()?;
         if interrupt::requested() {
             return Ok(self.stop_early("\nInterrupted"));
+        }
+        if let Some(fault) = &self.fault {
+            self.stop_early(&format!("\n{fault}\n--fail-fast ended the run"));
+            return Ok(tally.exit_code());
         }
         let folder = self.results.folder().display();
         say!(

@@ -32,7 +32,7 @@ pub fn judge(ended: Ended, case: &PlannedCase, subject: &Subject) -> Gathered {
     let State::Loadable { executor, .. } = &subject.state else {
         return Gathered { evidence: None, warning: None };
     };
-    match pass(ended, &case.plan(subject, None)) {
+    match pass(ended, case, &case.plan(subject, None)) {
         Ok(pass) => {
             let evidence = evidence::judge(pass, &executor.backend);
             let warning = evidence::contradiction(&evidence, &executor.backend);
@@ -46,7 +46,7 @@ pub fn judge(ended: Ended, case: &PlannedCase, subject: &Subject) -> Gathered {
 }
 
 /// What was counted, or why it cannot be used.
-fn pass(ended: Ended, plan: &Plan) -> Result<Pass, String> {
+fn pass(ended: Ended, case: &PlannedCase, plan: &Plan) -> Result<Pass, String> {
     let mut measured = match ended {
         Ended::Measured(measured) => measured,
         Ended::Unmeasured { reason, .. } => return Err(reason),
@@ -54,7 +54,8 @@ fn pass(ended: Ended, plan: &Plan) -> Result<Pass, String> {
     };
     let counted = measured.observation.take_evidence();
     let Counted { method, all, of_threads } = counted.ok_or("system calls were not counted")??;
-    let metrics = figures(*measured).map_err(|(_, reason)| reason)?;
+    let advice = "this pass never lasts longer".to_owned();
+    let metrics = figures(*measured, case, advice).map_err(|(_, reason)| reason)?;
     let others = metrics.groups.iter();
     Ok(Pass {
         method,

@@ -13,7 +13,7 @@ use quadrant_reports::record::{Pass, Record, Status};
 
 use super::all_cases::Run;
 use super::evidence_pass::{self, Gathered};
-use super::planned_case::PlannedCase;
+use super::planned_case::{PlannedCase, case_key};
 use super::stop::Stop;
 use super::{ceilings, record, turns};
 use crate::adapters::filter::Filter;
@@ -127,8 +127,8 @@ impl Run {
                     record.warnings.extend(gathered.warning.clone());
                 }
                 record.took_ns = began.elapsed().as_nanos() as u64;
-                self.keep(record, records)?;
                 self.advance(1);
+                self.keep(record, records)?;
             }
         }
         Ok(())
@@ -198,6 +198,7 @@ impl Run {
                     return Ok(false);
                 }
                 let took = began.elapsed() / members;
+                self.advance(members);
                 for side in &started.sides {
                     let subject = side.subject;
                     let mut record = self.record(case, subject, Pass::Turns, start);
@@ -207,7 +208,6 @@ impl Run {
                     record.took_ns = took.as_nanos() as u64;
                     self.keep(record, records)?;
                 }
-                self.advance(members);
             }
         }
         Ok(true)
@@ -283,9 +283,16 @@ impl Run {
     /// Writes the record. It replaces an earlier one of the same trial.
     fn keep(&mut self, record: Record, records: &mut Vec<Record>) -> Result<(), Stop> {
         self.results.append(&record)?;
+        let went_wrong =
+            matches!(record.status, Status::Failed | Status::Crashed | Status::TimedOut);
+        if self.options.fail_fast && went_wrong {
+            let reason = record.reason.as_deref().unwrap_or_default();
+            let key = case_key(&record.scenario, &record.case);
+            self.fault = Some(format!("{key}  {}: {reason}", record.subject.id));
+        }
         records.retain(|known| known.trial_key() != record.trial_key());
         records.push(record);
-        Ok(())
+        if self.fault.is_some() { Err(Stop::Interrupted) } else { Ok(()) }
     }
 }
 

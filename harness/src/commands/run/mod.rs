@@ -8,6 +8,7 @@ mod ceilings;
 pub mod evidence_pass;
 mod load_checks;
 mod measure_case;
+mod nothing_completed;
 mod options;
 mod planned_case;
 mod prepare;

@@ -10,7 +10,7 @@ use quadrant_reports::format::Format;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::commands::arguments;
+use crate::commands::arguments::{self, TableOptions};
 use crate::commands::selection::{AdapterOptions, ScenarioOptions, SubjectOptions};
 use crate::system::allocator::Allocator;
 use crate::system::forbid::Forbidden;
@@ -89,6 +89,13 @@ pub struct RunOptions {
     #[arg(long, default_value = "table", value_parser = arguments::format(&Format::ALL))]
     #[serde(skip)]
     pub format: Format,
+    #[command(flatten)]
+    #[serde(skip)]
+    pub tables: TableOptions,
+    /// End the run at the first trial that fails, crashes or times out
+    #[arg(long)]
+    #[serde(skip)]
+    pub fail_fast: bool,
     /// Seconds a subject may take to become ready, and to end after its time
     #[arg(long, value_name = "SECONDS", default_value_t = usual_time_limit(), value_parser = seconds)]
     pub time_limit: f64,
@@ -132,7 +139,14 @@ impl RunOptions {
             ..run
         };
         let subjects = SubjectOptions { source, ..self.subjects };
-        Ok(Self { resume: given.resume, format: given.format, subjects, ..self })
+        Ok(Self {
+            resume: given.resume,
+            format: given.format,
+            tables: given.tables,
+            fail_fast: given.fail_fast,
+            subjects,
+            ..self
+        })
     }
 
     pub fn limits(&self) -> Limits {

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use quadrant_reports::number::round_duration;
 use quadrant_reports::record::{AxisValue, Status};
 use quadrant_suite::clock::ClockScale;
 use quadrant_suite::plan::{Action, FileSet, Group, Pace, Plan};
@@ -37,6 +38,8 @@ pub struct PlannedCase<'a> {
     pub allocator: Allocator,
     pub warmup: Duration,
     pub measure: Duration,
+    /// The scenario's measuring time, where `--quick` cut it.
+    pub uncut: Option<Duration>,
     pub load: Option<LoadShape>,
     seed: u64,
     clock: ClockScale,
@@ -63,16 +66,17 @@ impl<'a> PlannedCase<'a> {
         Self {
             scenario: &selected.name,
             question: &selected.scenario.question,
-            case,
             division,
             workers,
             workers_asked,
             allocator,
             warmup,
             measure,
+            uncut: Some(Duration::from_nanos(case.work.measure_ns)).filter(|it| *it > measure),
             load,
             seed: circumstances.seed,
             clock: circumstances.clock,
+            case,
         }
     }
 
@@ -119,6 +123,18 @@ impl<'a> PlannedCase<'a> {
         match self.load {
             Some(_) => "request".to_owned(),
             None => self.case.work.groups.first().map_or_else(String::new, |it| it.name.clone()),
+        }
+    }
+
+    /// How there can be more measuring time.
+    pub fn advice_on_time(&self) -> String {
+        match self.uncut {
+            Some(uncut) => format!(
+                "`--quick` cut the measuring time from {} to {}: run without it",
+                round_duration(uncut.as_nanos() as u64),
+                round_duration(self.measure.as_nanos() as u64)
+            ),
+            None => "give the scenario more time (`time: {measure: …}`)".to_owned(),
         }
     }
 

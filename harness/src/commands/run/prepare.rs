@@ -2,12 +2,14 @@
 //!
 //! Never runs a trial.
 
-use std::io;
-use std::path::PathBuf;
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 
 use quadrant_reports::format::Format;
 use quadrant_reports::report::Reporter;
 use quadrant_reports::style::Style;
+use quadrant_reports::view::View;
 
 use super::all_cases::{Run, unwritable_report};
 use super::ceilings::Ceilings;
@@ -36,6 +38,7 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
         Some(run) => options = run.options.clone().resumed(options).map_err(Failure::usage)?,
         None => results::check(&options.out.clone().unwrap_or_else(default_parent))?,
     }
+    let mut view = options.tables.view(options.format)?;
     // Specs first: an error there should not come after a build.
     let scenarios = options.scenarios.load()?;
     if resumed.as_ref().is_some_and(|run| run.specs != run_file::digests(&scenarios)) {
@@ -80,12 +83,14 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
         }
         None => {
             let folder = options.out.clone().unwrap_or_else(|| default_parent().join(&run.run_id));
+            view.legend |= io::stdout().is_terminal() && is_first_run(&folder);
             (Results::create(folder, &run)?, None)
         }
     };
     // This process stamps the phases, by the clock that all processes use.
     run.clock.install();
-    let reporter = Reporter::new(io::stdout(), options.format, standard_output::style(color))?;
+    let reporter =
+        Reporter::new(io::stdout(), options.format, standard_output::style(color), view)?;
     let run = Run {
         circumstances: Circumstances { seed: run.seed, clock: run.clock, cpus: run.cpus },
         run_id: run.run_id,
@@ -100,6 +105,7 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
         progress,
         done: 0,
         planned: 0,
+        fault: None,
     };
     run.all_cases(&scenarios, reporter)
 }
@@ -110,9 +116,15 @@ fn usage(error: anyhow::Error) -> Failure {
 
 /// A report without records is a report in every format.
 fn report_nothing(format: Format) -> Result<(), Failure> {
-    let style = Style { color: false, width: usize::MAX };
-    let reporter = Reporter::new(io::stdout(), format, style).map_err(unwritable_report)?;
+    let reporter = Reporter::new(io::stdout(), format, Style::PLAIN, View::default());
+    let reporter = reporter.map_err(unwritable_report)?;
     reporter.finish().map(drop).map_err(unwritable_report)
+}
+
+/// Whether there is no other folder beside that of the run.
+fn is_first_run(folder: &Path) -> bool {
+    let beside = folder.parent().and_then(|parent| fs::read_dir(parent).ok());
+    beside.is_none_or(|mut beside| beside.next().is_none())
 }
 
 /// Where a run makes its folder unless another one is named.

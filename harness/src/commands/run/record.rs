@@ -11,7 +11,7 @@ use quadrant_suite::histogram::Histogram;
 use quadrant_suite::outcome::{Findings, GroupFindings};
 
 use super::planned_case::PlannedCase;
-use super::{load_checks, warnings};
+use super::{load_checks, nothing_completed, warnings};
 use crate::adapters::subject::Subject;
 use crate::commands::selection::unmatched;
 use crate::driver::order::Load;
@@ -34,6 +34,7 @@ pub fn new(
         question: case.question.to_owned(),
         workload: case.case.work.summary.clone(),
         case: case.case.values.clone(),
+        crossovers: case.case.work.compares_backends,
         pass,
         trial,
         subject: subject.for_record(case.workers),
@@ -65,7 +66,7 @@ pub fn fill(
 ) {
     let warnings = warnings::of_trial(&measured, case);
     let noise = measured.noise.clone();
-    match figures(measured) {
+    match figures(measured, case, case.advice_on_time()) {
         Ok(mut metrics) => {
             if let Some(load) = &mut metrics.load {
                 load.ceiling_per_sec = ceiling_per_sec;
@@ -94,20 +95,25 @@ pub fn complete(record: &mut Record, case: &PlannedCase, subject: &Subject) {
     }
 }
 
-/// The figures of a trial. There are none when an answer was wrong or an operation failed.
-pub fn figures(measured: Measured) -> Result<Metrics, (Status, String)> {
+/// The figures of a trial. There are none when an answer was wrong or an operation failed. `advice`
+/// is for an operation that needs more time.
+pub fn figures(
+    measured: Measured,
+    case: &PlannedCase,
+    advice: String,
+) -> Result<Metrics, (Status, String)> {
     if let Some(reason) = error(&measured.findings, measured.load.as_ref()) {
         return Err((Status::Failed, reason));
     }
     if let Some(reason) = measured.load.as_ref().and_then(load_checks::why_unmeasured) {
         return Err((Status::Unmeasured, reason));
     }
-    let metrics = metrics(measured);
-    if metrics.ops == 0 {
-        let reason = "no operation was completed within the measuring time; give the scenario \
-                      more (`time: {measure: …}`)";
-        return Err((Status::Unmeasured, reason.to_owned()));
+    let done = measured.load.as_ref().map(|load| load.requests);
+    let done = done.or_else(|| Some(measured.findings.groups.first()?.ops));
+    if done.unwrap_or_default() == 0 {
+        return Err((Status::Unmeasured, nothing_completed::why(&measured, case, advice)));
     }
+    let metrics = metrics(measured);
     Ok(metrics)
 }
 

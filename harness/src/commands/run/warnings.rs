@@ -4,7 +4,7 @@
 //! warning stay the same and its numbers vary, so that a table prints each once.
 
 use quadrant_reports::number::counted;
-use quadrant_reports::record::noise::{UNSTEADY, UNSTEADY_MIN};
+use quadrant_reports::record::noise::{GOVERNOR, OTHERS, STEAL, UNSTEADY, UNSTEADY_MIN, WAITED};
 use quadrant_reports::record::{Metrics, Noise};
 use quadrant_suite::board::LOOPS_MAX;
 
@@ -70,9 +70,9 @@ pub fn of_trial(measured: &Measured, case: &PlannedCase) -> Vec<String> {
     let is_done = done_ns.is_some_and(|done_ns| done_ns <= measured.window_ns);
     if !is_done && case.has_fixed_work() {
         warnings.push(format!(
-            "the work was not done within {} ms, and the figures are of the finished part; give the \
-             scenario more (`time: {{measure: …}}`)",
-            asked_ns / 1_000_000
+            "the work was not done within {} ms, and the figures are of the finished part; {}",
+            asked_ns / 1_000_000,
+            case.advice_on_time()
         ));
     }
     if let Some(share) = measured.cold_share.filter(|share| *share < COLD_SHARE_MIN) {
@@ -92,29 +92,24 @@ pub fn noise(noise: Option<&Noise>, subject_cpu_ns: u64) -> Vec<String> {
     let Some(noise) = noise else { return warnings };
     if let Some(steal) = noise.steal() {
         warnings.push(format!(
-            "the host took {} of the CPU time for others (steal): figures are too low",
+            "{STEAL} {} of the CPU time for others (steal): figures are too low",
             percent(steal)
         ));
     }
     if let Some(others) = noise.others() {
-        warnings.push(format!(
-            "other processes used {} of the CPUs: figures are too low",
-            percent(others)
-        ));
+        warnings.push(format!("{OTHERS} {} of the CPUs: figures are too low", percent(others)));
         // A subject's own threads wait for each other, too: that is noise only beside others.
         let waiting = noise.run_queue_ns as f64 / subject_cpu_ns.max(1) as f64;
         if waiting > WAITING_MAX {
             let wanted = (noise.run_queue_ns + subject_cpu_ns) as f64;
             warnings.push(format!(
-                "waited for a CPU {} of the time it wanted one: latencies and stalls are too long",
+                "{WAITED} {} of the time it wanted one: latencies and stalls are too long",
                 percent(noise.run_queue_ns as f64 / wanted)
             ));
         }
     }
     if let Some(governor) = noise.governor.as_deref().filter(|name| *name != "performance") {
-        warnings.push(format!(
-            "the CPU frequency governor is {governor}: speed changes with load and heat"
-        ));
+        warnings.push(format!("{GOVERNOR} {governor}: speed changes with load and heat"));
     }
     warnings
 }

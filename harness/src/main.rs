@@ -1,17 +1,16 @@
 //! The `quadrant` command.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 use quadrant::commands::CommandLine;
+use quadrant::terminal::standard_error;
 
 fn main() -> ExitCode {
     match CommandLine::parse().carry_out() {
         Ok(code) => code,
         Err(failure) => {
-            // If standard error is closed, the exit code still reports it.
-            let _ = writeln!(std::io::stderr(), "{failure}");
+            standard_error::write_line(&failure.to_string());
             ExitCode::from(failure.exit_code())
         }
     }

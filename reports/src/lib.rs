@@ -30,6 +30,7 @@ mod summary;
 pub mod table;
 pub mod tally;
 pub mod terminal;
+pub mod visible;
 
 #[cfg(test)]
 mod tests {

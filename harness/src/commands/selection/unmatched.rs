@@ -36,8 +36,10 @@ pub fn warnings(shown: &str, scenario: &Scenario, all: &Discovered) -> Vec<Strin
 
 /// Whether a pattern matches any subject, selected or not.
 pub fn is_known(pattern: &str, all: &Discovered) -> bool {
-    all.subjects.iter().chain(&all.passed_over).any(|subject| matches(pattern, subject))
-        || filter(pattern).is_some_and(|it| all.left_out.iter().any(|out| it.may_select(out)))
+    filter(pattern).is_some_and(|filter| {
+        all.subjects.iter().chain(&all.passed_over).any(|subject| filter.selects(subject))
+            || all.left_out.iter().any(|out| filter.may_select(out))
+    })
 }
 
 /// Whether a scenario's pattern matches a subject.

@@ -2,26 +2,44 @@
 //!
 //! Never reports a change that the recorded noise may explain, nor a change of the reference.
 
+use std::collections::HashMap;
+
 use super::cell::{ComparedCell, Doubt};
 use super::change::{Basis, Change, Verdict};
 use super::metric::{CPU, Options};
 use super::side::{CellKey, SideCell};
+use crate::record::AxisValue;
 
 /// A median of fewer others does not stand for the machine.
 const OTHERS_MIN: usize = 3;
 
+/// The cells of each case.
+pub(super) type Cases<'a> = HashMap<(&'a str, &'a [AxisValue]), Vec<&'a ComparedCell>>;
+
 type Pair<'a> = (&'a CellKey, Option<&'a SideCell>, Option<&'a SideCell>);
+
+pub(super) fn by_case(cells: &[ComparedCell]) -> Cases<'_> {
+    let mut cases = Cases::new();
+    for cell in cells {
+        cases.entry(cell.key.case()).or_default().push(cell);
+    }
+    cases
+}
 
 /// Without a reference in turns, the median change of the other subjects of the case stands for
 /// the change of the machine.
 pub(super) fn relate_to_others(cells: &mut [ComparedCell], pairs: &[Pair]) {
     let all = cells.to_vec();
+    let all = by_case(&all);
     for (cell, (_, base, new)) in cells.iter_mut().zip(pairs) {
         let (Some(base), Some(new)) = (base, new) else { continue };
         for name in base.candidates(new) {
-            let others = others(&all, cell, name, Basis::Absolute);
-            for (_, change) in cell.changes.iter_mut().filter(|(of, _)| of == name) {
-                if change.basis == Basis::Absolute && others.len() >= OTHERS_MIN {
+            let is_it = |(of, change): &&mut (String, Change)| {
+                of == name && change.basis == Basis::Absolute
+            };
+            if let Some((_, change)) = cell.changes.iter_mut().find(is_it) {
+                let others = others(&all, &cell.key, name, Basis::Absolute);
+                if others.len() >= OTHERS_MIN {
                     *change = change.beside(&others);
                 }
             }
@@ -30,17 +48,16 @@ pub(super) fn relate_to_others(cells: &mut [ComparedCell], pairs: &[Pair]) {
 }
 
 /// The changes of the same figure in the other subjects of a cell's case.
-fn others(all: &[ComparedCell], cell: &ComparedCell, name: &str, basis: Basis) -> Vec<Change> {
-    let is_other = |other: &&ComparedCell| {
-        other.key.is_same_case(&cell.key) && other.key.subject != cell.key.subject
-    };
-    let changes = all.iter().filter(is_other).filter_map(|other| other.change(name).copied());
+fn others(all: &Cases<'_>, cell: &CellKey, name: &str, basis: Basis) -> Vec<Change> {
+    let of_case = all.get(&cell.case()).into_iter().flatten();
+    let others = of_case.filter(|other| other.key.subject != cell.subject);
+    let changes = others.filter_map(|other| other.change(name).copied());
     changes.filter(|change| change.basis == basis).collect()
 }
 
 /// `all` are the cells of both runs.
 pub(super) fn judge(
-    all: &[ComparedCell],
+    all: &Cases<'_>,
     cell: &mut ComparedCell,
     base: &SideCell,
     new: &SideCell,
@@ -58,7 +75,7 @@ pub(super) fn judge(
         let is_noise =
             name != CPU && noise > 0.0 && change.verdict(options.threshold + noise) != verdict;
         // One reference that changed makes all others look changed.
-        let others = others(all, cell, name, Basis::Reference);
+        let others = others(all, &cell.key, name, Basis::Reference);
         let is_shared = change.basis == Basis::Reference
             && others.len() >= OTHERS_MIN
             && change.beside(&others).verdict(options.threshold) != verdict;

@@ -57,6 +57,7 @@ impl Comparison {
             judge::relate_to_others(&mut cells, &pairs);
         }
         let all = cells.clone();
+        let all = judge::by_case(&all);
         for (cell, (_, base, new)) in cells.iter_mut().zip(&pairs) {
             if let (Some(base), Some(new)) = (base, new) {
                 judge::judge(&all, cell, base, new, &options);

@@ -26,8 +26,9 @@ pub struct CellKey {
 }
 
 impl CellKey {
-    pub(super) fn is_same_case(&self, other: &CellKey) -> bool {
-        self.scenario == other.scenario && self.case == other.case
+    /// Scenario and values of the axes.
+    pub(super) fn case(&self) -> (&str, &[AxisValue]) {
+        (&self.scenario, &self.case)
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Never decides about a verdict.
 
+use std::collections::HashMap;
+
 use super::metric::{CPU, P99, STALLS, THREADS, THROUGHPUT, shown};
 use super::outcome::{MetricSummary, metrics};
 use super::{Basis, Change, ComparedCell, Comparison, Doubt, Names, State, Verdict};
@@ -45,11 +47,13 @@ fn heads(comparison: &Comparison, names: &Names) -> [Item; 3] {
 /// The cells of each case, in the order the cases first appear.
 fn cases(comparison: &Comparison) -> Vec<Vec<&ComparedCell>> {
     let mut cases: Vec<Vec<&ComparedCell>> = Vec::new();
+    let mut places = HashMap::new();
     for cell in &comparison.cells {
-        match cases.iter_mut().rev().find(|case| case[0].key.is_same_case(&cell.key)) {
-            Some(case) => case.push(cell),
-            None => cases.push(vec![cell]),
+        let place = *places.entry(cell.key.case()).or_insert(cases.len());
+        if place == cases.len() {
+            cases.push(Vec::new());
         }
+        cases[place].push(cell);
     }
     cases
 }

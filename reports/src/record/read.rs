@@ -10,6 +10,9 @@ use thiserror::Error;
 
 use crate::record::{Record, SCHEMA};
 
+/// More than any scenario has. Crossovers are sought along each axis with all others held.
+const AXES_MAX: usize = 64;
+
 #[derive(Debug, Error)]
 pub enum ReadError {
     #[error("the records could not be read: {0}")]
@@ -92,7 +95,12 @@ fn parse(text: &[u8], line: u64) -> Result<Record, ReadError> {
     if schema != u64::from(SCHEMA) {
         return Err(ReadError::UnknownSchema { line, schema });
     }
-    serde_json::from_slice(text).map_err(refuse)
+    let record: Record = serde_json::from_slice(text).map_err(refuse)?;
+    if record.case.len() > AXES_MAX {
+        let reason = format!("its case has more than {AXES_MAX} axes");
+        return Err(ReadError::NotARecord { line, reason });
+    }
+    Ok(record)
 }
 
 #[cfg(test)]

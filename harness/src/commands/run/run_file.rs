@@ -2,6 +2,7 @@
 //!
 //! Never holds a result.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -74,7 +75,7 @@ impl RunFile {
             began: run_id.clone(),
             run_id,
             quadrant_version: env!("CARGO_PKG_VERSION").to_owned(),
-            command_line: std::env::args().collect(),
+            command_line: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
             options: options.clone(),
             specs: digests(scenarios),
             subjects: subjects
@@ -119,9 +120,10 @@ impl RunFile {
         let of_facts =
             unequal.map(|((name, base), (_, new))| format!("{name}: {base} in BASE, {new} in NEW"));
         // A scenario that only one run has makes no difference: its cells have no counterpart.
+        let digests = new.specs.iter().map(|spec| (&spec.name, &spec.digest));
+        let digests: HashMap<&String, &String> = digests.collect();
         let of_specs = self.specs.iter().filter_map(|spec| {
-            let other = new.specs.iter().find(|other| other.name == spec.name)?;
-            (other.digest != spec.digest)
+            (*digests.get(&spec.name)? != &spec.digest)
                 .then(|| format!("scenario {}: its text is not the same (spec digest)", spec.name))
         });
         of_facts.chain(of_specs).collect()

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::{StringValueParser, TypedValueParser};
 use quadrant_reports::number::counted;
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +40,8 @@ pub struct SubjectOptions {
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub struct AdapterOptions {
     /// Use the adapter libraries in this folder and build none
-    #[arg(long, value_name = "DIR")]
+    // The folder becomes part of run.json, whose texts are UTF-8.
+    #[arg(long, value_name = "DIR", value_parser = StringValueParser::new().map(PathBuf::from))]
     pub adapters: Option<PathBuf>,
     /// Use the adapters as they were built last
     #[arg(long)]

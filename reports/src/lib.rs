@@ -34,5 +34,7 @@ pub mod visible;
 
 #[cfg(test)]
 mod tests {
+    mod foreign;
+    mod mutate;
     pub(crate) mod sample;
 }

@@ -28,7 +28,7 @@ pub(super) const QUESTION_CHARS: usize = 300;
 /// Different patterns of subjects; each is compiled.
 pub(super) const PATTERNS: usize = 64;
 /// Named steps; each has figures of its own.
-pub(super) const ROWS: usize = 64;
+pub(super) const ROWS: usize = 256;
 /// Every case is checked, so keys and values count once for each.
 pub(super) const CHECKED: usize = 500_000;
 /// Mistakes that are reported, and how often they may be found again until the search ends.

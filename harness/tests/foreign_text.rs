@@ -30,7 +30,9 @@ fn pieces(text: &str) -> Vec<String> {
     let mut last = ' ';
     for c in text.chars() {
         match pieces.last_mut() {
-            Some(piece) if c.is_alphanumeric() && last.is_alphanumeric() || c == ' ' && last == c => {
+            Some(piece)
+                if c.is_alphanumeric() && last.is_alphanumeric() || c == ' ' && last == c =>
+            {
                 piece.push(c);
             }
             _ => pieces.push(c.to_string()),
@@ -42,9 +44,43 @@ fn pieces(text: &str) -> Vec<String> {
 
 fn piece() -> impl Strategy<Value = String> {
     let signs = [
-        "\n", "\t", "  ", "- ", ": ", ":", "{", "}", "[", "]", ", ", "$", "&a ", "*a", "!x ", "|\n",
-        ">\n", "'", "\"", "#", "%", "@", "?", "---\n", "<<: ", "~", "\u{1b}[31m", "\u{202e}",
-        "18446744073709551616", "1e999", "-1", "0.5ns", ".nan", "as: x", "$how", "null", "",
+        "\n",
+        "\t",
+        "  ",
+        "- ",
+        ": ",
+        ":",
+        "{",
+        "}",
+        "[",
+        "]",
+        ", ",
+        "$",
+        "&a ",
+        "*a",
+        "!x ",
+        "|\n",
+        ">\n",
+        "'",
+        "\"",
+        "#",
+        "%",
+        "@",
+        "?",
+        "---\n",
+        "<<: ",
+        "~",
+        "\u{1b}[31m",
+        "\u{202e}",
+        "18446744073709551616",
+        "1e999",
+        "-1",
+        "0.5ns",
+        ".nan",
+        "as: x",
+        "$how",
+        "null",
+        "",
     ];
     let known = (any::<Index>(), any::<Index>())
         .prop_map(|(which, at)| at.get(which.get(&SCENARIOS).as_slice()).clone());

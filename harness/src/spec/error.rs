@@ -31,7 +31,7 @@ impl From<serde_yaml::Location> for Place {
 /// Why a scenario cannot be used, and where.
 #[derive(Debug, PartialEq)]
 pub struct SpecError {
-    path: String,
+    path: Box<str>,
     at: Place,
     message: String,
     help: Option<String>,
@@ -43,7 +43,7 @@ pub struct SpecError {
 impl SpecError {
     pub(super) fn new(at: Place, message: impl Into<String>) -> Self {
         Self {
-            path: String::new(),
+            path: "".into(),
             at,
             message: message.into(),
             help: None,
@@ -84,7 +84,7 @@ impl SpecError {
 
     /// Names the file and quotes its line.
     pub(super) fn in_text(mut self, path: &str, text: &str) -> Self {
-        path.clone_into(&mut self.path);
+        self.path = path.into();
         self.line = text.lines().nth(self.at.line.wrapping_sub(1)).map(str::to_owned);
         self
     }

@@ -75,7 +75,9 @@ impl RunFile {
             began: run_id.clone(),
             run_id,
             quadrant_version: env!("CARGO_PKG_VERSION").to_owned(),
-            command_line: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+            command_line: std::env::args_os()
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect(),
             options: options.clone(),
             specs: digests(scenarios),
             subjects: subjects
@@ -122,10 +124,13 @@ impl RunFile {
         // A scenario that only one run has makes no difference: its cells have no counterpart.
         let digests = new.specs.iter().map(|spec| (&spec.name, &spec.digest));
         let digests: HashMap<&String, &String> = digests.collect();
-        let of_specs = self.specs.iter().filter_map(|spec| {
-            (*digests.get(&spec.name)? != &spec.digest)
-                .then(|| format!("scenario {}: its text is not the same (spec digest)", spec.name))
-        });
+        let is_other = |spec: &&SpecDigest| {
+            digests.get(&spec.name).is_some_and(|digest| **digest != spec.digest)
+        };
+        let of_specs =
+            self.specs.iter().filter(is_other).map(|spec| {
+                format!("scenario {}: its text is not the same (spec digest)", spec.name)
+            });
         of_facts.chain(of_specs).collect()
     }
 }

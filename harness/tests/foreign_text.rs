@@ -21,7 +21,7 @@ use serde_json::json;
 /// Every scenario of this workspace in pieces: words, numbers, signs and white space.
 static SCENARIOS: LazyLock<Vec<Vec<String>>> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
-    let texts = yaml_files(&folder).unwrap().into_iter().map(|file| fs::read_to_string(file));
+    let texts = yaml_files(&folder).unwrap().into_iter().map(fs::read_to_string);
     texts.map(|text| pieces(&text.unwrap())).collect()
 });
 

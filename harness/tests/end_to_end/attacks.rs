@@ -65,7 +65,7 @@ pub fn by_libraries() {
     carry_out(&[Attack {
         what: "a folder of adapters that is empty",
         call: |stage| {
-            std::fs::create_dir(stage.path("empty")).unwrap();
+            fs::create_dir(stage.path("empty")).unwrap();
             stage.call().args(["list", "subjects", "--adapters", &stage.named("empty")])
         },
         code: 4,

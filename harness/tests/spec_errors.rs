@@ -100,6 +100,84 @@ fn wrong_shapes_are_explained() {
     );
 }
 
+/// What follows from a mistake is none of its own: the misspelt `recv`, `count` and `files` do not
+/// make `send`, `count` and `read_file` wrong.
+#[test]
+fn all_mistakes_are_reported_in_their_order() {
+    let text = "\
+name: X
+question: How many
+subjects: [\"smol/[\", \"{\"]
+axes:
+  pause: [1ms, 2 weeks]
+  size: 5
+workers: 65
+allocator: mine
+fiels: { count: 1, size: 1B }
+server:
+  steps: [rcv, { sleep: { fro: 1ms, as: A } }, send]
+load: { connections: 0, send: $size, rate: 5 }
+tasks:
+  - name: t
+    cuont: 3
+    every: 1s
+    repeat: 0
+    steps:
+      - read_file
+      - sleep: $pause
+      - spawn: { count: 1, steps: [echo, slep] }
+      - join
+      - gather: [sleep, { cpu: 1h }]
+  - steps: []
+time: { warmup: 1h, measure: 1 }
+expect:
+  - when: { pause: 3ms, siez: 5 }
+    latency.p98: 5ms
+    errors: few
+    steps.A.p99: 5ms
+  - { errors: [] }
+";
+    snapshot("all", &format!("{}\n", spec::parse("x.yaml", text).unwrap_err()));
+}
+
+#[test]
+fn a_value_wrong_in_many_cases_is_reported_once() {
+    let values = |unit: &str| (1..=8).map(|n| format!("{n}{unit}, ")).collect::<String>();
+    let (hours, sizes) = (values("h"), values("GiB"));
+    let text = format!(
+        "{HEAD}axes: {{ a: [{hours}], b: [{sizes}] }}\nfiles: {{ count: 1, size: $b }}\n{}",
+        task("[{ sleep: $a }, read_file, yeild]")
+    );
+    let errors = spec::parse("x.yaml", &text).unwrap_err();
+    let places: Vec<_> = errors.all().iter().map(|error| error.position().unwrap()).collect();
+    let distinct = std::collections::BTreeSet::from_iter(&places);
+    // Each value of `a`, all of `b` but the first, and the step.
+    assert_eq!((places.len(), distinct.len()), (8 + 7 + 1, 8 + 7 + 1), "{errors}");
+}
+
+#[test]
+fn mistakes_that_yaml_invites_get_advice() {
+    let group = |lines: &str| format!("tasks:\n  - name: t\n{lines}");
+    let groups: Vec<(&str, String)> = [
+        ("no dash", "    steps:\n      - yield\n      yield\n"),
+        ("no dash before a step with a value", "    steps:\n      - yield\n      cpu: 1ms\n"),
+        ("no dash at all", "    steps:\n      sleep: 1ms\n"),
+        ("no space after the first dash", "    steps:\n      -yield\n"),
+        ("no space after a dash", "    steps:\n      - yield\n      -cpu: 1ms\n"),
+        ("no dash before a group", "    steps: [yield]\n  name: u\n    steps: [yield]\n"),
+        ("an indented group without dash", "    steps: [yield]\n    name: u\n"),
+        ("a tab before a key", "\tsteps: [yield]\n"),
+        ("a tab after spaces", "    steps:\n    \t- yield\n"),
+        ("a colon", "    steps: a: b\n"),
+        ("a colon and quotes", "    steps: a: \"b\"\n"),
+    ]
+    .into_iter()
+    .map(|(title, lines)| (title, group(lines)))
+    .collect();
+    let groups: Vec<(&str, &str)> = groups.iter().map(|(t, text)| (*t, text.as_str())).collect();
+    snapshot("advice", &errors_of(&groups));
+}
+
 #[test]
 fn wrong_heads_are_explained() {
     let mut text = String::new();
@@ -352,7 +430,7 @@ fn unreadable_files_are_explained() {
     let message = |name: &str, bytes: &[u8]| {
         let path = folder.join(name);
         std::fs::write(&path, bytes).unwrap();
-        spec::load(&path).unwrap_err().message().to_owned()
+        spec::load(&path).unwrap_err().all()[0].message().to_owned()
     };
     assert_eq!(message("latin1.yaml", b"name: \xE9\n"), "is not written in UTF-8");
     assert_eq!(
@@ -361,6 +439,6 @@ fn unreadable_files_are_explained() {
     );
     let missing = spec::load(&folder.join("missing.yaml")).unwrap_err();
     assert!(missing.to_string().contains("missing.yaml: cannot be read: "), "{missing}");
-    assert_eq!(missing.position(), None);
+    assert_eq!(missing.all()[0].position(), None);
     std::fs::remove_dir_all(&folder).unwrap();
 }

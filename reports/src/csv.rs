@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::record::Record;
 use crate::record::turns;
+use crate::visible;
 
 /// Each column and where its cell is found in the record as JSON. What lies beneath `made` and the
 /// sum over the rounds of a start are added to it; `thawed` is from being thawed to being frozen
@@ -101,7 +102,7 @@ pub(crate) fn header() -> String {
 
 pub(crate) fn row(record: &Record) -> String {
     let whole = whole(record);
-    let cells = COLUMNS.map(|(_, place)| quoted(&cell(whole.pointer(place))));
+    let cells = COLUMNS.map(|(_, place)| quoted(&visible::text(&cell(whole.pointer(place)))));
     cells.join(",") + "\n"
 }
 

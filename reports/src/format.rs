@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::style::Style;
 use crate::table::Part;
-use crate::{markdown, terminal};
+use crate::{markdown, terminal, visible};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
@@ -34,7 +34,7 @@ impl Format {
         json: impl FnOnce() -> Value,
     ) -> String {
         match self {
-            Format::Json => format!("{:#}\n", json()),
+            Format::Json => visible::text(&format!("{:#}\n", json())).into_owned(),
             Format::Markdown => markdown::write(&parts()),
             _ => terminal::draw(&parts(), style),
         }

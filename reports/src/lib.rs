@@ -33,8 +33,11 @@ pub mod table;
 pub mod tally;
 pub mod terminal;
 pub mod view;
+pub mod visible;
 
 #[cfg(test)]
 mod tests {
+    mod foreign;
+    mod mutate;
     pub(crate) mod sample;
 }

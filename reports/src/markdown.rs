@@ -5,7 +5,7 @@
 use crate::table::{Column, Heading, Item, Part, Table, Tint};
 
 pub fn write(parts: &[Part]) -> String {
-    let part = |part: &Part| match part {
+    let part = |part: &Part| match &part.visible() {
         Part::Heading(part) => heading(part),
         Part::Table(part) => table(part),
         Part::List(items) => list(items),

@@ -2,36 +2,17 @@
 //!
 //! Never shortens them: they are shown whole, over as many lines as needed.
 
-use std::ops::RangeInclusive;
-
 use tabled::grid::util::string::get_string_width;
+
+use crate::visible;
 
 /// Lines longer than this are tiring to read, however wide the terminal.
 const READABLE: usize = 100;
 const NARROWEST: usize = 24;
 
-/// One line without control characters, so that no subject's output can change the terminal.
+/// One line, with what has no glyph as its escape.
 pub(crate) fn clean(text: &str) -> String {
-    let mut visible = String::with_capacity(text.len());
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        if character == '\u{1b}' && characters.next_if_eq(&'[').is_some() {
-            // A colour or a movement of the cursor ends with a letter.
-            while characters.next_if(|c| matches!(c, '0'..='?')).is_some() {}
-            characters.next_if(|c| matches!(c, '@'..='~'));
-        } else if is_hidden(character) {
-            visible.push(' ');
-        } else {
-            visible.push(character);
-        }
-    }
-    visible.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn is_hidden(character: char) -> bool {
-    const REORDERING: [RangeInclusive<char>; 3] =
-        ['\u{200b}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
-    character.is_control() || REORDERING.iter().any(|range| range.contains(&character))
+    visible::line(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 pub(crate) fn width(text: &str) -> usize {

@@ -17,7 +17,7 @@ use crate::summary::Summary;
 use crate::table::{Part, Tint};
 use crate::tally::Tally;
 use crate::view::{BY_IMPORTANCE, RANGES, View};
-use crate::{csv, legend, markdown, terminal};
+use crate::{csv, legend, markdown, terminal, visible};
 
 /// Writes one report. Call [`Reporter::case`] for each finished scenario case, with the records
 /// of all its cells and trials, [`Reporter::end_scenario`] when none of its cases is left, and
@@ -111,12 +111,11 @@ impl<W: Write> Reporter<W> {
         match self.format {
             Format::Json => {
                 self.output.write_all(if self.written > 0 { b",\n" } else { b"\n" })?;
-                serde_json::to_writer(&mut self.output, record)?;
+                self.output.write_all(json(record)?.as_bytes())?;
             }
             Format::Csv => self.output.write_all(csv::row(record).as_bytes())?,
             _ => {
-                serde_json::to_writer(&mut self.output, record)?;
-                self.output.write_all(b"\n")?;
+                self.output.write_all((json(record)? + "\n").as_bytes())?;
             }
         }
         self.written += 1;
@@ -186,6 +185,10 @@ impl<W: Write> Reporter<W> {
         self.written += 1;
         self.output.write_all(text.as_bytes())
     }
+}
+
+fn json(record: &Record) -> serde_json::Result<String> {
+    Ok(visible::text(&serde_json::to_string(record)?).into_owned())
 }
 
 /// `tokio 1.47.1`; a runtime that has no version (plain threads) goes by its name.

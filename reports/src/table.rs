@@ -5,6 +5,7 @@
 
 use crate::interval::Interval;
 use crate::number;
+use crate::visible;
 
 /// A report is a list of parts; a blank line stands between two of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,6 +83,30 @@ pub enum Tint {
     Doubtful,
 }
 
+impl Part {
+    /// The same, with all of its texts harmless and each on one line.
+    pub(crate) fn visible(&self) -> Self {
+        let mut part = self.clone();
+        let texts: Vec<&mut String> = match &mut part {
+            Part::Heading(Heading { title, labels, facts, text }) => {
+                [title, text].into_iter().chain(labels).chain(facts).collect()
+            }
+            Part::Table(Table { heading, names, columns, sentences, sentences_heading }) => {
+                let columns = columns.iter_mut().flat_map(Column::texts);
+                let sentences = sentences.iter_mut().flat_map(Item::texts);
+                let headings = [heading, sentences_heading].into_iter();
+                headings.chain(names).chain(columns).chain(sentences).collect()
+            }
+            Part::List(items) => items.iter_mut().flat_map(Item::texts).collect(),
+            Part::Text(_, text) => vec![text],
+        };
+        for text in texts {
+            *text = visible::line(text).into_owned();
+        }
+        part
+    }
+}
+
 impl Heading {
     pub fn new(title: impl Into<String>) -> Self {
         Self { title: title.into(), ..Self::default() }
@@ -114,6 +139,11 @@ impl Table {
 impl Column {
     pub fn new(heading: [&str; 2], cells: impl IntoIterator<Item = Cell>) -> Self {
         Self { heading: heading.map(str::to_owned), cells: cells.into_iter().collect() }
+    }
+
+    fn texts(&mut self) -> impl Iterator<Item = &mut String> {
+        let cells = self.cells.iter_mut().flat_map(|cell| [&mut cell.number, &mut cell.rest]);
+        self.heading.iter_mut().chain(cells)
     }
 
     /// Whether its cells hold words and no numbers.
@@ -169,5 +199,9 @@ impl Cell {
 impl Item {
     pub fn new(tint: Tint, name: impl Into<String>, text: impl Into<String>) -> Self {
         Self { name: name.into(), tint, text: text.into(), details: Vec::new() }
+    }
+
+    fn texts(&mut self) -> impl Iterator<Item = &mut String> {
+        [&mut self.name, &mut self.text].into_iter().chain(&mut self.details)
     }
 }

@@ -1,7 +1,8 @@
 //! Reports for a terminal of a given width.
 //!
 //! Never drops a column or breaks a number for lack of width: columns that do not fit go into a
-//! second block beneath, about the same rows. Which columns a table has was decided before.
+//! second block beneath, about the same rows. Which columns a table has was decided before. Never
+//! lets a text change the terminal.
 
 use tabled::builder::Builder;
 use tabled::settings::object::Columns;
@@ -21,11 +22,11 @@ const LONGEST_NOTE: usize = "not as expected".len();
 
 pub fn draw(parts: &[Part], style: Style) -> String {
     let mut text = String::new();
-    for (index, part) in parts.iter().enumerate() {
+    for (index, part) in parts.iter().map(Part::visible).enumerate() {
         if index > 0 {
             text.push('\n');
         }
-        let lines = match part {
+        let lines = match &part {
             Part::Heading(part) => heading(part, style),
             Part::Table(part) => table(part, style),
             Part::List(items) => list(items, style),

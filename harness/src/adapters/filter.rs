@@ -3,8 +3,9 @@
 //! Builds are chosen before their subjects are known, so a filter also decides whether a build may have
 //! a wanted one. Never leaves out a build that may.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use globset::{GlobBuilder, GlobMatcher};
+use quadrant_reports::number::grouped;
 
 use super::builds::{Build, VARIANT_MARK};
 use super::subject::{State, Subject};
@@ -189,10 +190,16 @@ fn parts_may_match(parts: &[Part], id: &[Piece]) -> bool {
     }
 }
 
-/// Braces become a regular expression, whose size is limited.
+/// A pattern becomes a regular expression, whose size is limited.
 const BRACES_MAX: usize = 16;
+const LENGTH_MAX: usize = 1_000;
 
 fn glob(pattern: &str) -> Result<GlobMatcher> {
+    ensure!(
+        pattern.len() <= LENGTH_MAX,
+        "a pattern for subjects has at most {} letters",
+        grouped(LENGTH_MAX as u64)
+    );
     if pattern.matches('{').count() > BRACES_MAX {
         bail!("a pattern for subjects has at most {BRACES_MAX} braces");
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use clap::Args;
 use quadrant_reports::number::counted;
+use quadrant_reports::visible;
 
 use crate::adapters::discovery::Discovered;
 use crate::adapters::filter::Filter;
@@ -33,7 +34,8 @@ pub fn lint(options: &LintOptions) -> Result<u8, Failure> {
         match spec::load(file) {
             Ok(scenario) => {
                 let cases = counted(scenario.case_count() as u64, "case");
-                standard_output::write(&format!("{}: {cases}\n", shown(file)))?;
+                let line = format!("{}: {cases}", shown(file));
+                standard_output::write(&(visible::line(&line) + "\n"))?;
                 if unmatched::names_subjects(&scenario) {
                     let all = subjects.get_or_insert_with(all_subjects);
                     for warning in unmatched::warnings(&shown(file), &scenario, all) {

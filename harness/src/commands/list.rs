@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use quadrant_reports::format::Format;
 use quadrant_reports::style::Style;
 use quadrant_reports::table::{Cell, Part, Table};
-use quadrant_reports::terminal;
+use quadrant_reports::{terminal, visible};
 use serde::Serialize;
 use serde_json::to_string_pretty;
 
@@ -162,7 +162,8 @@ fn print<T: Serialize, const N: usize>(
     row: impl Fn(&T) -> [String; N],
 ) -> Result<(), Failure> {
     let text = if format == Format::Json {
-        to_string_pretty(items).map_err(anyhow::Error::new)? + "\n"
+        let text = to_string_pretty(items).map_err(anyhow::Error::new)?;
+        visible::text(&text).into_owned() + "\n"
     } else {
         let mut table = Table::new(&headings);
         for item in items {

@@ -8,6 +8,7 @@ use quadrant_reports::record::AxisValue;
 use super::error::{Place, SpecError, error};
 use super::fields::{Field, Fields};
 use super::limits;
+use super::mistakes::Mistakes;
 use super::names;
 use super::quantity::Limit;
 use super::yaml::{Node, Scalar};
@@ -23,15 +24,18 @@ pub struct Axis {
     values_at: Vec<Place>,
 }
 
-pub(super) fn read(node: &Node) -> Result<Vec<Axis>, SpecError> {
+/// Nothing if there are cases that cannot be made of them.
+pub(super) fn read(node: &Node, mistakes: &mut Mistakes) -> Option<Vec<Axis>> {
+    let written = mistakes.keep(node.map())?;
+    if let Some((name, _)) = written.get(limits::AXES) {
+        let most = limits::AXES;
+        mistakes.add(error!(name.at, "there are too many axes; a scenario can have {most}"));
+        return None;
+    }
     let mut axes = Vec::new();
-    for (name, values) in node.map()? {
-        names::check(name)?;
-        let values = read_values(name, values)?;
-        if axes.len() == limits::AXES {
-            let most = limits::AXES;
-            return Err(error!(name.at, "there are too many axes; a scenario can have {most}"));
-        }
+    for (name, values) in written {
+        mistakes.keep(names::check(name));
+        let values = read_values(name, values, mistakes);
         axes.push(Axis {
             name: name.text.clone(),
             values: values.iter().map(|value| value.text.clone()).collect(),
@@ -41,59 +45,63 @@ pub(super) fn read(node: &Node) -> Result<Vec<Axis>, SpecError> {
         let (cases, most) = (case_count(&axes), limits::CASES);
         if cases > most {
             let (cases, most) = (grouped(cases as u64), grouped(most as u64));
-            return Err(error!(
+            mistakes.add(error!(
                 name.at,
                 "with this axis there are {cases} cases; a scenario can have {most}"
             ));
+            return None;
         }
     }
-    Ok(axes)
+    (case_count(&axes) > 0).then_some(axes)
 }
 
 pub(super) fn case_count(axes: &[Axis]) -> usize {
     axes.iter().map(|axis| axis.values.len()).product()
 }
 
-pub(super) fn check_used(axes: &[Axis], used: &[bool]) -> Result<(), SpecError> {
-    let unused = axes.iter().zip(used).find(|(_, used)| !**used);
-    unused.map_or(Ok(()), |(Axis { name, name_at, .. }, _)| {
-        Err(error!(*name_at, "the axis `{name}` is never used")
-            .help(format!("write `${name}` where its values belong")))
-    })
+pub(super) fn check_used(axes: &[Axis], used: &[bool], mistakes: &mut Mistakes) {
+    for (Axis { name, name_at, .. }, _) in axes.iter().zip(used).filter(|(_, used)| !**used) {
+        mistakes.add(
+            error!(*name_at, "the axis `{name}` is never used")
+                .help(format!("write `${name}` where its values belong")),
+        );
+    }
 }
 
-fn read_values<'a>(name: &Scalar, values: &'a Node) -> Result<Vec<&'a Scalar>, SpecError> {
+/// Wrong values too: what uses them is checked all the same.
+fn read_values<'a>(name: &Scalar, values: &'a Node, mistakes: &mut Mistakes) -> Vec<&'a Scalar> {
     let axis = quoted(&name.text);
-    let values = values.list()?;
+    let Some(values) = mistakes.keep(values.list()) else { return Vec::new() };
     if values.is_empty() {
-        return Err(error!(name.at, "the axis {axis} has no values"));
+        mistakes.add(error!(name.at, "the axis {axis} has no values"));
     }
     if let Some(first_beyond) = values.get(limits::AXIS_VALUES) {
-        return Err(error!(
+        let most = limits::AXIS_VALUES;
+        mistakes.add(error!(
             first_beyond.at,
-            "the axis {axis} has too many values; it can have {}",
-            limits::AXIS_VALUES
+            "the axis {axis} has too many values; it can have {most}"
         ));
+        return values[..most].iter().filter_map(|value| value.text().ok()).collect();
     }
     let mut read: Vec<&Scalar> = Vec::new();
     for value in values {
-        let value = value.text()?;
+        let Some(value) = mistakes.keep(value.text()) else { continue };
         let text = value.text.as_str();
         let shown = quoted(text);
         // These values are given on the command line too: `--axis how=blocking,offload`.
         let plain = |c: char| c.is_ascii_alphanumeric() || "._/-+".contains(c);
         if text.is_empty() || text.len() > limits::NAME_CHARS || !text.chars().all(plain) {
-            return Err(error!(
+            mistakes.add(error!(
                 value.at,
                 "{shown} cannot be a value of an axis; it is made of letters, digits and `.` `_` `/` `-` `+`"
             ));
         }
         if read.iter().any(|before| before.text == text) {
-            return Err(error!(value.at, "the value {shown} stands twice in the axis {axis}"));
+            mistakes.add(error!(value.at, "the value {shown} stands twice in the axis {axis}"));
         }
         read.push(value);
     }
-    Ok(read)
+    read
 }
 
 /// The axes' values in one case, put in where `$axis` stands.
@@ -103,6 +111,10 @@ pub(super) struct CaseValues<'a> {
     positions: Vec<usize>,
     /// Which axes have been used so far.
     pub(super) used: Vec<bool>,
+    /// Axes are missing because they have mistakes.
+    pub(super) lacks_axes: bool,
+    /// Those found while reading this case.
+    pub(super) mistakes: Mistakes,
 }
 
 impl<'a> CaseValues<'a> {
@@ -114,7 +126,8 @@ impl<'a> CaseValues<'a> {
             *position = rest % axis.values.len();
             rest /= axis.values.len();
         }
-        Self { axes, positions, used: vec![false; axes.len()] }
+        let used = vec![false; axes.len()];
+        Self { axes, positions, used, lacks_axes: false, mistakes: Mistakes::default() }
     }
 
     pub(super) fn list(&self) -> Vec<AxisValue> {
@@ -144,7 +157,9 @@ impl<'a> CaseValues<'a> {
             let help = near.unwrap_or_else(|| {
                 format!("name it under `axes:`, as in `axes: {{ {name}: [1, 2] }}`")
             });
-            error!(at, "there is no axis {}", quoted(name)).help(help)
+            error!(at, "there is no axis {}", quoted(name))
+                .help(help)
+                .consequence_if(self.lacks_axes)
         })
     }
 
@@ -197,16 +212,21 @@ impl<'a> CaseValues<'a> {
         })
     }
 
-    /// A quantity within its limit, as a type that the limit fits into.
+    /// A quantity within its limit, as a type that the limit fits into. The least one if there is a
+    /// mistake.
     pub(super) fn quantity<T: TryFrom<u64>>(
         &mut self,
         fields: &Fields<'_>,
         key: &'static str,
         limit: Limit,
-    ) -> Result<T, SpecError> {
-        self.read(fields.need(key)?, |text| {
-            T::try_from(limit.read(text)?).map_err(|_| format!("{} is too large", quoted(text)))
-        })
+    ) -> T {
+        let read = fields.need(key).and_then(|field| {
+            self.read(field, |text| {
+                T::try_from(limit.read(text)?).map_err(|_| format!("{} is too large", quoted(text)))
+            })
+        });
+        let least = || T::try_from(limit.least).ok().expect("the limits of a type fit into it");
+        self.mistakes.keep(read).unwrap_or_else(least)
     }
 
     /// The same for a field that may be left out.
@@ -215,8 +235,8 @@ impl<'a> CaseValues<'a> {
         fields: &Fields<'_>,
         key: &'static str,
         limit: Limit,
-    ) -> Result<Option<T>, SpecError> {
-        fields.get(key).map(|_| self.quantity(fields, key, limit)).transpose()
+    ) -> Option<T> {
+        fields.get(key).map(|_| self.quantity(fields, key, limit))
     }
 
     /// One of a few words, where it is not left out.
@@ -224,16 +244,16 @@ impl<'a> CaseValues<'a> {
         &mut self,
         field: Option<Field<'_>>,
         words: impl IntoIterator<Item = (&'w str, T)> + Clone,
-    ) -> Result<Option<T>, SpecError> {
-        let Some(field) = field else { return Ok(None) };
-        let read = |text: &str| {
+    ) -> Option<T> {
+        let field = field?;
+        let read = self.read(field, |text| {
             let found = words.clone().into_iter().find(|(word, _)| *word == text);
-            found.map(|(_, value)| Some(value)).ok_or_else(|| {
+            found.map(|(_, value)| value).ok_or_else(|| {
                 let words: Vec<&str> = words.clone().into_iter().map(|(word, _)| word).collect();
                 let message = format!("{} is not possible for {}", quoted(text), field.usage());
                 SpecError::from(message).help_if(hint(text, words))
             })
-        };
-        self.read(field, read)
+        });
+        self.mistakes.keep(read)
     }
 }

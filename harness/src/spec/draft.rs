@@ -22,6 +22,8 @@ pub(super) struct Draft {
     pub(super) depth: usize,
     /// Inside `repeat`.
     pub(super) repeated: bool,
+    /// A step is missing because it has a mistake.
+    pub(super) is_incomplete: bool,
     /// The last `spawn` that no `join` has followed yet.
     pub(super) spawned: Option<Place>,
     recv: Option<Place>,
@@ -30,8 +32,16 @@ pub(super) struct Draft {
 
 impl Draft {
     pub(super) fn new(runner: Runner, depth: usize) -> Self {
-        let steps = Program::new();
-        Self { steps, runner, depth, repeated: false, spawned: None, recv: None, send: None }
+        Self {
+            steps: Program::new(),
+            runner,
+            depth,
+            repeated: false,
+            is_incomplete: false,
+            spawned: None,
+            recv: None,
+            send: None,
+        }
     }
 
     pub(super) fn push(&mut self, action: Action, row: Option<usize>) {
@@ -53,7 +63,8 @@ impl Draft {
     pub(super) fn check_joined(&self) -> Result<(), SpecError> {
         let Some(at) = self.spawned else { return Ok(()) };
         Err(error!(at, "nothing waits for these tasks")
-            .help("add `- join` further down in the same list of steps"))
+            .help("add `- join` further down in the same list of steps")
+            .consequence_if(self.is_incomplete))
     }
 
     /// That `recv`, `send` or `echo` may stand here, and comes once and in order.
@@ -93,7 +104,9 @@ impl Draft {
         }
         if self.recv.is_none() {
             let rule = "a request is received, then answered";
-            return Err(error!(at, "`send` comes before `recv`: {rule}"));
+            return Err(
+                error!(at, "`send` comes before `recv`: {rule}").consequence_if(self.is_incomplete)
+            );
         }
         Ok(())
     }
@@ -107,6 +120,7 @@ impl Draft {
             (None, _) => "`recv` and `send` are missing",
         };
         Err(error!(at, "{missing}: a server receives each request once and answers it once")
-            .help("the shortest server is `server: { steps: [echo] }`"))
+            .help("the shortest server is `server: { steps: [echo] }`")
+            .consequence_if(self.is_incomplete))
     }
 }

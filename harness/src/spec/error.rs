@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use quadrant_reports::visible;
+
 /// Where something stands in the text. Counted in characters, from 1; `line` 0 is "nowhere".
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Place {
@@ -27,19 +29,27 @@ impl From<serde_yaml::Location> for Place {
 }
 
 /// Why a scenario cannot be used, and where.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct SpecError {
-    path: String,
+    path: Box<str>,
     at: Place,
     message: String,
     help: Option<String>,
     /// The line at `at`.
     line: Option<String>,
+    is_consequence: bool,
 }
 
 impl SpecError {
     pub(super) fn new(at: Place, message: impl Into<String>) -> Self {
-        Self { path: String::new(), at, message: message.into(), help: None, line: None }
+        Self {
+            path: "".into(),
+            at,
+            message: message.into(),
+            help: None,
+            line: None,
+            is_consequence: false,
+        }
     }
 
     pub(super) fn help(self, help: impl Into<String>) -> Self {
@@ -58,9 +68,23 @@ impl SpecError {
         self
     }
 
+    /// If so, another error that is known already is the reason for this one.
+    pub(super) fn consequence_if(mut self, is_consequence: bool) -> Self {
+        self.is_consequence = is_consequence;
+        self
+    }
+
+    pub(super) fn is_consequence(&self) -> bool {
+        self.is_consequence
+    }
+
+    pub(super) fn is_at(&self, other: &Self) -> bool {
+        self.position() == other.position()
+    }
+
     /// Names the file and quotes its line.
     pub(super) fn in_text(mut self, path: &str, text: &str) -> Self {
-        path.clone_into(&mut self.path);
+        self.path = path.into();
         self.line = text.lines().nth(self.at.line.wrapping_sub(1)).map(str::to_owned);
         self
     }
@@ -95,11 +119,11 @@ impl std::error::Error for SpecError {}
 
 impl fmt::Display for SpecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&visible(&self.path))?;
+        f.write_str(&visible::line(&self.path))?;
         if let Some((line, column)) = self.position() {
             write!(f, ":{line}:{column}")?;
         }
-        write!(f, ": {}", visible(&self.message))?;
+        write!(f, ": {}", visible::line(&self.message))?;
         let number = self.at.line.to_string();
         let margin = " ".repeat(number.len());
         if let Some(line) = &self.line {
@@ -107,7 +131,7 @@ impl fmt::Display for SpecError {
             write!(f, "\n{margin} |\n{number} | {line}\n{margin} | {carets}")?;
         }
         match &self.help {
-            Some(help) => write!(f, "\n{margin} = {}", visible(help)),
+            Some(help) => write!(f, "\n{margin} = {}", visible::line(help)),
             None => Ok(()),
         }
     }
@@ -120,7 +144,7 @@ fn snippet(line: &str, at: Place) -> (String, String) {
     let column = at.column.saturating_sub(1);
     let start = column.saturating_sub(BEFORE);
     // One character for each, so that the carets stand below the right ones.
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let plain = |c: char| if visible::is_hidden(c) { ' ' } else { c };
     let mut shown: String = line.chars().skip(start).take(SHOWN).map(plain).collect();
     let mut indent = column - start;
     let width = at.width.clamp(1, shown.chars().count().saturating_sub(indent).max(1));
@@ -132,13 +156,6 @@ fn snippet(line: &str, at: Place) -> (String, String) {
         shown.push('…');
     }
     (shown.trim_end().to_owned(), " ".repeat(indent) + &"^".repeat(width))
-}
-
-/// A scenario's text reaches a terminal in these messages; escape sequences must not.
-fn visible(text: &str) -> String {
-    let shown =
-        |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(shown).collect()
 }
 
 #[cfg(test)]

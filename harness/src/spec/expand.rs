@@ -13,47 +13,53 @@ use super::error::{Place, SpecError, error};
 use super::expect::{self, Named};
 use super::fields::Fields;
 use super::limits;
+use super::mistakes::Mistakes;
 use super::names;
 use super::programs::Programs;
 use super::quantity::SIZE;
-
 use super::yaml::{Node, Scalar};
 use crate::system::allocator::Allocator;
 
-const KEYS: &str = "name question subjects compare axes workers allocator server tasks load files time stall expect";
+pub(super) const KEYS: &str = "name question subjects compare axes workers allocator server tasks load files time stall expect";
 
 /// The name of a server's operation in records.
 const OPERATION_OF_A_SERVER: &str = "request";
-
-/// The fields of the scenario itself.
-pub(super) fn fields_of(root: &Node) -> Result<Fields<'_>, SpecError> {
-    Fields::of(root, "", KEYS)
-}
 
 /// The fields of a map in the scenario.
 fn fields_in<'a>(
     scenario: &Fields<'a>,
     key: &'static str,
     known: &str,
-) -> Result<Option<Fields<'a>>, SpecError> {
-    scenario.get(key).map(|field| Fields::of(field.node, key, known)).transpose()
+    values: &mut CaseValues<'_>,
+) -> Option<Fields<'a>> {
+    let node = scenario.get(key)?.node;
+    let fields = Fields::of(node, key, known, &mut values.mistakes);
+    values.mistakes.keep(fields)
 }
 
 pub(super) struct Expanded {
+    /// Of no meaning where there are mistakes.
     pub(super) case: Case,
     /// Which axes it took a value of.
     pub(super) used: Vec<bool>,
     pub(super) hashes: Vec<(u64, Place)>,
     pub(super) reads_files: bool,
+    pub(super) mistakes: Mistakes,
 }
 
-pub(super) fn expand(root: &Node, axes: &[Axis], case: usize) -> Result<Expanded, SpecError> {
-    let scenario = fields_of(root)?;
-    let mut values = CaseValues::of(axes, case);
-    let mut work = read_settings(&scenario, &mut values)?;
-    let hashes = add_programs(&mut work, &scenario, &mut values)?;
-    check_parts(&scenario)?;
-    let reads_files = check_together(&work, &scenario, &values)?;
+/// `axes` may be nothing, if there is a mistake in them.
+pub(super) fn expand(scenario: &Fields<'_>, axes: Option<&[Axis]>, case: usize) -> Expanded {
+    let mut values = CaseValues::of(axes.unwrap_or_default(), case);
+    values.lacks_axes = axes.is_none();
+    let mut work = read_settings(scenario, &mut values);
+    let hashes = add_programs(&mut work, scenario, &mut values);
+    values.mistakes.keep(check_parts(scenario));
+    let mut reads_files = false;
+    let is_whole = values.mistakes.is_empty();
+    if is_whole {
+        let read = check_together(&work, scenario, &values);
+        reads_files = values.mistakes.keep(read).unwrap_or_default();
+    }
     if !reads_files {
         work.files = None;
     }
@@ -62,39 +68,39 @@ pub(super) fn expand(root: &Node, axes: &[Axis], case: usize) -> Result<Expanded
     work.summary = work.summarized(connections.is_some_and(|text| text.axis().is_some()));
 
     let names: Vec<&str> = work.groups.iter().map(|group| group.name.as_str()).collect();
-    let (operation, groups) = names.split_at(usize::from(work.server.is_none()));
-    let named = Named { rows: &work.rows, groups, operation: operation.first().copied() };
+    let (operation, groups) = names.split_at(usize::from(work.server.is_none()).min(names.len()));
+    let operation = operation.first().copied();
+    let named = Named { rows: &work.rows, groups, operation, is_whole };
     let mut expectations = Vec::new();
-    for node in scenario.items("expect")? {
-        expectations.extend(expect::read(node, &mut values, &named)?);
+    let entries = scenario.items("expect");
+    for node in values.mistakes.keep(entries).unwrap_or_default() {
+        let read = expect::read(node, &mut values, &named);
+        expectations.extend(values.mistakes.keep(read).unwrap_or_default());
+        if values.mistakes.is_full() {
+            break;
+        }
     }
-    Ok(Expanded {
-        case: Case { values: values.list(), work, expectations },
-        used: values.used,
-        hashes,
-        reads_files,
-    })
+    let case = Case { values: values.list(), work, expectations };
+    let CaseValues { used, mistakes, .. } = values;
+    Expanded { case, used, hashes, reads_files, mistakes }
 }
 
 /// Everything but the programs.
-fn read_settings(scenario: &Fields<'_>, values: &mut CaseValues<'_>) -> Result<Work, SpecError> {
-    let workers = values.quantity_if(scenario, "workers", limits::WORKERS)?;
-    let allocator = values.one_of(scenario.get("allocator"), Allocator::ALL)?;
+fn read_settings(scenario: &Fields<'_>, values: &mut CaseValues<'_>) -> Work {
+    let workers = values.quantity_if(scenario, "workers", limits::WORKERS);
+    let allocator = values.one_of(scenario.get("allocator"), Allocator::ALL);
     let compared = [("subjects", false), ("backends", true)];
-    let compares_backends = values.one_of(scenario.get("compare"), compared)?;
-    let files = fields_in(scenario, "files", "count size cache")?;
-    let files = files.map(|files| read_files(&files, values)).transpose()?;
-    let load = fields_in(scenario, "load", "connections send rate")?;
-    let load = load.map(|load| read_load(&load, values)).transpose()?;
-    let time = fields_in(scenario, "time", "warmup measure")?;
-    let mut time = |key, limit| match &time {
-        None => Ok(None),
-        Some(time) => values.quantity_if(time, key, limit),
-    };
-    let warmup_ns = time("warmup", limits::WARMUP)?;
-    let measure_ns = time("measure", limits::MEASURE)?;
-    let stall_threshold_ns = values.quantity_if(scenario, "stall", limits::STALL)?;
-    Ok(Work {
+    let compares_backends = values.one_of(scenario.get("compare"), compared);
+    let files = fields_in(scenario, "files", "count size cache", values);
+    let files = files.map(|files| read_files(&files, values));
+    let load = fields_in(scenario, "load", "connections send rate", values);
+    let load = load.map(|load| read_load(&load, values));
+    let time = fields_in(scenario, "time", "warmup measure", values);
+    let mut time = |key, limit| values.quantity_if(time.as_ref()?, key, limit);
+    let warmup_ns = time("warmup", limits::WARMUP);
+    let measure_ns = time("measure", limits::MEASURE);
+    let stall_threshold_ns = values.quantity_if(scenario, "stall", limits::STALL);
+    Work {
         workers,
         allocator,
         compares_backends: compares_backends.unwrap_or(false),
@@ -104,17 +110,18 @@ fn read_settings(scenario: &Fields<'_>, values: &mut CaseValues<'_>) -> Result<W
         measure_ns: measure_ns.unwrap_or(limits::MEASURE_DEFAULT_NS),
         stall_threshold_ns: stall_threshold_ns.unwrap_or(limits::STALL_DEFAULT_NS),
         ..Work::default()
-    })
+    }
 }
 
-fn read_files(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> Result<Files, SpecError> {
-    let count: u32 = values.quantity(fields, "count", limits::FILES)?;
-    let bytes = values.quantity(fields, "size", limits::FILE_SIZE)?;
-    let cold = values.one_of(fields.get("cache"), [("hot", false), ("cold", true)])?;
+fn read_files(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> Files {
+    let count: u32 = values.quantity(fields, "count", limits::FILES);
+    let bytes = values.quantity(fields, "size", limits::FILE_SIZE);
+    let cold = values.one_of(fields.get("cache"), [("hot", false), ("cold", true)]);
     let total = u64::from(count).saturating_mul(bytes);
     if total > limits::FILES_BYTES {
-        return Err(error!(
-            fields.need("size")?.node.at,
+        let at = fields.get("size").map_or(fields.at, |size| size.node.at);
+        values.mistakes.add(error!(
+            at,
             "{} files of {} take {}{}; all together can take {}",
             grouped(count.into()),
             SIZE.written(bytes),
@@ -123,17 +130,18 @@ fn read_files(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> Result<Files,
             SIZE.written(limits::FILES_BYTES)
         ));
     }
-    Ok(Files { count, bytes, cold: cold.unwrap_or(false) })
+    Files { count, bytes, cold: cold.unwrap_or(false) }
 }
 
-fn read_load(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> Result<Load, SpecError> {
-    let connections: u32 = values.quantity(fields, "connections", limits::CONNECTIONS)?;
-    let bytes: u64 = values.quantity(fields, "send", limits::MESSAGE)?;
-    let rate_per_second = values.quantity_if(fields, "rate", limits::LOAD_RATE)?;
+fn read_load(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> Load {
+    let connections: u32 = values.quantity(fields, "connections", limits::CONNECTIONS);
+    let bytes: u64 = values.quantity(fields, "send", limits::MESSAGE);
+    let rate_per_second = values.quantity_if(fields, "rate", limits::LOAD_RATE);
     let in_flight = u64::from(connections) * bytes;
     if in_flight > limits::IN_FLIGHT_BYTES {
-        return Err(error!(
-            fields.need("send")?.node.at,
+        let at = fields.get("send").map_or(fields.at, |send| send.node.at);
+        values.mistakes.add(error!(
+            at,
             "{} connections with {} each put {} in flight{}; {} is possible",
             grouped(connections.into()),
             SIZE.written(bytes),
@@ -142,7 +150,7 @@ fn read_load(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> Result<Load, S
             SIZE.written(limits::IN_FLIGHT_BYTES)
         ));
     }
-    Ok(Load { connections, message_bytes: bytes as usize, rate_per_second })
+    Load { connections, message_bytes: bytes as usize, rate_per_second }
 }
 
 /// The steps of the server and of every group of tasks. Returns the rounds of all hashes.
@@ -150,35 +158,58 @@ fn add_programs<'a>(
     work: &mut Work,
     scenario: &Fields<'a>,
     values: &mut CaseValues<'a>,
-) -> Result<Vec<(u64, Place)>, SpecError> {
-    let mut groups = Vec::new();
-    let mut names: Vec<&Scalar> = Vec::new();
-    for node in scenario.items("tasks")? {
-        let fields = Fields::of(node, "tasks", "name count every repeat steps")?;
-        let name = fields.need("name")?.node.text()?;
-        check_group_name(name, &names)?;
-        names.push(name);
-        groups.push((name, read_pace(&fields, values)?, fields.need("steps")?.node));
-    }
-    let mut programs = Programs::new(values, work.files.map(|files| files.count));
-    if let Some(server) = fields_in(scenario, "server", "steps")? {
-        let program = programs.add(server.need("steps")?.node, Runner::Connection, server.at)?;
+) -> Vec<(u64, Place)> {
+    let server = fields_in(scenario, "server", "steps", values);
+    let groups = read_groups(scenario, values);
+    // Where their number cannot be read, any file can be.
+    let has_files = scenario.has_unknown || scenario.get("files").is_some();
+    let any = has_files.then_some(limits::FILES.most as u32);
+    let mut programs = Programs::new(values, work.files.map(|files| files.count).or(any));
+    if let Some(server) = server {
+        let steps = server.need("steps").map(|steps| steps.node);
+        let program = programs.add(steps, Runner::Connection, server.at);
         work.server = work.load.map(|Load { connections, message_bytes, .. }| Server {
             program,
             message_bytes,
             connections,
         });
     }
-    for (name, (count, pace), steps) in groups {
-        let program = programs.add(steps, Runner::Task, name.at)?;
+    for (name, count, pace, steps) in groups {
+        let program = programs.add(steps, Runner::Task, name.at);
         work.groups.push(Group { name: name.text.clone(), count, program, pace });
     }
     work.programs = programs.programs;
     work.rows = programs.rows;
-    Ok(programs.hashes)
+    programs.hashes
 }
 
-fn check_group_name(name: &Scalar, before: &[&Scalar]) -> Result<(), SpecError> {
+/// Name, number of tasks, pace and steps of each group that has a name.
+type WrittenGroup<'a> = (&'a Scalar, u32, Pace, Result<&'a Node, SpecError>);
+
+fn read_groups<'a>(scenario: &Fields<'a>, values: &mut CaseValues<'_>) -> Vec<WrittenGroup<'a>> {
+    let mut groups: Vec<WrittenGroup<'a>> = Vec::new();
+    let nodes = scenario.items("tasks");
+    for node in values.mistakes.keep(nodes).unwrap_or_default() {
+        if values.mistakes.is_full() {
+            break;
+        }
+        let known = "name count every repeat steps";
+        let fields = Fields::of(node, "tasks", known, &mut values.mistakes);
+        let Some(fields) = values.mistakes.keep(fields) else { continue };
+        let name = fields.need("name").and_then(|name| name.node.text());
+        let (count, pace) = read_pace(&fields, values);
+        let Some(name) = values.mistakes.keep(name) else { continue };
+        let checked = check_group_name(name, groups.iter().map(|(before, ..)| *before));
+        values.mistakes.keep(checked);
+        groups.push((name, count, pace, fields.need("steps").map(|steps| steps.node)));
+    }
+    groups
+}
+
+fn check_group_name<'a>(
+    name: &Scalar,
+    mut before: impl Iterator<Item = &'a Scalar>,
+) -> Result<(), SpecError> {
     names::check(name)?;
     if name.text == OPERATION_OF_A_SERVER {
         return Err(error!(
@@ -186,7 +217,7 @@ fn check_group_name(name: &Scalar, before: &[&Scalar]) -> Result<(), SpecError> 
             "`request` is the name of a server's operation; take another name"
         ));
     }
-    if let Some(first) = before.iter().find(|before| before.text == name.text) {
+    if let Some(first) = before.find(|before| before.text == name.text) {
         return Err(error!(
             name.at,
             "the tasks in line {} already have the name `{}`", first.at.line, name.text
@@ -196,28 +227,24 @@ fn check_group_name(name: &Scalar, before: &[&Scalar]) -> Result<(), SpecError> 
 }
 
 /// How many tasks a group has, and when each begins an operation.
-fn read_pace(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> Result<(u32, Pace), SpecError> {
-    let count = values.quantity_if(fields, "count", limits::GROUP_TASKS)?;
-    let every = values.quantity_if(fields, "every", limits::EVERY)?;
-    let pace = match (every, fields.get("repeat")) {
-        (Some(_), Some(repeat)) => {
-            return Err(error!(
-                repeat.node.at,
-                "tasks have either `every` (on a schedule) or `repeat` (so many times), not both"
-            ));
-        }
-        (Some(ns), None) => Pace::Every { ns },
-        (None, Some(_)) => {
-            Pace::Repeat { times: values.quantity(fields, "repeat", limits::TIMES)? }
-        }
-        (None, None) => Pace::BackToBack,
-    };
-    Ok((count.unwrap_or(1), pace))
+fn read_pace(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> (u32, Pace) {
+    let count = values.quantity_if(fields, "count", limits::GROUP_TASKS);
+    let every = values.quantity_if(fields, "every", limits::EVERY);
+    let times = values.quantity_if(fields, "repeat", limits::TIMES);
+    if let (Some(_), Some(repeat)) = (every, fields.get("repeat")) {
+        values.mistakes.add(error!(
+            repeat.node.at,
+            "tasks have either `every` (on a schedule) or `repeat` (so many times), not both"
+        ));
+    }
+    let every = every.map(|ns| Pace::Every { ns });
+    let pace = every.or(times.map(|times| Pace::Repeat { times })).unwrap_or(Pace::BackToBack);
+    (count.unwrap_or(1), pace)
 }
 
 fn check_parts(scenario: &Fields<'_>) -> Result<(), SpecError> {
     let at = |key| scenario.get(key).map(|field| field.node.at);
-    match (at("server"), at("load")) {
+    let checked = match (at("server"), at("load")) {
         (Some(server), None) => Err(error!(server, "a server without `load` never gets a request")
             .help("add `load: { connections: 50, send: 64B }`")),
         (None, Some(load)) => Err(error!(load, "there is no `server` for this load")
@@ -227,7 +254,8 @@ fn check_parts(scenario: &Fields<'_>) -> Result<(), SpecError> {
             "this scenario does nothing: it has neither `server` nor `tasks`"
         )),
         _ => Ok(()),
-    }
+    };
+    checked.map_err(|error| error.consequence_if(scenario.has_unknown))
 }
 
 /// The limits that bind several values together. Returns whether any task reads files.

@@ -9,7 +9,6 @@ use quadrant_reports::record::expectation::{
 use super::axes::CaseValues;
 use super::case::Expected;
 use super::error::{SpecError, error};
-use super::names;
 use super::quantity::{DURATION, SIZE};
 use super::yaml::{Node, Scalar};
 use crate::terminal::nearest::{hint, quoted};
@@ -21,6 +20,8 @@ pub(super) struct Named<'a> {
     pub(super) groups: &'a [&'a str],
     /// The group that the figures without a name are about.
     pub(super) operation: Option<&'a str>,
+    /// Whether these are all: none is missing because of a mistake.
+    pub(super) is_whole: bool,
 }
 
 /// The pattern of subjects that an entry names.
@@ -35,7 +36,6 @@ pub(super) fn read(
     named: &Named<'_>,
 ) -> Result<Vec<Expected>, SpecError> {
     let subjects = subjects(node)?;
-    subjects.map_or(Ok(()), names::check_pattern)?;
     let is_metric = |key: &Scalar| key.text != "when" && key.text != "subjects";
     if !node.map()?.iter().any(|(key, _)| is_metric(key)) {
         return Err(error!(node.at, "this expects nothing")
@@ -45,25 +45,42 @@ pub(super) fn read(
     let mut metrics = Vec::new();
     for (key, value) in node.map()? {
         match key.text.as_str() {
-            "when" => included = includes(value, values)?,
+            "when" => {
+                let read = includes(value, values);
+                included = values.mistakes.keep(read).unwrap_or(true);
+            }
             "subjects" => {}
-            _ => metrics.push((key, value.text()?)),
+            _ => metrics.push((key, value)),
         }
     }
     if !included {
         return Ok(Vec::new());
     }
-    let expected = metrics.into_iter().map(|(metric, value)| {
-        let unit = unit(metric, named)?;
-        let (comparison, number) = comparison(&value.text);
-        let usage = || format!("what is expected of `{}`", metric.text);
-        let value = values.read_text(number, value.at, usage, |text| amount(text, unit))?;
-        Ok(Expected {
-            subjects: subjects.map(|glob| glob.text.clone()),
-            expectation: Expectation { metric: metric.text.clone(), comparison, value },
-        })
-    });
-    expected.collect()
+    let mut expected = Vec::new();
+    for (metric, value) in metrics {
+        let read = read_metric(metric, value, values, named);
+        let read = values.mistakes.keep(read);
+        let subjects = subjects.map(|glob| glob.text.clone());
+        expected.extend(read.map(|expectation| Expected { subjects, expectation }));
+        if values.mistakes.is_full() {
+            break;
+        }
+    }
+    Ok(expected)
+}
+
+fn read_metric(
+    metric: &Scalar,
+    value: &Node,
+    values: &mut CaseValues<'_>,
+    named: &Named<'_>,
+) -> Result<Expectation, SpecError> {
+    let unit = unit(metric, named)?;
+    let value = value.text()?;
+    let (comparison, number) = comparison(&value.text);
+    let usage = || format!("what is expected of `{}`", metric.text);
+    let value = values.read_text(number, value.at, usage, |text| amount(text, unit))?;
+    Ok(Expectation { metric: metric.text.clone(), comparison, value })
 }
 
 /// Whether every axis in `when` has one of the values given there.
@@ -81,6 +98,9 @@ fn includes(when: &Node, values: &CaseValues<'_>) -> Result<bool, SpecError> {
 fn unit(metric: &Scalar, named: &Named<'_>) -> Result<Unit, SpecError> {
     let text = metric.text.as_str();
     let error = |message: String, help| Err(SpecError::new(metric.at, message).help_if(help));
+    // It may be the name of a step or group that has a mistake itself.
+    let missing =
+        |message, help| error(message, help).map_err(|error| error.consequence_if(!named.is_whole));
     let Some(unit) = metric_unit(text) else {
         let help = if text.starts_with("steps.") {
             Some("a step's figures are written like `steps.db.p99`".to_owned())
@@ -93,15 +113,15 @@ fn unit(metric: &Scalar, named: &Named<'_>) -> Result<Unit, SpecError> {
     };
     let parts: Vec<&str> = text.split('.').collect();
     match parts.as_slice() {
-        ["steps", step, ..] if !named.rows.iter().any(|row| row == step) => error(
+        ["steps", step, ..] if !named.rows.iter().any(|row| row == step) => missing(
             format!("no step of this case is named {}", quoted(step)),
             hint(step, named.rows.iter().map(String::as_str)),
         ),
-        ["groups", group, ..] if named.operation == Some(group) => error(
+        ["groups", group, ..] if named.operation == Some(group) => missing(
             format!("`{group}` is the first group, whose figures have no prefix"),
             Some(format!("write `{}`", parts[2..].join("."))),
         ),
-        ["groups", group, ..] if !named.groups.contains(group) => error(
+        ["groups", group, ..] if !named.groups.contains(group) => missing(
             format!("no tasks are named {}", quoted(group)),
             hint(group, named.groups.iter().copied()),
         ),

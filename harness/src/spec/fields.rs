@@ -2,7 +2,9 @@
 //!
 //! Never reads a value; that is done with the axes of a case at hand.
 
+use super::advice;
 use super::error::{Place, SpecError, error};
+use super::mistakes::Mistakes;
 use super::yaml::{Node, Scalar, Value};
 use crate::terminal::nearest::{hint, quoted};
 
@@ -17,7 +19,16 @@ impl Node {
     pub(super) fn list(&self) -> Result<&[Node], SpecError> {
         match &self.value {
             Value::List(items) => Ok(items),
-            _ => Err(self.unexpected("a list (`[…]`, or lines that begin with `-`)")),
+            value => {
+                let first = match value {
+                    Value::Text(text) => Some(text.text.clone()),
+                    Value::Map(entries) => entries.first().map(|(key, _)| key.text.clone() + ": …"),
+                    _ => None,
+                };
+                Err(self
+                    .unexpected("a list (`[…]`, or lines that begin with `-`)")
+                    .help_if(first.map(|first| advice::item_help(&first))))
+            }
         }
     }
 
@@ -71,6 +82,8 @@ pub(super) struct Fields<'a> {
     pub(super) entries: &'a [(Scalar, Node)],
     /// The only field, when it is written without the map.
     short: Option<(&'static str, &'a Node)>,
+    /// One of its keys may be the misspelt name of another.
+    pub(super) has_unknown: bool,
 }
 
 /// One value of such a map.
@@ -83,27 +96,40 @@ pub(super) struct Field<'a> {
 
 impl<'a> Fields<'a> {
     /// A map that may have the keys in `known`, which are separated by spaces.
-    pub(super) fn of(node: &'a Node, owner: &'static str, known: &str) -> Result<Self, SpecError> {
-        let fields = Self::of_any(node, owner)?;
+    pub(super) fn of(
+        node: &'a Node,
+        owner: &'static str,
+        known: &str,
+        mistakes: &mut Mistakes,
+    ) -> Result<Self, SpecError> {
+        let mut fields = Self::of_any(node, owner)?;
         let known = known.split(' ');
-        let is_unknown = |key: &Scalar| !known.clone().any(|known| known == key.text);
-        match fields.entries.iter().find(|(key, _)| is_unknown(key)) {
-            None => Ok(fields),
-            Some((key, _)) => {
-                Err(error!(key.at, "unknown key {}", quoted(&key.text))
-                    .help_if(hint(&key.text, known)))
+        for (key, _) in fields.entries {
+            if known.clone().any(|known| known == key.text) {
+                continue;
+            }
+            fields.has_unknown = true;
+            mistakes.add(
+                error!(key.at, "unknown key {}", quoted(&key.text))
+                    .help_if(hint(&key.text, known.clone())),
+            );
+            if mistakes.is_full() {
+                break;
             }
         }
+        Ok(fields)
     }
 
     /// A map that may have any keys.
     pub(super) fn of_any(node: &'a Node, owner: &'static str) -> Result<Self, SpecError> {
-        Ok(Self { owner, at: node.at, entries: node.map()?, short: None })
+        let entries = node.map()?;
+        Ok(Self { owner, at: node.at, entries, short: None, has_unknown: false })
     }
 
     /// No fields, or only one, written without a map.
     pub(super) fn short(owner: &'static str, field: Option<(&'static str, &'a Node)>) -> Self {
-        Self { owner, at: Place::default(), entries: &[], short: field }
+        let at = Place::default();
+        Self { owner, at, entries: &[], short: field, has_unknown: false }
     }
 
     pub(super) fn get(&self, key: &'static str) -> Option<Field<'a>> {
@@ -115,8 +141,13 @@ impl<'a> Fields<'a> {
     pub(super) fn need(&self, key: &'static str) -> Result<Field<'a>, SpecError> {
         self.get(key).ok_or_else(|| {
             let at = self.entries.first().map_or(self.at, |(first, _)| first.at);
-            error!(at, "the key `{key}` is missing here")
+            error!(at, "the key `{key}` is missing here").consequence_if(self.has_unknown)
         })
+    }
+
+    /// The keys and values, those inside of values included.
+    pub(super) fn count(&self) -> usize {
+        1 + self.entries.iter().map(|(_, value)| 1 + value.count()).sum::<usize>()
     }
 
     /// The items of a list that may be left out.

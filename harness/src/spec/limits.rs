@@ -25,6 +25,15 @@ pub(super) const STEPS: usize = 1_000;
 pub(super) const NESTING: usize = 8;
 pub(super) const NAME_CHARS: usize = 64;
 pub(super) const QUESTION_CHARS: usize = 300;
+/// Different patterns of subjects; each is compiled.
+pub(super) const PATTERNS: usize = 64;
+/// Named steps; each has figures of its own.
+pub(super) const ROWS: usize = 256;
+/// Every case is checked, so keys and values count once for each.
+pub(super) const CHECKED: usize = 1_000_000;
+/// Mistakes that are reported, and how often they may be found again until the search ends.
+pub(super) const MISTAKES: usize = 50;
+pub(super) const MISTAKES_AGAIN: usize = 2_000;
 
 /// `connections` times `send`: what the messages in flight may take.
 pub(super) const IN_FLIGHT_BYTES: u64 = 2 * GIB;

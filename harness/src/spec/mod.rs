@@ -6,8 +6,10 @@
 //! may be `$axis`. `expand` reads the tree once for every case, with that case's values at hand
 //! (`axes`): the shape of each map (`fields`), its quantities (`quantity`, `limits`), its step lists
 //! (`step`, `programs`, `draft`) and its expectations (`expect`). Loading a scenario expands every case, so
-//! that an error in only one combination is reported before anything runs.
+//! that an error in only one combination is reported before anything runs. A value that cannot be read
+//! is noted (`mistakes`), and the reading goes on with another one in its place.
 
+mod advice;
 mod axes;
 mod case;
 mod draft;
@@ -16,6 +18,7 @@ mod expand;
 mod expect;
 mod fields;
 mod limits;
+mod mistakes;
 mod names;
 mod programs;
 mod quantity;
@@ -30,10 +33,11 @@ use std::path::Path;
 pub use axes::Axis;
 pub use case::{Case, Expected, Files, Load, Work};
 pub use error::SpecError;
+pub use mistakes::SpecErrors;
 pub use scenario::Scenario;
 
 /// Reads a scenario and checks every case of it.
-pub fn load(path: &Path) -> Result<Scenario, SpecError> {
+pub fn load(path: &Path) -> Result<Scenario, SpecErrors> {
     let shown = path.display().to_string();
     let error = |message: String| SpecError::from(message).in_text(&shown, "");
     let mut bytes = Vec::new();
@@ -45,12 +49,12 @@ pub fn load(path: &Path) -> Result<Scenario, SpecError> {
     check_length(bytes.len()).map_err(error)?;
     match String::from_utf8(bytes) {
         Ok(text) => Scenario::parse(&shown, &text),
-        Err(_) => Err(error("is not written in UTF-8".to_owned())),
+        Err(_) => Err(error("is not written in UTF-8".to_owned()).into()),
     }
 }
 
 /// Reads a scenario from a text; `path_shown` is what messages call it.
-pub fn parse(path_shown: &str, text: &str) -> Result<Scenario, SpecError> {
+pub fn parse(path_shown: &str, text: &str) -> Result<Scenario, SpecErrors> {
     check_length(text.len()).map_err(|error| SpecError::from(error).in_text(path_shown, ""))?;
     Scenario::parse(path_shown, text)
 }

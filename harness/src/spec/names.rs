@@ -4,7 +4,9 @@
 
 use super::error::{SpecError, error};
 use super::limits;
+use super::mistakes::Mistakes;
 use super::yaml::Scalar;
+use crate::adapters::filter::Pattern;
 use crate::terminal::nearest::quoted;
 
 /// Names of scenarios, axes, groups and rows.
@@ -44,10 +46,27 @@ pub(super) fn check_question(question: &Scalar) -> Result<(), SpecError> {
     Ok(())
 }
 
-pub(super) fn check_pattern(subjects: &Scalar) -> Result<(), SpecError> {
-    if globset::Glob::new(&subjects.text).is_ok() && !subjects.text.is_empty() {
-        return Ok(());
+pub(super) fn check_patterns<'a>(
+    subjects: impl Iterator<Item = &'a Scalar>,
+    mistakes: &mut Mistakes,
+) {
+    for (index, pattern) in subjects.enumerate() {
+        if index == limits::PATTERNS {
+            let most = limits::PATTERNS;
+            mistakes.add(error!(
+                pattern.at,
+                "there are too many patterns of subjects; a scenario can have {most}"
+            ));
+            return;
+        }
+        mistakes.keep(check_pattern(pattern));
     }
-    Err(error!(subjects.at, "{} is not a pattern of subjects", quoted(&subjects.text))
-        .help("write it like `tokio`, `*/per-core/*` or `smol/**`"))
+}
+
+/// It is read as that of an option `-r`.
+fn check_pattern(subjects: &Scalar) -> Result<(), SpecError> {
+    if subjects.text.is_empty() {
+        return Err(error!(subjects.at, "a pattern of subjects is empty"));
+    }
+    Pattern::new(&subjects.text).map(drop).map_err(|error| error!(subjects.at, "{error}"))
 }

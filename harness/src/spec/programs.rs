@@ -45,12 +45,15 @@ impl<'v, 'a> Programs<'v, 'a> {
     /// Adds a program with those inside it, and returns its index.
     pub(super) fn add(
         &mut self,
-        steps: &'a Node,
+        steps: Result<&'a Node, SpecError>,
         runner: Runner,
         at: Place,
-    ) -> Result<usize, SpecError> {
-        self.count(steps)?;
-        self.program(steps.list()?, runner, at, 0)
+    ) -> usize {
+        let steps = steps.and_then(|steps| self.count(steps).and_then(|()| steps.list()));
+        match self.values.mistakes.keep(steps) {
+            Some(steps) => self.program(steps, runner, at, 0),
+            None => 0,
+        }
     }
 
     /// Counts the steps of a list as they are written, those of every alternative included.
@@ -72,50 +75,55 @@ impl<'v, 'a> Programs<'v, 'a> {
         }
     }
 
-    fn program(
-        &mut self,
-        steps: &'a [Node],
-        runner: Runner,
-        at: Place,
-        depth: usize,
-    ) -> Result<usize, SpecError> {
+    fn program(&mut self, steps: &'a [Node], runner: Runner, at: Place, depth: usize) -> usize {
         let index = self.programs.len();
         self.programs.push(Program::new());
         let mut draft = Draft::new(runner, depth);
-        self.list(steps, &mut draft, at)?;
-        draft.check_finished(at)?;
+        self.list(steps, &mut draft, at);
+        self.values.mistakes.keep(draft.check_finished(at));
         self.programs[index] = draft.steps;
-        Ok(index)
+        index
     }
 
     /// A list that must come to at least one step in every case.
-    fn list(&mut self, steps: &'a [Node], draft: &mut Draft, at: Place) -> Result<(), SpecError> {
+    fn list(&mut self, steps: &'a [Node], draft: &mut Draft, at: Place) {
         let before = draft.steps.len();
-        self.steps(steps, draft)?;
+        self.steps(steps, draft);
         if draft.steps.len() > before {
-            return Ok(());
+            return;
         }
         let case = if steps.is_empty() { String::new() } else { self.values.in_case() };
-        Err(error!(at, "there are no steps here{case}")
-            .help("a step that does next to nothing is `yield`"))
+        self.values.mistakes.add(
+            error!(at, "there are no steps here{case}")
+                .help("a step that does next to nothing is `yield`")
+                .consequence_if(draft.is_incomplete),
+        );
     }
 
-    fn steps(&mut self, steps: &'a [Node], draft: &mut Draft) -> Result<(), SpecError> {
+    fn steps(&mut self, steps: &'a [Node], draft: &mut Draft) {
         if let Some(first) = steps.first().filter(|_| draft.depth > limits::NESTING) {
-            return Err(error!(
+            draft.is_incomplete = true;
+            self.values.mistakes.add(error!(
                 first.at,
                 "step lists are nested too deeply here; {} lists inside lists are possible",
                 limits::NESTING
             ));
+            return;
         }
-        steps.iter().try_for_each(|step| self.step(step, draft))
+        for step in steps {
+            let read = self.step(step, draft);
+            draft.is_incomplete |= self.values.mistakes.keep(read).is_none();
+            if self.values.mistakes.is_full() {
+                break;
+            }
+        }
     }
 
     fn step(&mut self, node: &'a Node, draft: &mut Draft) -> Result<(), SpecError> {
-        let step = Step::of(node)?;
+        let step = Step::of(node, &mut self.values.mistakes)?;
         let Step { shape, at, fields } = &step;
         let words = shape.how.iter().map(|how| (how.word(), *how));
-        let how = self.values.one_of(fields.get("how"), words)?;
+        let how = self.values.one_of(fields.get("how"), words);
         let how = how.or(shape.how.first().copied()).unwrap_or(How::Await);
         if matches!(shape.word, "recv" | "send" | "echo") {
             draft.check_exchange(shape.word, *at)?;
@@ -126,16 +134,16 @@ impl<'v, 'a> Programs<'v, 'a> {
             "choose" => {
                 let steps = self.chosen(fields)?;
                 draft.depth += 1;
-                self.steps(steps, draft)?;
+                self.steps(steps, draft);
                 draft.depth -= 1;
                 return Ok(());
             }
             "recv" => Action::Recv { how },
             "send" => Action::Send { how },
-            "sleep" => Action::Sleep { ns: values.quantity(fields, "for", limits::SLEEP)?, how },
-            "cpu" => Action::Cpu { ns: values.quantity(fields, "for", limits::CPU)?, how },
+            "sleep" => Action::Sleep { ns: values.quantity(fields, "for", limits::SLEEP), how },
+            "cpu" => Action::Cpu { ns: values.quantity(fields, "for", limits::CPU), how },
             "hash" => {
-                let rounds = values.quantity(fields, "rounds", limits::HASH_ROUNDS)?;
+                let rounds = values.quantity(fields, "rounds", limits::HASH_ROUNDS);
                 self.hashes.push((rounds, *at));
                 // The answer is put in when a case is taken from the scenario.
                 Action::Hash { rounds, expected: 0, how }
@@ -143,34 +151,35 @@ impl<'v, 'a> Programs<'v, 'a> {
             "read_file" => Action::ReadFile { file: self.file(&step)?, how },
             "yield" => Action::Yield,
             "spawn" => {
-                let count = values.quantity(fields, "count", limits::SPAWNED)?;
+                let count = values.quantity(fields, "count", limits::SPAWNED);
                 let steps = fields.need("steps")?.node.list()?;
-                let program = self.program(steps, Runner::Spawned, *at, draft.depth + 1)?;
+                let program = self.program(steps, Runner::Spawned, *at, draft.depth + 1);
                 draft.spawned = Some(*at);
                 Action::Spawn { program, count }
             }
             "join" => {
                 if draft.spawned.take().is_none() {
                     return Err(error!(*at, "nothing was spawned that `join` could wait for")
-                        .help("`join` follows `spawn` in the same list of steps"));
+                        .help("`join` follows `spawn` in the same list of steps")
+                        .consequence_if(draft.is_incomplete));
                 }
                 Action::Join
             }
             "gather" => Action::Gather { programs: self.branches(&step, draft)? },
             "ping_pong" => {
-                let rounds = values.quantity(fields, "rounds", limits::PING_PONG_ROUNDS)?;
+                let rounds = values.quantity(fields, "rounds", limits::PING_PONG_ROUNDS);
                 Action::PingPong { rounds }
             }
             word => unreachable!("`{word}` has a shape"),
         };
-        let row = self.row(fields)?;
+        let row = self.row(fields);
         draft.push(action, row);
         Ok(())
     }
 
     /// A step that becomes several, with one row around all of them.
     fn compound(&mut self, step: &Step<'a>, how: How, draft: &mut Draft) -> Result<(), SpecError> {
-        let row = self.row(&step.fields)?;
+        let row = self.row(&step.fields);
         draft.open(row);
         match step.shape.word {
             "echo" => {
@@ -179,14 +188,14 @@ impl<'v, 'a> Programs<'v, 'a> {
             }
             "sequence" => self.inner_list(step, draft)?,
             _ => {
-                let times = self.values.quantity(&step.fields, "times", limits::TIMES)?;
+                let times = self.values.quantity(&step.fields, "times", limits::TIMES);
                 let head = draft.steps.len();
                 draft.push(Action::Repeat { times, length: 0 }, None);
                 // What is spawned in one round is joined in it, or tasks would pile up.
                 let spawned = draft.spawned.take();
                 let repeated = std::mem::replace(&mut draft.repeated, true);
                 self.inner_list(step, draft)?;
-                draft.check_joined()?;
+                self.values.mistakes.keep(draft.check_joined());
                 draft.spawned = spawned;
                 draft.repeated = repeated;
                 let length = draft.steps.len() - head - 1;
@@ -200,7 +209,7 @@ impl<'v, 'a> Programs<'v, 'a> {
     fn inner_list(&mut self, step: &Step<'a>, draft: &mut Draft) -> Result<(), SpecError> {
         let steps = step.fields.need("steps")?.node.list()?;
         draft.depth += 1;
-        self.list(steps, draft, step.at)?;
+        self.list(steps, draft, step.at);
         draft.depth -= 1;
         Ok(())
     }
@@ -227,7 +236,7 @@ impl<'v, 'a> Programs<'v, 'a> {
                 Value::List(steps) => steps,
                 _ => std::slice::from_ref(branch),
             };
-            programs.push(self.program(steps, Runner::Branch, step.at, draft.depth + 1)?);
+            programs.push(self.program(steps, Runner::Branch, step.at, draft.depth + 1));
         }
         Ok(programs)
     }
@@ -260,9 +269,13 @@ impl<'v, 'a> Programs<'v, 'a> {
     }
 
     /// The row that a step's name gives it.
-    fn row(&mut self, fields: &Fields<'a>) -> Result<Option<usize>, SpecError> {
-        let Some(name) = fields.get("as") else { return Ok(None) };
-        let name = name.node.text()?;
+    fn row(&mut self, fields: &Fields<'a>) -> Option<usize> {
+        let row = self.new_row(fields.get("as")?.node);
+        self.values.mistakes.keep(row)
+    }
+
+    fn new_row(&mut self, name: &Node) -> Result<usize, SpecError> {
+        let name = name.text()?;
         names::check(name)?;
         if let Some(first) = self.rows.iter().position(|row| *row == name.text) {
             let (line, name_text) = (self.rows_at[first].line, &name.text);
@@ -271,9 +284,16 @@ impl<'v, 'a> Programs<'v, 'a> {
                 "a step in line {line} is named `{name_text}` already; every name has one row"
             ));
         }
+        if self.rows.len() == limits::ROWS {
+            let most = limits::ROWS;
+            return Err(error!(
+                name.at,
+                "there are too many named steps; a scenario can have {most}"
+            ));
+        }
         self.rows.push(name.text.clone());
         self.rows_at.push(name.at);
-        Ok(Some(self.rows.len() - 1))
+        Ok(self.rows.len() - 1)
     }
 }
 

@@ -12,12 +12,13 @@ use quadrant_suite::plan::Action;
 use super::axes::{self, Axis, CaseValues};
 use super::case::Case;
 use super::error::{SpecError, error};
-use super::expand::{expand, fields_of};
+use super::expand::{KEYS, expand};
 use super::expect;
 use super::fields::Fields;
 use super::limits;
+use super::mistakes::{Mistakes, SpecErrors};
 use super::names;
-use super::yaml::{self, Node};
+use super::yaml::{self, Node, Scalar};
 
 /// A scenario of which every case has been checked.
 #[derive(Debug)]
@@ -36,73 +37,51 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    pub(super) fn parse(path: &str, text: &str) -> Result<Self, SpecError> {
-        Self::read(text).map_err(|error| error.in_text(path, text))
+    pub(super) fn parse(path: &str, text: &str) -> Result<Self, SpecErrors> {
+        let mut mistakes = Mistakes::default();
+        let scenario = Self::read(text, &mut mistakes);
+        scenario.filter(|_| mistakes.is_empty()).ok_or_else(|| mistakes.in_text(path, text))
     }
 
-    fn read(text: &str) -> Result<Self, SpecError> {
-        let root = yaml::read(text)?;
-        let fields = fields_of(&root)?;
-        let name = fields.need("name")?.node.text()?;
-        names::check(name)?;
-        let question = fields.need("question")?.node.text()?;
-        names::check_question(question)?;
-        let axes = fields.get("axes").map(|axes| axes::read(axes.node)).transpose()?;
-        let workers = fields.get("workers").map(|workers| workers.node.text()).transpose()?;
-        let mut expected_subjects = BTreeSet::new();
-        for entry in fields.items("expect")? {
-            expected_subjects.extend(expect::subjects(entry)?.map(|pattern| pattern.text.clone()));
-        }
-        let mut scenario = Self {
-            name: name.text.clone(),
-            question: question.text.trim_end().to_owned(),
-            subjects: read_subjects(&fields)?,
-            expected_subjects,
-            workers: workers.map(|workers| workers.text.clone()),
-            source: text.to_owned(),
-            axes: axes.unwrap_or_default(),
-            hashes: BTreeMap::new(),
-            root,
+    /// Reads as much as there is; it is a scenario only without mistakes.
+    fn read(text: &str, mistakes: &mut Mistakes) -> Option<Self> {
+        let root = mistakes.keep(yaml::read(text))?;
+        let fields = Fields::of(&root, "", KEYS, mistakes);
+        let fields = mistakes.keep(fields)?;
+        let text_of = |key| fields.need(key).and_then(|field| field.node.text());
+        let name = text_of("name").and_then(|name| names::check(name).map(|()| name.text.clone()));
+        let question = text_of("question").and_then(|question| {
+            names::check_question(question).map(|()| question.text.trim_end().to_owned())
+        });
+        let name = mistakes.keep(name);
+        let question = mistakes.keep(question);
+        let axes = match fields.get("axes") {
+            Some(axes) => axes::read(axes.node, mistakes),
+            None => (!fields.has_unknown).then(Vec::new),
         };
-        scenario.check_cases()?;
-        for (rounds, answer) in &mut scenario.hashes {
-            *answer = hash::chain(*rounds);
+        let subjects = mistakes.keep(read_subjects(&fields)).unwrap_or_default();
+        let expected_subjects = read_expected(&fields);
+        names::check_patterns(subjects.iter().copied(), mistakes);
+        names::check_patterns(expected_subjects.values().copied(), mistakes);
+        let written = |pattern: &Scalar| pattern.text.clone();
+        // A mistake in it is found with the cases.
+        let workers = fields.get("workers").and_then(|workers| workers.node.text().ok());
+        let workers = workers.map(|workers| workers.text.clone());
+        let mut hashes = check_cases(&fields, axes.as_deref(), mistakes);
+        if mistakes.is_empty() {
+            hashes.iter_mut().for_each(|(rounds, answer)| *answer = hash::chain(*rounds));
         }
-        Ok(scenario)
-    }
-
-    /// Derives every case once, and finds what no case makes use of.
-    fn check_cases(&mut self) -> Result<(), SpecError> {
-        let mut used = vec![false; self.axes().len()];
-        let mut reads_files = false;
-        let mut rounds_together = 0_u64;
-        for case in 0..self.case_count() {
-            let expanded = expand(&self.root, &self.axes, case)?;
-            for (all, one) in used.iter_mut().zip(expanded.used) {
-                *all |= one;
-            }
-            reads_files |= expanded.reads_files;
-            for (rounds, at) in expanded.hashes {
-                if self.hashes.insert(rounds, 0).is_some() {
-                    continue;
-                }
-                rounds_together = rounds_together.saturating_add(rounds);
-                if rounds_together > limits::HASH_ROUNDS_TOGETHER {
-                    return Err(error!(
-                        at,
-                        "with this step, the different `rounds` of all `hash` steps add up to {}; {} are possible, since each answer is computed beforehand",
-                        grouped(rounds_together),
-                        grouped(limits::HASH_ROUNDS_TOGETHER)
-                    ));
-                }
-            }
-        }
-        axes::check_used(&self.axes, &used)?;
-        match fields_of(&self.root)?.get("files") {
-            Some(files) if !reads_files => Err(error!(files.node.at, "no step reads these files")
-                .help("read them with the step `read_file`")),
-            _ => Ok(()),
-        }
+        Some(Self {
+            name: name?,
+            question: question?,
+            subjects: subjects.into_iter().map(written).collect(),
+            expected_subjects: expected_subjects.into_values().map(written).collect(),
+            workers,
+            source: text.to_owned(),
+            axes: axes?,
+            hashes,
+            root,
+        })
     }
 
     /// The text it was read from.
@@ -150,8 +129,8 @@ impl Scenario {
     /// If `index` is not below [`Scenario::case_count`].
     pub fn case(&self, index: usize) -> Case {
         assert!(index < self.case_count(), "there is no case {index}");
-        let expanded = expand(&self.root, &self.axes, index);
-        let mut case = expanded.expect("every case was checked when the scenario was read").case;
+        let fields = Fields::of_any(&self.root, "").expect("a scenario is a map");
+        let mut case = expand(&fields, Some(&self.axes), index).case;
         for step in case.work.programs.iter_mut().flatten() {
             if let Action::Hash { rounds, expected, .. } = &mut step.action {
                 *expected = self.hashes[rounds];
@@ -161,13 +140,83 @@ impl Scenario {
     }
 }
 
-fn read_subjects(scenario: &Fields<'_>) -> Result<Vec<String>, SpecError> {
+/// Derives every case once, and finds what no case makes use of. Returns the rounds of all hashes,
+/// whose answers are to be computed.
+fn check_cases(
+    scenario: &Fields<'_>,
+    axes: Option<&[Axis]>,
+    mistakes: &mut Mistakes,
+) -> BTreeMap<u64, u64> {
+    let mut hashes = BTreeMap::new();
+    let mut rounds_together = 0_u64;
+    let axes_or_none = axes.unwrap_or_default();
+    let (cases, values) = (axes::case_count(axes_or_none), scenario.count());
+    let checked = cases.min(limits::CHECKED / values);
+    if checked < cases {
+        let at = scenario.get("axes").map_or(scenario.at, |axes| axes.node.at);
+        let [cases, values, most] = [cases, values, limits::CHECKED].map(|n| grouped(n as u64));
+        mistakes.add(
+            error!(
+                at,
+                "{cases} cases of {values} keys and values each are too many to check; {most} together are possible"
+            )
+            .help("write several scenarios with fewer cases each"),
+        );
+    }
+    let mut used = vec![false; axes_or_none.len()];
+    let mut reads_files = false;
+    for case in 0..checked {
+        let expanded = expand(scenario, axes, case);
+        mistakes.add_case(expanded.mistakes);
+        if mistakes.is_full() {
+            return hashes;
+        }
+        for (all, one) in used.iter_mut().zip(expanded.used) {
+            *all |= one;
+        }
+        reads_files |= expanded.reads_files;
+        for (rounds, at) in expanded.hashes {
+            if hashes.insert(rounds, 0).is_some() {
+                continue;
+            }
+            rounds_together = rounds_together.saturating_add(rounds);
+            if rounds_together > limits::HASH_ROUNDS_TOGETHER {
+                mistakes.add(error!(
+                    at,
+                    "with this step, the different `rounds` of all `hash` steps add up to {}; {} are possible, since each answer is computed beforehand",
+                    grouped(rounds_together),
+                    grouped(limits::HASH_ROUNDS_TOGETHER)
+                ));
+                return hashes;
+            }
+        }
+    }
+    // What is not used may be meant where there is a mistake.
+    if mistakes.is_empty() {
+        axes::check_used(axes_or_none, &used, mistakes);
+        if let Some(files) = scenario.get("files").filter(|_| !reads_files) {
+            mistakes.add(
+                error!(files.node.at, "no step reads these files")
+                    .help("read them with the step `read_file`"),
+            );
+        }
+    }
+    hashes
+}
+
+fn read_subjects<'a>(scenario: &Fields<'a>) -> Result<Vec<&'a Scalar>, SpecError> {
     let Some(field) = scenario.get("subjects") else { return Ok(Vec::new()) };
     let patterns = field.node.texts()?;
     if patterns.is_empty() {
         return Err(error!(field.node.at, "`subjects` names no subjects: the list is empty")
             .help("leave it out, or write a pattern like `tokio` or `**/poll`"));
     }
-    patterns.iter().try_for_each(|pattern| names::check_pattern(pattern))?;
-    Ok(patterns.iter().map(|pattern| pattern.text.clone()).collect())
+    Ok(patterns)
+}
+
+/// The patterns of subjects in expectations, each once. Mistakes in them are found with the cases.
+fn read_expected<'a>(scenario: &Fields<'a>) -> BTreeMap<&'a str, &'a Scalar> {
+    let entries = scenario.items("expect").unwrap_or_default();
+    let patterns = entries.iter().filter_map(|entry| expect::subjects(entry).ok().flatten());
+    patterns.map(|pattern| (pattern.text.as_str(), pattern)).collect()
 }

@@ -6,6 +6,7 @@ use quadrant_suite::plan::How;
 
 use super::error::{Place, SpecError, error};
 use super::fields::Fields;
+use super::mistakes::Mistakes;
 use super::yaml::{Node, Scalar, Value};
 use crate::terminal::nearest::{hint, quoted};
 
@@ -72,7 +73,7 @@ pub(super) struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    pub(super) fn of(node: &'a Node) -> Result<Self, SpecError> {
+    pub(super) fn of(node: &'a Node, mistakes: &mut Mistakes) -> Result<Self, SpecError> {
         let entries = match &node.value {
             Value::Text(word) => return Self::bare(word),
             Value::Map(entries) => entries.as_slice(),
@@ -92,7 +93,9 @@ impl<'a> Step<'a> {
         }
         let fields = match (&value.value, shape.main, shape.keys) {
             (Value::Map(_), _, "") | (_, "", "") => Fields::of_any(value, shape.word)?,
-            (Value::Map(_), _, keys) | (_, "", keys) => Fields::of(value, shape.word, keys)?,
+            (Value::Map(_), _, keys) | (_, "", keys) => {
+                Fields::of(value, shape.word, keys, mistakes)?
+            }
             (_, main, _) => Fields::short(shape.word, Some((main, value))),
         };
         Ok(Self { shape, at: word.at, fields })

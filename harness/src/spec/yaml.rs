@@ -10,6 +10,7 @@ use serde::de::{self, Deserialize, Deserializer};
 use serde_yaml::options::MergeKeyPolicy;
 use serde_yaml::{Error, MessageFormatter, Spanned, UserMessageFormatter};
 
+use super::advice;
 use super::error::{Place, SpecError, error};
 use super::limits;
 use crate::terminal::nearest::quoted;
@@ -71,6 +72,15 @@ fn options() -> serde_yaml::Options {
 }
 
 impl Node {
+    /// Its values and keys, itself included.
+    pub(super) fn count(&self) -> usize {
+        1 + match &self.value {
+            Value::List(items) => items.iter().map(Self::count).sum(),
+            Value::Map(entries) => entries.iter().map(|(_, value)| 1 + value.count()).sum(),
+            _ => 0,
+        }
+    }
+
     fn take_texts(&mut self, source: &str) {
         match &mut self.value {
             Value::Bytes(bytes) => {
@@ -172,7 +182,8 @@ fn spec_error(error: &Error, text: &str) -> SpecError {
     }
     let message = match error {
         Error::DuplicateMappingKey { key: Some(key), .. } => {
-            format!("{} stands here a second time", quoted(key))
+            let message = format!("{} stands here a second time", quoted(key));
+            return SpecError::new(at, message).help_if(advice::second_key(at, text));
         }
         Error::Unexpected { .. } | Error::NullIntoString { .. } => {
             "a key must be a single value".to_owned()
@@ -185,11 +196,9 @@ fn spec_error(error: &Error, text: &str) -> SpecError {
         }
         Error::UnknownAnchor { .. } => "there is no anchor of this name above".to_owned(),
         other => {
-            format!("the YAML cannot be read: {}", UserMessageFormatter.format_message(other))
+            let message = UserMessageFormatter.format_message(other);
+            return advice::explain(at, message.into_owned(), text);
         }
     };
-    // The mistake that this language invites: in YAML, `metric: >= 10` begins a block of text.
-    let line = text.lines().nth(at.line.wrapping_sub(1)).unwrap_or("");
-    let quote = "put a text that begins with `>` in quotes: \">= 10\"";
-    SpecError::new(at, message).help_if(line.contains(": >").then(|| quote.to_owned()))
+    SpecError::new(at, message)
 }

@@ -2,13 +2,14 @@
 //!
 //! Never writes to standard output.
 
-use std::borrow::Cow;
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::terminal::standard_error::say;
+use quadrant_reports::visible;
+
+use crate::terminal::standard_error::{say, write_line};
 
 pub struct Progress {
     bar: Option<ProgressBar>,
@@ -26,9 +27,9 @@ impl Progress {
     }
 
     /// What is being done right now.
-    pub fn say(&self, text: impl Into<Cow<'static, str>>) {
+    pub fn say(&self, text: impl AsRef<str>) {
         if let Some(bar) = &self.bar {
-            bar.set_message(text);
+            bar.set_message(visible::line(text.as_ref()).into_owned());
         }
     }
 
@@ -39,7 +40,7 @@ impl Progress {
                 bar.set_style(style("[{pos}/{len}] {wide_bar:.cyan/blue} {elapsed} {msg}"));
                 bar.set_length(count as u64);
                 bar.set_position(index as u64);
-                bar.set_message(text);
+                self.say(text);
             }
             None => say!("[{}/{count}] {text}", index + 1),
         }
@@ -79,7 +80,7 @@ impl Progress {
 
     /// Something that stays on the screen.
     pub fn warn(&self, text: impl AsRef<str>) {
-        self.aside(|| say!("{}", text.as_ref()));
+        self.aside(|| write_line(text.as_ref()));
     }
 
     /// Prints while the bar is hidden.

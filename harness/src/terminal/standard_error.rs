@@ -2,11 +2,19 @@
 //!
 //! Never carries the result of a command.
 
-/// Prints a line to standard error. A failure to print it is not a reason to stop.
+use std::io::Write;
+
+use quadrant_reports::visible;
+
+/// Prints a line, or several. A failure to print them is not a reason to stop.
+pub fn write_line(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", visible::text(text));
+}
+
+/// The same with a text as for `format!`.
 macro_rules! say {
-    ($($words:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), $($words)*);
-    }};
+    ($($words:tt)*) => {
+        $crate::terminal::standard_error::write_line(&format!($($words)*))
+    };
 }
 pub(crate) use say;

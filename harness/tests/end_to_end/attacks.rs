@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use quadrant::system::forbid;
+use quadrant_reports::visible::is_hidden;
 
 use crate::command::Call;
 use crate::libraries::build_faulty;
@@ -13,21 +14,21 @@ use crate::stage::{Stage, library_name};
 
 const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/yield.yaml");
 
-struct Attack {
+pub struct Attack {
     /// What is bad, for the message of a failed test.
-    what: &'static str,
+    pub what: &'static str,
     /// Prepares the attack on a stage of its own.
-    call: fn(&Stage) -> Call,
-    code: i32,
+    pub call: fn(&Stage) -> Call,
+    pub code: i32,
     /// Standard error, or a table, contains each of these texts.
-    sentence: &'static [&'static str],
+    pub sentence: &'static [&'static str],
 }
 
 /// More is never needed to refuse an input.
 const MEMORY_MAX_KIB: u64 = 100 * 1024;
 
 #[track_caller]
-fn carry_out(attacks: &[Attack]) {
+pub fn carry_out(attacks: &[Attack]) {
     for attack in attacks {
         let stage = Stage::new();
         let ended = (attack.call)(&stage).run();
@@ -44,6 +45,9 @@ fn carry_out(attacks: &[Attack]) {
             ended.peak_memory_kib,
             context()
         );
+        let is_harmful = |c: char| is_hidden(c) && !matches!(c, '\n' | '\t');
+        assert!(!ended.stdout.contains(is_harmful), "{:?}", ended.stdout);
+        assert!(!ended.stderr.contains(is_harmful), "{:?}", ended.stderr);
         stage.assert_soon_empty();
     }
 }
@@ -384,18 +388,6 @@ pub fn by_results_folders() {
             sentence: &["run.json is damaged"],
         },
     ]);
-}
-
-pub fn by_foreign_text() {
-    carry_out(&[Attack {
-        what: "a scenario that is no YAML",
-        call: |stage| {
-            let spec = stage.write("bad.yaml", "name: [\n");
-            stage.call().args(["lint", &spec])
-        },
-        code: 2,
-        sentence: &["bad.yaml"],
-    }]);
 }
 
 pub fn by_options() {

@@ -22,6 +22,7 @@ mod faults;
 mod files;
 mod foreign_connections;
 mod formats;
+mod hostile_text;
 mod interruption;
 mod killed_subjects;
 mod libraries;
@@ -59,7 +60,7 @@ fn main() {
         };
     }
     let tests = tests! {
-        attacks: by_surroundings, by_libraries, by_results_folders, by_foreign_text, by_options;
+        attacks: by_surroundings, by_libraries, by_results_folders, by_options;
         duel: three_subjects_take_turns_with_or_without_load, tables_name_each_subject_and_the_ratios_base, ambiguous_subjects_and_unsuitable_scenarios_are_refused, a_wrong_answer_or_crash_gives_no_ratio, an_interrupted_duel_leaves_no_frozen_process, a_killed_duel_leaves_no_frozen_process;
         evidence: every_subject_uses_the_backend_it_names, without_io_uring_silent_fallbacks_are_reported, a_backend_with_ring_reads_files_through_it, a_pool_replacing_the_ring_is_reported, a_false_backend_claim_is_detected;
         exit_codes: zero_means_success, one_means_an_unmet_expectation, two_means_wrong_usage_or_a_wrong_scenario, duplicate_names_are_refused_and_links_not_followed, an_expectation_without_subjects_is_only_a_warning, four_means_that_nothing_was_run, existing_results_are_never_overwritten, an_impossible_results_folder_is_an_error;
@@ -67,6 +68,7 @@ fn main() {
         files: pool_reads_of_a_big_file_seldom_stall, cold_reads_are_cold_or_warned_of;
         foreign_connections: foreign_connections_are_not_served;
         formats: json_and_jsonl_hold_the_records, csv_rows_have_as_many_fields_as_headings, markdown_has_a_table_for_each_case, colours_need_a_terminal_or_an_option, a_closed_standard_output_causes_no_panic, a_numeric_axis_gets_a_crossover_sentence, scattered_records_give_the_same_report;
+        hostile_text: none_reaches_the_terminal, long_ones_are_refused;
         interruption: an_interrupted_build_leaves_no_compiler, an_interrupted_list_has_its_exit_code, an_interrupted_run_keeps_records_and_can_resume, an_interrupted_resume_keeps_its_records, changed_scenarios_cannot_be_resumed, a_run_under_way_cannot_be_resumed, nothing_is_added_to_damaged_records, without_any_record_json_is_an_empty_array, a_harness_that_is_killed_takes_all_with_it_and_leaves_no_file, a_changed_file_makes_the_trial_unmeasured;
         killed_subjects: a_killed_subject_crashes_and_leaves_nothing, a_subject_that_cannot_be_killed_is_left, ignored_ends_of_children_are_seen;
         libraries: the_memory_limit_holds_for_all_processes_together, what_a_library_leaves_behind_is_ended, packages_with_tests_are_default_members, each_unusable_library_is_reported_with_its_reason, a_hanging_adapter_can_be_interrupted, build_failures_are_reported_with_the_compilers_error, a_folder_without_adapters_is_an_error, given_folders_stand_beside_the_built_adapters, a_copied_checkout_uses_its_own_files, a_library_that_changes_is_not_measured;

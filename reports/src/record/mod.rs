@@ -16,7 +16,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use quadrant_suite::histogram::Histogram;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use turns::Turn;
 
@@ -352,7 +353,17 @@ pub struct Latency {
     pub p999: u64,
     pub max: u64,
     pub mean: u64,
+    #[serde(deserialize_with = "ordered")]
     pub histogram: Histogram,
+}
+
+/// Quantiles lie between the least and the largest value.
+fn ordered<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Histogram, D::Error> {
+    let histogram = Histogram::deserialize(deserializer)?;
+    match histogram.is_empty() || histogram.min() <= histogram.max() {
+        true => Ok(histogram),
+        false => Err(D::Error::custom("the least value of a histogram is above its largest")),
+    }
 }
 
 impl From<Histogram> for Latency {

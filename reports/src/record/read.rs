@@ -10,6 +10,9 @@ use thiserror::Error;
 
 use crate::record::{Record, SCHEMA};
 
+/// More than any scenario has. Crossovers are sought along each axis with all others held.
+const AXES_MAX: usize = 64;
+
 #[derive(Debug, Error)]
 pub enum ReadError {
     #[error("the records could not be read: {0}")]
@@ -122,6 +125,10 @@ fn parse(text: &[u8], line: u64) -> Result<Record, ReadError> {
     }
     let record: Result<Record, _> = serde_json::from_slice(text);
     match record {
+        Ok(record) if record.schema == SCHEMA && record.case.len() > AXES_MAX => {
+            let reason = format!("its case has more than {AXES_MAX} axes");
+            Err(ReadError::NotARecord { line, reason })
+        }
         Ok(record) if record.schema == SCHEMA => Ok(record),
         // The version first: a later schema may fail in ways that would only confuse.
         record => match (serde_json::from_slice(text), record) {

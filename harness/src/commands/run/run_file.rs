@@ -2,6 +2,7 @@
 //!
 //! Never holds a result.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -140,11 +141,15 @@ impl RunFile {
         let of_facts =
             unequal.map(|((name, base), (_, new))| format!("{name}: {base} in BASE, {new} in NEW"));
         // A scenario that only one run has makes no difference: its cells have no counterpart.
-        let of_specs = self.specs.iter().filter_map(|spec| {
-            let other = new.specs.iter().find(|other| other.name == spec.name)?;
-            (other.digest != spec.digest)
-                .then(|| format!("scenario {}: its text is not the same (spec digest)", spec.name))
-        });
+        let digests = new.specs.iter().map(|spec| (&spec.name, &spec.digest));
+        let digests: HashMap<&String, &String> = digests.collect();
+        let is_other = |spec: &&SpecDigest| {
+            digests.get(&spec.name).is_some_and(|digest| **digest != spec.digest)
+        };
+        let of_specs =
+            self.specs.iter().filter(is_other).map(|spec| {
+                format!("scenario {}: its text is not the same (spec digest)", spec.name)
+            });
         of_facts.chain(of_specs).collect()
     }
 }

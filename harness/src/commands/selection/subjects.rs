@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::{StringValueParser, TypedValueParser};
 use quadrant_reports::number::counted;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -42,7 +43,8 @@ pub struct SubjectOptions {
 pub struct AdapterOptions {
     /// Use the adapter libraries in this folder too, before the built ones; with --no-build these
     /// alone. Can be given several times
-    #[arg(long, value_name = "DIR")]
+    // The folder becomes part of run.json, whose texts are UTF-8.
+    #[arg(long, value_name = "DIR", value_parser = StringValueParser::new().map(PathBuf::from))]
     #[serde(default, deserialize_with = "folders")]
     pub adapters: Vec<PathBuf>,
     /// Build none: use the adapters of --adapters, else those that were built last

@@ -151,11 +151,11 @@ impl<'de> Deserialize<'de> for Histogram {
             let slot = histogram.counts.get_mut(index).ok_or_else(|| {
                 D::Error::custom(format!("histogram bucket {index} does not exist"))
             })?;
-            *slot += count;
             histogram.count = histogram
                 .count
                 .checked_add(count)
                 .ok_or_else(|| D::Error::custom("histogram counts overflow"))?;
+            *slot += count;
         }
         if histogram.count != wire.count {
             return Err(D::Error::custom("histogram buckets do not add up to its count"));

@@ -2,6 +2,7 @@
 //!
 //! This crate is pure: it never measures, never spawns and never asks the system for anything.
 
+pub mod behaviour;
 mod case_table;
 mod columns;
 pub mod comparison;

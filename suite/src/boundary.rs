@@ -12,6 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::board::Board;
+use crate::checks;
 use crate::outcome::{Outcome, Refusal};
 use crate::panics::{keep_places, panic_text};
 use crate::plan::Plan;
@@ -21,7 +22,7 @@ use crate::scene::Scene;
 /// "QUADRANT", to recognise a library that is something else.
 pub const MAGIC: u64 = u64::from_be_bytes(*b"QUADRANT");
 /// Increased whenever the table, the board or a text that crosses changes its meaning.
-pub const ABI_VERSION: u32 = 5;
+pub const ABI_VERSION: u32 = 6;
 /// The name of the exported symbol.
 pub const SYMBOL: &str = "QUADRANT_ADAPTER";
 
@@ -116,6 +117,11 @@ extern "C" fn run<A: Adapter>(
     keep_places();
     let scene: &'static Scene =
         Box::leak(Box::new(Scene::new(plan, board, move |outcome| sink.hand_in(outcome))));
+    if let Some(id) = &scene.plan().check
+        && let Some(verdict) = checks::outside(scene, id, &|| A::run(scene))
+    {
+        return scene.answer(verdict);
+    }
     match catch_unwind(AssertUnwindSafe(|| A::run(scene))) {
         // No effect if the outcome was passed on before, as it should have been.
         Ok(Ok(())) => scene

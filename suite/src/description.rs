@@ -70,19 +70,22 @@ pub enum Capability {
     Files,
     /// Run blocking work beside the loop and await it.
     Offload,
+    /// End when its root returns: `run` builds the runtime, and drops it.
+    Shutdown,
     /// Be the reference of every comparison across runs: hand-written in Quadrant itself, so no
     /// new version of a runtime changes it.
     Reference,
 }
 
 impl Capability {
-    pub const ALL: [Capability; 7] = [
+    pub const ALL: [Capability; 8] = [
         Capability::Echo,
         Capability::Tcp,
         Capability::Tasks,
         Capability::Timers,
         Capability::Files,
         Capability::Offload,
+        Capability::Shutdown,
         Capability::Reference,
     ];
 
@@ -95,6 +98,7 @@ impl Capability {
             Capability::Timers => "timers",
             Capability::Files => "file operations",
             Capability::Offload => "pool for blocking work",
+            Capability::Shutdown => "end: it is one for the whole process",
             Capability::Reference => "place as the reference",
         }
     }
@@ -109,6 +113,7 @@ impl fmt::Display for Capability {
             Capability::Timers => "timers",
             Capability::Files => "files",
             Capability::Offload => "offload",
+            Capability::Shutdown => "shutdown",
             Capability::Reference => "reference",
         })
     }

@@ -8,6 +8,7 @@
 
 pub mod board;
 pub mod boundary;
+pub mod checks;
 pub mod clock;
 pub mod control;
 pub mod description;

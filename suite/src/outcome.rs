@@ -8,6 +8,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use crate::checks::Verdict;
 use crate::clock::Stamp;
 use crate::histogram::Histogram;
 use crate::plan::Hold;
@@ -17,6 +18,8 @@ use crate::plan::Hold;
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Outcome {
     Finished(Findings),
+    /// A behaviour check has its answer.
+    Checked(Verdict),
     /// The runtime cannot run this here; the reason includes a remedy if there is one.
     Unsupported {
         reason: String,

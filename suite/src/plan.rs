@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::checks;
 use crate::clock::ClockScale;
 use crate::description::Capability;
 
@@ -38,6 +39,9 @@ pub struct Plan {
     pub groups: Vec<Group>,
     /// Present when steps read files.
     pub files: Option<FileSet>,
+    /// The behaviour check to run; there is no other work then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<String>,
 }
 
 /// A flat list of steps; `Action::Repeat` refers to the steps that follow it.
@@ -205,6 +209,10 @@ impl Plan {
     /// The capabilities that a subject needs to run this plan.
     pub fn needs(&self) -> BTreeSet<Capability> {
         let mut needs = BTreeSet::new();
+        if let Some(check) = self.check.as_deref().and_then(checks::named) {
+            needs.insert(Capability::Tasks);
+            needs.extend(check.needs);
+        }
         if self.server.is_some() {
             let plain = self.serves_plain_echo();
             needs.insert(if plain { Capability::Echo } else { Capability::Tcp });

@@ -6,6 +6,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use crate::checks;
 use crate::runtime::{Refusal, Runtime, Task, Work, launch};
 use crate::scene::Scene;
 
@@ -17,6 +18,9 @@ impl Scene {
 
     /// One of several roots, each on its own worker.
     pub async fn root_of<R: Runtime>(&'static self, runtime: R, root: usize, roots: usize) {
+        if let Some(id) = &self.plan().check {
+            return Box::pin(checks::at_root(self, id, runtime, root == 0)).await;
+        }
         match self.open(&runtime, root, roots).await {
             Ok(listener) => {
                 let ours = Arc::new(());

@@ -16,6 +16,7 @@ use std::time::Duration;
 pub use crate::outcome::Refusal;
 pub use crate::scene::FilePath;
 
+use crate::checks::Part;
 use crate::description::Description;
 use crate::ping_pong::Exchange;
 use crate::plain_calls::Descriptor;
@@ -151,6 +152,8 @@ pub(crate) enum Work<R: Runtime> {
     Child { program: usize, place: Place },
     /// The second task of a ping-pong.
     Partner { exchange: Arc<Exchange>, rounds: u32 },
+    /// A part of a behaviour check.
+    Check(Part),
 }
 
 impl<R: Runtime> Task<R> {

@@ -9,6 +9,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::board::{Board, Phase};
+use crate::checks::{RootPart, Verdict};
 use crate::clock::{Stamp, stamp};
 use crate::in_flight::{Flight, InFlight};
 use crate::injection_log::InjectionLog;
@@ -39,6 +40,8 @@ pub struct Scene {
     /// Connections accepted on the server's port, and connections of other processes.
     accepted: AtomicU64,
     refused: AtomicU64,
+    /// What the next root does in a check that starts the runtime itself.
+    root_part: Mutex<Option<RootPart>>,
     agreed_port: Mutex<Option<Result<u16, String>>>,
     port_agreed: Condvar,
 }
@@ -86,6 +89,7 @@ impl Scene {
             roots_left: AtomicU32::new(0),
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            root_part: Mutex::new(None),
             agreed_port: Mutex::new(None),
             port_agreed: Condvar::new(),
         }
@@ -258,6 +262,19 @@ impl Scene {
             Refusal::Unsupported(reason) => Outcome::Unsupported { reason },
             Refusal::Failed(reason) => Outcome::Failed { reason },
         });
+    }
+
+    /// Hands in the verdict of the plan's check.
+    pub(crate) fn answer(&self, verdict: Verdict) {
+        (self.hand_in)(&Outcome::Checked(verdict));
+    }
+
+    pub(crate) fn put_root_part(&self, part: RootPart) {
+        *self.root_part.lock().unwrap_or_else(PoisonError::into_inner) = Some(part);
+    }
+
+    pub(crate) fn take_root_part(&self) -> Option<RootPart> {
+        self.root_part.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// For the first of several roots that share one port.

@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and who answers it.
 
 pub mod arguments;
+mod check;
 mod compare;
 pub mod doctor;
 pub mod duel;
@@ -17,6 +18,7 @@ use clap::{Parser, Subcommand};
 use crate::driver;
 use crate::terminal::color::Color;
 use crate::trial::inside::{self, InsideArguments};
+use check::CheckOptions;
 use compare::CompareOptions;
 use doctor::DoctorOptions;
 use duel::DuelOptions;
@@ -61,6 +63,8 @@ Environment:
 enum Command {
     /// Run scenarios on subjects and print tables; without SPEC: the tour
     Run(Box<RunOptions>),
+    /// Check how runtimes behave: what each must do, and in what they differ
+    Check(CheckOptions),
     /// Compare two runs cell by cell: regressed, improved, same, or cannot tell
     Compare(CompareOptions),
     /// Let two subjects take turns in lock-step, the sharpest comparison
@@ -92,6 +96,7 @@ impl CommandLine {
     pub fn carry_out(self) -> Result<u8, Failure> {
         Ok(match self.command {
             Command::Run(options) => run::run(*options, self.color)?,
+            Command::Check(options) => check::check(&options, self.color)?,
             Command::Compare(options) => compare::compare(&options, self.color)?,
             Command::Duel(options) => duel::duel(&options, self.color)?,
             Command::Report(options) => report::report(&options, self.color)?,

@@ -1,6 +1,7 @@
 //! One trial: one run of one cell, in a process of its own that is watched from outside.
 
 mod adapter_process;
+mod check_process;
 mod clock_check;
 mod cold_reads;
 mod freeze;
@@ -20,6 +21,7 @@ mod thread_timeline;
 mod watch;
 
 pub use adapter_process::describe;
+pub use check_process::{CheckProcess, wait_for_any};
 pub use freeze::Freeze;
 pub use library_file::LibraryFile;
 pub use memory::Memory;

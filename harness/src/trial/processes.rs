@@ -470,7 +470,7 @@ fn findings(line: &str) -> Result<Findings, Stop> {
         Ok(Outcome::Finished(findings)) => Ok(findings),
         Ok(Outcome::Unsupported { reason }) => Err(because(Status::Unsupported, reason)),
         Ok(Outcome::Failed { reason }) => Err(because(Status::Failed, reason)),
-        Err(_) => {
+        Ok(Outcome::Checked(_)) | Err(_) => {
             let begin: String = line.chars().take(60).collect();
             let reason = format!("handed in something that is no outcome: {begin:?}");
             Err(because(Status::Failed, reason))

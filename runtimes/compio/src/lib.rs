@@ -42,6 +42,7 @@ impl Adapter for Compio {
                 Capability::Timers,
                 Capability::Files,
                 Capability::Offload,
+                Capability::Shutdown,
             ]
             .into(),
             tasks_max: None,

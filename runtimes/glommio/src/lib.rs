@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -43,6 +44,7 @@ impl Adapter for Glommio {
                     Capability::Timers,
                     Capability::Files,
                     Capability::Offload,
+                    Capability::Shutdown,
                 ]
                 .into(),
                 tasks_max: None,
@@ -58,10 +60,14 @@ impl Adapter for Glommio {
         }
         let workers = scene.plan().workers as usize;
         // Unbound: the harness pins the process from outside.
+        let roots = Arc::new(AtomicUsize::new(0));
+        let next = Arc::clone(&roots);
+        let refusal = |error| refusal(error, roots.load(Ordering::Relaxed) > 0);
         let pool = LocalExecutorPoolBuilder::new(PoolPlacement::Unbound(workers))
             .name("glommio")
             .on_all_shards(move || {
-                let root = ROOTS.fetch_add(1, Ordering::Relaxed);
+                // Those that have started so far.
+                let root = next.fetch_add(1, Ordering::Relaxed);
                 scene.root_of(Glommio, root, workers)
             })
             .map_err(refusal)?;
@@ -70,15 +76,10 @@ impl Adapter for Glommio {
     }
 }
 
-/// Number of roots that have started, which is the index of the next one.
-static ROOTS: AtomicUsize = AtomicUsize::new(0);
-
-fn refusal(error: GlommioError<()>) -> Refusal {
+fn refusal(error: GlommioError<()>, has_begun: bool) -> Refusal {
     match error {
         // Its panic message would not help.
-        GlommioError::BuilderError(BuilderErrorKind::ThreadPanic(_))
-            if ROOTS.load(Ordering::Relaxed) == 0 =>
-        {
+        GlommioError::BuilderError(BuilderErrorKind::ThreadPanic(_)) if !has_begun => {
             Refusal::Unsupported(
                 "glommio panicked before it began, as it does without io_uring".to_owned(),
             )

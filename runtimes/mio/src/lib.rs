@@ -53,6 +53,7 @@ impl Adapter for Mio {
                         Capability::Tasks,
                         Capability::Timers,
                         Capability::Offload,
+                        Capability::Shutdown,
                         Capability::Reference,
                     ],
                 ),

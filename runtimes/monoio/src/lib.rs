@@ -44,6 +44,7 @@ impl Adapter for Monoio {
                 Capability::Timers,
                 Capability::Files,
                 Capability::Offload,
+                Capability::Shutdown,
             ]
             .into(),
             tasks_max: None,

@@ -42,6 +42,7 @@ impl Adapter for Threads {
                     Capability::Timers,
                     Capability::Files,
                     Capability::Offload,
+                    Capability::Shutdown,
                     Capability::Reference,
                 ]
                 .into(),

@@ -55,6 +55,7 @@ impl Adapter for Tokio {
                 Capability::Timers,
                 Capability::Files,
                 Capability::Offload,
+                Capability::Shutdown,
             ]
             .into(),
             tasks_max: None,

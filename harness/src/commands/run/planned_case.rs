@@ -105,6 +105,7 @@ impl<'a> PlannedCase<'a> {
                 bytes: shape.bytes,
                 cold: shape.cold,
             }),
+            check: None,
         }
     }
 

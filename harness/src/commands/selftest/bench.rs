@@ -217,6 +217,7 @@ impl Bench {
             server: None,
             groups,
             files: None,
+            check: None,
         };
         Trial { plan, load: None, cpus: Division::of(&self.cpus, false), measure, freeze: None }
     }

@@ -1,0 +1,76 @@
+//! The behaviour kit on real runtimes, and on one that misbehaves.
+
+use serde_json::Value;
+
+use crate::stage::Stage;
+
+/// The answers that `--format json` has printed.
+fn answers(stdout: &str) -> Vec<Value> {
+    let findings: Value = serde_json::from_str(stdout).unwrap_or_else(|_| panic!("{stdout}"));
+    findings["answers"].as_array().unwrap().clone()
+}
+
+fn check(stage: &Stage, words: &[&str]) -> crate::command::Ended {
+    stage.call().args(["check", "--no-build"]).args(words).run()
+}
+
+pub fn every_check_has_an_answer_on_each_kind_of_executor() {
+    let stage = Stage::new();
+    let subjects = ["threads", "tokio/multi-thread/epoll", "mio/futures/epoll"];
+    let selected = subjects.iter().flat_map(|subject| ["-r", subject]);
+    let words: Vec<&str> = ["--format", "json"].into_iter().chain(selected).collect();
+    let ended = check(&stage, &words);
+    stage.assert_soon_empty();
+    let answers = answers(&ended.stdout);
+    let checks = check(&stage, &["--list", "--format", "json"]).expect_code(0);
+    let checks: Vec<Value> = serde_json::from_str(&checks.stdout).unwrap();
+    assert_eq!(answers.len(), checks.len() * subjects.len(), "{}", ended.stderr);
+    for answer in &answers {
+        let kinds: &[&str] = match answer["kind"].as_str().unwrap() {
+            "must" => &["pass", "fail", "hung", "unsupported"],
+            "differs" => &["word", "hung", "unsupported"],
+            _ => &["number", "unsupported"],
+        };
+        assert!(kinds.contains(&answer["outcome"].as_str().unwrap()), "{answer}");
+    }
+    // The control: what fails on plain threads blames the kit.
+    let failed = |answer: &&Value| answer["failed"] == true;
+    let of_threads = |answer: &&Value| answer["subject"] == "threads/thread-per-task/blocking";
+    let blamed: Vec<&Value> = answers.iter().filter(of_threads).filter(failed).collect();
+    assert!(blamed.is_empty(), "{blamed:?}");
+    let expected = if answers.iter().any(|answer| answer["failed"] == true) { 1 } else { 0 };
+    ended.expect_code(expected);
+}
+
+pub fn a_hang_and_an_early_end_are_answers() {
+    let stage = Stage::new();
+    for (fault, outcome, code) in
+        [("deadlocks", "hung", 1), ("returns-early", "fail", 1), ("refuses", "unsupported", 4)]
+    {
+        let subject = format!("faulty/{fault}");
+        let words = ["--with-test-adapters", "-r", &subject, "wake-in-poll", "--time-limit", "2"];
+        let ended = check(&stage, &[&words[..], &["--format", "json"]].concat());
+        let ended = ended.expect_code(code);
+        stage.assert_soon_empty();
+        let answers = answers(&ended.stdout);
+        assert_eq!(answers.len(), 1);
+        assert_eq!(answers[0]["outcome"], outcome, "{fault}");
+    }
+    let words = ["--with-test-adapters", "-r", "faulty/deadlocks", "wake-in-poll"];
+    let ended = check(&stage, &[&words[..], &["--time-limit", "1"]].concat()).expect_code(1);
+    let again = "again: quadrant check wake-in-poll -r faulty/deadlocks/none --seed 1";
+    for text in ["no answer within 1 s", again, "1 FAILED"] {
+        assert!(ended.stdout.contains(text), "{}", ended.stdout);
+    }
+}
+
+pub fn moving_shows_only_what_changes() {
+    let stage = Stage::new();
+    let subjects = ["threads/thread-per-task/blocking", "tokio/current-thread/epoll"];
+    let words = ["--between", subjects[0], subjects[1], "wake-in-poll", "spawn-then-return"];
+    let ended = check(&stage, &words).expect_code(0);
+    assert!(ended.stdout.contains("runs  does not run"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("the same answer on both: 1 other check"), "{}", ended.stdout);
+    check(&stage, &["--between", "threads", subjects[1]]).expect_code(2);
+    check(&stage, &["wake-in-pol"]).expect_code(2).expect_words(&["did you mean `wake-in-poll`?"]);
+}

@@ -1,0 +1,251 @@
+//! What the behaviour kit has found: one answer for each check and subject, and how they are shown.
+//!
+//! Pure: answers come in, tables and files go out. No answer is ever left out.
+
+mod difference;
+mod matrix;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::format::Format;
+use crate::style::Style;
+
+/// One check, as far as its answers are concerned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Asked {
+    pub id: String,
+    /// Checks of one group stand together.
+    pub group: String,
+    pub question: String,
+    pub why: String,
+    pub kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    Must,
+    Differs,
+    Metric,
+}
+
+/// How one check ended on one subject.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum Answer {
+    Pass {
+        seen: String,
+    },
+    Fail {
+        seen: String,
+    },
+    /// One of several words.
+    Word {
+        word: String,
+        seen: String,
+    },
+    Number {
+        value: f64,
+        unit: String,
+    },
+    Unsupported {
+        reason: String,
+    },
+    /// No answer within the limit.
+    Hung {
+        seen: String,
+    },
+    /// The process ended without an answer.
+    Crashed {
+        seen: String,
+    },
+    /// The check could not be run: no fault of the subject.
+    Unmeasured {
+        reason: String,
+    },
+}
+
+impl Answer {
+    /// The text that explains it.
+    pub fn text(&self) -> String {
+        match self {
+            Answer::Pass { seen }
+            | Answer::Fail { seen }
+            | Answer::Word { seen, .. }
+            | Answer::Hung { seen }
+            | Answer::Crashed { seen } => seen.clone(),
+            Answer::Number { value, unit } => format!("{} {unit}", number(*value)),
+            Answer::Unsupported { reason } | Answer::Unmeasured { reason } => reason.clone(),
+        }
+    }
+
+    /// In one or two words, for comparing subjects.
+    pub fn short(&self) -> String {
+        match self {
+            Answer::Pass { .. } => "pass".to_owned(),
+            Answer::Fail { .. } => "FAIL".to_owned(),
+            Answer::Word { word, .. } => word.clone(),
+            Answer::Number { .. } => self.text(),
+            Answer::Unsupported { .. } => "unsupported".to_owned(),
+            Answer::Hung { .. } => "hangs".to_owned(),
+            Answer::Crashed { .. } => "crashes".to_owned(),
+            Answer::Unmeasured { .. } => "unmeasured".to_owned(),
+        }
+    }
+
+    /// Whether it breaks a rule. Where runtimes may differ, to hang or to crash is an answer too.
+    pub fn is_failure(&self, kind: Kind) -> bool {
+        match self {
+            Answer::Fail { .. } => true,
+            Answer::Hung { .. } | Answer::Crashed { .. } => kind != Kind::Differs,
+            _ => false,
+        }
+    }
+}
+
+/// With three digits.
+fn number(value: f64) -> String {
+    let digits = match value.abs() {
+        value if value < 10.0 => 2,
+        value if value < 100.0 => 1,
+        _ => 0,
+    };
+    let text = format!("{value:.digits$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+/// All answers of one call.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    pub checks: Vec<Asked>,
+    /// Ids of the subjects, in the order of the columns.
+    pub subjects: Vec<String>,
+    /// For each check, an answer for each subject.
+    pub answers: Vec<Vec<Answer>>,
+    pub seed: u64,
+}
+
+impl Findings {
+    /// Each answer, with its check and subject.
+    pub fn each(&self) -> impl Iterator<Item = (&Asked, &str, &Answer)> {
+        self.checks.iter().zip(&self.answers).flat_map(|(check, answers)| {
+            let subjects = self.subjects.iter().map(String::as_str);
+            subjects.zip(answers).map(move |(subject, answer)| (check, subject, answer))
+        })
+    }
+
+    pub fn failures(&self) -> impl Iterator<Item = (&Asked, &str, &Answer)> {
+        self.each().filter(|(check, _, answer)| answer.is_failure(check.kind))
+    }
+
+    /// Whether any check really ran on any subject.
+    pub fn has_answers(&self) -> bool {
+        self.each().any(|(_, _, answer)| {
+            !matches!(answer, Answer::Unsupported { .. } | Answer::Unmeasured { .. })
+        })
+    }
+
+    fn command(&self, check: &str, subject: &str) -> String {
+        format!("quadrant check {check} -r {subject} --seed {}", self.seed)
+    }
+
+    pub fn text(&self, format: Format, style: Style) -> String {
+        format.text(style, || matrix::parts(self), || self.json())
+    }
+
+    /// What changes for code that moves from the first subject to the second.
+    pub fn difference(&self, format: Format, style: Style) -> String {
+        let [from, to] = [0, 1].map(|index| self.subjects.get(index).map_or("", String::as_str));
+        format.text(style, || difference::moving(self, from, to), || self.json())
+    }
+
+    /// The checks without answers.
+    pub fn list(&self, format: Format, style: Style) -> String {
+        let json = || json!(self.checks);
+        format.text(style, || matrix::list(&self.checks), json)
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let answers = self.each().map(|(check, subject, answer)| {
+            let mut line = json!({
+                "check": check.id, "group": check.group, "kind": check.kind, "subject": subject,
+                "failed": answer.is_failure(check.kind), "repeat": self.command(&check.id, subject),
+            });
+            if let (Some(line), Ok(serde_json::Value::Object(answer))) =
+                (line.as_object_mut(), serde_json::to_value(answer))
+            {
+                line.extend(answer);
+            }
+            line
+        });
+        json!({"seed": self.seed, "checks": self.checks, "answers": answers.collect::<Vec<_>>()})
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn findings() -> Findings {
+        let asked = |id: &str, group: &str, kind| Asked {
+            id: id.to_owned(),
+            group: group.to_owned(),
+            question: format!("What about {id}?"),
+            why: "It matters.".to_owned(),
+            kind,
+        };
+        let pass = || Answer::Pass { seen: "as it should".to_owned() };
+        let word = |word: &str| Answer::Word { word: word.to_owned(), seen: "seen".to_owned() };
+        let number = |value| Answer::Number { value, unit: "µs".to_owned() };
+        Findings {
+            checks: vec![
+                asked("wake-in-poll", "wakes", Kind::Must),
+                asked("wake-latency", "wakes", Kind::Metric),
+                asked("yield-fair", "fairness", Kind::Must),
+                asked("handle-drop", "cancelling", Kind::Differs),
+            ],
+            subjects: vec!["a/one/epoll".to_owned(), "b/two/io_uring".to_owned()],
+            answers: vec![
+                vec![pass(), Answer::Hung { seen: "no answer within 20 s".to_owned() }],
+                vec![number(12.34), Answer::Unsupported { reason: "it has no tasks".to_owned() }],
+                vec![pass(), Answer::Fail { seen: "a task did not run".to_owned() }],
+                vec![word("detaches"), word("cancels")],
+            ],
+            seed: 7,
+        }
+    }
+
+    #[test]
+    fn to_hang_is_no_failure_where_runtimes_differ() {
+        let hung = Answer::Hung { seen: String::new() };
+        assert!(hung.is_failure(Kind::Must) && hung.is_failure(Kind::Metric));
+        assert!(!hung.is_failure(Kind::Differs));
+        assert!(Answer::Fail { seen: String::new() }.is_failure(Kind::Differs));
+    }
+
+    #[test]
+    fn skipped_checks_are_no_answers() {
+        let mut findings = findings();
+        assert!(findings.has_answers());
+        for answer in findings.answers.iter_mut().flatten() {
+            *answer = Answer::Unsupported { reason: "no".to_owned() };
+        }
+        assert!(!findings.has_answers());
+    }
+
+    #[test]
+    fn json_has_a_line_for_each_answer() {
+        let json = findings().json();
+        let answers = json["answers"].as_array().unwrap();
+        assert_eq!(answers.len(), 8);
+        assert_eq!(answers[1]["outcome"], "hung");
+        assert_eq!(answers[1]["failed"], true);
+        assert_eq!(answers[1]["repeat"], "quadrant check wake-in-poll -r b/two/io_uring --seed 7");
+        assert_eq!(answers[2]["value"], 12.34);
+    }
+}

@@ -1,0 +1,99 @@
+//! Cancelling and panicking.
+
+use std::future::pending;
+use std::time::Duration;
+
+use super::lab::{Guard, Part, Signal, joined};
+use super::{Lab, Verdict, checks};
+use crate::runtime::Runtime;
+
+checks! {
+    "handle-drop", Task, Differs, [], handle_drop,
+        "Does dropping the handle of a task detach or cancel it?",
+        "Code that moves between runtimes loses work, or leaks it, without a warning.";
+    "panic-join", Task, Differs, [], panic_join,
+        "What does the joiner of a task see that panicked?",
+        "An error can be handled; a panic of the joiner, or the end of the loop, cannot.";
+    "panic-detached", Task, Differs, [], panic_detached,
+        "Does the runtime live on after a detached task has panicked?",
+        "One bad request must not end a server.";
+    "panic-capacity", Task, Must, [], panic_capacity,
+        "Can tasks still be spawned after 64 panics?",
+        "A worker or a slot lost at each panic ends a server slowly.";
+}
+
+async fn handle_drop<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    let (go, ended, dropped) = (Signal::default(), Signal::default(), Signal::default());
+    let (wait, sender, guard) = (go.wait(), ended.clone(), Guard(dropped.clone()));
+    let begun = Signal::default();
+    let begins = begun.clone();
+    let task = lab.spawn(async move {
+        let _guard = guard;
+        begins.set();
+        wait.await;
+        sender.set();
+    });
+    begun.wait().await;
+    drop(task);
+    lab.pause(Duration::from_millis(50)).await;
+    let cancelled = dropped.is_set();
+    go.set();
+    lab.pause(Duration::from_millis(100)).await;
+    match (cancelled, ended.is_set()) {
+        (true, false) => Verdict::answer("cancels", "its future was dropped"),
+        (false, true) => Verdict::answer("detaches", "the task went on to its end"),
+        _ => Verdict::answer("neither", "its future was not dropped, and the task did not go on"),
+    }
+}
+
+/// A task that panics, without a message on standard error.
+fn panicking() -> Part {
+    Part::Future(Box::pin(async {
+        std::panic::resume_unwind(Box::new("a panic on purpose"));
+    }))
+}
+
+/// Whether a new task runs.
+async fn still_runs<R: Runtime>(lab: &Lab<R>) -> bool {
+    let ran = Signal::default();
+    let sender = ran.clone();
+    lab.start(Part::Future(Box::pin(async move { sender.set() })));
+    ran.wait().await;
+    true
+}
+
+async fn panic_join<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    // The joiner is a task of its own, because the panic may come out there.
+    let (ended, dropped) = (Signal::default(), Signal::default());
+    let guard = Guard(dropped.clone());
+    let sender = ended.clone();
+    let task = lab.spawn_part(panicking());
+    let _guard = guard;
+    let result = R::join(task).await;
+    sender.set();
+    match result {
+        Err(error) => Verdict::answer("an error", joined(Err(error))),
+        Ok(()) => Verdict::answer("nothing", "the join returned as if the task had completed"),
+    }
+}
+
+async fn panic_detached<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    lab.start(panicking());
+    lab.pause(Duration::from_millis(50)).await;
+    let _deadline = lab.deadline(Duration::from_secs(2), "a later task did not run");
+    still_runs(lab).await;
+    Verdict::answer("lives on", "a later task ran")
+}
+
+async fn panic_capacity<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    const PANICS: usize = 64;
+    let _deadline = lab.deadline(Duration::from_secs(10), "a later task did not run");
+    for _ in 0..PANICS {
+        lab.start(panicking());
+        lab.pause(Duration::from_millis(1)).await;
+    }
+    still_runs(lab).await;
+    let task = lab.spawn(pending());
+    drop(task);
+    Verdict::pass(format!("a task ran after {PANICS} panics"))
+}

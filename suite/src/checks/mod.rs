@@ -1,0 +1,199 @@
+//! The behaviour kit: small questions about a runtime, one check for each.
+//!
+//! A check runs in a process of its own, on a runtime that does nothing else. It never compares
+//! runtimes, and never knows the name of the one that it runs on. If a runtime hangs or ends the
+//! process, the check cannot answer: the harness notices that from outside.
+
+mod cancelling;
+mod fairness;
+mod lab;
+mod offloading;
+mod shutdown;
+mod tcp;
+mod timers;
+mod wakes;
+
+use std::future::pending;
+
+use serde::{Deserialize, Serialize};
+
+use crate::description::Capability;
+use crate::runtime::{Refusal, Runtime, Task, Work};
+use crate::scene::Scene;
+use lab::Lab;
+pub(crate) use lab::{Part, RootPart};
+
+/// One question.
+#[derive(Debug)]
+pub struct Check {
+    pub id: &'static str,
+    pub question: &'static str,
+    pub kind: Kind,
+    /// What a runtime needs besides tasks.
+    pub needs: &'static [Capability],
+    /// Why the answer matters, and which public bug shows it.
+    pub why: &'static str,
+    place: Place,
+}
+
+/// What the answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Pass or fail: every runtime with the needed capabilities has to satisfy it.
+    Must,
+    /// One of several words: runtimes may differ.
+    Differs,
+    /// A number.
+    Metric,
+}
+
+/// Where a check runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In a task of the runtime.
+    Task,
+    /// In the future that the runtime was started with.
+    Root,
+    /// Beside the runtime, which it starts and ends, more than once if need be.
+    Outside,
+}
+
+/// What a check has found out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Verdict {
+    Pass { seen: String },
+    Fail { seen: String },
+    Answer { word: String, seen: String },
+    Number { value: f64, unit: String },
+    Unsupported { reason: String },
+}
+
+impl Verdict {
+    fn pass(seen: impl Into<String>) -> Self {
+        Verdict::Pass { seen: seen.into() }
+    }
+
+    fn fail(seen: impl Into<String>) -> Self {
+        Verdict::Fail { seen: seen.into() }
+    }
+
+    fn answer(word: &str, seen: impl Into<String>) -> Self {
+        Verdict::Answer { word: word.to_owned(), seen: seen.into() }
+    }
+
+    fn number(value: f64, unit: &str) -> Self {
+        Verdict::Number { value, unit: unit.to_owned() }
+    }
+}
+
+/// Declares the checks of a file, and the function that runs one of them.
+macro_rules! checks {
+    ($($id:literal, $place:ident, $kind:ident, [$($need:ident),*], $run:ident, $question:literal, $why:literal;)+) => {
+        pub(super) const CHECKS: &[super::Check] = &[$(super::Check {
+            id: $id,
+            question: $question,
+            kind: super::Kind::$kind,
+            needs: &[$(crate::description::Capability::$need),*],
+            why: $why,
+            place: super::Place::$place,
+        }),+];
+
+        /// `None` if the check is in another file.
+        pub(super) async fn run<R: crate::runtime::Runtime>(
+            lab: &super::Lab<R>,
+            id: &str,
+        ) -> Option<super::Verdict> {
+            // Boxed, so that a task is not as large as the largest of all checks.
+            Some(match id {
+                $($id => Box::pin($run(lab)).await,)+
+                _ => return None,
+            })
+        }
+    };
+}
+use checks;
+
+/// All checks, by subject matter.
+pub const GROUPS: &[(&str, &[Check])] = &[
+    ("wakes and tasks", wakes::CHECKS),
+    ("fairness", fairness::CHECKS),
+    ("timers", timers::CHECKS),
+    ("cancelling and panicking", cancelling::CHECKS),
+    ("offloading", offloading::CHECKS),
+    ("tcp", tcp::CHECKS),
+    ("shutting down", shutdown::CHECKS),
+];
+
+pub fn all() -> impl Iterator<Item = &'static Check> {
+    GROUPS.iter().flat_map(|(_, checks)| *checks)
+}
+
+pub fn named(id: &str) -> Option<&'static Check> {
+    all().find(|check| check.id == id)
+}
+
+/// Runs a check that starts the runtime itself; `None` if it is another kind of check.
+pub(crate) fn outside(
+    scene: &'static Scene,
+    id: &str,
+    start: &dyn Fn() -> Result<(), Refusal>,
+) -> Option<Verdict> {
+    let check = named(id)?;
+    (check.place == Place::Outside).then(|| shutdown::run(&lab::Outside::new(scene, start), id))
+}
+
+/// What a root does during a check.
+pub(crate) async fn at_root<R: Runtime>(
+    scene: &'static Scene,
+    id: &str,
+    runtime: R,
+    is_first: bool,
+) {
+    let Some(check) = named(id) else {
+        let reason = format!("the adapter has no check `{id}`: build it again");
+        return scene.refuse(Refusal::Failed(reason));
+    };
+    match check.place {
+        Place::Outside => {
+            if let Some(part) = scene.take_root_part().filter(|_| is_first) {
+                part.run(Lab::new(scene, runtime)).await;
+            }
+        }
+        // The process ends with the answer, so this root has only to stay alive.
+        _ if !is_first => pending().await,
+        Place::Root => answer(scene, runtime).await,
+        Place::Task => {
+            let task = Task::new(scene, &runtime, Work::Check(Part::Main));
+            if let Err(error) = R::join(runtime.spawn(task)).await {
+                scene.answer(Verdict::fail(format!("the task of the check was lost: {error}")));
+            }
+        }
+    }
+}
+
+/// Runs the check of the plan and hands in its verdict.
+pub(crate) async fn answer<R: Runtime>(scene: &'static Scene, runtime: R) {
+    let Some(id) = &scene.plan().check else { return };
+    let lab = Lab::new(scene, runtime);
+    let verdict = if let Some(verdict) = wakes::run(&lab, id).await {
+        verdict
+    } else if let Some(verdict) = fairness::run(&lab, id).await {
+        verdict
+    } else if let Some(verdict) = timers::run(&lab, id).await {
+        verdict
+    } else if let Some(verdict) = cancelling::run(&lab, id).await {
+        verdict
+    } else if let Some(verdict) = offloading::run(&lab, id).await {
+        verdict
+    } else if let Some(verdict) = tcp::run(&lab, id).await {
+        verdict
+    } else {
+        Verdict::fail(format!("there is no check `{id}`"))
+    };
+    scene.answer(verdict);
+}
+
+#[cfg(test)]
+mod tests;

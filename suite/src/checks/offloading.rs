@@ -1,0 +1,46 @@
+//! Offloading: blocking work beside the loop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::thread;
+use std::time::Duration;
+
+use super::lab::Part;
+use super::{Lab, Verdict, checks};
+use crate::runtime::Runtime;
+
+checks! {
+    "pool-isolates", Task, Must, [Offload, Timers], pool_isolates,
+        "Does the loop go on during a blocking job of 200 ms?",
+        "That is what a pool for blocking work is for.";
+    "panic-blocking", Task, Must, [Offload], panic_blocking,
+        "Does the awaiter of a job that panics continue?",
+        "An awaiter that waits for ever holds its connection and its memory.";
+}
+
+async fn pool_isolates<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    let (stop, ticks) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let period = Duration::from_millis(10);
+    lab.start(Part::Tick { period, stop: Arc::clone(&stop), count: Arc::clone(&ticks) });
+    let result = lab.runtime.offload(|| thread::sleep(Duration::from_millis(200))).await;
+    let ticks = ticks.load(SeqCst);
+    stop.store(true, SeqCst);
+    match result {
+        Err(error) => Verdict::fail(format!("the job failed: {error}")),
+        // Some 20 on an idle machine.
+        Ok(()) if ticks >= 3 => Verdict::pass(format!("{ticks} ticks of 10 ms meanwhile")),
+        Ok(()) => Verdict::fail(format!("only {ticks} ticks of 10 ms in 200 ms")),
+    }
+}
+
+async fn panic_blocking<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    let _deadline = lab.deadline(Duration::from_secs(2), "the awaiter did not continue");
+    let panics = || std::panic::resume_unwind(Box::new("a panic on purpose"));
+    let first: Result<(), _> = lab.runtime.offload(panics).await;
+    match lab.runtime.offload(|| 7).await {
+        Ok(7) if first.is_err() => Verdict::pass("it got an error, and the next job ran"),
+        Ok(7) => Verdict::fail("the job that panicked counts as completed"),
+        Ok(_) => Verdict::fail("the next job gave another result"),
+        Err(error) => Verdict::fail(format!("the next job failed: {error}")),
+    }
+}

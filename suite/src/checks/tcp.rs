@@ -1,0 +1,255 @@
+//! TCP: what a runtime does when a peer behaves badly, or stops.
+//!
+//! The peer is always a thread of the system with plain blocking calls.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::thread;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+use super::lab::{Part, Signal};
+use super::{Lab, Verdict, checks};
+use crate::runtime::Runtime;
+
+checks! {
+    "io-vs-ready", Task, Must, [Tcp], read_beside_ready,
+        "Is a socket read beside a task that always yields?",
+        "A loop that polls its sockets only when it is idle starves all connections.";
+    "half-close", Task, Must, [Tcp], half_close,
+        "After the peer's last byte, is the other direction still open?",
+        "Clients that end their request by closing their side wait for an answer.";
+    "rst", Task, Must, [Tcp], reset,
+        "Does a read end when the peer resets the connection?",
+        "A read that hangs keeps the connection and its memory for ever.";
+    "backpressure", Task, Must, [Tcp], backpressure,
+        "Is a writer held when its peer does not read?",
+        "Without it, one slow client fills the memory.";
+    "unread-idle", Task, Must, [Tcp], unread_idle,
+        "Is the loop idle while data waits that no task reads?",
+        "A loop that looks at such a socket again and again uses a whole CPU.";
+    "churn-connections", Task, Must, [Tcp], churn_connections,
+        "Are descriptors closed after 2,000 connections?",
+        "compio-rs/compio#460: descriptors that stay open end a server within hours.";
+    "idle-cpu", Task, Metric, [Tcp], idle_cpu,
+        "How much of a CPU does it use while nothing happens?",
+        "Thousands of idle services share a machine.";
+}
+
+/// A connection: the runtime's side and a thread's.
+struct Connection<R: Runtime> {
+    ours: R::Stream,
+    peer: TcpStream,
+}
+
+async fn connect<R: Runtime>(lab: &Lab<R>) -> std::io::Result<Connection<R>> {
+    let mut listener =
+        lab.runtime.listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), false).await?;
+    accept::<R>(&mut listener).await
+}
+
+async fn accept<R: Runtime>(listener: &mut R::Listener) -> std::io::Result<Connection<R>> {
+    let port = R::local_port(listener)?;
+    // Completed by the system, before it is accepted.
+    let peer = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    let ours = R::accept(listener).await?;
+    Ok(Connection { ours, peer })
+}
+
+fn broken(error: &std::io::Error) -> Verdict {
+    Verdict::fail(format!("no connection could be made: {error}"))
+}
+
+async fn read_beside_ready<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    let Connection { mut ours, mut peer } = match connect(lab).await {
+        Ok(connection) => connection,
+        Err(error) => return broken(&error),
+    };
+    let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    lab.start(Part::Yield { stop: Arc::clone(&stop), count: Arc::clone(&count) });
+    let _deadline = lab.deadline(Duration::from_secs(2), "a byte that had arrived was not read");
+    let writer = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(30));
+        let _ = peer.write_all(b"x");
+        peer
+    });
+    let mut buffer = vec![0; 16];
+    let read = R::read(&mut ours, &mut buffer, 0..16).await;
+    stop.store(true, SeqCst);
+    let _ = writer.join();
+    match read {
+        Ok(1) => Verdict::pass(format!("after {} yields of the other task", count.load(SeqCst))),
+        other => Verdict::fail(format!("the read brought {other:?} instead of 1 byte")),
+    }
+}
+
+async fn half_close<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    let Connection { mut ours, mut peer } = match connect(lab).await {
+        Ok(connection) => connection,
+        Err(error) => return broken(&error),
+    };
+    let _deadline = lab.deadline(Duration::from_secs(3), "the end of the stream was not seen");
+    let client = thread::spawn(move || {
+        peer.write_all(b"question")?;
+        peer.shutdown(Shutdown::Write)?;
+        let mut answer = Vec::new();
+        peer.read_to_end(&mut answer)?;
+        std::io::Result::Ok(answer)
+    });
+    let mut buffer = vec![0; 64];
+    let mut got = 0;
+    loop {
+        match R::read(&mut ours, &mut buffer, got..64).await {
+            Ok(0) => break,
+            Ok(count) => got += count,
+            Err(error) => return Verdict::fail(format!("reading to the end failed: {error}")),
+        }
+    }
+    let mut answer = b"answer".to_vec();
+    if let Err(error) = R::write(&mut ours, &mut answer, 0..6).await {
+        return Verdict::fail(format!("writing after the peer's end failed: {error}"));
+    }
+    drop(ours);
+    match client.join() {
+        Ok(Ok(answer)) if answer == b"answer" && got == 8 => {
+            Verdict::pass("the end was seen, and the answer arrived")
+        }
+        Ok(Ok(answer)) => Verdict::fail(format!("{got} bytes read; {} arrived", answer.len())),
+        Ok(Err(error)) => Verdict::fail(format!("the peer could not read the answer: {error}")),
+        Err(_) => Verdict::fail("the peer panicked"),
+    }
+}
+
+async fn reset<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    let Connection { mut ours, mut peer } = match connect(lab).await {
+        Ok(connection) => connection,
+        Err(error) => return broken(&error),
+    };
+    // Closing a socket with unread data resets the connection.
+    let mut byte = vec![b'x'];
+    if let Err(error) = R::write(&mut ours, &mut byte, 0..1).await {
+        return Verdict::fail(format!("a byte could not be written: {error}"));
+    }
+    let _deadline = lab.deadline(Duration::from_secs(3), "the read did not end");
+    thread::spawn(move || {
+        let _ = peer.set_nonblocking(false);
+        // It has arrived when it can be seen.
+        let _ = peer.peek(&mut [0]);
+        thread::sleep(Duration::from_millis(30));
+        let _ = peer.flush();
+    });
+    let mut buffer = vec![0; 16];
+    match R::read(&mut ours, &mut buffer, 0..16).await {
+        Err(error) => Verdict::pass(format!("an error: {error}")),
+        Ok(0) => Verdict::fail("the read ended as if the peer had closed in good order"),
+        Ok(count) => Verdict::fail(format!("{count} bytes that no peer has sent")),
+    }
+}
+
+async fn backpressure<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    const LIMIT: u64 = 256 << 20;
+    let Connection { mut ours, peer } = match connect(lab).await {
+        Ok(connection) => connection,
+        Err(error) => return broken(&error),
+    };
+    let written = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&written);
+    let over = Signal::default();
+    let sender = over.clone();
+    let watcher = thread::spawn(move || {
+        let mut last = 0;
+        // Held: no byte more within half a second.
+        loop {
+            thread::sleep(Duration::from_millis(500));
+            let now = counter.load(SeqCst);
+            if now == last || now > LIMIT {
+                break;
+            }
+            last = now;
+        }
+        let held = counter.load(SeqCst);
+        sender.set();
+        // The peer's end lets the writer go on.
+        drop(peer);
+        held
+    });
+    let mut buffer = vec![0; 64 * 1024];
+    while written.load(SeqCst) <= LIMIT && !over.is_set() {
+        match R::write(&mut ours, &mut buffer, 0..64 * 1024).await {
+            Ok(count) => written.fetch_add(count as u64, SeqCst),
+            Err(_) => break,
+        };
+    }
+    match watcher.join() {
+        Ok(held) if held <= LIMIT => Verdict::pass(format!("held after {} KiB", held >> 10)),
+        Ok(held) => Verdict::fail(format!("{} MiB written that no peer has read", held >> 20)),
+        Err(_) => Verdict::fail("the watcher panicked"),
+    }
+}
+
+/// The share of a second of CPU time that this process uses.
+async fn cpu_share<R: Runtime>(lab: &Lab<R>) -> f64 {
+    let used = || {
+        let time = clock_gettime(ClockId::ProcessCPUTime);
+        time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+    };
+    lab.pause(Duration::from_millis(100)).await;
+    let before = used();
+    lab.pause(Duration::from_secs(1)).await;
+    used() - before
+}
+
+async fn unread_idle<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    let mut connection = match connect(lab).await {
+        Ok(connection) => connection,
+        Err(error) => return broken(&error),
+    };
+    // Read once, so that the socket is known to the loop.
+    let _ = connection.peer.write_all(b"x");
+    let mut buffer = vec![0; 16];
+    let _ = R::read(&mut connection.ours, &mut buffer, 0..16).await;
+    let _ = connection.peer.write_all(&[b'x'; 4096]);
+    let share = cpu_share(lab).await;
+    let seen = format!("{:.1} % of a CPU in a second", 100.0 * share);
+    if share <= 0.05 { Verdict::pass(seen) } else { Verdict::fail(seen) }
+}
+
+async fn churn_connections<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    const TIMES: usize = 2_000;
+    /// Some are closed later, by another thread or with the next turn of the loop.
+    const LATE_MAX: usize = 64;
+    let descriptors = || fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let mut listener = match lab.runtime.listen(address, false).await {
+        Ok(listener) => listener,
+        Err(error) => return broken(&error),
+    };
+    let before = descriptors();
+    for round in 0..TIMES {
+        match accept::<R>(&mut listener).await {
+            Ok(Connection { mut ours, mut peer }) => {
+                let _ = peer.write_all(b"x");
+                let mut buffer = vec![0; 16];
+                let _ = R::read(&mut ours, &mut buffer, 0..16).await;
+            }
+            Err(error) => {
+                return Verdict::fail(format!("connection {} failed: {error}", round + 1));
+            }
+        }
+    }
+    lab.pause(Duration::from_millis(200)).await;
+    let after = descriptors();
+    let seen = format!("{before} descriptors before and {after} after {TIMES} connections");
+    if after > before + LATE_MAX { Verdict::fail(seen) } else { Verdict::pass(seen) }
+}
+
+async fn idle_cpu<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    let connection = connect(lab).await;
+    let share = cpu_share(lab).await;
+    drop(connection);
+    Verdict::number(100.0 * share, "% of a CPU")
+}

@@ -1,0 +1,121 @@
+//! Timers.
+
+use std::time::{Duration, Instant};
+
+use super::lab::{Part, Signal};
+use super::{Lab, Verdict, checks};
+use crate::runtime::Runtime;
+
+checks! {
+    "sleep-not-early", Task, Must, [Timers], sleep_not_early,
+        "Does a sleep never end earlier than asked?",
+        "Retries, leases and rate limits rely on it.";
+    "sleep-granularity", Task, Metric, [Timers], sleep_granularity,
+        "How late does a sleep of 1 ms end, as a median?",
+        "Timers of whole milliseconds round up, some by one more.";
+    "sleep-zero", Task, Differs, [Timers], sleep_zero,
+        "Does a sleep of zero return at once?",
+        "Some runtimes yield, some round it up to a tick.";
+    "sleep-max", Task, Must, [Timers], sleep_max,
+        "Is the longest duration safe to sleep for?",
+        "`Duration::MAX` is how `never` is written; adding it to a clock may overflow.";
+    "timer-earlier", Task, Must, [Timers], timer_earlier,
+        "Does a new short timer end a wait for a longer one?",
+        "A loop that sleeps until its first timer must notice an earlier one.";
+    "sequential-vs-join", Task, Must, [Timers], in_turn_and_together,
+        "Do three sleeps of 100 ms take 300 ms in turn and 100 ms together?",
+        "The first promise of async code.";
+}
+
+/// Sleeps in tasks of their own; returns when all have ended.
+async fn sleep_in_tasks<R: Runtime>(lab: &Lab<R>, time: Duration, tasks: usize) {
+    let ends: Vec<Signal> = (0..tasks).map(|_| Signal::default()).collect();
+    for end in &ends {
+        let sender = end.clone();
+        lab.start(Part::Sleep { time, then: Box::new(move || sender.set()) });
+    }
+    for end in ends {
+        end.wait().await;
+    }
+}
+
+async fn sleep_not_early<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    const SLEEPS: u64 = 200;
+    let mut earliest = Duration::ZERO;
+    for number in 0..SLEEPS {
+        let asked = Duration::from_micros(300 + 97 * (number % 40));
+        let begun = Instant::now();
+        lab.runtime.sleep(asked).await;
+        earliest = earliest.max(asked.saturating_sub(begun.elapsed()));
+    }
+    if earliest.is_zero() {
+        Verdict::pass(format!("{SLEEPS} sleeps of 0.3 to 4 ms"))
+    } else {
+        Verdict::fail(format!("a sleep ended {earliest:?} too early"))
+    }
+}
+
+async fn sleep_granularity<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    const ASKED: Duration = Duration::from_millis(1);
+    let mut late = Vec::new();
+    for _ in 0..100 {
+        let begun = Instant::now();
+        lab.runtime.sleep(ASKED).await;
+        late.push(begun.elapsed().saturating_sub(ASKED));
+    }
+    late.sort_unstable();
+    Verdict::number(late[late.len() / 2].as_nanos() as f64 / 1_000.0, "µs")
+}
+
+async fn sleep_zero<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    let mut took: Vec<Duration> = Vec::new();
+    for _ in 0..50 {
+        let begun = Instant::now();
+        lab.runtime.sleep(Duration::ZERO).await;
+        took.push(begun.elapsed());
+    }
+    took.sort_unstable();
+    let median = took[took.len() / 2];
+    let word = if median < Duration::from_micros(500) { "at once" } else { "after a tick" };
+    Verdict::answer(word, format!("a median of {median:?}"))
+}
+
+async fn sleep_max<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    let ended = Signal::default();
+    let sender = ended.clone();
+    lab.start(Part::Sleep { time: Duration::MAX, then: Box::new(move || sender.set()) });
+    let _deadline = lab.deadline(Duration::from_secs(2), "a sleep of 30 ms beside it did not end");
+    lab.runtime.sleep(Duration::from_millis(30)).await;
+    if ended.is_set() {
+        Verdict::fail("the longest sleep ended at once")
+    } else {
+        Verdict::pass("it goes on, and a sleep of 30 ms beside it ended")
+    }
+}
+
+async fn timer_earlier<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    lab.start(Part::Sleep { time: Duration::from_secs(30), then: Box::new(|| ()) });
+    lab.pause(Duration::from_millis(50)).await;
+    let _deadline = lab.deadline(Duration::from_secs(2), "a sleep of 1 ms did not end");
+    sleep_in_tasks(lab, Duration::from_millis(1), 1).await;
+    Verdict::pass("a sleep of 1 ms ended while the loop waited for one of 30 s")
+}
+
+async fn in_turn_and_together<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    const TIME: Duration = Duration::from_millis(100);
+    let begun = Instant::now();
+    for _ in 0..3 {
+        lab.runtime.sleep(TIME).await;
+    }
+    let in_turn = begun.elapsed();
+    let begun = Instant::now();
+    sleep_in_tasks(lab, TIME, 3).await;
+    let together = begun.elapsed();
+    let seen = format!("{} ms in turn, {} ms together", in_turn.as_millis(), together.as_millis());
+    // Not later than two of three: a busy machine may delay both.
+    if in_turn >= 3 * TIME && together >= TIME && together < in_turn * 2 / 3 {
+        Verdict::pass(seen)
+    } else {
+        Verdict::fail(seen)
+    }
+}

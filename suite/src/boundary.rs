@@ -126,10 +126,17 @@ extern "C" fn run<A: Adapter>(
         // No effect if the outcome was passed on before, as it should have been.
         Ok(Ok(())) => scene
             .refuse(Refusal::Failed("the runtime came back before the trial was over".to_owned())),
-        Ok(Err(refusal)) => scene.refuse(refusal),
-        Err(panic) => {
-            scene.refuse(Refusal::Failed(format!("the run panicked: {}", panic_text(&*panic))))
-        }
+        Ok(Err(refusal @ Refusal::Unsupported(_))) => scene.refuse(refusal),
+        Ok(Err(Refusal::Failed(reason))) => fail(scene, reason),
+        Err(panic) => fail(scene, format!("the run panicked: {}", panic_text(&*panic))),
+    }
+}
+
+/// To fail may be what a check asks about.
+fn fail(scene: &Scene, reason: String) {
+    match &scene.plan().check {
+        Some(_) => scene.answer(checks::ended(scene, reason)),
+        None => scene.refuse(Refusal::Failed(reason)),
     }
 }
 

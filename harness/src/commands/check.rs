@@ -9,9 +9,9 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use globset::{Glob, GlobMatcher};
-use quadrant_reports::behaviour::{Answer, Asked, Findings, Kind};
+use quadrant_reports::behaviour::{Answer, Asked, Findings};
 use quadrant_reports::format::Format;
-use quadrant_suite::checks::{self, Check};
+use quadrant_suite::checks::{self, Check, Verdict};
 use quadrant_suite::clock::ClockScale;
 use quadrant_suite::description::Topology;
 use quadrant_suite::plan::Plan;
@@ -86,12 +86,11 @@ pub fn check(options: &CheckOptions, color: Color) -> Result<u8, Failure> {
 }
 
 fn exit_code(findings: &Findings) -> u8 {
-    let is_unmeasured = |answer: &Answer| matches!(answer, Answer::Unmeasured { .. });
     if interrupt::requested() {
         130
     } else if findings.failures().next().is_some() {
         1
-    } else if findings.each().any(|(_, _, answer)| is_unmeasured(answer)) {
+    } else if findings.each().any(|(_, _, answer)| answer.is_unmeasured()) {
         3
     } else if !findings.has_answers() {
         4
@@ -134,11 +133,7 @@ fn asked(group: &str, check: &Check) -> Asked {
         group: group.to_owned(),
         question: check.question.to_owned(),
         why: check.why.to_owned(),
-        kind: match check.kind {
-            checks::Kind::Must => Kind::Must,
-            checks::Kind::Differs => Kind::Differs,
-            checks::Kind::Metric => Kind::Metric,
-        },
+        kind: check.kind,
     }
 }
 
@@ -211,7 +206,7 @@ fn ask(
             orphans::end_all();
         }
     }
-    let unmeasured = || Answer::Unmeasured { reason: "interrupted before it ran".to_owned() };
+    let unmeasured = || Answer::Unmeasured("interrupted before it ran".to_owned());
     Ok(answers
         .into_iter()
         .map(|row| row.into_iter().map(|answer| answer.unwrap_or_else(unmeasured)).collect())
@@ -228,7 +223,7 @@ fn start(
 ) -> Result<CheckProcess, Answer> {
     let (library, executor) = match &subject.state {
         State::Loadable { library, executor, .. } => (library, executor),
-        State::Broken { reason } => return Err(Answer::Unmeasured { reason: reason.clone() }),
+        State::Broken { reason } => return Err(Answer::Unmeasured(reason.clone())),
     };
     // With several roots only the first has something to do.
     let workers = if executor.topology == Topology::PerCore { 1 } else { 2 };
@@ -248,8 +243,8 @@ fn start(
         check: Some(check.id.to_owned()),
     };
     if let Some(reason) = subject.unsupported(&plan) {
-        return Err(Answer::Unsupported { reason });
+        return Err(Answer::Found(Verdict::Unsupported { reason }));
     }
     CheckProcess::start(executable, library, &plan, limit)
-        .map_err(|error| Answer::Unmeasured { reason: format!("{error:#}") })
+        .map_err(|error| Answer::Unmeasured(format!("{error:#}")))
 }

@@ -55,13 +55,13 @@ impl CheckProcess {
         if let Some(status) = status {
             let seen =
                 format!("the process {}{}", ending(status), self.process.last_line_printed());
-            return Some(Answer::Crashed { seen });
+            return Some(Answer::Crashed(seen));
         }
         if let Some(excess) = self.process.excess() {
-            return Some(Answer::Fail { seen: format!("it {excess}") });
+            return Some(failed(format!("it {excess}")));
         }
         (Instant::now() >= self.end)
-            .then(|| Answer::Hung { seen: format!("no answer within {} s", self.limit.as_secs()) })
+            .then(|| Answer::Hung(format!("no answer within {} s", self.limit.as_secs())))
     }
 }
 
@@ -72,21 +72,17 @@ pub fn wait_for_any(processes: &[&CheckProcess], limit: Duration) {
 
 fn answer(line: &str) -> Answer {
     if let Some(reason) = line.strip_prefix(NOT_LOADED) {
-        return Answer::Unmeasured { reason: reason.to_owned() };
+        return Answer::Unmeasured(reason.to_owned());
     }
     match serde_json::from_str(line) {
-        Ok(Outcome::Checked(verdict)) => match verdict {
-            Verdict::Pass { seen } => Answer::Pass { seen },
-            Verdict::Fail { seen } => Answer::Fail { seen },
-            Verdict::Answer { word, seen } => Answer::Word { word, seen },
-            Verdict::Number { value, unit } => Answer::Number { value, unit },
-            Verdict::Unsupported { reason } => Answer::Unsupported { reason },
-        },
-        Ok(Outcome::Unsupported { reason }) => Answer::Unsupported { reason },
-        Ok(Outcome::Failed { reason }) => Answer::Fail { seen: reason },
-        Ok(Outcome::Finished(_)) => {
-            Answer::Fail { seen: "it ran a trial instead of the check".to_owned() }
-        }
-        Err(error) => Answer::Fail { seen: format!("its answer is not readable: {error}") },
+        Ok(Outcome::Checked(verdict)) => Answer::Found(verdict),
+        Ok(Outcome::Unsupported { reason }) => Answer::Found(Verdict::Unsupported { reason }),
+        Ok(Outcome::Failed { reason }) => failed(reason),
+        Ok(Outcome::Finished(_)) => failed("it ran a trial instead of the check".to_owned()),
+        Err(error) => failed(format!("its answer is not readable: {error}")),
     }
+}
+
+fn failed(seen: String) -> Answer {
+    Answer::Found(Verdict::Fail { seen })
 }

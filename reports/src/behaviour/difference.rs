@@ -1,6 +1,8 @@
 //! What changes for code that moves from one subject to another.
 
-use super::{Answer, Findings, Kind};
+use quadrant_suite::checks::Kind;
+
+use super::{Answer, Findings};
 use crate::number::counted;
 use crate::table::{Cell, Heading, Part, Table, Tint};
 

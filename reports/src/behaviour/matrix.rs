@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Answer, Asked, Findings, Kind};
+use quadrant_suite::checks::{Kind, Verdict};
+
+use super::{Answer, Asked, Findings};
 use crate::number::counted;
 use crate::table::{Cell, Heading, Item, Part, Table, Tint};
 
@@ -93,7 +95,7 @@ fn groups(findings: &Findings) -> Vec<Part> {
 /// A letter for each answer in words.
 fn words(answers: &[Answer]) -> BTreeMap<String, char> {
     let words = answers.iter().filter_map(|answer| match answer {
-        Answer::Word { word, .. } => Some((word.clone(), ' ')),
+        Answer::Found(Verdict::Answer { word, .. }) => Some((word.clone(), ' ')),
         _ => None,
     });
     let mut words: BTreeMap<String, char> = words.collect();
@@ -105,14 +107,14 @@ fn words(answers: &[Answer]) -> BTreeMap<String, char> {
 
 fn mark(answer: &Answer, kind: Kind, words: &BTreeMap<String, char>) -> Cell {
     let (mark, tint) = match answer {
-        Answer::Pass { .. } => ("✓".to_owned(), Tint::Good),
-        Answer::Fail { .. } => ("✗".to_owned(), Tint::Bad),
-        Answer::Word { word, .. } => (words[word].to_string(), Tint::Plain),
-        Answer::Number { .. } => (answer.text(), Tint::Plain),
-        Answer::Unsupported { .. } => ("·".to_owned(), Tint::Dim),
-        Answer::Hung { .. } => ("∞".to_owned(), failure_tint(answer, kind)),
-        Answer::Crashed { .. } => ("†".to_owned(), failure_tint(answer, kind)),
-        Answer::Unmeasured { .. } => ("?".to_owned(), Tint::Doubtful),
+        Answer::Found(Verdict::Pass { .. }) => ("✓".to_owned(), Tint::Good),
+        Answer::Found(Verdict::Fail { .. }) => ("✗".to_owned(), Tint::Bad),
+        Answer::Found(Verdict::Answer { word, .. }) => (words[word].to_string(), Tint::Plain),
+        Answer::Found(Verdict::Number { .. }) => (answer.text(), Tint::Plain),
+        Answer::Found(Verdict::Unsupported { .. }) => ("·".to_owned(), Tint::Dim),
+        Answer::Hung(_) => ("∞".to_owned(), failure_tint(answer, kind)),
+        Answer::Crashed(_) => ("†".to_owned(), failure_tint(answer, kind)),
+        Answer::Unmeasured(_) => ("?".to_owned(), Tint::Doubtful),
     };
     Cell::words(mark).tinted(tint)
 }
@@ -132,7 +134,7 @@ fn numbers(findings: &Findings) -> Option<Part> {
     let mut table = Table::new(&headings);
     for (index, subject) in findings.subjects.iter().enumerate() {
         let cell = |answers: &Vec<Answer>| match &answers[index] {
-            Answer::Number { value, unit } => {
+            Answer::Found(Verdict::Number { value, unit }) => {
                 Cell::number(super::number(*value)).with(format!(" {unit}"))
             }
             other => mark(other, Kind::Metric, &BTreeMap::new()),
@@ -148,12 +150,13 @@ fn reasons(findings: &Findings) -> Vec<Item> {
     for (check, answers) in findings.checks.iter().zip(&findings.answers) {
         let mut by_reason: Vec<(&Answer, Vec<&str>)> = Vec::new();
         for (subject, answer) in findings.subjects.iter().zip(answers) {
-            match answer {
-                Answer::Pass { .. } | Answer::Word { .. } | Answer::Number { .. } => continue,
-                // In the matrix it is plain, and for one subject it is the same in many checks.
-                Answer::Unsupported { .. } if findings.checks.len() > 1 => continue,
-                Answer::Unmeasured { .. } => continue,
-                _ => {}
+            // What is unsupported is plain in the matrix, and often the same in many checks.
+            let is_shown = match answer {
+                Answer::Found(Verdict::Fail { .. }) | Answer::Hung(_) | Answer::Crashed(_) => true,
+                answer => answer.is_unsupported() && findings.checks.len() == 1,
+            };
+            if !is_shown {
+                continue;
             }
             match by_reason.iter_mut().find(|(other, _)| *other == answer) {
                 Some((_, subjects)) => subjects.push(subject),
@@ -179,7 +182,7 @@ fn reasons(findings: &Findings) -> Vec<Item> {
     // A single check shows what it has seen everywhere.
     if let ([check], [answers]) = (&findings.checks[..], &findings.answers[..]) {
         let seen = findings.subjects.iter().zip(answers).filter_map(|(subject, answer)| {
-            let is_shown = matches!(answer, Answer::Pass { .. } | Answer::Word { .. });
+            let is_shown = !answer.is_failure(check.kind) && !answer.is_unsupported();
             let text = format!("{}: {}", answer.short(), answer.text());
             is_shown.then(|| Item::new(Tint::Plain, subject.as_str(), text))
         });
@@ -193,7 +196,7 @@ fn reasons(findings: &Findings) -> Vec<Item> {
 fn unmeasured(findings: &Findings) -> impl Iterator<Item = Item> {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for (_, _, answer) in findings.each() {
-        if let Answer::Unmeasured { reason } = answer {
+        if let Answer::Unmeasured(reason) = answer {
             *counts.entry(reason).or_default() += 1;
         }
     }
@@ -208,9 +211,9 @@ fn summary(findings: &Findings) -> String {
         findings.each().filter(|(_, _, answer)| wanted(answer)).count() as u64
     };
     let failed = findings.failures().count() as u64;
-    let passed = count(|answer| matches!(answer, Answer::Pass { .. }));
-    let unsupported = count(|answer| matches!(answer, Answer::Unsupported { .. }));
-    let unmeasured = count(|answer| matches!(answer, Answer::Unmeasured { .. }));
+    let passed = count(|answer| matches!(answer, Answer::Found(Verdict::Pass { .. })));
+    let unsupported = count(Answer::is_unsupported);
+    let unmeasured = count(Answer::is_unmeasured);
     let answers = findings.each().count() as u64 - failed - passed - unsupported - unmeasured;
     let mut text = format!(
         "{passed} passed, {}, {}, {unsupported} unsupported",

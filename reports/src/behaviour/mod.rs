@@ -5,7 +5,8 @@
 mod difference;
 mod matrix;
 
-use serde::{Deserialize, Serialize};
+use quadrant_suite::checks::{Kind, Verdict};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::format::Format;
@@ -22,85 +23,64 @@ pub struct Asked {
     pub kind: Kind,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    Must,
-    Differs,
-    Metric,
-}
-
 /// How one check ended on one subject.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "outcome")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
-    Pass {
-        seen: String,
-    },
-    Fail {
-        seen: String,
-    },
-    /// One of several words.
-    Word {
-        word: String,
-        seen: String,
-    },
-    Number {
-        value: f64,
-        unit: String,
-    },
-    Unsupported {
-        reason: String,
-    },
+    Found(Verdict),
     /// No answer within the limit.
-    Hung {
-        seen: String,
-    },
+    Hung(String),
     /// The process ended without an answer.
-    Crashed {
-        seen: String,
-    },
+    Crashed(String),
     /// The check could not be run: no fault of the subject.
-    Unmeasured {
-        reason: String,
-    },
+    Unmeasured(String),
 }
 
 impl Answer {
     /// The text that explains it.
     pub fn text(&self) -> String {
         match self {
-            Answer::Pass { seen }
-            | Answer::Fail { seen }
-            | Answer::Word { seen, .. }
-            | Answer::Hung { seen }
-            | Answer::Crashed { seen } => seen.clone(),
-            Answer::Number { value, unit } => format!("{} {unit}", number(*value)),
-            Answer::Unsupported { reason } | Answer::Unmeasured { reason } => reason.clone(),
+            Answer::Found(
+                Verdict::Pass { seen } | Verdict::Fail { seen } | Verdict::Answer { seen, .. },
+            )
+            | Answer::Hung(seen)
+            | Answer::Crashed(seen) => seen.clone(),
+            Answer::Found(Verdict::Number { value, unit }) => format!("{} {unit}", number(*value)),
+            Answer::Found(Verdict::Unsupported { reason }) | Answer::Unmeasured(reason) => {
+                reason.clone()
+            }
         }
     }
 
     /// In one or two words, for comparing subjects.
     pub fn short(&self) -> String {
-        match self {
-            Answer::Pass { .. } => "pass".to_owned(),
-            Answer::Fail { .. } => "FAIL".to_owned(),
-            Answer::Word { word, .. } => word.clone(),
-            Answer::Number { .. } => self.text(),
-            Answer::Unsupported { .. } => "unsupported".to_owned(),
-            Answer::Hung { .. } => "hangs".to_owned(),
-            Answer::Crashed { .. } => "crashes".to_owned(),
-            Answer::Unmeasured { .. } => "unmeasured".to_owned(),
-        }
+        let word = match self {
+            Answer::Found(Verdict::Pass { .. }) => "pass",
+            Answer::Found(Verdict::Fail { .. }) => "FAIL",
+            Answer::Found(Verdict::Answer { word, .. }) => word,
+            Answer::Found(Verdict::Number { .. }) => return self.text(),
+            Answer::Found(Verdict::Unsupported { .. }) => "unsupported",
+            Answer::Hung(_) => "hangs",
+            Answer::Crashed(_) => "crashes",
+            Answer::Unmeasured(_) => "unmeasured",
+        };
+        word.to_owned()
     }
 
     /// Whether it breaks a rule. Where runtimes may differ, to hang or to crash is an answer too.
     pub fn is_failure(&self, kind: Kind) -> bool {
         match self {
-            Answer::Fail { .. } => true,
-            Answer::Hung { .. } | Answer::Crashed { .. } => kind != Kind::Differs,
-            _ => false,
+            Answer::Found(verdict) => matches!(verdict, Verdict::Fail { .. }),
+            Answer::Hung(_) | Answer::Crashed(_) => kind != Kind::Differs,
+            Answer::Unmeasured(_) => false,
         }
+    }
+
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self, Answer::Found(Verdict::Unsupported { .. }))
+    }
+
+    pub fn is_unmeasured(&self) -> bool {
+        matches!(self, Answer::Unmeasured(_))
     }
 }
 
@@ -145,9 +125,7 @@ impl Findings {
 
     /// Whether any check really ran on any subject.
     pub fn has_answers(&self) -> bool {
-        self.each().any(|(_, _, answer)| {
-            !matches!(answer, Answer::Unsupported { .. } | Answer::Unmeasured { .. })
-        })
+        self.each().any(|(_, _, answer)| !answer.is_unsupported() && !answer.is_unmeasured())
     }
 
     fn command(&self, check: &str, subject: &str) -> String {
@@ -172,16 +150,17 @@ impl Findings {
 
     fn json(&self) -> serde_json::Value {
         let answers = self.each().map(|(check, subject, answer)| {
-            let mut line = json!({
+            let outcome = match answer {
+                Answer::Found(verdict) => json!(verdict),
+                Answer::Hung(seen) => json!({"hung": {"seen": seen}}),
+                Answer::Crashed(seen) => json!({"crashed": {"seen": seen}}),
+                Answer::Unmeasured(reason) => json!({"unmeasured": {"reason": reason}}),
+            };
+            json!({
                 "check": check.id, "group": check.group, "kind": check.kind, "subject": subject,
-                "failed": answer.is_failure(check.kind), "repeat": self.command(&check.id, subject),
-            });
-            if let (Some(line), Ok(serde_json::Value::Object(answer))) =
-                (line.as_object_mut(), serde_json::to_value(answer))
-            {
-                line.extend(answer);
-            }
-            line
+                "outcome": outcome, "failed": answer.is_failure(check.kind),
+                "repeat": self.command(&check.id, subject),
+            })
         });
         json!({"seed": self.seed, "checks": self.checks, "answers": answers.collect::<Vec<_>>()})
     }
@@ -199,9 +178,14 @@ pub(crate) mod tests {
             why: "It matters.".to_owned(),
             kind,
         };
-        let pass = || Answer::Pass { seen: "as it should".to_owned() };
-        let word = |word: &str| Answer::Word { word: word.to_owned(), seen: "seen".to_owned() };
-        let number = |value| Answer::Number { value, unit: "µs".to_owned() };
+        let pass = || Answer::Found(Verdict::Pass { seen: "as it should".to_owned() });
+        let word = |word: &str| {
+            Answer::Found(Verdict::Answer { word: word.to_owned(), seen: "seen".to_owned() })
+        };
+        let number = |value| Answer::Found(Verdict::Number { value, unit: "µs".to_owned() });
+        let fail = || Answer::Found(Verdict::Fail { seen: "a task did not run".to_owned() });
+        let unsupported =
+            || Answer::Found(Verdict::Unsupported { reason: "it has no tasks".to_owned() });
         Findings {
             checks: vec![
                 asked("wake-in-poll", "wakes", Kind::Must),
@@ -211,9 +195,9 @@ pub(crate) mod tests {
             ],
             subjects: vec!["a/one/epoll".to_owned(), "b/two/io_uring".to_owned()],
             answers: vec![
-                vec![pass(), Answer::Hung { seen: "no answer within 20 s".to_owned() }],
-                vec![number(12.34), Answer::Unsupported { reason: "it has no tasks".to_owned() }],
-                vec![pass(), Answer::Fail { seen: "a task did not run".to_owned() }],
+                vec![pass(), Answer::Hung("no answer within 20 s".to_owned())],
+                vec![number(12.34), unsupported()],
+                vec![pass(), fail()],
                 vec![word("detaches"), word("cancels")],
             ],
             seed: 7,
@@ -222,10 +206,10 @@ pub(crate) mod tests {
 
     #[test]
     fn to_hang_is_no_failure_where_runtimes_differ() {
-        let hung = Answer::Hung { seen: String::new() };
+        let hung = Answer::Hung(String::new());
         assert!(hung.is_failure(Kind::Must) && hung.is_failure(Kind::Metric));
         assert!(!hung.is_failure(Kind::Differs));
-        assert!(Answer::Fail { seen: String::new() }.is_failure(Kind::Differs));
+        assert!(Answer::Found(Verdict::Fail { seen: String::new() }).is_failure(Kind::Differs));
     }
 
     #[test]
@@ -233,7 +217,7 @@ pub(crate) mod tests {
         let mut findings = findings();
         assert!(findings.has_answers());
         for answer in findings.answers.iter_mut().flatten() {
-            *answer = Answer::Unsupported { reason: "no".to_owned() };
+            *answer = Answer::Found(Verdict::Unsupported { reason: "no".to_owned() });
         }
         assert!(!findings.has_answers());
     }
@@ -243,9 +227,9 @@ pub(crate) mod tests {
         let json = findings().json();
         let answers = json["answers"].as_array().unwrap();
         assert_eq!(answers.len(), 8);
-        assert_eq!(answers[1]["outcome"], "hung");
+        assert_eq!(answers[1]["outcome"]["hung"]["seen"], "no answer within 20 s");
         assert_eq!(answers[1]["failed"], true);
         assert_eq!(answers[1]["repeat"], "quadrant check wake-in-poll -r b/two/io_uring --seed 7");
-        assert_eq!(answers[2]["value"], 12.34);
+        assert_eq!(answers[2]["outcome"]["number"]["value"], 12.34);
     }
 }

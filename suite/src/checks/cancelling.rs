@@ -1,10 +1,11 @@
 //! Cancelling and panicking.
 
-use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::lab::{Guard, Part, Signal, joined};
+use super::lab::{Guard, Part, Signal, caught, panic_on_purpose};
 use super::{Lab, Verdict, checks};
+use crate::panics::panic_text;
 use crate::runtime::Runtime;
 
 checks! {
@@ -46,39 +47,33 @@ async fn handle_drop<R: Runtime>(lab: &Lab<R>) -> Verdict {
     }
 }
 
-/// A task that panics, without a message on standard error.
-fn panicking() -> Part {
-    Part::Future(Box::pin(async {
-        std::panic::resume_unwind(Box::new("a panic on purpose"));
-    }))
+/// Starts a task that panics. The panic may come out here, if the task is polled at once.
+fn start_panicking<R: Runtime>(lab: &Lab<R>) -> Result<(), String> {
+    let panicking = Part::Future(Box::pin(async { panic_on_purpose() }));
+    catch_unwind(AssertUnwindSafe(|| lab.start(panicking))).map_err(|panic| panic_text(&*panic))
 }
 
-/// Whether a new task runs.
-async fn still_runs<R: Runtime>(lab: &Lab<R>) -> bool {
+/// Waits until a new task has run.
+async fn still_runs<R: Runtime>(lab: &Lab<R>) {
     let ran = Signal::default();
     let sender = ran.clone();
     lab.start(Part::Future(Box::pin(async move { sender.set() })));
     ran.wait().await;
-    true
 }
 
 async fn panic_join<R: Runtime>(lab: &Lab<R>) -> Verdict {
-    // The joiner is a task of its own, because the panic may come out there.
-    let (ended, dropped) = (Signal::default(), Signal::default());
-    let guard = Guard(dropped.clone());
-    let sender = ended.clone();
-    let task = lab.spawn_part(panicking());
-    let _guard = guard;
-    let result = R::join(task).await;
-    sender.set();
-    match result {
-        Err(error) => Verdict::answer("an error", joined(Err(error))),
-        Ok(()) => Verdict::answer("nothing", "the join returned as if the task had completed"),
+    let joiner = async { R::join(lab.spawn(async { panic_on_purpose() })).await };
+    match caught(joiner).await {
+        Ok(Err(error)) => Verdict::answer("an error", error.to_string()),
+        Ok(Ok(())) => Verdict::answer("nothing", "the join returned as if the task was complete"),
+        Err(panic) => Verdict::answer("panics too", format!("the joiner got the panic: {panic}")),
     }
 }
 
 async fn panic_detached<R: Runtime>(lab: &Lab<R>) -> Verdict {
-    lab.start(panicking());
+    if let Err(panic) = start_panicking(lab) {
+        return Verdict::answer("hits spawner", format!("`spawn` itself panicked: {panic}"));
+    }
     lab.pause(Duration::from_millis(50)).await;
     let _deadline = lab.deadline(Duration::from_secs(2), "a later task did not run");
     still_runs(lab).await;
@@ -89,11 +84,9 @@ async fn panic_capacity<R: Runtime>(lab: &Lab<R>) -> Verdict {
     const PANICS: usize = 64;
     let _deadline = lab.deadline(Duration::from_secs(10), "a later task did not run");
     for _ in 0..PANICS {
-        lab.start(panicking());
+        let _ = start_panicking(lab);
         lab.pause(Duration::from_millis(1)).await;
     }
     still_runs(lab).await;
-    let task = lab.spawn(pending());
-    drop(task);
     Verdict::pass(format!("a task ran after {PANICS} panics"))
 }

@@ -4,7 +4,7 @@
 //! Nothing here depends on how a runtime works.
 
 use std::future::{Future, poll_fn};
-use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,8 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Verdict;
+use super::{Verdict, ended};
+use crate::panics::panic_text;
 use crate::runtime::{Refusal, Runtime, Task, Work};
 use crate::scene::Scene;
 
@@ -131,7 +132,7 @@ impl Part {
             Part::Main => {
                 let main = super::answer(scene, runtime);
                 if let Err(panic) = scene.meter().metered(pin!(main)).await {
-                    scene.answer(Verdict::fail(format!("the check panicked: {panic}")));
+                    scene.answer(ended(scene, format!("the check panicked: {panic}")));
                 }
             }
             Part::Future(future) => future.await,
@@ -174,7 +175,7 @@ impl RootPart {
                     until.wait().await;
                 }
             }
-            RootPart::Panic => panic!("a panic on purpose"),
+            RootPart::Panic => panic_on_purpose(),
         }
     }
 }
@@ -261,10 +262,25 @@ impl Drop for Guard {
     }
 }
 
-/// What a join has brought.
-pub(super) fn joined(result: io::Result<()>) -> String {
-    match result {
-        Ok(()) => "it completed".to_owned(),
-        Err(error) => format!("an error: {error}"),
-    }
+/// Set when a check has a task panic.
+static PANICS_ON_PURPOSE: AtomicBool = AtomicBool::new(false);
+
+pub(super) fn panics_on_purpose() -> bool {
+    PANICS_ON_PURPOSE.load(SeqCst)
+}
+
+/// Panics without a message on standard error.
+pub(super) fn panic_on_purpose() -> ! {
+    PANICS_ON_PURPOSE.store(true, SeqCst);
+    std::panic::resume_unwind(Box::new("a panic on purpose"))
+}
+
+/// Waits for a future; a panic that comes out of it is returned as its text.
+pub(super) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
+    let mut future = pin!(future);
+    poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(polled) => polled.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic_text(&*panic))),
+    })
+    .await
 }

@@ -144,6 +144,19 @@ pub(crate) fn outside(
     (check.place == Place::Outside).then(|| shutdown::run(&lab::Outside::new(scene, start), id))
 }
 
+/// The verdict where the runtime, or the check's own task, was ended instead of answering.
+pub(crate) fn ended(scene: &Scene, how: String) -> Verdict {
+    let check = scene.plan().check.as_deref().and_then(named);
+    if check.is_some_and(|check| check.kind == Kind::Differs) {
+        Verdict::answer("ends all", how)
+    } else if lab::panics_on_purpose() {
+        let reason = format!("the panic of one task ends more than this task here: {how}");
+        Verdict::Unsupported { reason }
+    } else {
+        Verdict::fail(how)
+    }
+}
+
 /// What a root does during a check.
 pub(crate) async fn at_root<R: Runtime>(
     scene: &'static Scene,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use super::lab::Part;
+use super::lab::{Part, caught, panic_on_purpose};
 use super::{Lab, Verdict, checks};
 use crate::runtime::Runtime;
 
@@ -35,11 +35,14 @@ async fn pool_isolates<R: Runtime>(lab: &Lab<R>) -> Verdict {
 
 async fn panic_blocking<R: Runtime>(lab: &Lab<R>) -> Verdict {
     let _deadline = lab.deadline(Duration::from_secs(2), "the awaiter did not continue");
-    let panics = || std::panic::resume_unwind(Box::new("a panic on purpose"));
-    let first: Result<(), _> = lab.runtime.offload(panics).await;
+    let first = caught(lab.runtime.offload(|| -> u8 { panic_on_purpose() })).await;
+    let seen = match first {
+        Ok(Ok(_)) => return Verdict::fail("the job that panicked counts as completed"),
+        Ok(Err(error)) => format!("an error: {error}"),
+        Err(panic) => format!("the panic: {panic}"),
+    };
     match lab.runtime.offload(|| 7).await {
-        Ok(7) if first.is_err() => Verdict::pass("it got an error, and the next job ran"),
-        Ok(7) => Verdict::fail("the job that panicked counts as completed"),
+        Ok(7) => Verdict::pass(format!("it got {seen}; the next job ran")),
         Ok(_) => Verdict::fail("the next job gave another result"),
         Err(error) => Verdict::fail(format!("the next job failed: {error}")),
     }

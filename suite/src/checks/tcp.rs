@@ -93,12 +93,16 @@ async fn half_close<R: Runtime>(lab: &Lab<R>) -> Verdict {
         Err(error) => return broken(&error),
     };
     let _deadline = lab.deadline(Duration::from_secs(3), "the end of the stream was not seen");
+    let over = Signal::default();
+    let sender = over.clone();
     let client = thread::spawn(move || {
-        peer.write_all(b"question")?;
-        peer.shutdown(Shutdown::Write)?;
         let mut answer = Vec::new();
-        peer.read_to_end(&mut answer)?;
-        std::io::Result::Ok(answer)
+        let talk = peer
+            .write_all(b"question")
+            .and_then(|()| peer.shutdown(Shutdown::Write))
+            .and_then(|()| peer.read_to_end(&mut answer));
+        sender.set();
+        talk.map(|_| answer)
     });
     let mut buffer = vec![0; 64];
     let mut got = 0;
@@ -114,6 +118,8 @@ async fn half_close<R: Runtime>(lab: &Lab<R>) -> Verdict {
         return Verdict::fail(format!("writing after the peer's end failed: {error}"));
     }
     drop(ours);
+    // Not by joining the thread: the loop has to close the stream.
+    over.wait().await;
     match client.join() {
         Ok(Ok(answer)) if answer == b"answer" && got == 8 => {
             Verdict::pass("the end was seen, and the answer arrived")

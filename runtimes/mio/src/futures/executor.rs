@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -78,11 +79,12 @@ impl Executor {
 
     /// Runs all tasks until this one has ended; then drops the others.
     pub(super) fn run_until(&self, last: &Completion) -> io::Result<()> {
-        let ran = self.run(last);
+        // After a panic of a task this thread may run another executor.
+        let ran = catch_unwind(AssertUnwindSafe(|| self.run(last)));
         // A task that is dropped here may drop a handle on the executor, or wake another.
         drop(self.tasks.take());
         self.inbox.close();
-        ran
+        ran.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     fn run(&self, last: &Completion) -> io::Result<()> {

@@ -29,6 +29,7 @@ pub(super) enum Rule {
     WakesWaitForTheLoop,
     HangsOnWakesOfDroppedTasks,
     TimersOnlyWhenIdle,
+    ForeignWakesOnlyWhenIdle,
     YieldsNothing,
     PollsTheRootFirst,
     RunsTheLastWokenFirst,
@@ -66,6 +67,7 @@ impl Rule {
         (Rule::WakesWaitForTheLoop, "wake-nonblocking"),
         (Rule::HangsOnWakesOfDroppedTasks, "drop-wakes-sibling"),
         (Rule::TimersOnlyWhenIdle, "timer-vs-ready"),
+        (Rule::ForeignWakesOnlyWhenIdle, "wake-vs-ready"),
         (Rule::YieldsNothing, "yield-fair"),
         (Rule::PollsTheRootFirst, "root-yield"),
         (Rule::TimersOnlyWhenIdle, "root-yield-timer"),
@@ -131,6 +133,8 @@ struct Executor {
 struct State {
     ready: VecDeque<Arc<Cell>>,
     root_woken: bool,
+    /// Woken by other threads, if such wakes wait until the loop is idle.
+    foreign: Vec<Arc<Cell>>,
     timers: Vec<(Instant, Waker)>,
     all: Vec<Arc<Cell>>,
     ended: bool,
@@ -180,7 +184,9 @@ impl Wake for Cell {
             drop(state);
             wait_for_ever();
         }
-        if self.is_root {
+        if executor.broken == Some(Rule::ForeignWakesOnlyWhenIdle) && is_foreign && !self.is_root {
+            state.foreign.push(Arc::clone(&self));
+        } else if self.is_root {
             state.root_woken = true;
         } else if !self.queued.swap(true, SeqCst) {
             if executor.broken == Some(Rule::RunsTheLastWokenFirst) {
@@ -251,7 +257,9 @@ impl Executor {
     }
 
     fn park(&self) {
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
+        let foreign = std::mem::take(&mut state.foreign);
+        state.ready.extend(foreign);
         if !state.ready.is_empty() || state.root_woken {
             return;
         }

@@ -186,9 +186,9 @@ mod tests {
     use super::*;
     use crate::adapters::builds::Build;
 
-    /// A capability that no scenario needs would never be tested.
+    /// A capability that neither a scenario nor a check needs would never be tested.
     #[test]
-    fn every_capability_is_needed_by_a_scenario() {
+    fn every_capability_is_needed_somewhere() {
         let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
         let build = Build { adapter: String::new(), variant: None, backends: None };
         let any = Subject::broken(build, String::new());
@@ -202,6 +202,7 @@ mod tests {
                 needed.extend(case.plan(&any, None).needs());
             }
         }
+        needed.extend(quadrant_suite::checks::all().flat_map(|check| check.needs));
         // No plan needs this one: it is what an executor is for, not what it can do.
         needed.insert(Capability::Reference);
         assert_eq!(needed, BTreeSet::from(Capability::ALL));

@@ -30,7 +30,7 @@ pub(super) const PATTERNS: usize = 64;
 /// Named steps; each has figures of its own.
 pub(super) const ROWS: usize = 256;
 /// Every case is checked, so keys and values count once for each.
-pub(super) const CHECKED: usize = 1_000_000;
+pub(super) const CHECKED: usize = 2_000_000;
 /// Mistakes that are reported, and how often they may be found again until the search ends.
 pub(super) const MISTAKES: usize = 50;
 pub(super) const MISTAKES_AGAIN: usize = 2_000;

@@ -90,9 +90,5 @@ fn main() {
         warm_start: cargo_runs_exactly_when_something_has_changed;
         workers: cases_have_the_workers_they_ask_for, the_command_line_overrides_with_a_warning;
     };
-    let mut arguments = Arguments::from_args();
-    // A call waits most of its time: for windows to end, for processes, for the disk.
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    arguments.test_threads.get_or_insert(2 * cpus);
-    libtest_mimic::run(&arguments, tests).exit();
+    libtest_mimic::run(&Arguments::from_args(), tests).exit();
 }

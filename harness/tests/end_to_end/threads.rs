@@ -46,7 +46,8 @@ pub fn two_thousand_threads_are_counted_exactly() {
 pub fn as_many_workers_run_tasks_as_asked() {
     for workers in ["1", "3"] {
         let stage = Stage::new();
-        let what = [HOLDING, "-r", "smol/multi-thread", "-r", "async-std", "--workers", workers];
+        let what =
+            [HOLDING, "-r", "smol/multi-thread/**", "-r", "async-std/**", "--workers", workers];
         let (_, records) = stage.measure(&[&what[..], &["--trials", "1"]].concat(), &[], LIMIT);
         assert!(records.len() >= 4, "usual builds and variants: {records:?}");
         for Record { subject, metrics, reason, .. } in records {

@@ -223,7 +223,10 @@ pub fn was_starved(record: &Record) -> bool {
         "the load driver sent 1 % of the requests",
         "stop what else runs here",
     ];
-    record.status == Status::Unmeasured && reasons.iter().any(|words| reason.contains(words))
+    let is_idle = reason.contains("the subject was idle");
+    record.status == Status::Unmeasured
+        && !is_idle
+        && reasons.iter().any(|words| reason.contains(words))
 }
 
 impl Drop for Stage {

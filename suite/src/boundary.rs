@@ -117,8 +117,8 @@ extern "C" fn run<A: Adapter>(
     keep_places();
     let scene: &'static Scene =
         Box::leak(Box::new(Scene::new(plan, board, move |outcome| sink.hand_in(outcome))));
-    if let Some(id) = &scene.plan().check
-        && let Some(verdict) = checks::outside(scene, id, &|| A::run(scene))
+    if let Some(check) = &scene.plan().check
+        && let Some(verdict) = checks::outside(scene, &check.id, &|| A::run(scene))
     {
         return scene.answer(verdict);
     }

@@ -8,6 +8,7 @@
 
 pub mod board;
 pub mod boundary;
+mod check_part;
 pub mod checks;
 pub mod clock;
 pub mod control;

@@ -8,7 +8,6 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checks::Verdict;
 use crate::clock::Stamp;
 use crate::histogram::Histogram;
 use crate::plan::Hold;
@@ -27,6 +26,35 @@ pub enum Outcome {
     Failed {
         reason: String,
     },
+}
+
+/// What a check has found out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Verdict {
+    Pass { seen: String },
+    Fail { seen: String },
+    Answer { word: String, seen: String },
+    Number { value: f64, unit: String },
+    Unsupported { reason: String },
+}
+
+impl Verdict {
+    pub(crate) fn pass(seen: impl Into<String>) -> Self {
+        Verdict::Pass { seen: seen.into() }
+    }
+
+    pub(crate) fn fail(seen: impl Into<String>) -> Self {
+        Verdict::Fail { seen: seen.into() }
+    }
+
+    pub(crate) fn answer(word: &str, seen: impl Into<String>) -> Self {
+        Verdict::Answer { word: word.to_owned(), seen: seen.into() }
+    }
+
+    pub(crate) fn number(value: f64, unit: &str) -> Self {
+        Verdict::Number { value, unit: unit.to_owned() }
+    }
 }
 
 /// What was counted while the parent's measuring window was open.

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checks;
 use crate::clock::ClockScale;
 use crate::description::Capability;
 
@@ -41,7 +40,15 @@ pub struct Plan {
     pub files: Option<FileSet>,
     /// The behaviour check to run; there is no other work then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub check: Option<String>,
+    pub check: Option<PlannedCheck>,
+}
+
+/// A behaviour check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedCheck {
+    pub id: String,
+    pub needs: BTreeSet<Capability>,
 }
 
 /// A flat list of steps; `Action::Repeat` refers to the steps that follow it.
@@ -209,9 +216,8 @@ impl Plan {
     /// The capabilities that a subject needs to run this plan.
     pub fn needs(&self) -> BTreeSet<Capability> {
         let mut needs = BTreeSet::new();
-        if let Some(check) = self.check.as_deref().and_then(checks::named) {
-            needs.insert(Capability::Tasks);
-            needs.extend(check.needs);
+        if let Some(check) = &self.check {
+            needs.extend(&check.needs);
         }
         if self.server.is_some() {
             let plain = self.serves_plain_echo();

@@ -18,8 +18,8 @@ impl Scene {
 
     /// One of several roots, each on its own worker.
     pub async fn root_of<R: Runtime>(&'static self, runtime: R, root: usize, roots: usize) {
-        if let Some(id) = &self.plan().check {
-            return Box::pin(checks::at_root(self, id, runtime, root == 0)).await;
+        if let Some(check) = &self.plan().check {
+            return Box::pin(checks::at_root(self, &check.id, runtime, root == 0)).await;
         }
         match self.open(&runtime, root, roots).await {
             Ok(listener) => {

@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use crate::outcome::Refusal;
 pub use crate::scene::FilePath;
 
-use crate::checks::Part;
+use crate::check_part::Part;
 use crate::description::Description;
 use crate::ping_pong::Exchange;
 use crate::plain_calls::Descriptor;

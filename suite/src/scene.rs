@@ -9,12 +9,14 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::board::{Board, Phase};
-use crate::checks::{RootPart, Verdict};
+use crate::check_part::RootPart;
 use crate::clock::{Stamp, stamp};
 use crate::in_flight::{Flight, InFlight};
 use crate::injection_log::InjectionLog;
 use crate::ledger::{Faults, Row};
-use crate::outcome::{Findings, GroupFindings, Injected, Outcome, Ping, Refusal, RowFindings};
+use crate::outcome::{
+    Findings, GroupFindings, Injected, Outcome, Ping, Refusal, RowFindings, Verdict,
+};
 use crate::pattern;
 use crate::plan::Plan;
 use crate::poll_wrapper::Meter;

@@ -240,7 +240,7 @@ fn start(
         server: None,
         groups: Vec::new(),
         files: None,
-        check: Some(check.id.to_owned()),
+        check: Some(check.planned()),
     };
     if let Some(reason) = subject.unsupported(&plan) {
         return Err(Answer::Found(Verdict::Unsupported { reason }));

@@ -3,8 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::lab::{Guard, Part, Signal, caught, panic_on_purpose};
+use super::lab::{Guard, caught, panic_on_purpose};
 use super::{Lab, Verdict, checks};
+use crate::check_part::{Part, Signal};
 use crate::panics::panic_text;
 use crate::runtime::Runtime;
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::lab::{Part, Signal};
 use super::{Lab, Verdict, checks};
+use crate::check_part::{Part, Signal};
 use crate::ping_pong::{Exchange, Side};
 use crate::runtime::Runtime;
 

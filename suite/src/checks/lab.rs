@@ -5,20 +5,18 @@
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Verdict, ended};
+use crate::check_part::{Part, RootPart, Signal};
 use crate::panics::panic_text;
 use crate::runtime::{Refusal, Runtime, Task, Work};
 use crate::scene::Scene;
-
-type SendFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
-type Action = Box<dyn FnOnce() + Send>;
 
 /// The surroundings of a check that runs on a runtime.
 pub(crate) struct Lab<R: Runtime> {
@@ -103,29 +101,6 @@ impl Drop for Deadline {
     }
 }
 
-/// What a task does during a check.
-pub(crate) enum Part {
-    /// The check itself.
-    Main,
-    Future(SendFuture),
-    /// Sleeps, with the runtime's timer.
-    Sleep {
-        time: Duration,
-        then: Action,
-    },
-    /// Yields, in the runtime's way, until it is stopped, and counts.
-    Yield {
-        stop: Arc<AtomicBool>,
-        count: Arc<AtomicU64>,
-    },
-    /// Sleeps again and again, and counts.
-    Tick {
-        period: Duration,
-        stop: Arc<AtomicBool>,
-        count: Arc<AtomicU64>,
-    },
-}
-
 impl Part {
     pub(crate) async fn run<R: Runtime>(self, scene: &'static Scene, runtime: R) {
         match self {
@@ -154,16 +129,6 @@ impl Part {
             }
         }
     }
-}
-
-/// What the root does in a check that starts the runtime itself.
-pub(crate) enum RootPart {
-    /// Starts tasks, waits for the signal if there is one, and returns.
-    Start {
-        parts: Vec<Part>,
-        until: Option<Signal>,
-    },
-    Panic,
 }
 
 impl RootPart {
@@ -195,61 +160,6 @@ impl<'a> Outside<'a> {
     pub(super) fn run(&self, part: RootPart) -> Result<(), Refusal> {
         self.scene.put_root_part(part);
         (self.start)()
-    }
-}
-
-/// Something that happens once, and that a task of any runtime can wait for.
-#[derive(Clone, Default)]
-pub(crate) struct Signal(Arc<Mutex<SignalState>>);
-
-#[derive(Default)]
-struct SignalState {
-    is_set: bool,
-    waiting: Vec<Waker>,
-}
-
-impl Signal {
-    fn state(&self) -> MutexGuard<'_, SignalState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// On any thread.
-    pub(super) fn set(&self) {
-        let waiting = {
-            let mut state = self.state();
-            state.is_set = true;
-            std::mem::take(&mut state.waiting)
-        };
-        // Not under the lock: a waker may run the task at once.
-        waiting.into_iter().for_each(Waker::wake);
-    }
-
-    pub(super) fn is_set(&self) -> bool {
-        self.state().is_set
-    }
-
-    pub(super) fn wait(&self) -> impl Future<Output = ()> + Send + use<> {
-        let signal = self.clone();
-        poll_fn(move |context| {
-            let mut state = signal.state();
-            if state.is_set {
-                return Poll::Ready(());
-            }
-            state.waiting.push(context.waker().clone());
-            Poll::Pending
-        })
-    }
-
-    /// Waits on a thread of the system; false if it takes longer than this.
-    pub(super) fn wait_on_thread(&self, limit: Duration) -> bool {
-        let end = Instant::now() + limit;
-        while !self.is_set() {
-            if Instant::now() >= end {
-                return false;
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
-        true
     }
 }
 

@@ -17,11 +17,13 @@ use std::future::pending;
 
 use serde::{Deserialize, Serialize};
 
+use crate::check_part::Part;
 use crate::description::Capability;
+pub use crate::outcome::Verdict;
+use crate::plan::PlannedCheck;
 use crate::runtime::{Refusal, Runtime, Task, Work};
 use crate::scene::Scene;
 use lab::Lab;
-pub(crate) use lab::{Part, RootPart};
 
 /// One question.
 #[derive(Debug)]
@@ -34,6 +36,14 @@ pub struct Check {
     /// Why the answer matters, and which public bug shows it.
     pub why: &'static str,
     place: Place,
+}
+
+impl Check {
+    /// For the plan of its process.
+    pub fn planned(&self) -> PlannedCheck {
+        let needs = self.needs.iter().copied().chain([Capability::Tasks]).collect();
+        PlannedCheck { id: self.id.to_owned(), needs }
+    }
 }
 
 /// What the answer is.
@@ -57,35 +67,6 @@ enum Place {
     Root,
     /// Beside the runtime, which it starts and ends, more than once if need be.
     Outside,
-}
-
-/// What a check has found out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
-pub enum Verdict {
-    Pass { seen: String },
-    Fail { seen: String },
-    Answer { word: String, seen: String },
-    Number { value: f64, unit: String },
-    Unsupported { reason: String },
-}
-
-impl Verdict {
-    fn pass(seen: impl Into<String>) -> Self {
-        Verdict::Pass { seen: seen.into() }
-    }
-
-    fn fail(seen: impl Into<String>) -> Self {
-        Verdict::Fail { seen: seen.into() }
-    }
-
-    fn answer(word: &str, seen: impl Into<String>) -> Self {
-        Verdict::Answer { word: word.to_owned(), seen: seen.into() }
-    }
-
-    fn number(value: f64, unit: &str) -> Self {
-        Verdict::Number { value, unit: unit.to_owned() }
-    }
 }
 
 /// Declares the checks of a file, and the function that runs one of them.
@@ -130,7 +111,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
     GROUPS.iter().flat_map(|(_, checks)| *checks)
 }
 
-pub fn named(id: &str) -> Option<&'static Check> {
+fn named(id: &str) -> Option<&'static Check> {
     all().find(|check| check.id == id)
 }
 
@@ -146,7 +127,7 @@ pub(crate) fn outside(
 
 /// The verdict where the runtime, or the check's own task, was ended instead of answering.
 pub(crate) fn ended(scene: &Scene, how: String) -> Verdict {
-    let check = scene.plan().check.as_deref().and_then(named);
+    let check = scene.plan().check.as_ref().and_then(|check| named(&check.id));
     if check.is_some_and(|check| check.kind == Kind::Differs) {
         Verdict::answer("ends all", how)
     } else if lab::panics_on_purpose() {
@@ -188,7 +169,7 @@ pub(crate) async fn at_root<R: Runtime>(
 
 /// Runs the check of the plan and hands in its verdict.
 pub(crate) async fn answer<R: Runtime>(scene: &'static Scene, runtime: R) {
-    let Some(id) = &scene.plan().check else { return };
+    let Some(PlannedCheck { id, .. }) = &scene.plan().check else { return };
     let lab = Lab::new(scene, runtime);
     let verdict = if let Some(verdict) = wakes::run(&lab, id).await {
         verdict

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use super::lab::{Part, caught, panic_on_purpose};
+use super::lab::{caught, panic_on_purpose};
 use super::{Lab, Verdict, checks};
+use crate::check_part::Part;
 use crate::runtime::Runtime;
 
 checks! {

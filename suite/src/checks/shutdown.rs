@@ -8,8 +8,9 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use super::lab::{Guard, Outside, Part, RootPart, Signal};
+use super::lab::{Guard, Outside};
 use super::{Check, Kind, Place, Verdict};
+use crate::check_part::{Part, RootPart, Signal};
 use crate::description::Capability;
 use crate::runtime::Refusal;
 

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use super::lab::{Part, Signal};
 use super::{Lab, Verdict, checks};
+use crate::check_part::{Part, Signal};
 use crate::runtime::Runtime;
 
 checks! {

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::lab::{Part, Signal};
 use super::{Lab, Verdict, checks};
+use crate::check_part::{Part, Signal};
 use crate::runtime::Runtime;
 
 checks! {

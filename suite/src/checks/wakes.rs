@@ -7,8 +7,9 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::lab::{Guard, Part, Signal};
+use super::lab::Guard;
 use super::{Lab, Verdict, checks};
+use crate::check_part::{Part, Signal};
 use crate::runtime::{Runtime, yield_once};
 
 checks! {

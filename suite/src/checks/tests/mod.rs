@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use super::{GROUPS, Kind, Place, Verdict, all, outside};
+use super::{Check, GROUPS, Kind, Place, Verdict, all, named, outside};
 use crate::board::Board;
 use crate::clock::ClockScale;
 use crate::outcome::Outcome;
@@ -34,7 +34,7 @@ fn check(id: &str, broken: Option<Rule>) -> Option<Verdict> {
         server: None,
         groups: Vec::new(),
         files: None,
-        check: Some(id.to_owned()),
+        check: named(id).map(Check::planned),
     };
     let scene = Box::leak(Box::new(Scene::new(plan, Box::leak(Board::blank()), move |outcome| {
         if let Outcome::Checked(verdict) = outcome {

@@ -1,0 +1,102 @@
+//! What tasks and roots do during behaviour checks, and the signals between them.
+//!
+//! Data only: the checks say when, and how it is carried out on a runtime.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+type SendFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Action = Box<dyn FnOnce() + Send>;
+
+/// What a task does during a check.
+pub(crate) enum Part {
+    /// The check itself.
+    Main,
+    Future(SendFuture),
+    /// Sleeps, with the runtime's timer.
+    Sleep {
+        time: Duration,
+        then: Action,
+    },
+    /// Yields, in the runtime's way, until it is stopped, and counts.
+    Yield {
+        stop: Arc<AtomicBool>,
+        count: Arc<AtomicU64>,
+    },
+    /// Sleeps again and again, and counts.
+    Tick {
+        period: Duration,
+        stop: Arc<AtomicBool>,
+        count: Arc<AtomicU64>,
+    },
+}
+
+/// What the root does in a check that starts the runtime itself.
+pub(crate) enum RootPart {
+    /// Starts tasks, waits for the signal if there is one, and returns.
+    Start {
+        parts: Vec<Part>,
+        until: Option<Signal>,
+    },
+    Panic,
+}
+
+/// Something that happens once, and that a task of any runtime can wait for.
+#[derive(Clone, Default)]
+pub(crate) struct Signal(Arc<Mutex<SignalState>>);
+
+#[derive(Default)]
+struct SignalState {
+    is_set: bool,
+    waiting: Vec<Waker>,
+}
+
+impl Signal {
+    fn state(&self) -> MutexGuard<'_, SignalState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// On any thread.
+    pub(crate) fn set(&self) {
+        let waiting = {
+            let mut state = self.state();
+            state.is_set = true;
+            std::mem::take(&mut state.waiting)
+        };
+        // Not under the lock: a waker may run the task at once.
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.state().is_set
+    }
+
+    pub(crate) fn wait(&self) -> impl Future<Output = ()> + Send + use<> {
+        let signal = self.clone();
+        poll_fn(move |context| {
+            let mut state = signal.state();
+            if state.is_set {
+                return Poll::Ready(());
+            }
+            state.waiting.push(context.waker().clone());
+            Poll::Pending
+        })
+    }
+
+    /// Waits on a thread of the system; false if it takes longer than this.
+    pub(crate) fn wait_on_thread(&self, limit: Duration) -> bool {
+        let end = Instant::now() + limit;
+        while !self.is_set() {
+            if Instant::now() >= end {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        true
+    }
+}

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::commands::failure::Failure;
 use crate::spec::{self, Scenario};
@@ -15,7 +15,7 @@ use crate::terminal::nearest::nearest;
 /// These are run if no scenario is named.
 const TOUR: &str = "tour";
 
-#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Args, Serialize)]
 pub struct ScenarioOptions {
     /// Scenario files, folders of them, or names below specs/ such as `echo/connections`
     #[arg(value_name = "SPEC")]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::{StringValueParser, TypedValueParser};
 use quadrant_reports::number::counted;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 
 use super::scenarios::Selected;
 use super::unmatched;
@@ -23,7 +23,7 @@ use crate::system::paths::{self, Kind};
 use crate::terminal::progress::Progress;
 use crate::trial::Limits;
 
-#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Args, Serialize)]
 pub struct SubjectOptions {
     /// Only these subjects: a glob over runtime/executor/backend. `tokio` selects all of tokio in its
     /// usual build; variants are asked for by `tokio/**`, by a backend, or as `tokio@poll`. Without
@@ -39,21 +39,18 @@ pub struct SubjectOptions {
 }
 
 /// Where the adapters come from.
-#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Args, Serialize)]
 pub struct AdapterOptions {
     /// Use the adapter libraries in this folder too, before the built ones; with --no-build these
     /// alone. Can be given several times
     // The folder becomes part of run.json, whose texts are UTF-8.
     #[arg(long, value_name = "DIR", value_parser = StringValueParser::new().map(PathBuf::from))]
-    #[serde(default, deserialize_with = "folders")]
     pub adapters: Vec<PathBuf>,
     /// Build none: use the adapters of --adapters, else those that were built last
     #[arg(long)]
-    #[serde(default)]
     pub no_build: bool,
     /// Include the adapters that misbehave for the sake of tests
     #[arg(long, hide = true)]
-    #[serde(default)]
     pub with_test_adapters: bool,
 }
 
@@ -196,21 +193,4 @@ impl AdapterOptions {
         }
         Ok(sources)
     }
-}
-
-/// Earlier versions wrote one folder, or null.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Folders {
-    Unset(()),
-    One(PathBuf),
-    All(Vec<PathBuf>),
-}
-
-fn folders<'de, D: Deserializer<'de>>(written: D) -> Result<Vec<PathBuf>, D::Error> {
-    Ok(match Folders::deserialize(written)? {
-        Folders::Unset(()) => Vec::new(),
-        Folders::One(folder) => vec![folder],
-        Folders::All(folders) => folders,
-    })
 }

@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Args;
 use globset::{Glob, GlobMatcher};
 use quadrant_reports::behaviour::{Answer, Asked, Findings};
@@ -20,7 +19,7 @@ use super::arguments;
 use super::failure::Failure;
 use super::selection::SubjectOptions;
 use crate::adapters::subject::{State, Subject};
-use crate::system::{cpus, interrupt, limits, orphans};
+use crate::system::{cpus, interrupt, limits, orphans, paths};
 use crate::terminal::color::Color;
 use crate::terminal::nearest::{nearest, quoted};
 use crate::terminal::progress::Progress;
@@ -86,9 +85,7 @@ pub fn check(options: &CheckOptions, color: Color) -> Result<u8, Failure> {
 }
 
 fn exit_code(findings: &Findings) -> u8 {
-    if interrupt::requested() {
-        130
-    } else if findings.failures().next().is_some() {
+    if findings.failures().next().is_some() {
         1
     } else if findings.each().any(|(_, _, answer)| answer.is_unmeasured()) {
         3
@@ -163,7 +160,7 @@ fn ask(
     subjects: &[Subject],
     progress: &Progress,
 ) -> Result<Vec<Vec<Answer>>, Failure> {
-    let executable = std::env::current_exe().context("this program's own file is not known")?;
+    let executable = paths::own_program()?;
     let limit = Duration::from_secs(options.time_limit);
     let side_by_side = cpus::allowed().len().max(1);
     let mut answers: Vec<Vec<Option<Answer>>> = vec![vec![None; subjects.len()]; wanted.len()];
@@ -202,10 +199,10 @@ fn ask(
             }
             goes_on
         });
-        if running.is_empty() {
-            orphans::end_all();
-        }
     }
+    // Some still run after an interruption; then what they and all others have left behind.
+    drop(running);
+    orphans::end_all();
     let unmeasured = || Answer::Unmeasured("interrupted before it ran".to_owned());
     Ok(answers
         .into_iter()

@@ -234,7 +234,7 @@ fn read_pace(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> (u32, Pace) {
     if let (Some(_), Some(repeat)) = (every, fields.get("repeat")) {
         values.mistakes.add(error!(
             repeat.node.at,
-            "tasks have either `every` (on a schedule) or `repeat` (so many times), not both"
+            "tasks have either `every` (on a schedule) or `repeat` (a fixed number of times), not both"
         ));
     }
     let every = every.map(|ns| Pace::Every { ns });

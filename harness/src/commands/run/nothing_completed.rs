@@ -10,7 +10,7 @@ use super::planned_case::PlannedCase;
 use crate::system::process::is_starved;
 use crate::trial::Measured;
 
-/// A subject whose loop answered so many pings could have answered a request.
+/// A subject whose loop answered this many pings could have answered a request.
 const PINGS_MIN: u64 = 10;
 /// A subject that used less than this share of one CPU only answered pings.
 const IDLE_MAX: f64 = 0.05;

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         scattered::TRIALS
     );
     let mut is_reached = true;
-    for format in ["jsonl", "csv"] {
+    for format in ["table", "jsonl", "csv"] {
         let began = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_quadrant"))
             .arg("report")

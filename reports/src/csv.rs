@@ -2,6 +2,8 @@
 //!
 //! Never rounds: integers in nanoseconds, bytes and counts, as in the record.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::record::Record;
@@ -102,19 +104,31 @@ pub(crate) fn header() -> String {
 
 pub(crate) fn row(record: &Record) -> String {
     let whole = whole(record);
-    let cells = COLUMNS.map(|(_, place)| quoted(&visible::text(&cell(whole.pointer(place)))));
-    cells.join(",") + "\n"
+    let mut row = String::new();
+    // Columns from one place stand together, so it is sought once for all of them.
+    let mut place = ("", Some(&whole));
+    for (_, path) in COLUMNS {
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        if above != place.0 {
+            place = (above, whole.pointer(above));
+        }
+        push(&mut row, place.1.and_then(|place| place.get(name)));
+        row.push(',');
+    }
+    row.pop();
+    row + "\n"
 }
 
-fn cell(value: Option<&Value>) -> String {
-    match value {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
+fn push(row: &mut String, cell: Option<&Value>) {
+    match cell {
+        None | Some(Value::Null) => {}
+        Some(Value::String(text)) => *row += &quoted(&visible::text(text)),
         // As short as a float can be written: 2000 and not 2000.0.
         Some(Value::Number(number)) if number.is_f64() => {
-            number.as_f64().unwrap_or_default().to_string()
+            *row += &number.as_f64().unwrap_or_default().to_string();
         }
-        Some(value) => value.to_string(),
+        Some(Value::Number(number)) => *row += &number.to_string(),
+        Some(value) => *row += &quoted(&visible::text(&value.to_string())),
     }
 }
 
@@ -159,11 +173,11 @@ fn remove(object: &mut Value, key: &str) {
 }
 
 /// RFC 4180: a comma, a quote or a line's end puts the cell in quotes, and quotes are doubled.
-fn quoted(cell: &str) -> String {
+fn quoted(cell: &str) -> Cow<'_, str> {
     if cell.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", cell.replace('"', "\"\""))
+        Cow::Owned(format!("\"{}\"", cell.replace('"', "\"\"")))
     } else {
-        cell.to_owned()
+        Cow::Borrowed(cell)
     }
 }
 

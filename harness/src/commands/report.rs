@@ -1,10 +1,12 @@
 //! `quadrant report`: the tables of a run again, from its records.
 //!
-//! Never measures, and never holds more than one case. Its exit code does not repeat the outcome of
-//! the run.
+//! Never measures, and never holds more than a few cases. Its exit code does not repeat the outcome
+//! of the run.
 
 use std::io::{self, BufWriter};
 use std::path::PathBuf;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 
 use clap::Args;
 use quadrant_reports::format::Format;
@@ -16,6 +18,9 @@ use crate::commands::run::{find_cases, next_case};
 use crate::terminal::color::Color;
 use crate::terminal::standard_error::say;
 use crate::terminal::standard_output;
+
+/// Cases that are read while the one before is written, which takes about as long.
+const READ_AHEAD: usize = 8;
 
 #[derive(Debug, Clone, Args)]
 pub struct ReportOptions {
@@ -37,14 +42,28 @@ pub fn report(options: &ReportOptions, color: Color) -> Result<u8, Failure> {
     }
     let output = BufWriter::new(io::stdout());
     let mut reporter = Reporter::new(output, options.format, standard_output::style(color), view)?;
-    let mut written = Ok(());
-    while let (Ok(()), Some(case)) = (&written, next_case(&options.folder, &mut cases)?) {
-        written = reporter.case(&case.records).and_then(|()| match case.ends_scenario {
-            true => reporter.end_scenario(&case.records[0].run_id, &case.records[0].scenario),
-            false => Ok(()),
+    let (sender, read) = sync_channel(READ_AHEAD);
+    let written = thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut next = || next_case(&options.folder, &mut cases).transpose();
+            // After an error, or when nothing more can be written, the channel is closed.
+            while let Some(case) = next()
+                && sender.send(case).is_ok()
+            {}
         });
-    }
-    let written = written.and_then(|()| reporter.finish().map(drop));
+        for case in read {
+            let case = case?;
+            let (run, scenario) = (&case.records[0].run_id, &case.records[0].scenario);
+            let mut written = reporter.case(&case.records);
+            if case.ends_scenario {
+                written = written.and_then(|()| reporter.end_scenario(run, scenario));
+            }
+            if written.is_err() {
+                return Ok(written);
+            }
+        }
+        Ok::<_, Failure>(reporter.finish().map(drop))
+    })?;
     standard_output::unless_closed(written)?;
     Ok(0)
 }

@@ -8,7 +8,7 @@ use std::collections::hash_map::Entry;
 use std::fmt::Write;
 use std::io::{BufReader, Read, Seek};
 
-use crate::record::read::{ReadError, Records};
+use crate::record::read::{Heading, ReadError, Records};
 use crate::record::{AxisValue, Record};
 
 /// A file of records that was read once: where the lines of each case begin.
@@ -48,14 +48,14 @@ pub struct WholeCase {
 }
 
 impl<R: Read + Seek> Cases<R> {
-    /// Reads the file for the first time. Any line that is not a record is an error, except an
-    /// unfinished last one.
+    /// Reads the headings of the file. Any line without one is an error, except an unfinished last
+    /// one.
     pub fn find(file: R) -> Result<Self, ReadError> {
         let mut records = Records::new(BufReader::new(file));
         let (mut lines, mut cases, mut scenario_ends) =
             (Vec::new(), Vec::<Case>::new(), Vec::new());
         let (mut numbers, mut scenarios) = (HashMap::new(), HashMap::new());
-        while let Some(record) = records.next().transpose()? {
+        while let Some(record) = records.read::<Heading>()? {
             let end = records.begin();
             let next = cases.len();
             let case =
@@ -154,6 +154,8 @@ fn key(run_id: &str, scenario: &str, axes: &[AxisValue]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use super::*;
     use crate::record::Status;
     use crate::tests::sample;
@@ -189,6 +191,17 @@ mod tests {
         assert_eq!(of(&second[0]), second);
         assert_eq!(of(&first[0]), [&first[1..], &first[..1]].concat());
         assert_eq!(of(&Record { run_id: "another".into(), ..first[0].clone() }), []);
+    }
+
+    #[test]
+    fn a_record_with_a_mistake_is_refused_with_its_line() {
+        let line = |record: &Record| serde_json::to_string(record).unwrap() + "\n";
+        let good = line(&sample::ok("a/b/c", 0, 10.0, 5));
+        let bad = good.replacen("\"trial\":0", "\"trial\":[]", 1);
+        let text = [&good, "\n", &bad, &good].concat();
+        let mut cases = Cases::find(Cursor::new(text)).unwrap();
+        let error = cases.next_case().map(|_| ()).unwrap_err().to_string();
+        assert!(error.starts_with("line 3 is not a record: invalid type: sequence"), "{error}");
     }
 
     #[test]

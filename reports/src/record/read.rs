@@ -6,9 +6,10 @@
 use std::io::{self, BufRead, BufReader, Read, Seek};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use crate::record::{Record, SCHEMA};
+use crate::record::{AxisValue, Record, SCHEMA};
 
 /// More than any scenario has. Crossovers are sought along each axis with all others held.
 const AXES_MAX: usize = 64;
@@ -24,6 +25,41 @@ pub enum ReadError {
     UnknownSchema { line: u64, schema: u64 },
     #[error("line {line} is not a record: {reason}")]
     NotARecord { line: u64, reason: String },
+}
+
+/// Of a record only what names its case: read in a fraction of the time.
+#[derive(Deserialize)]
+pub struct Heading {
+    schema: u32,
+    pub run_id: String,
+    pub scenario: String,
+    pub case: Vec<AxisValue>,
+}
+
+/// What a line is read as.
+pub trait FromLine: DeserializeOwned {
+    fn schema(&self) -> u32;
+    fn axes(&self) -> usize;
+}
+
+impl FromLine for Record {
+    fn schema(&self) -> u32 {
+        self.schema
+    }
+
+    fn axes(&self) -> usize {
+        self.case.len()
+    }
+}
+
+impl FromLine for Heading {
+    fn schema(&self) -> u32 {
+        self.schema
+    }
+
+    fn axes(&self) -> usize {
+        self.case.len()
+    }
 }
 
 /// The records of one `records.jsonl`, one at a time. Stops at the first error.
@@ -60,7 +96,8 @@ impl<R: BufRead> Records<R> {
         self.broken_end.as_deref()
     }
 
-    fn read(&mut self) -> Result<Option<Record>, ReadError> {
+    /// The next record, whole or only its heading; `None` after the last one.
+    pub fn read<T: FromLine>(&mut self) -> Result<Option<T>, ReadError> {
         loop {
             self.read_line()?;
             if self.text.is_empty() {
@@ -94,14 +131,30 @@ impl<R: BufRead> Records<R> {
 }
 
 impl<R: Read + Seek> Records<BufReader<R>> {
-    /// The record whose line begins here. It was read before.
+    /// The record whose line begins here. Its heading was read before.
     pub fn at(&mut self, begin: u64) -> Result<Record, ReadError> {
         // Lines that follow each other are read from one buffer.
         self.lines.seek_relative(begin.wrapping_sub(self.position).cast_signed())?;
         self.position = begin;
         self.read_line()?;
-        parse(self.text.trim_ascii(), 0)
-            .map_err(|_| io::Error::other("the file was changed meanwhile").into())
+        match parse(self.text.trim_ascii(), 0) {
+            Err(ReadError::NotARecord { reason, .. }) => {
+                Err(ReadError::NotARecord { line: self.number_of_line(begin)?, reason })
+            }
+            parsed => parsed,
+        }
+    }
+
+    /// Counted only for a message: the line that begins here.
+    fn number_of_line(&mut self, begin: u64) -> io::Result<u64> {
+        self.lines.rewind()?;
+        self.position = 0;
+        let mut number = 1;
+        while self.position < begin {
+            self.read_line()?;
+            number += 1;
+        }
+        Ok(number)
     }
 }
 
@@ -118,25 +171,25 @@ impl<R: BufRead> Iterator for Records<R> {
     }
 }
 
-fn parse(text: &[u8], line: u64) -> Result<Record, ReadError> {
+fn parse<T: FromLine>(text: &[u8], line: u64) -> Result<T, ReadError> {
     #[derive(Deserialize)]
     struct Versioned {
         schema: u64,
     }
-    let record: Result<Record, _> = serde_json::from_slice(text);
-    match record {
-        Ok(record) if record.schema == SCHEMA && record.case.len() > AXES_MAX => {
+    let parsed: Result<T, _> = serde_json::from_slice(text);
+    match parsed {
+        Ok(parsed) if parsed.schema() == SCHEMA && parsed.axes() > AXES_MAX => {
             let reason = format!("its case has more than {AXES_MAX} axes");
             Err(ReadError::NotARecord { line, reason })
         }
-        Ok(record) if record.schema == SCHEMA => Ok(record),
+        Ok(parsed) if parsed.schema() == SCHEMA => Ok(parsed),
         // The version first: a later schema may fail in ways that would only confuse.
-        record => match (serde_json::from_slice(text), record) {
+        parsed => match (serde_json::from_slice(text), parsed) {
             (Ok(Versioned { schema }), _) if schema != u64::from(SCHEMA) => {
                 Err(ReadError::UnknownSchema { line, schema })
             }
             (_, Err(error)) => Err(ReadError::NotARecord { line, reason: error.to_string() }),
-            (_, Ok(record)) => Ok(record),
+            (_, Ok(parsed)) => Ok(parsed),
         },
     }
 }

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 #[path = "../tests/end_to_end/scattered.rs"]
 mod scattered;
 
+mod peak_memory;
+
 const CASES: u32 = 100_000;
 const TIME_DEMAND: Duration = Duration::from_secs(20);
 const MEMORY_DEMAND_KIB: u64 = 300 * 1024;
@@ -25,28 +27,18 @@ fn main() -> ExitCode {
     let mut is_reached = true;
     for format in ["table", "jsonl", "csv"] {
         let began = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_quadrant"))
+        let child = Command::new(env!("CARGO_BIN_EXE_quadrant"))
             .arg("report")
             .arg(folder.path())
             .args(["--format", format])
             .stdout(Stdio::null())
             .spawn()
             .expect("the quadrant command was built for this bench");
-        let mut peak_kib = 0;
-        while child.try_wait().expect("it is a child of this process").is_none() {
-            peak_kib = peak_memory_kib(child.id()).unwrap_or(0).max(peak_kib);
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let (_, peak_kib) = peak_memory::until_ended(child);
         let took = began.elapsed();
         println!("  {format:<6} {:>5.1} s {:>5} MiB", took.as_secs_f64(), peak_kib / 1024);
         is_reached &= took <= TIME_DEMAND && peak_kib <= MEMORY_DEMAND_KIB;
     }
     println!("demand   {:>5.1} s {:>5} MiB", TIME_DEMAND.as_secs_f64(), MEMORY_DEMAND_KIB / 1024);
     if is_reached { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn peak_memory_kib(process: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    peak.split_whitespace().next()?.parse().ok()
 }

@@ -9,6 +9,7 @@ use quadrant::system::forbid;
 use quadrant_reports::visible::is_hidden;
 
 use crate::command::Call;
+use crate::large_inputs;
 use crate::libraries::build_faulty;
 use crate::stage::{Stage, library_name};
 
@@ -441,4 +442,23 @@ pub fn by_options() {
             sentence: &["SIGABRT", "--fail-fast ended the run after 1 of 9 trials"],
         },
     ]);
+}
+
+pub fn by_large_inputs() {
+    for input in large_inputs::INPUTS {
+        let stage = Stage::new();
+        stage.write(input.file, &(input.text)());
+        let ended = stage.quadrant(input.arguments);
+        let context = format!("{}: {:.2000}", input.what, ended.stderr);
+        assert_eq!(ended.code, Some(2), "{context}");
+        assert!(!ended.stderr.contains("panicked at"), "{context}");
+        assert!(ended.stderr.contains(input.sentence), "{context}");
+        // Short enough to be read.
+        assert!(ended.stderr.len() < 16 * 1024, "{} bytes: {context}", ended.stderr.len());
+        assert!(
+            ended.peak_memory_kib <= MEMORY_MAX_KIB,
+            "{} KiB: {context}",
+            ended.peak_memory_kib
+        );
+    }
 }

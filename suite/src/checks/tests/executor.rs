@@ -1,12 +1,8 @@
-//! An executor in as few lines as it takes: one loop, timers, and sockets that are tried again every
-//! millisecond. Any of its rules can be broken.
+//! An executor in as few lines as it takes: one loop with a queue and timers. Any of its rules can be
+//! broken.
 
 use std::collections::VecDeque;
-use std::future::{Future, pending, poll_fn};
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::ops::Range;
-use std::os::fd::AsRawFd;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -15,113 +11,13 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::plain_calls::Descriptor;
-use crate::runtime::{FilePath, Runtime, Task, yield_once};
-use crate::scene::Scene;
-
-/// What is broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rule {
-    LosesWakesDuringPolls,
-    LosesForeignWakes,
-    LosesForeignWakesOfTheRoot,
-    LosesEveryHundredthWake,
-    WakesWaitForTheLoop,
-    HangsOnWakesOfDroppedTasks,
-    TimersOnlyWhenIdle,
-    ForeignWakesOnlyWhenIdle,
-    YieldsNothing,
-    PollsTheRootFirst,
-    RunsTheLastWokenFirst,
-    SleepsTooShort,
-    OverflowsOnLongSleeps,
-    MissesEarlierTimers,
-    SleepsInTheLoop,
-    LosesWorkers,
-    JobsInTheLoop,
-    LosesPanickedJobs,
-    CrashesOnLateWakes,
-    HangsAfterAPanicOfTheRoot,
-    SocketsOnlyWhenIdle,
-    ClosesBothDirections,
-    HidesResets,
-    BuffersWithoutLimit,
-    // Not wrong, but another answer.
-    NewWakers,
-    SpawnsLastFirst,
-    PollsInSpawn,
-    FreesInertTasks,
-    SleepsATick,
-    CancelsOnDrop,
-    JoinsPanicsSilently,
-    EndsWithAPanic,
-}
-
-impl Rule {
-    /// Each rule with the check that has to fail.
-    pub(super) const ALL: &[(Rule, &str)] = &[
-        (Rule::LosesWakesDuringPolls, "wake-in-poll"),
-        (Rule::LosesForeignWakes, "wake-foreign-task"),
-        (Rule::LosesForeignWakesOfTheRoot, "wake-foreign-root"),
-        (Rule::LosesEveryHundredthWake, "wake-race"),
-        (Rule::WakesWaitForTheLoop, "wake-nonblocking"),
-        (Rule::HangsOnWakesOfDroppedTasks, "drop-wakes-sibling"),
-        (Rule::TimersOnlyWhenIdle, "timer-vs-ready"),
-        (Rule::ForeignWakesOnlyWhenIdle, "wake-vs-ready"),
-        (Rule::YieldsNothing, "yield-fair"),
-        (Rule::PollsTheRootFirst, "root-yield"),
-        (Rule::TimersOnlyWhenIdle, "root-yield-timer"),
-        (Rule::RunsTheLastWokenFirst, "pingpong"),
-        (Rule::SleepsTooShort, "sleep-not-early"),
-        (Rule::OverflowsOnLongSleeps, "sleep-max"),
-        (Rule::MissesEarlierTimers, "timer-earlier"),
-        (Rule::SleepsInTheLoop, "sequential-vs-join"),
-        (Rule::LosesWorkers, "panic-capacity"),
-        (Rule::JobsInTheLoop, "pool-isolates"),
-        (Rule::LosesPanickedJobs, "panic-blocking"),
-        (Rule::CrashesOnLateWakes, "wake-late"),
-        (Rule::HangsAfterAPanicOfTheRoot, "panic-root-reuse"),
-        (Rule::SocketsOnlyWhenIdle, "io-vs-ready"),
-        (Rule::ClosesBothDirections, "half-close"),
-        (Rule::HidesResets, "rst"),
-        (Rule::BuffersWithoutLimit, "backpressure"),
-    ];
-
-    /// Each other way to do something, with the check whose answer it changes.
-    pub(super) const OTHER_WAYS: &[(Rule, &str)] = &[
-        (Rule::NewWakers, "will-wake"),
-        (Rule::SpawnsLastFirst, "spawn-order"),
-        (Rule::PollsInSpawn, "spawn-inline"),
-        (Rule::FreesInertTasks, "inert-task"),
-        (Rule::SleepsATick, "sleep-zero"),
-        (Rule::CancelsOnDrop, "handle-drop"),
-        (Rule::JoinsPanicsSilently, "panic-join"),
-        (Rule::EndsWithAPanic, "panic-detached"),
-    ];
-}
-
-pub(super) fn run(scene: &'static Scene, broken: Option<Rule>) {
-    static ROOT_PANICKED: AtomicBool = AtomicBool::new(false);
-    if broken == Some(Rule::HangsAfterAPanicOfTheRoot) && ROOT_PANICKED.load(SeqCst) {
-        thread::park();
-    }
-    let executor = Arc::new(Executor { broken, ..Executor::default() });
-    let tiny = Tiny(Arc::clone(&executor));
-    let result = catch_unwind(AssertUnwindSafe(|| executor.block_on(scene.root(tiny))));
-    executor.end();
-    if let Err(panic) = result {
-        if broken == Some(Rule::HangsAfterAPanicOfTheRoot) {
-            ROOT_PANICKED.store(true, SeqCst);
-        }
-        std::panic::resume_unwind(panic);
-    }
-}
+use super::rule::Rule;
 
 #[derive(Default)]
-struct Executor {
-    broken: Option<Rule>,
-    state: Mutex<State>,
-    woken: Condvar,
+pub(super) struct Executor {
+    pub(super) broken: Option<Rule>,
+    pub(super) state: Mutex<State>,
+    pub(super) woken: Condvar,
     /// Held during polls, for wakes that wait for the loop.
     polling: Mutex<()>,
     loop_thread: Mutex<Option<thread::ThreadId>>,
@@ -130,29 +26,29 @@ struct Executor {
 }
 
 #[derive(Default)]
-struct State {
-    ready: VecDeque<Arc<Cell>>,
+pub(super) struct State {
+    pub(super) ready: VecDeque<Arc<Cell>>,
     root_woken: bool,
     /// Woken by other threads, if such wakes wait until the loop is idle.
     foreign: Vec<Arc<Cell>>,
-    timers: Vec<(Instant, Waker)>,
-    all: Vec<Arc<Cell>>,
+    pub(super) timers: Vec<(Instant, Waker)>,
+    pub(super) all: Vec<Arc<Cell>>,
     ended: bool,
 }
 
-type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(super) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-struct Cell {
-    executor: Arc<Executor>,
+pub(super) struct Cell {
+    pub(super) executor: Arc<Executor>,
     /// The root has no work here.
     is_root: bool,
-    work: Mutex<Option<Work>>,
-    queued: AtomicBool,
+    pub(super) work: Mutex<Option<Work>>,
+    pub(super) queued: AtomicBool,
     in_poll: AtomicBool,
-    done: Mutex<(Option<bool>, Vec<Waker>)>,
+    pub(super) done: Mutex<(Option<bool>, Vec<Waker>)>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -200,11 +96,15 @@ impl Wake for Cell {
 }
 
 impl Executor {
-    fn is(&self, rule: Rule) -> bool {
+    pub(super) fn new(broken: Option<Rule>) -> Arc<Self> {
+        Arc::new(Self { broken, ..Self::default() })
+    }
+
+    pub(super) fn is(&self, rule: Rule) -> bool {
         self.broken == Some(rule)
     }
 
-    fn cell(self: &Arc<Self>, work: Option<Work>) -> Arc<Cell> {
+    pub(super) fn cell(self: &Arc<Self>, work: Option<Work>) -> Arc<Cell> {
         Arc::new(Cell {
             executor: Arc::clone(self),
             is_root: work.is_none(),
@@ -215,7 +115,7 @@ impl Executor {
         })
     }
 
-    fn block_on(self: &Arc<Self>, root: impl Future<Output = ()>) {
+    pub(super) fn block_on(self: &Arc<Self>, root: impl Future<Output = ()>) {
         let mut root = std::pin::pin!(root);
         let cell = self.cell(None);
         let waker = Waker::from(cell);
@@ -274,7 +174,7 @@ impl Executor {
         drop(self.woken.wait_timeout(state, time));
     }
 
-    fn poll(self: &Arc<Self>, cell: &Arc<Cell>) {
+    pub(super) fn poll(self: &Arc<Self>, cell: &Arc<Cell>) {
         cell.queued.store(false, SeqCst);
         let Some(mut work) = lock(&cell.work).take() else { return };
         let polled = {
@@ -325,7 +225,7 @@ impl Executor {
     }
 
     /// Drops all tasks.
-    fn end(&self) {
+    pub(super) fn end(&self) {
         let all = {
             let mut state = lock(&self.state);
             state.ended = true;
@@ -355,40 +255,10 @@ impl Wake for Another {
     }
 }
 
-#[derive(Clone)]
-pub(super) struct Tiny(Arc<Executor>);
-
-/// A spawned task, by which it can be joined.
-pub(super) struct Handle {
-    cell: Arc<Cell>,
-    detached: bool,
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        if !self.detached && self.cell.executor.is(Rule::CancelsOnDrop) {
-            let work = lock(&self.cell.work).take();
-            drop(work);
-        }
-    }
-}
-
-/// Tries a call of a socket again every millisecond until it does not block.
-async fn retried<T>(
+pub(super) fn sleep(
     executor: &Arc<Executor>,
-    mut call: impl FnMut() -> io::Result<T>,
-) -> io::Result<T> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                sleep(executor, Duration::from_millis(1)).await;
-            }
-            result => return result,
-        }
-    }
-}
-
-fn sleep(executor: &Arc<Executor>, time: Duration) -> impl Future<Output = ()> + Send + use<> {
+    time: Duration,
+) -> impl Future<Output = ()> + Send + use<> {
     let executor = Arc::clone(executor);
     let end = Instant::now().checked_add(time);
     poll_fn(move |context| {
@@ -399,169 +269,4 @@ fn sleep(executor: &Arc<Executor>, time: Duration) -> impl Future<Output = ()> +
         lock(&executor.state).timers.push((end, context.waker().clone()));
         Poll::Pending
     })
-}
-
-/// A stream knows its executor, because the trait's calls have only the stream.
-pub(super) struct Stream {
-    socket: TcpStream,
-    executor: Arc<Executor>,
-}
-
-pub(super) struct Listener {
-    socket: TcpListener,
-    executor: Arc<Executor>,
-}
-
-impl Runtime for Tiny {
-    type Listener = Listener;
-    type Stream = Stream;
-    type Join = Handle;
-    type Contents = Vec<u8>;
-
-    fn spawn(&self, task: Task<Self>) -> Handle {
-        let work: Work = Box::pin(task.run());
-        let cell = self.0.cell(Some(work));
-        lock(&self.0.state).all.push(Arc::clone(&cell));
-        if self.0.is(Rule::PollsInSpawn) {
-            self.0.poll(&cell);
-        } else {
-            let mut state = lock(&self.0.state);
-            cell.queued.store(true, SeqCst);
-            if self.0.is(Rule::SpawnsLastFirst) {
-                state.ready.push_front(Arc::clone(&cell));
-            } else {
-                state.ready.push_back(Arc::clone(&cell));
-            }
-            self.0.woken.notify_all();
-        }
-        Handle { cell, detached: false }
-    }
-
-    async fn join(mut join: Handle) -> io::Result<()> {
-        let cell = Arc::clone(&join.cell);
-        let completed = poll_fn(move |context| {
-            let mut done = lock(&cell.done);
-            match done.0 {
-                Some(completed) => Poll::Ready(completed),
-                None => {
-                    done.1.push(context.waker().clone());
-                    Poll::Pending
-                }
-            }
-        })
-        .await;
-        join.detached = true;
-        if completed || join.cell.executor.is(Rule::JoinsPanicsSilently) {
-            Ok(())
-        } else {
-            Err(io::Error::other("the task panicked"))
-        }
-    }
-
-    fn detach(mut join: Handle) -> io::Result<()> {
-        join.detached = true;
-        Ok(())
-    }
-
-    async fn listen(&self, address: SocketAddr, _reuse_port: bool) -> io::Result<Listener> {
-        let socket = TcpListener::bind(address)?;
-        socket.set_nonblocking(true)?;
-        Ok(Listener { socket, executor: Arc::clone(&self.0) })
-    }
-
-    fn local_port(listener: &Listener) -> io::Result<u16> {
-        Ok(listener.socket.local_addr()?.port())
-    }
-
-    async fn accept(listener: &mut Listener) -> io::Result<Stream> {
-        let executor = Arc::clone(&listener.executor);
-        let (socket, _) = retried(&executor, || listener.socket.accept()).await?;
-        socket.set_nonblocking(true)?;
-        Ok(Stream { socket, executor })
-    }
-
-    async fn read(
-        stream: &mut Stream,
-        buffer: &mut Vec<u8>,
-        range: Range<usize>,
-    ) -> io::Result<usize> {
-        let executor = Arc::clone(&stream.executor);
-        while executor.is(Rule::SocketsOnlyWhenIdle) && !lock(&executor.state).ready.is_empty() {
-            sleep(&executor, Duration::from_millis(1)).await;
-        }
-        let result = retried(&executor, || stream.socket.read(&mut buffer[range.clone()])).await;
-        match result {
-            Err(_) if executor.is(Rule::HidesResets) => pending().await,
-            Ok(0) if executor.is(Rule::ClosesBothDirections) => {
-                stream.socket.shutdown(std::net::Shutdown::Both)?;
-                Ok(0)
-            }
-            result => result,
-        }
-    }
-
-    async fn write(
-        stream: &mut Stream,
-        buffer: &mut Vec<u8>,
-        range: Range<usize>,
-    ) -> io::Result<usize> {
-        if stream.executor.is(Rule::BuffersWithoutLimit) {
-            return Ok(range.len());
-        }
-        let executor = Arc::clone(&stream.executor);
-        retried(&executor, || stream.socket.write(&buffer[range.clone()])).await
-    }
-
-    fn descriptor(stream: &Stream) -> Descriptor {
-        stream.socket.as_raw_fd()
-    }
-
-    async fn yield_now(&self) {
-        if !self.0.is(Rule::YieldsNothing) {
-            yield_once().await;
-        }
-    }
-
-    async fn sleep(&self, time: Duration) {
-        let time = match self.0.broken {
-            Some(Rule::SleepsTooShort) => time / 2,
-            Some(Rule::SleepsATick) => time.max(Duration::from_millis(1)),
-            Some(Rule::OverflowsOnLongSleeps) if time == Duration::MAX => Duration::ZERO,
-            Some(Rule::SleepsInTheLoop) => return thread::sleep(time),
-            _ => time,
-        };
-        sleep(&self.0, time).await;
-    }
-
-    async fn read_file(&self, path: FilePath) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
-    }
-
-    async fn offload<T: Send + 'static>(
-        &self,
-        job: impl FnOnce() -> T + Send + 'static,
-    ) -> io::Result<T> {
-        if self.0.is(Rule::JobsInTheLoop) {
-            return Ok(job());
-        }
-        let done = Arc::new((Mutex::new((false, None)), Mutex::new(None::<Waker>)));
-        let sender = Arc::clone(&done);
-        thread::spawn(move || {
-            let result = catch_unwind(AssertUnwindSafe(job)).ok();
-            *lock(&sender.0) = (true, result);
-            let waker = lock(&sender.1).take();
-            waker.into_iter().for_each(Waker::wake);
-        });
-        let loses = self.0.is(Rule::LosesPanickedJobs);
-        poll_fn(move |context| {
-            *lock(&done.1) = Some(context.waker().clone());
-            let mut state = lock(&done.0);
-            match (state.0, state.1.take()) {
-                (true, Some(result)) => Poll::Ready(Ok(result)),
-                (true, None) if !loses => Poll::Ready(Err(io::Error::other("the job panicked"))),
-                _ => Poll::Pending,
-            }
-        })
-        .await
-    }
 }

@@ -2,6 +2,10 @@
 //! this rule fails.
 
 mod executor;
+mod pool;
+mod rule;
+mod sockets;
+mod tiny;
 
 use std::sync::mpsc;
 use std::thread;
@@ -13,7 +17,8 @@ use crate::clock::ClockScale;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::scene::Scene;
-use executor::{Rule, run};
+use rule::Rule;
+use tiny::run;
 
 /// What the harness calls a hang.
 const LIMIT: Duration = Duration::from_secs(10);

@@ -5,6 +5,7 @@
 //! process, the check cannot answer: the harness notices that from outside.
 
 mod cancelling;
+mod connection;
 mod fairness;
 mod lab;
 mod offloading;

@@ -2,11 +2,12 @@
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::lab::pause_precisely;
 use super::{Lab, Verdict, checks};
 use crate::check_part::Signal;
 use crate::runtime::{Runtime, yield_once};
@@ -30,6 +31,9 @@ checks! {
     "wake-nonblocking", Task, Must, [], wake_nonblocking,
         "Does a wake return while the executor is busy?",
         "A wake that waits for the executor stalls the thread that wakes.";
+    "wake-idle", Task, Must, [], wake_idle,
+        "Is a wake by another thread prompt after the loop has rested?",
+        "lalinsky/zio#494: wakes were lost, and came late when a time limit ended the wait.";
     "wake-latency", Task, Metric, [], wake_latency,
         "How long from a wake by another thread to the poll, as a median?",
         "Every answer of a pool or a channel takes at least this long.";
@@ -153,27 +157,85 @@ async fn wake_nonblocking<R: Runtime>(lab: &Lab<R>) -> Verdict {
     }
 }
 
-async fn wake_latency<R: Runtime>(_lab: &Lab<R>) -> Verdict {
-    const WAKES: usize = 200;
-    let mut took = Vec::with_capacity(WAKES);
-    for _ in 0..WAKES {
-        let (signal, sent) = (Signal::default(), Arc::new(Mutex::new(None)));
-        let (sender, slot) = (signal.clone(), Arc::clone(&sent));
-        let thread = thread::spawn(move || {
-            thread::sleep(Duration::from_micros(500));
-            if let Ok(mut slot) = slot.lock() {
-                *slot = Some(Instant::now());
+/// Wakes this task from another thread again and again, each time after a rest in which the loop may
+/// stop; returns how long each wake took to the next poll.
+async fn foreign_wakes<R: Runtime>(
+    lab: &Lab<R>,
+    wakes: u64,
+    rest: impl Fn(u64) -> Duration + Send + 'static,
+) -> Vec<Duration> {
+    let woken = Arc::new(AtomicU64::new(0));
+    let _deadline = lab.progress(&woken, Duration::from_secs(5), "no poll followed a wake");
+    let (orders, inbox) = mpsc::channel::<(Signal, Arc<Mutex<Option<Instant>>>)>();
+    thread::spawn(move || {
+        for (number, (signal, sent)) in inbox.into_iter().enumerate() {
+            pause_precisely(rest(number as u64));
+            if let Ok(mut sent) = sent.lock() {
+                *sent = Some(Instant::now());
             }
-            sender.set();
-        });
+            signal.set();
+        }
+    });
+    let mut took = Vec::new();
+    for _ in 0..wakes {
+        let (signal, sent) = (Signal::default(), Arc::default());
+        let _ = orders.send((signal.clone(), Arc::clone(&sent)));
         signal.wait().await;
         let sent = sent.lock().ok().and_then(|sent| *sent);
         took.extend(sent.map(|sent| sent.elapsed()));
-        let _ = thread.join();
+        woken.fetch_add(1, SeqCst);
     }
     took.sort_unstable();
+    took
+}
+
+async fn wake_latency<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    let took = foreign_wakes(lab, 200, |_| Duration::from_micros(500)).await;
     took.get(took.len() / 2).map_or_else(
         || Verdict::fail("no wake was answered"),
         |median| Verdict::number(median.as_nanos() as f64 / 1_000.0, "µs"),
     )
+}
+
+async fn wake_idle<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    const WAKES: u64 = 500;
+    /// A busy machine delays wakes as well, but not by the same time in each attempt.
+    const ATTEMPTS: usize = 3;
+    let seed = lab.seed();
+    let rest = move |number: u64| {
+        // Half of them at about the moment when the loop stops.
+        let longest_ns = if number.is_multiple_of(2) { 30_000 } else { 1_500_000 };
+        let drawn = (number ^ seed << 32).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        Duration::from_nanos(drawn % longest_ns)
+    };
+    let mut plateaus: Vec<Duration> = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let took = foreign_wakes(lab, WAKES, rest).await;
+        let slowest = took.last().copied().unwrap_or_default();
+        match plateau(&took) {
+            Some(value) if plateaus.iter().all(|other| are_near(*other, value)) => {
+                plateaus.push(value);
+            }
+            _ => return Verdict::pass(format!("{WAKES} wakes, the slowest took {slowest:?}")),
+        }
+    }
+    Verdict::fail(format!(
+        "in each of {ATTEMPTS} attempts most late wakes took the same time, {plateaus:?}: a time \
+         limit healed wakes that were lost"
+    ))
+}
+
+/// The value around which most of the late times lie, if there is one. The times are in order.
+fn plateau(took: &[Duration]) -> Option<Duration> {
+    const LATE: Duration = Duration::from_millis(1);
+    let late = &took[took.partition_point(|time| *time < LATE)..];
+    let around = |value: Duration| late.iter().filter(|time| are_near(**time, value)).count();
+    let value = late.iter().copied().max_by_key(|value| around(*value))?;
+    let count = around(value);
+    (count >= 3 && 2 * count > late.len()).then_some(value)
+}
+
+/// Within 2 %.
+fn are_near(first: Duration, second: Duration) -> bool {
+    first.abs_diff(second) <= first.max(second) / 50
 }

@@ -1,7 +1,7 @@
 //! An executor in as few lines as it takes: one loop with a queue and timers. Any of its rules can be
 //! broken.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -23,6 +23,8 @@ pub(super) struct Executor {
     loop_thread: Mutex<Option<thread::ThreadId>>,
     wakes: AtomicUsize,
     panics: AtomicUsize,
+    /// A sleep has begun, and has not ended.
+    pub(super) has_begun_sleep: AtomicBool,
 }
 
 #[derive(Default)]
@@ -31,9 +33,12 @@ pub(super) struct State {
     root_woken: bool,
     /// Woken by other threads, if such wakes wait until the loop is idle.
     foreign: Vec<Arc<Cell>>,
-    pub(super) timers: Vec<(Instant, Waker)>,
+    /// By time, and by the order in which they were made.
+    timers: BTreeMap<(Instant, u64), Waker>,
+    timers_made: u64,
     pub(super) all: Vec<Arc<Cell>>,
-    ended: bool,
+    is_ending: bool,
+    pub(super) ended: bool,
 }
 
 pub(super) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -70,7 +75,25 @@ impl Wake for Cell {
         if executor.broken == Some(Rule::WakesWaitForTheLoop) && is_foreign {
             drop(lock(&executor.polling));
         }
+        if executor.is(Rule::HealsLostWakesByATimeLimit) && is_foreign && number % 50 == 49 {
+            thread::spawn(|| {
+                thread::sleep(Duration::from_millis(50));
+                self.enqueue(true);
+            });
+            return;
+        }
+        self.enqueue(is_foreign);
+    }
+}
+
+impl Cell {
+    fn enqueue(self: Arc<Self>, is_foreign: bool) {
+        let executor = Arc::clone(&self.executor);
         let mut state = lock(&executor.state);
+        if state.is_ending && executor.is(Rule::HangsOnWakesDuringItsEnd) {
+            drop(state);
+            wait_for_ever();
+        }
         if state.ended && executor.broken == Some(Rule::CrashesOnLateWakes) {
             drop(state);
             wait_for_ever();
@@ -148,10 +171,8 @@ impl Executor {
         let now = Instant::now();
         let due: Vec<Waker> = {
             let mut state = lock(&self.state);
-            let (due, later) = state.timers.drain(..).partition(|(at, _)| *at <= now);
-            state.timers = later;
-            let due: Vec<(Instant, Waker)> = due;
-            due.into_iter().map(|(_, waker)| waker).collect()
+            let later = state.timers.split_off(&(now, u64::MAX));
+            std::mem::replace(&mut state.timers, later).into_values().collect()
         };
         due.into_iter().for_each(Waker::wake);
     }
@@ -160,14 +181,15 @@ impl Executor {
         let mut state = lock(&self.state);
         let foreign = std::mem::take(&mut state.foreign);
         state.ready.extend(foreign);
-        if !state.ready.is_empty() || state.root_woken {
+        let spins = self.is(Rule::SpinsAfterABurst) && self.wakes.load(SeqCst) > 10_000;
+        if !state.ready.is_empty() || state.root_woken || spins {
             return;
         }
         let first = if self.is(Rule::MissesEarlierTimers) {
             // Of the timers that it has seen, the first one ever.
-            state.timers.first().map(|(at, _)| *at)
+            state.timers.keys().min_by_key(|(_, number)| *number).map(|(at, _)| *at)
         } else {
-            state.timers.iter().map(|(at, _)| *at).min()
+            state.timers.keys().next().map(|(at, _)| *at)
         };
         let time = first
             .map_or(Duration::from_secs(60), |at| at.saturating_duration_since(Instant::now()));
@@ -176,7 +198,13 @@ impl Executor {
 
     pub(super) fn poll(self: &Arc<Self>, cell: &Arc<Cell>) {
         cell.queued.store(false, SeqCst);
-        let Some(mut work) = lock(&cell.work).take() else { return };
+        let Some(mut work) = lock(&cell.work).take() else {
+            // It has ended, or another thread polls it.
+            if self.is(Rule::PollsOnTwoThreads) && lock(&cell.done).0.is_none() {
+                lock(&self.state).ready.push_back(Arc::clone(cell));
+            }
+            return;
+        };
         let polled = {
             let _polling = self.is(Rule::WakesWaitForTheLoop).then(|| lock(&self.polling));
             cell.in_poll.store(true, SeqCst);
@@ -229,13 +257,60 @@ impl Executor {
         let all = {
             let mut state = lock(&self.state);
             state.ended = true;
+            state.is_ending = true;
             state.ready.clear();
             std::mem::take(&mut state.all)
         };
+        if self.is(Rule::HangsOnWakesDuringItsEnd) {
+            thread::sleep(Duration::from_millis(1));
+        }
         for cell in all {
             let work = lock(&cell.work).take();
             drop(work);
         }
+        lock(&self.state).is_ending = false;
+    }
+
+    /// Runs tasks on another thread beside the loop, until the end.
+    pub(super) fn assist(self: &Arc<Self>) {
+        while !lock(&self.state).ended {
+            self.fire_timers();
+            let next = lock(&self.state).ready.pop_front();
+            match next {
+                Some(cell) => self.poll(&cell),
+                None => thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    }
+
+    /// Puts a new task into the queue.
+    pub(super) fn start(self: &Arc<Self>, work: Work) -> Arc<Cell> {
+        let is_foreign = *lock(&self.loop_thread) != Some(thread::current().id());
+        let cell = self.cell(Some(work));
+        let mut state = lock(&self.state);
+        assert!(!state.ended || !self.is(Rule::PanicsWithoutARun), "there is no runtime");
+        if !self.is(Rule::FreesTasksWithTheirWakers) {
+            state.all.push(Arc::clone(&cell));
+        }
+        if self.is(Rule::PollsInSpawn) {
+            drop(state);
+            self.poll(&cell);
+            return cell;
+        }
+        cell.queued.store(true, SeqCst);
+        if self.is(Rule::SpawnsLastFirst) {
+            state.ready.push_front(Arc::clone(&cell));
+        } else {
+            state.ready.push_back(Arc::clone(&cell));
+        }
+        if !is_foreign || !self.is(Rule::SpawnsWithoutWaking) {
+            self.woken.notify_all();
+        }
+        cell
+    }
+
+    pub(super) fn timer_count(&self) -> usize {
+        lock(&self.state).timers.len()
     }
 }
 
@@ -266,7 +341,10 @@ pub(super) fn sleep(
         if Instant::now() >= end {
             return Poll::Ready(());
         }
-        lock(&executor.state).timers.push((end, context.waker().clone()));
+        let mut state = lock(&executor.state);
+        state.timers_made += 1;
+        let key = (end, state.timers_made);
+        state.timers.insert(key, context.waker().clone());
         Poll::Pending
     })
 }

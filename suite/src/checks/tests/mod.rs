@@ -63,7 +63,7 @@ fn check(id: &str, broken: Option<Rule>) -> Option<Verdict> {
 fn is_of_the_whole_process(id: &str) -> bool {
     // Other tests open descriptors, start threads, and use memory and CPU time of this process.
     let ids = ["churn-fds", "churn-threads", "churn-connections", "unread-idle", "idle-cpu"];
-    ids.contains(&id) || id == "task-freed"
+    ids.contains(&id) || id == "task-freed" || id == "idle-after-burst"
 }
 
 #[test]

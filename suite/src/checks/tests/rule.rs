@@ -27,6 +27,14 @@ pub(super) enum Rule {
     ClosesBothDirections,
     HidesResets,
     BuffersWithoutLimit,
+    HealsLostWakesByATimeLimit,
+    HangsOnWakesDuringItsEnd,
+    ForgetsWokenTasksOnDrop,
+    FreesTasksWithTheirWakers,
+    SpawnsWithoutWaking,
+    ManyTimersHoldSockets,
+    LosesTimersAfterCancelledOnes,
+    SpinsAfterABurst,
     // Not wrong, but another answer.
     NewWakers,
     SpawnsLastFirst,
@@ -36,6 +44,10 @@ pub(super) enum Rule {
     CancelsOnDrop,
     JoinsPanicsSilently,
     EndsWithAPanic,
+    YieldsAfterReads,
+    PollsOnTwoThreads,
+    PanicsWithoutARun,
+    KeepsTasksForTheNextRun,
 }
 
 impl Rule {
@@ -66,6 +78,14 @@ impl Rule {
         (Rule::ClosesBothDirections, "half-close"),
         (Rule::HidesResets, "rst"),
         (Rule::BuffersWithoutLimit, "backpressure"),
+        (Rule::HealsLostWakesByATimeLimit, "wake-idle"),
+        (Rule::HangsOnWakesDuringItsEnd, "wake-at-shutdown"),
+        (Rule::ForgetsWokenTasksOnDrop, "join-drop-race"),
+        (Rule::FreesTasksWithTheirWakers, "drop-thread"),
+        (Rule::SpawnsWithoutWaking, "driven-elsewhere"),
+        (Rule::ManyTimersHoldSockets, "timers-vs-io"),
+        (Rule::LosesTimersAfterCancelledOnes, "sleep-max-cancelled"),
+        (Rule::SpinsAfterABurst, "idle-after-burst"),
     ];
 
     /// Each other way to do something, with the check whose answer it changes.
@@ -78,5 +98,9 @@ impl Rule {
         (Rule::CancelsOnDrop, "handle-drop"),
         (Rule::JoinsPanicsSilently, "panic-join"),
         (Rule::EndsWithAPanic, "panic-detached"),
+        (Rule::YieldsAfterReads, "always-ready-io"),
+        (Rule::PollsOnTwoThreads, "driver-held"),
+        (Rule::PanicsWithoutARun, "spawn-no-context"),
+        (Rule::KeepsTasksForTheNextRun, "short-runs"),
     ];
 }

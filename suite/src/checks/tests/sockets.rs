@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::executor::{Executor, lock, sleep};
 use super::rule::Rule;
 use crate::plain_calls::Descriptor;
+use crate::runtime::yield_once;
 
 /// A stream knows its executor, because the trait's calls have only the stream.
 pub(super) struct Stream {
@@ -47,6 +48,9 @@ impl Stream {
         while executor.is(Rule::SocketsOnlyWhenIdle) && !lock(&executor.state).ready.is_empty() {
             sleep(&executor, Duration::from_millis(1)).await;
         }
+        if executor.is(Rule::YieldsAfterReads) {
+            yield_once().await;
+        }
         let result = retried(&executor, || self.socket.read(buffer)).await;
         match result {
             Err(_) if executor.is(Rule::HidesResets) => pending().await,
@@ -77,6 +81,9 @@ async fn retried<T>(
     mut call: impl FnMut() -> io::Result<T>,
 ) -> io::Result<T> {
     loop {
+        while executor.is(Rule::ManyTimersHoldSockets) && executor.timer_count() > 1_000 {
+            sleep(executor, Duration::from_millis(1)).await;
+        }
         match call() {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 sleep(executor, Duration::from_millis(1)).await;

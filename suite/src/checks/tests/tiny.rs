@@ -1,22 +1,22 @@
 //! The tiny executor as a runtime for the kit.
 
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use super::executor::{Cell, Executor, Work, lock, sleep};
+use super::executor::{Cell, Executor, lock, sleep};
 use super::pool::offload;
 use super::rule::Rule;
 use super::sockets::{Listener, Stream};
 use crate::plain_calls::Descriptor;
-use crate::runtime::{FilePath, Runtime, Task, yield_once};
+use crate::runtime::{FilePath, Runtime, Spawner, Task, yield_once};
 use crate::scene::Scene;
 
 pub(super) fn run(scene: &'static Scene, broken: Option<Rule>) {
@@ -24,10 +24,21 @@ pub(super) fn run(scene: &'static Scene, broken: Option<Rule>) {
     if broken == Some(Rule::HangsAfterAPanicOfTheRoot) && ROOT_PANICKED.load(SeqCst) {
         thread::park();
     }
-    let executor = Executor::new(broken);
+    static KEPT: OnceLock<Arc<Executor>> = OnceLock::new();
+    let executor = if broken == Some(Rule::KeepsTasksForTheNextRun) {
+        Arc::clone(KEPT.get_or_init(|| Executor::new(broken)))
+    } else {
+        Executor::new(broken)
+    };
+    if executor.is(Rule::PollsOnTwoThreads) {
+        let executor = Arc::clone(&executor);
+        thread::spawn(move || executor.assist());
+    }
     let tiny = Tiny(Arc::clone(&executor));
     let result = catch_unwind(AssertUnwindSafe(|| executor.block_on(scene.root(tiny))));
-    executor.end();
+    if !executor.is(Rule::KeepsTasksForTheNextRun) {
+        executor.end();
+    }
     if let Err(panic) = result {
         if broken == Some(Rule::HangsAfterAPanicOfTheRoot) {
             ROOT_PANICKED.store(true, SeqCst);
@@ -47,9 +58,16 @@ pub(super) struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if !self.detached && self.cell.executor.is(Rule::CancelsOnDrop) {
+        if self.detached {
+            return;
+        }
+        let executor = &self.cell.executor;
+        if executor.is(Rule::CancelsOnDrop) {
             let work = lock(&self.cell.work).take();
             drop(work);
+        }
+        if executor.is(Rule::ForgetsWokenTasksOnDrop) && self.cell.queued.load(SeqCst) {
+            std::mem::forget(lock(&self.cell.work).take());
         }
     }
 }
@@ -61,21 +79,7 @@ impl Runtime for Tiny {
     type Contents = Vec<u8>;
 
     fn spawn(&self, task: Task<Self>) -> Handle {
-        let work: Work = Box::pin(task.run());
-        let cell = self.0.cell(Some(work));
-        lock(&self.0.state).all.push(Arc::clone(&cell));
-        if self.0.is(Rule::PollsInSpawn) {
-            self.0.poll(&cell);
-        } else {
-            let mut state = lock(&self.0.state);
-            cell.queued.store(true, SeqCst);
-            if self.0.is(Rule::SpawnsLastFirst) {
-                state.ready.push_front(Arc::clone(&cell));
-            } else {
-                state.ready.push_back(Arc::clone(&cell));
-            }
-            self.0.woken.notify_all();
-        }
+        let cell = self.0.start(Box::pin(task.run()));
         Handle { cell, detached: false }
     }
 
@@ -151,7 +155,14 @@ impl Runtime for Tiny {
             Some(Rule::SleepsInTheLoop) => return thread::sleep(time),
             _ => time,
         };
+        if !self.0.is(Rule::LosesTimersAfterCancelledOnes) {
+            return sleep(&self.0, time).await;
+        }
+        if self.0.has_begun_sleep.swap(true, SeqCst) {
+            pending::<()>().await;
+        }
         sleep(&self.0, time).await;
+        self.0.has_begun_sleep.store(false, SeqCst);
     }
 
     async fn read_file(&self, path: FilePath) -> io::Result<Vec<u8>> {
@@ -163,5 +174,10 @@ impl Runtime for Tiny {
         job: impl FnOnce() -> T + Send + 'static,
     ) -> impl Future<Output = io::Result<T>> {
         offload(&self.0, job)
+    }
+
+    fn spawner(&self) -> Spawner {
+        let executor = Arc::clone(&self.0);
+        Box::new(move |future| drop(executor.start(future)))
     }
 }

@@ -190,7 +190,7 @@ fn send_without_end(port: u16) {
 
 async fn always_ready_io<R: Runtime>(lab: &Lab<R>) -> Verdict {
     const REFILLS: usize = 10;
-    const BYTES: usize = 16 * 1_024;
+    const BYTES: usize = 8 * 1_024;
     let Connection { mut ours, mut peer } = match connect(lab).await {
         Ok(connection) => connection,
         Err(error) => return broken(&error),

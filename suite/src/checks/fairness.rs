@@ -167,13 +167,13 @@ async fn timers_beside_io<R: Runtime>(lab: &Lab<R>) -> Verdict {
         // And as many that do not fire.
         lab.start(Part::Sleep { time: Duration::from_secs(3_600), then: Box::new(|| ()) });
     }
-    let before = counts();
     {
         let _deadline = lab.progress(&fired, BOUND, "timers beside busy sockets did not fire");
         while fired.load(SeqCst) < timers {
             lab.pause(Duration::from_millis(1)).await;
         }
     }
+    let before = counts();
     let _deadline = lab.deadline(BOUND, "a busy socket was not read beside the timers");
     while counts().iter().zip(&before).any(|(now, before)| now <= before) {
         lab.pause(Duration::from_millis(1)).await;

@@ -200,6 +200,8 @@ async fn receive<R: Runtime>(
             0 => return Ok(()),
             count => bytes.fetch_add(count as u64, SeqCst),
         };
+        // Whether reads that never wait let others run is another question.
+        R::step_aside().await;
     }
 }
 

@@ -53,7 +53,7 @@ checks! {
         "Libraries that spawn by themselves panic on some runtimes, and lose work on others.";
     "short-runs", Differs, [Timers], short_runs,
         "Does a sleeper end that is spawned in the first of 50 short runs?",
-        "tokio-rs/tokio#8212: in very short runs timers made no progress.";
+        "Tests and scripts run for a moment, again and again; what an earlier run left may be lost.";
     "churn-fds", Must, [Shutdown], churn_descriptors,
         "Are descriptors closed when a runtime is built and ended 20 times?",
         "Tests and plugins build many runtimes in one process.";

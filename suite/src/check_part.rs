@@ -34,6 +34,11 @@ pub(crate) enum Part {
         stop: Arc<AtomicBool>,
         count: Arc<AtomicU64>,
     },
+    /// Accepts one connection, and counts what arrives on it.
+    Receive {
+        port: Box<dyn FnOnce(u16) + Send>,
+        bytes: Arc<AtomicU64>,
+    },
 }
 
 /// What the root does in a check that starts the runtime itself.
@@ -44,6 +49,8 @@ pub(crate) enum RootPart {
         until: Option<Signal>,
     },
     Panic,
+    /// Leaves a task on this thread that is to be spawned after the runtime's end.
+    LeaveSpawn(Part),
 }
 
 /// Something that happens once, and that a task of any runtime can wait for.

@@ -72,13 +72,15 @@ pub enum Capability {
     Offload,
     /// End when its root returns: `run` builds the runtime, and drops it.
     Shutdown,
+    /// Start tasks from threads that are not its own.
+    ForeignSpawn,
     /// Be the reference of every comparison across runs: hand-written in Quadrant itself, so no
     /// new version of a runtime changes it.
     Reference,
 }
 
 impl Capability {
-    pub const ALL: [Capability; 8] = [
+    pub const ALL: [Capability; 9] = [
         Capability::Echo,
         Capability::Tcp,
         Capability::Tasks,
@@ -86,6 +88,7 @@ impl Capability {
         Capability::Files,
         Capability::Offload,
         Capability::Shutdown,
+        Capability::ForeignSpawn,
         Capability::Reference,
     ];
 
@@ -99,6 +102,7 @@ impl Capability {
             Capability::Files => "file operations",
             Capability::Offload => "pool for blocking work",
             Capability::Shutdown => "end: it is one for the whole process",
+            Capability::ForeignSpawn => "way to start a task from a thread that is not its own",
             Capability::Reference => "place as the reference",
         }
     }
@@ -114,6 +118,7 @@ impl fmt::Display for Capability {
             Capability::Files => "files",
             Capability::Offload => "offload",
             Capability::Shutdown => "shutdown",
+            Capability::ForeignSpawn => "foreign-spawn",
             Capability::Reference => "reference",
         })
     }

@@ -9,6 +9,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::ops::{Deref, Range};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -109,7 +110,15 @@ pub trait Runtime: Clone + 'static {
     ) -> impl Future<Output = io::Result<T>> {
         async { Err(io::Error::other(claimed_without("offload", "offload"))) }
     }
+
+    /// A function that starts a task, which is not joined, from any thread.
+    fn spawner(&self) -> Spawner {
+        panic!("{}", claimed_without("foreign-spawn", "spawner"))
+    }
 }
+
+/// For threads that are not the runtime's.
+pub type Spawner = Box<dyn Fn(Pin<Box<dyn Future<Output = ()> + Send>>) + Send>;
 
 fn claimed_without(capability: &str, method: &str) -> String {
     format!(

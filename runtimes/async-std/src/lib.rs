@@ -16,7 +16,7 @@ use async_std::task::{self, JoinHandle};
 use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
 use quadrant_suite::plain_calls::{self, Descriptor};
 use quadrant_suite::runtime::Task;
-use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
+use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime, Spawner};
 use quadrant_suite::scene::Scene;
 
 quadrant_suite::export!(AsyncStd);
@@ -48,6 +48,7 @@ impl Adapter for AsyncStd {
                     Capability::Timers,
                     Capability::Files,
                     Capability::Offload,
+                    Capability::ForeignSpawn,
                 ]
                 .into(),
                 tasks_max: None,
@@ -144,5 +145,9 @@ impl Runtime for AsyncStd {
         job: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<T> {
         Ok(task::spawn_blocking(job).await)
+    }
+
+    fn spawner(&self) -> Spawner {
+        Box::new(|future| drop(task::spawn(future)))
     }
 }

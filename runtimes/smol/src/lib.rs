@@ -13,7 +13,7 @@ use std::time::Duration;
 use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
 use quadrant_suite::plain_calls::{self, Descriptor};
 use quadrant_suite::runtime::Task;
-use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
+use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime, Spawner};
 use quadrant_suite::scene::Scene;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::{TcpListener, TcpStream};
@@ -43,6 +43,7 @@ impl Adapter for Smol {
                 Capability::Timers,
                 Capability::Files,
                 Capability::Offload,
+                Capability::ForeignSpawn,
             ]
             .into(),
             tasks_max: None,
@@ -149,5 +150,9 @@ impl Runtime for Smol {
         job: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<T> {
         Ok(smol::unblock(job).await)
+    }
+
+    fn spawner(&self) -> Spawner {
+        Box::new(|future| EXECUTOR.spawn(future).detach())
     }
 }

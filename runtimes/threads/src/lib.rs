@@ -16,7 +16,7 @@ use quadrant_suite::board::THREADED_TASKS_MAX;
 use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
 use quadrant_suite::plain_calls::{self, Descriptor};
 use quadrant_suite::runtime::Task;
-use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
+use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime, Spawner};
 use quadrant_suite::scene::Scene;
 
 quadrant_suite::export!(Threads);
@@ -43,6 +43,7 @@ impl Adapter for Threads {
                     Capability::Files,
                     Capability::Offload,
                     Capability::Shutdown,
+                    Capability::ForeignSpawn,
                     Capability::Reference,
                 ]
                 .into(),
@@ -153,5 +154,9 @@ impl Runtime for Threads {
     ) -> io::Result<T> {
         let worker = thread::Builder::new().name("offloaded".to_owned()).spawn(job)?;
         worker.join().map_err(|_| io::Error::other("the job panicked"))
+    }
+
+    fn spawner(&self) -> Spawner {
+        Box::new(|future| drop(thread::spawn(|| block_on(future))))
     }
 }

@@ -3,6 +3,7 @@
 //! each worker (`per-core`). Sockets by epoll, files on the pool for blocking work. Variants wait by
 //! poll(2), or read files through io_uring.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
 use quadrant_suite::plain_calls::Descriptor;
 use quadrant_suite::runtime::Task;
-use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
+use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime, Spawner};
 use quadrant_suite::scene::Scene;
 use std::os::fd::AsRawFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -43,12 +44,8 @@ struct Handle {
 
 impl Adapter for Tokio {
     fn describe() -> Description {
-        let executor = |executor: &str, topology, workers| Executor {
-            executor: executor.to_owned(),
-            backend: BACKEND.to_owned(),
-            topology,
-            workers,
-            capabilities: [
+        let executor = |executor: &str, topology, workers| {
+            let mut capabilities = BTreeSet::from([
                 Capability::Echo,
                 Capability::Tcp,
                 Capability::Tasks,
@@ -56,10 +53,21 @@ impl Adapter for Tokio {
                 Capability::Files,
                 Capability::Offload,
                 Capability::Shutdown,
-            ]
-            .into(),
-            tasks_max: None,
-            memlock_bytes_min: 0,
+                Capability::ForeignSpawn,
+            ]);
+            if executor == "local" {
+                // A `LocalSet` has no handle for other threads.
+                capabilities.remove(&Capability::ForeignSpawn);
+            }
+            Executor {
+                executor: executor.to_owned(),
+                backend: BACKEND.to_owned(),
+                topology,
+                workers,
+                capabilities,
+                tasks_max: None,
+                memlock_bytes_min: 0,
+            }
         };
         Description {
             runtime: "tokio".to_owned(),
@@ -188,5 +196,10 @@ impl Runtime for Handle {
         job: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<T> {
         Ok(tokio::task::spawn_blocking(job).await?)
+    }
+
+    fn spawner(&self) -> Spawner {
+        let handle = tokio::runtime::Handle::current();
+        Box::new(move |future| drop(handle.spawn(future)))
     }
 }

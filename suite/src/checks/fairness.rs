@@ -1,10 +1,13 @@
 //! Fairness: whether one task can keep others from running.
 
-use std::sync::Arc;
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::connection::{Connection, broken, connect};
 use super::{Lab, Verdict, checks};
 use crate::check_part::{Part, Signal};
 use crate::ping_pong::{Exchange, Side};
@@ -29,6 +32,21 @@ checks! {
     "pingpong", Task, Must, [], beside_ping_pong,
         "Does a third task run beside two that wake each other all the time?",
         "A slot for the task woken last may keep all others from running.";
+    "timers-vs-io", Task, Must, [Timers, Tcp], timers_beside_io,
+        "Do timers fire beside busy sockets, and are sockets read beside 5,000 timers?",
+        "smol-rs/async-io#250: many timers kept the reactor from its sockets.";
+    "always-ready-io", Task, Differs, [Tcp], always_ready_io,
+        "Does another task run beside one whose reads never have to wait?",
+        "One fast client starves all others on its thread if it does not.";
+    "child-behind-blocker", Task, Metric, [], child_behind_blocker,
+        "After how long does a task start whose parent blocks its thread for 300 ms?",
+        "A slot for the task spawned last may be closed to other workers.";
+    "driver-held", Task, Differs, [Timers], driver_held,
+        "Do the timers of other tasks fire while one task blocks its thread?",
+        "The worker that waits for the system's events may be the one that is blocked.";
+    "inject-latency", Task, Metric, [ForeignSpawn], inject_latency,
+        "How long does a task from another thread wait beside four that yield, as a median?",
+        "Loops look at the queue for such tasks only now and then.";
 }
 
 const BOUND: Duration = Duration::from_secs(2);
@@ -119,4 +137,157 @@ async fn beside_ping_pong<R: Runtime>(lab: &Lab<R>) -> Verdict {
     lab.start(Part::Future(Box::pin(async move { sender.set() })));
     ran.wait().await;
     Verdict::pass("a third task ran")
+}
+
+async fn timers_beside_io<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    const SOURCES: usize = 4;
+    let timers: u64 = if R::CALLS_BLOCK { 100 } else { 5_000 };
+    let received: Vec<Arc<AtomicU64>> = (0..SOURCES).map(|_| Arc::default()).collect();
+    for bytes in &received {
+        let port = Box::new(|port| {
+            thread::spawn(move || send_without_end(port));
+        });
+        lab.start(Part::Receive { port, bytes: Arc::clone(bytes) });
+    }
+    let counts = || received.iter().map(|bytes| bytes.load(SeqCst)).collect::<Vec<_>>();
+    {
+        let _deadline = lab.deadline(BOUND, "the sockets were not read, even without timers,");
+        while counts().contains(&0) {
+            lab.pause(Duration::from_millis(1)).await;
+        }
+    }
+    let fired = Arc::new(AtomicU64::new(0));
+    for number in 0..timers {
+        let count = Arc::clone(&fired);
+        let time = Duration::from_micros(50_000 + 300_000 * number / timers);
+        let then = Box::new(move || {
+            count.fetch_add(1, SeqCst);
+        });
+        lab.start(Part::Sleep { time, then });
+        // And as many that do not fire.
+        lab.start(Part::Sleep { time: Duration::from_secs(3_600), then: Box::new(|| ()) });
+    }
+    {
+        let _deadline = lab.progress(&fired, BOUND, "timers beside busy sockets did not fire");
+        while fired.load(SeqCst) < timers {
+            lab.pause(Duration::from_millis(1)).await;
+        }
+    }
+    let before = counts();
+    let _deadline = lab.deadline(BOUND, "a busy socket was not read beside the timers");
+    while counts().iter().zip(&before).any(|(now, before)| now <= before) {
+        lab.pause(Duration::from_millis(1)).await;
+    }
+    Verdict::pass(format!("{timers} timers fired, and {SOURCES} sockets were read"))
+}
+
+/// Sends to a port of this machine until the connection is closed.
+fn send_without_end(port: u16) {
+    if let Ok(mut peer) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) {
+        while peer.write_all(&[b'x'; 4_096]).is_ok() {}
+    }
+}
+
+async fn always_ready_io<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    const REFILLS: usize = 10;
+    const BYTES: usize = 8 * 1_024;
+    let Connection { mut ours, mut peer } = match connect(lab).await {
+        Ok(connection) => connection,
+        Err(error) => return broken(&error),
+    };
+    let mut buffer = vec![0; 1];
+    // Read once, so that the socket is known to the loop.
+    let _ = peer.write_all(b"x");
+    let _ = R::read(&mut ours, &mut buffer, 0..1).await;
+    let ran = Signal::default();
+    let sender = ran.clone();
+    lab.start(Part::Future(Box::pin(async move { sender.set() })));
+    let mut reads = 0;
+    for _ in 0..REFILLS {
+        // On this thread, so that all of it has arrived when the reads go on. Other threads of the
+        // runtime have some time for the other task.
+        if let Err(error) = peer.write_all(&[b'x'; BYTES]) {
+            return broken(&error);
+        }
+        thread::sleep(Duration::from_millis(10));
+        for _ in 0..BYTES {
+            match R::read(&mut ours, &mut buffer, 0..1).await {
+                Ok(1) => reads += 1,
+                other => return Verdict::fail(format!("a read brought {other:?}, not 1 byte")),
+            }
+            if ran.is_set() {
+                return Verdict::answer("runs", format!("during the first {reads} reads"));
+            }
+        }
+    }
+    Verdict::answer("waits", format!("it did not run during {reads} reads"))
+}
+
+async fn child_behind_blocker<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    let begun = Instant::now();
+    let delay = Arc::new(Mutex::new(None));
+    let slot = Arc::clone(&delay);
+    let child = lab.spawn(async move {
+        if let Ok(mut slot) = slot.lock() {
+            *slot = Some(begun.elapsed());
+        }
+    });
+    thread::sleep(Duration::from_millis(300));
+    let _ = R::join(child).await;
+    delay.lock().ok().and_then(|delay| *delay).map_or_else(
+        || Verdict::fail("the task did not run"),
+        |delay| Verdict::number(delay.as_nanos() as f64 / 1e6, "ms"),
+    )
+}
+
+async fn driver_held<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    const ROUNDS: u64 = 10;
+    const BLOCK: Duration = Duration::from_millis(60);
+    let (stop, ticks) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let period = Duration::from_millis(5);
+    lab.start(Part::Tick { period, stop: Arc::clone(&stop), count: Arc::clone(&ticks) });
+    let mut held = 0;
+    for _ in 0..ROUNDS {
+        // By a timer, so that this is the thread that has waited for it.
+        lab.runtime.sleep(Duration::from_millis(7)).await;
+        let before = ticks.load(SeqCst);
+        thread::sleep(BLOCK);
+        // One may have been on its way.
+        held += u64::from(ticks.load(SeqCst) <= before + 1);
+    }
+    stop.store(true, SeqCst);
+    let seen = format!("a tick of 5 ms stood still in {held} of {ROUNDS} blocks of 60 ms");
+    Verdict::answer(if 2 * held >= ROUNDS { "stand still" } else { "fire" }, seen)
+}
+
+async fn inject_latency<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    const TASKS: usize = 200;
+    let (stop, yields) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    for _ in 0..4 {
+        lab.start(Part::Yield { stop: Arc::clone(&stop), count: Arc::clone(&yields) });
+    }
+    let _deadline = lab.deadline(Duration::from_secs(5), "the tasks did not run");
+    let took = Arc::new(Mutex::new(Vec::new()));
+    let (spawn, over, slot) = (lab.runtime.spawner(), Signal::default(), Arc::clone(&took));
+    let sender = over.clone();
+    thread::spawn(move || {
+        for _ in 0..TASKS {
+            thread::sleep(Duration::from_micros(500));
+            let (slot, begun, sender) = (Arc::clone(&slot), Instant::now(), sender.clone());
+            spawn(Box::pin(async move {
+                let waited = begun.elapsed();
+                if let Ok(mut took) = slot.lock() {
+                    took.push(waited);
+                    if took.len() == TASKS {
+                        sender.set();
+                    }
+                }
+            }));
+        }
+    });
+    over.wait().await;
+    stop.store(true, SeqCst);
+    let mut took = took.lock().map(|took| took.clone()).unwrap_or_default();
+    took.sort_unstable();
+    Verdict::number(took[took.len() / 2].as_nanos() as f64 / 1_000.0, "µs")
 }

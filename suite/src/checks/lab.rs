@@ -3,14 +3,20 @@
 //!
 //! Nothing here depends on how a runtime works.
 
+use std::cell::Cell;
+use std::fs;
 use std::future::{Future, poll_fn};
+use std::io;
+use std::net::Ipv4Addr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
 
 use super::{Verdict, ended};
 use crate::check_part::{Part, RootPart, Signal};
@@ -29,13 +35,26 @@ impl<R: Runtime> Lab<R> {
         Self { scene, runtime }
     }
 
+    pub(super) fn seed(&self) -> u64 {
+        self.scene.plan().seed
+    }
+
     /// Starts a task that uses nothing of the runtime.
     pub(super) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> R::Join {
-        self.spawn_part(Part::Future(Box::pin(future)))
+        self.runtime.spawn(self.task(future))
+    }
+
+    /// A task that uses nothing of the runtime, and is not started.
+    pub(super) fn task(&self, future: impl Future<Output = ()> + Send + 'static) -> Task<R> {
+        self.task_of(Part::Future(Box::pin(future)))
+    }
+
+    fn task_of(&self, part: Part) -> Task<R> {
+        Task::new(self.scene, &self.runtime, Work::Check(part))
     }
 
     pub(super) fn spawn_part(&self, part: Part) -> R::Join {
-        self.runtime.spawn(Task::new(self.scene, &self.runtime, Work::Check(part)))
+        self.runtime.spawn(self.task_of(part))
     }
 
     /// Starts a task that is not joined.
@@ -90,6 +109,36 @@ impl<R: Runtime> Lab<R> {
         });
         over.wait().await;
     }
+
+    /// The share of a CPU that this process uses in an idle second.
+    pub(super) async fn cpu_share(&self) -> f64 {
+        let used = || {
+            let time = clock_gettime(ClockId::ProcessCPUTime);
+            time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+        };
+        self.pause(Duration::from_millis(100)).await;
+        let before = used();
+        self.pause(Duration::from_secs(1)).await;
+        used() - before
+    }
+}
+
+/// Holds this thread. A short time is spun through, because a sleep takes some 60 µs at least.
+pub(super) fn pause_precisely(time: Duration) {
+    if time >= Duration::from_micros(200) {
+        return thread::sleep(time);
+    }
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
+
+/// The memory of this process that is resident.
+pub(super) fn resident_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = status.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    pages.unwrap_or(0) * rustix::param::page_size() as u64
 }
 
 /// Met when it is dropped.
@@ -127,7 +176,32 @@ impl Part {
                     count.fetch_add(1, SeqCst);
                 }
             }
+            Part::Receive { port, bytes } => {
+                let received = receive(runtime, port, &bytes).await;
+                if let Err(error) = received {
+                    scene.answer(Verdict::fail(format!("a connection failed: {error}")));
+                }
+            }
         }
+    }
+}
+
+async fn receive<R: Runtime>(
+    runtime: R,
+    port: impl FnOnce(u16),
+    bytes: &AtomicU64,
+) -> io::Result<()> {
+    let mut listener = runtime.listen((Ipv4Addr::LOCALHOST, 0).into(), false).await?;
+    port(R::local_port(&listener)?);
+    let mut stream = R::accept(&mut listener).await?;
+    let mut buffer = vec![0; 4_096];
+    loop {
+        match R::read(&mut stream, &mut buffer, 0..4_096).await? {
+            0 => return Ok(()),
+            count => bytes.fetch_add(count as u64, SeqCst),
+        };
+        // Whether reads that never wait let others run is another question.
+        R::step_aside().await;
     }
 }
 
@@ -141,8 +215,20 @@ impl RootPart {
                 }
             }
             RootPart::Panic => panic_on_purpose(),
+            RootPart::LeaveSpawn(part) => LEFT.set(Some(Box::new(move || lab.start(part)))),
         }
     }
+}
+
+thread_local! {
+    /// Not sent elsewhere: a handle on a runtime may belong to its thread.
+    static LEFT: Cell<Option<Box<dyn FnOnce()>>> = const { Cell::new(None) };
+}
+
+/// Spawns the task that a root has left on this thread, where no runtime runs now. `None` if there
+/// is none.
+pub(super) fn take_left_spawn() -> Option<Box<dyn FnOnce()>> {
+    LEFT.take()
 }
 
 /// The surroundings of a check that starts the runtime itself.
@@ -183,6 +269,15 @@ pub(super) fn panics_on_purpose() -> bool {
 pub(super) fn panic_on_purpose() -> ! {
     PANICS_ON_PURPOSE.store(true, SeqCst);
     std::panic::resume_unwind(Box::new("a panic on purpose"))
+}
+
+/// Polls a future once, with the waker of this task; `None` if it is pending.
+pub(super) async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 /// Waits for a future; a panic that comes out of it is returned as its text.

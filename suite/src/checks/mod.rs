@@ -5,10 +5,12 @@
 //! process, the check cannot answer: the harness notices that from outside.
 
 mod cancelling;
+mod connection;
 mod fairness;
 mod lab;
 mod offloading;
 mod shutdown;
+mod tasks;
 mod tcp;
 mod timers;
 mod wakes;
@@ -98,7 +100,8 @@ use checks;
 
 /// All checks, by subject matter.
 pub const GROUPS: &[(&str, &[Check])] = &[
-    ("wakes and tasks", wakes::CHECKS),
+    ("wakes", wakes::CHECKS),
+    ("tasks", tasks::CHECKS),
     ("fairness", fairness::CHECKS),
     ("timers", timers::CHECKS),
     ("cancelling and panicking", cancelling::CHECKS),
@@ -172,6 +175,8 @@ pub(crate) async fn answer<R: Runtime>(scene: &'static Scene, runtime: R) {
     let Some(PlannedCheck { id, .. }) = &scene.plan().check else { return };
     let lab = Lab::new(scene, runtime);
     let verdict = if let Some(verdict) = wakes::run(&lab, id).await {
+        verdict
+    } else if let Some(verdict) = tasks::run(&lab, id).await {
         verdict
     } else if let Some(verdict) = fairness::run(&lab, id).await {
         verdict

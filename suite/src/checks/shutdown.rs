@@ -1,17 +1,19 @@
 //! Shutting down: what is left of a runtime that has ended, and whether it can be built again.
 
 use std::fs;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::lab::{Guard, Outside};
+use super::lab::{Guard, Outside, take_left_spawn};
 use super::{Check, Kind, Place, Verdict};
 use crate::check_part::{Part, RootPart, Signal};
 use crate::description::Capability;
+use crate::panics::panic_text;
 use crate::runtime::Refusal;
 
 type Run = fn(&Outside) -> Result<Verdict, Refusal>;
@@ -43,6 +45,15 @@ checks! {
     "wake-late", Must, [Shutdown], wake_late,
         "Is a wake safe after the runtime is gone?",
         "Wakers outlive their runtime in channels and caches.";
+    "wake-at-shutdown", Must, [Shutdown], wake_at_shutdown,
+        "Is a wake safe while the runtime ends?",
+        "Pools and channels do not wait for the end of a runtime.";
+    "spawn-no-context", Differs, [], spawn_no_context,
+        "What happens to a task that is spawned on a thread where no runtime runs?",
+        "Libraries that spawn by themselves panic on some runtimes, and lose work on others.";
+    "short-runs", Differs, [Timers], short_runs,
+        "Does a sleeper end that is spawned in the first of 50 short runs?",
+        "Tests and scripts run for a moment, again and again; what an earlier run left may be lost.";
     "churn-fds", Must, [Shutdown], churn_descriptors,
         "Are descriptors closed when a runtime is built and ended 20 times?",
         "Tests and plugins build many runtimes in one process.";
@@ -125,7 +136,7 @@ fn drop_sleeper(outside: &Outside) -> Result<Verdict, Refusal> {
 fn wake_late(outside: &Outside) -> Result<Verdict, Refusal> {
     let (slot, begun) = (Arc::new(Mutex::new(None)), Signal::default());
     let (keep, sender) = (Arc::clone(&slot), begun.clone());
-    let task = Part::Future(Box::pin(std::future::poll_fn(move |context| {
+    let task = Part::Future(Box::pin(poll_fn(move |context| {
         if let Ok(mut keep) = keep.lock() {
             *keep = Some(context.waker().clone());
         }
@@ -142,6 +153,96 @@ fn wake_late(outside: &Outside) -> Result<Verdict, Refusal> {
     let _ = thread::spawn(move || other.wake()).join();
     drop(waker);
     Ok(Verdict::pass("woken twice after the runtime's end"))
+}
+
+fn wake_at_shutdown(outside: &Outside) -> Result<Verdict, Refusal> {
+    const ROUNDS: usize = 1_000;
+    const TIME: Duration = Duration::from_secs(1);
+    let begun = Instant::now();
+    let mut rounds = 0;
+    while rounds < ROUNDS && begun.elapsed() < TIME {
+        let (slot, over) = (Arc::new(Mutex::new(None::<Waker>)), Arc::new(AtomicBool::new(false)));
+        let started = Signal::default();
+        let (keep, ends, sender) = (Arc::clone(&slot), Arc::clone(&over), started.clone());
+        let task = Part::Future(Box::pin(poll_fn(move |context| {
+            if let Ok(mut keep) = keep.lock() {
+                *keep = Some(context.waker().clone());
+            }
+            sender.set();
+            if ends.load(SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+        })));
+        let (ends, stopped) = (Arc::clone(&over), Signal::default());
+        let stops = stopped.clone();
+        thread::spawn(move || {
+            loop {
+                let is_last = ends.load(SeqCst);
+                let waker = slot.lock().ok().and_then(|slot| slot.clone());
+                waker.into_iter().for_each(Waker::wake);
+                if is_last {
+                    break;
+                }
+            }
+            stops.set();
+        });
+        outside.run(RootPart::Start { parts: vec![task], until: Some(started) })?;
+        over.store(true, SeqCst);
+        if !stopped.wait_on_thread(Duration::from_secs(3)) {
+            let seen = format!("a wake did not return in round {}", rounds + 1);
+            return Ok(Verdict::fail(seen));
+        }
+        rounds += 1;
+    }
+    Ok(Verdict::pass(format!("{rounds} runtimes ended while a thread woke their task")))
+}
+
+fn spawn_no_context(outside: &Outside) -> Result<Verdict, Refusal> {
+    let (ran, dropped) = (Signal::default(), Signal::default());
+    let (sender, guard) = (ran.clone(), Guard(dropped.clone()));
+    let task = Part::Future(Box::pin(async move {
+        let _guard = guard;
+        sender.set();
+    }));
+    outside.run(RootPart::LeaveSpawn(task))?;
+    let Some(spawn) = take_left_spawn() else {
+        let reason = "its root runs on a thread that has ended then".to_owned();
+        return Ok(Verdict::Unsupported { reason });
+    };
+    Ok(match catch_unwind(AssertUnwindSafe(spawn)) {
+        Err(panic) => Verdict::answer("panics", panic_text(&*panic)),
+        Ok(()) if ran.wait_on_thread(Duration::from_millis(300)) => {
+            Verdict::answer("runs", "within 300 ms")
+        }
+        Ok(()) if dropped.is_set() => Verdict::answer("drops it", "it did not run"),
+        Ok(()) => Verdict::answer("keeps it", "it did not run within 300 ms"),
+    })
+}
+
+fn short_runs(outside: &Outside) -> Result<Verdict, Refusal> {
+    const RUNS: usize = 50;
+    let (ended, dropped) = (Signal::default(), Signal::default());
+    let (sender, guard) = (ended.clone(), Guard(dropped.clone()));
+    let then = Box::new(move || {
+        sender.set();
+        drop(guard);
+    });
+    let mut parts = vec![Part::Sleep { time: Duration::from_millis(30), then }];
+    for run in 1..=RUNS {
+        let until = Signal::default();
+        let sender = until.clone();
+        thread::spawn(move || {
+            thread::sleep(Duration::from_millis(2));
+            sender.set();
+        });
+        let parts = std::mem::take(&mut parts);
+        outside.run(RootPart::Start { parts, until: Some(until) })?;
+        let seen = format!("after {run} runs of 2 ms");
+        match (dropped.is_set(), ended.is_set()) {
+            (_, true) => return Ok(Verdict::answer("ends", seen)),
+            (true, false) => return Ok(Verdict::answer("is dropped", seen)),
+            (false, false) => {}
+        }
+    }
+    Ok(Verdict::answer("stands still", format!("for {RUNS} runs of 2 ms")))
 }
 
 /// How many entries a folder of this process in `/proc` has.

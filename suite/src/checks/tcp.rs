@@ -4,14 +4,13 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
-
+use super::connection::{Connection, accept, broken, connect};
 use super::{Lab, Verdict, checks};
 use crate::check_part::{Part, Signal};
 use crate::runtime::Runtime;
@@ -38,30 +37,6 @@ checks! {
     "idle-cpu", Task, Metric, [Tcp], idle_cpu,
         "How much of a CPU does it use while nothing happens?",
         "Thousands of idle services share a machine.";
-}
-
-/// A connection: the runtime's side and a thread's.
-struct Connection<R: Runtime> {
-    ours: R::Stream,
-    peer: TcpStream,
-}
-
-async fn connect<R: Runtime>(lab: &Lab<R>) -> std::io::Result<Connection<R>> {
-    let mut listener =
-        lab.runtime.listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), false).await?;
-    accept::<R>(&mut listener).await
-}
-
-async fn accept<R: Runtime>(listener: &mut R::Listener) -> std::io::Result<Connection<R>> {
-    let port = R::local_port(listener)?;
-    // Completed by the system, before it is accepted.
-    let peer = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    let ours = R::accept(listener).await?;
-    Ok(Connection { ours, peer })
-}
-
-fn broken(error: &std::io::Error) -> Verdict {
-    Verdict::fail(format!("no connection could be made: {error}"))
 }
 
 async fn read_beside_ready<R: Runtime>(lab: &Lab<R>) -> Verdict {
@@ -197,18 +172,6 @@ async fn backpressure<R: Runtime>(lab: &Lab<R>) -> Verdict {
     }
 }
 
-/// The share of a second of CPU time that this process uses.
-async fn cpu_share<R: Runtime>(lab: &Lab<R>) -> f64 {
-    let used = || {
-        let time = clock_gettime(ClockId::ProcessCPUTime);
-        time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
-    };
-    lab.pause(Duration::from_millis(100)).await;
-    let before = used();
-    lab.pause(Duration::from_secs(1)).await;
-    used() - before
-}
-
 async fn unread_idle<R: Runtime>(lab: &Lab<R>) -> Verdict {
     let mut connection = match connect(lab).await {
         Ok(connection) => connection,
@@ -219,7 +182,7 @@ async fn unread_idle<R: Runtime>(lab: &Lab<R>) -> Verdict {
     let mut buffer = vec![0; 16];
     let _ = R::read(&mut connection.ours, &mut buffer, 0..16).await;
     let _ = connection.peer.write_all(&[b'x'; 4096]);
-    let share = cpu_share(lab).await;
+    let share = lab.cpu_share().await;
     let seen = format!("{:.1} % of a CPU in a second", 100.0 * share);
     if share <= 0.05 { Verdict::pass(seen) } else { Verdict::fail(seen) }
 }
@@ -255,7 +218,7 @@ async fn churn_connections<R: Runtime>(lab: &Lab<R>) -> Verdict {
 
 async fn idle_cpu<R: Runtime>(lab: &Lab<R>) -> Verdict {
     let connection = connect(lab).await;
-    let share = cpu_share(lab).await;
+    let share = lab.cpu_share().await;
     drop(connection);
     Verdict::number(100.0 * share, "% of a CPU")
 }

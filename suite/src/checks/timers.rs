@@ -1,7 +1,14 @@
 //! Timers.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use super::lab::{poll_once, resident_bytes};
 use super::{Lab, Verdict, checks};
 use crate::check_part::{Part, Signal};
 use crate::runtime::Runtime;
@@ -19,12 +26,24 @@ checks! {
     "sleep-max", Task, Must, [Timers], sleep_max,
         "Is the longest duration safe to sleep for?",
         "`Duration::MAX` is how `never` is written; adding it to a clock may overflow.";
+    "sleep-max-cancelled", Task, Must, [Timers], sleep_max_cancelled,
+        "Does a sleep end in a task that has cancelled the longest one?",
+        "embassy-rs/embassy#4736: the task kept the deadline of the sleep that was dropped.";
     "timer-earlier", Task, Must, [Timers], timer_earlier,
         "Does a new short timer end a wait for a longer one?",
         "A loop that sleeps until its first timer must notice an earlier one.";
     "sequential-vs-join", Task, Must, [Timers], in_turn_and_together,
         "Do three sleeps of 100 ms take 300 ms in turn and 100 ms together?",
         "The first promise of async code.";
+    "timer-churn", Task, Metric, [Timers], timer_churn,
+        "How much memory is left of a timer of an hour that was dropped at once?",
+        "Each request with a time limit makes such a timer.";
+    "interval-drift", Task, Metric, [Timers], interval_drift,
+        "How late are ticks on a schedule of 2 ms with work in between, at the 99th percentile?",
+        "Players, games and controllers work by such ticks.";
+    "idle-after-burst", Task, Must, [], idle_after_burst,
+        "Is the loop idle again after 100,000 messages from another thread?",
+        "compio-rs/compio#984: a burst left the loop busy for ever.";
 }
 
 /// Sleeps in tasks of their own; returns when all have ended.
@@ -91,6 +110,92 @@ async fn sleep_max<R: Runtime>(lab: &Lab<R>) -> Verdict {
     } else {
         Verdict::pass("it goes on, and a sleep of 30 ms beside it ended")
     }
+}
+
+/// Begins to sleep, and drops the sleep; false if that cannot be done.
+async fn cancel_sleep<R: Runtime>(lab: &Lab<R>, time: Duration) -> bool {
+    !R::CALLS_BLOCK && poll_once(pin!(lab.runtime.sleep(time))).await.is_none()
+}
+
+fn not_cancelled<R: Runtime>() -> Verdict {
+    if R::CALLS_BLOCK {
+        let reason = "a sleep holds its thread and cannot be dropped".to_owned();
+        return Verdict::Unsupported { reason };
+    }
+    Verdict::fail("a long sleep ended at once")
+}
+
+async fn sleep_max_cancelled<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    if !cancel_sleep(lab, Duration::MAX).await {
+        return not_cancelled::<R>();
+    }
+    let _deadline = lab.deadline(Duration::from_secs(2), "a sleep of 30 ms after it did not end");
+    lab.runtime.sleep(Duration::from_millis(30)).await;
+    Verdict::pass("a sleep of 30 ms after it ended")
+}
+
+async fn timer_churn<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    const TIMERS: u64 = 200_000;
+    let before = resident_bytes();
+    for number in 0..TIMERS {
+        if !cancel_sleep(lab, Duration::from_secs(3_600)).await {
+            return not_cancelled::<R>();
+        }
+        if number % 64 == 0 {
+            R::step_aside().await;
+        }
+    }
+    let more = resident_bytes().saturating_sub(before);
+    Verdict::number(more as f64 / TIMERS as f64, "B")
+}
+
+async fn interval_drift<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    const TICKS: u32 = 300;
+    const PERIOD: Duration = Duration::from_millis(2);
+    const WORK: Duration = Duration::from_micros(300);
+    let begun = Instant::now();
+    let mut late = Vec::new();
+    for tick in 1..=TICKS {
+        let due = begun + PERIOD * tick;
+        lab.runtime.sleep(due.saturating_duration_since(Instant::now())).await;
+        late.push(due.elapsed());
+        let work = Instant::now();
+        while work.elapsed() < WORK {
+            std::hint::spin_loop();
+        }
+    }
+    late.sort_unstable();
+    Verdict::number(late[late.len() * 99 / 100].as_nanos() as f64 / 1_000.0, "µs")
+}
+
+async fn idle_after_burst<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    const MESSAGES: u64 = 100_000;
+    let sent = Arc::new(AtomicU64::new(0));
+    {
+        let waker = Arc::new(Mutex::new(None::<Waker>));
+        let (count, slot) = (Arc::clone(&sent), Arc::clone(&waker));
+        let _deadline =
+            lab.progress(&sent, Duration::from_secs(5), "the last message was not seen");
+        let mut begins = Some(move || {
+            for _ in 0..MESSAGES {
+                count.fetch_add(1, SeqCst);
+                // Not under the lock: a waker may run the task at once.
+                let waker = slot.lock().ok().and_then(|waker| waker.clone());
+                waker.into_iter().for_each(Waker::wake);
+            }
+        });
+        poll_fn(|context| {
+            if let Ok(mut waker) = waker.lock() {
+                *waker = Some(context.waker().clone());
+            }
+            begins.take().map(thread::spawn);
+            if sent.load(SeqCst) == MESSAGES { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+    let share = lab.cpu_share().await;
+    let seen = format!("{:.1} % of a CPU in the second after it", 100.0 * share);
+    if share <= 0.05 { Verdict::pass(seen) } else { Verdict::fail(seen) }
 }
 
 async fn timer_earlier<R: Runtime>(lab: &Lab<R>) -> Verdict {

@@ -1,12 +1,8 @@
-//! An executor in as few lines as it takes: one loop, timers, and sockets that are tried again every
-//! millisecond. Any of its rules can be broken.
+//! An executor in as few lines as it takes: one loop with a queue and timers. Any of its rules can be
+//! broken.
 
-use std::collections::VecDeque;
-use std::future::{Future, pending, poll_fn};
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::ops::Range;
-use std::os::fd::AsRawFd;
+use std::collections::{BTreeMap, VecDeque};
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -15,144 +11,49 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::plain_calls::Descriptor;
-use crate::runtime::{FilePath, Runtime, Task, yield_once};
-use crate::scene::Scene;
-
-/// What is broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rule {
-    LosesWakesDuringPolls,
-    LosesForeignWakes,
-    LosesForeignWakesOfTheRoot,
-    LosesEveryHundredthWake,
-    WakesWaitForTheLoop,
-    HangsOnWakesOfDroppedTasks,
-    TimersOnlyWhenIdle,
-    ForeignWakesOnlyWhenIdle,
-    YieldsNothing,
-    PollsTheRootFirst,
-    RunsTheLastWokenFirst,
-    SleepsTooShort,
-    OverflowsOnLongSleeps,
-    MissesEarlierTimers,
-    SleepsInTheLoop,
-    LosesWorkers,
-    JobsInTheLoop,
-    LosesPanickedJobs,
-    CrashesOnLateWakes,
-    HangsAfterAPanicOfTheRoot,
-    SocketsOnlyWhenIdle,
-    ClosesBothDirections,
-    HidesResets,
-    BuffersWithoutLimit,
-    // Not wrong, but another answer.
-    NewWakers,
-    SpawnsLastFirst,
-    PollsInSpawn,
-    FreesInertTasks,
-    SleepsATick,
-    CancelsOnDrop,
-    JoinsPanicsSilently,
-    EndsWithAPanic,
-}
-
-impl Rule {
-    /// Each rule with the check that has to fail.
-    pub(super) const ALL: &[(Rule, &str)] = &[
-        (Rule::LosesWakesDuringPolls, "wake-in-poll"),
-        (Rule::LosesForeignWakes, "wake-foreign-task"),
-        (Rule::LosesForeignWakesOfTheRoot, "wake-foreign-root"),
-        (Rule::LosesEveryHundredthWake, "wake-race"),
-        (Rule::WakesWaitForTheLoop, "wake-nonblocking"),
-        (Rule::HangsOnWakesOfDroppedTasks, "drop-wakes-sibling"),
-        (Rule::TimersOnlyWhenIdle, "timer-vs-ready"),
-        (Rule::ForeignWakesOnlyWhenIdle, "wake-vs-ready"),
-        (Rule::YieldsNothing, "yield-fair"),
-        (Rule::PollsTheRootFirst, "root-yield"),
-        (Rule::TimersOnlyWhenIdle, "root-yield-timer"),
-        (Rule::RunsTheLastWokenFirst, "pingpong"),
-        (Rule::SleepsTooShort, "sleep-not-early"),
-        (Rule::OverflowsOnLongSleeps, "sleep-max"),
-        (Rule::MissesEarlierTimers, "timer-earlier"),
-        (Rule::SleepsInTheLoop, "sequential-vs-join"),
-        (Rule::LosesWorkers, "panic-capacity"),
-        (Rule::JobsInTheLoop, "pool-isolates"),
-        (Rule::LosesPanickedJobs, "panic-blocking"),
-        (Rule::CrashesOnLateWakes, "wake-late"),
-        (Rule::HangsAfterAPanicOfTheRoot, "panic-root-reuse"),
-        (Rule::SocketsOnlyWhenIdle, "io-vs-ready"),
-        (Rule::ClosesBothDirections, "half-close"),
-        (Rule::HidesResets, "rst"),
-        (Rule::BuffersWithoutLimit, "backpressure"),
-    ];
-
-    /// Each other way to do something, with the check whose answer it changes.
-    pub(super) const OTHER_WAYS: &[(Rule, &str)] = &[
-        (Rule::NewWakers, "will-wake"),
-        (Rule::SpawnsLastFirst, "spawn-order"),
-        (Rule::PollsInSpawn, "spawn-inline"),
-        (Rule::FreesInertTasks, "inert-task"),
-        (Rule::SleepsATick, "sleep-zero"),
-        (Rule::CancelsOnDrop, "handle-drop"),
-        (Rule::JoinsPanicsSilently, "panic-join"),
-        (Rule::EndsWithAPanic, "panic-detached"),
-    ];
-}
-
-pub(super) fn run(scene: &'static Scene, broken: Option<Rule>) {
-    static ROOT_PANICKED: AtomicBool = AtomicBool::new(false);
-    if broken == Some(Rule::HangsAfterAPanicOfTheRoot) && ROOT_PANICKED.load(SeqCst) {
-        thread::park();
-    }
-    let executor = Arc::new(Executor { broken, ..Executor::default() });
-    let tiny = Tiny(Arc::clone(&executor));
-    let result = catch_unwind(AssertUnwindSafe(|| executor.block_on(scene.root(tiny))));
-    executor.end();
-    if let Err(panic) = result {
-        if broken == Some(Rule::HangsAfterAPanicOfTheRoot) {
-            ROOT_PANICKED.store(true, SeqCst);
-        }
-        std::panic::resume_unwind(panic);
-    }
-}
+use super::rule::Rule;
 
 #[derive(Default)]
-struct Executor {
-    broken: Option<Rule>,
-    state: Mutex<State>,
-    woken: Condvar,
+pub(super) struct Executor {
+    pub(super) broken: Option<Rule>,
+    pub(super) state: Mutex<State>,
+    pub(super) woken: Condvar,
     /// Held during polls, for wakes that wait for the loop.
     polling: Mutex<()>,
     loop_thread: Mutex<Option<thread::ThreadId>>,
     wakes: AtomicUsize,
     panics: AtomicUsize,
+    /// A sleep has begun, and has not ended.
+    pub(super) has_begun_sleep: AtomicBool,
 }
 
 #[derive(Default)]
-struct State {
-    ready: VecDeque<Arc<Cell>>,
+pub(super) struct State {
+    pub(super) ready: VecDeque<Arc<Cell>>,
     root_woken: bool,
     /// Woken by other threads, if such wakes wait until the loop is idle.
     foreign: Vec<Arc<Cell>>,
-    timers: Vec<(Instant, Waker)>,
-    all: Vec<Arc<Cell>>,
-    ended: bool,
+    /// By time, and by the order in which they were made.
+    timers: BTreeMap<(Instant, u64), Waker>,
+    timers_made: u64,
+    pub(super) all: Vec<Arc<Cell>>,
+    is_ending: bool,
+    pub(super) ended: bool,
 }
 
-type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(super) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-struct Cell {
-    executor: Arc<Executor>,
+pub(super) struct Cell {
+    pub(super) executor: Arc<Executor>,
     /// The root has no work here.
     is_root: bool,
-    work: Mutex<Option<Work>>,
-    queued: AtomicBool,
+    pub(super) work: Mutex<Option<Work>>,
+    pub(super) queued: AtomicBool,
     in_poll: AtomicBool,
-    done: Mutex<(Option<bool>, Vec<Waker>)>,
+    pub(super) done: Mutex<(Option<bool>, Vec<Waker>)>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -174,7 +75,15 @@ impl Wake for Cell {
         if executor.broken == Some(Rule::WakesWaitForTheLoop) && is_foreign {
             drop(lock(&executor.polling));
         }
+        if executor.is(Rule::HealsLostWakesByATimeLimit) && is_foreign && number % 50 == 49 {
+            // The loop finds it when it has waited.
+            return lock(&executor.state).foreign.push(self);
+        }
         let mut state = lock(&executor.state);
+        if state.is_ending && executor.is(Rule::HangsOnWakesDuringItsEnd) {
+            drop(state);
+            wait_for_ever();
+        }
         if state.ended && executor.broken == Some(Rule::CrashesOnLateWakes) {
             drop(state);
             wait_for_ever();
@@ -200,11 +109,15 @@ impl Wake for Cell {
 }
 
 impl Executor {
-    fn is(&self, rule: Rule) -> bool {
+    pub(super) fn new(broken: Option<Rule>) -> Arc<Self> {
+        Arc::new(Self { broken, ..Self::default() })
+    }
+
+    pub(super) fn is(&self, rule: Rule) -> bool {
         self.broken == Some(rule)
     }
 
-    fn cell(self: &Arc<Self>, work: Option<Work>) -> Arc<Cell> {
+    pub(super) fn cell(self: &Arc<Self>, work: Option<Work>) -> Arc<Cell> {
         Arc::new(Cell {
             executor: Arc::clone(self),
             is_root: work.is_none(),
@@ -215,7 +128,7 @@ impl Executor {
         })
     }
 
-    fn block_on(self: &Arc<Self>, root: impl Future<Output = ()>) {
+    pub(super) fn block_on(self: &Arc<Self>, root: impl Future<Output = ()>) {
         let mut root = std::pin::pin!(root);
         let cell = self.cell(None);
         let waker = Waker::from(cell);
@@ -248,10 +161,8 @@ impl Executor {
         let now = Instant::now();
         let due: Vec<Waker> = {
             let mut state = lock(&self.state);
-            let (due, later) = state.timers.drain(..).partition(|(at, _)| *at <= now);
-            state.timers = later;
-            let due: Vec<(Instant, Waker)> = due;
-            due.into_iter().map(|(_, waker)| waker).collect()
+            let later = state.timers.split_off(&(now, u64::MAX));
+            std::mem::replace(&mut state.timers, later).into_values().collect()
         };
         due.into_iter().for_each(Waker::wake);
     }
@@ -260,23 +171,31 @@ impl Executor {
         let mut state = lock(&self.state);
         let foreign = std::mem::take(&mut state.foreign);
         state.ready.extend(foreign);
-        if !state.ready.is_empty() || state.root_woken {
+        let spins = self.is(Rule::SpinsAfterABurst) && self.wakes.load(SeqCst) > 10_000;
+        if !state.ready.is_empty() || state.root_woken || spins {
             return;
         }
         let first = if self.is(Rule::MissesEarlierTimers) {
             // Of the timers that it has seen, the first one ever.
-            state.timers.first().map(|(at, _)| *at)
+            state.timers.keys().min_by_key(|(_, number)| *number).map(|(at, _)| *at)
         } else {
-            state.timers.iter().map(|(at, _)| *at).min()
+            state.timers.keys().next().map(|(at, _)| *at)
         };
-        let time = first
-            .map_or(Duration::from_secs(60), |at| at.saturating_duration_since(Instant::now()));
+        let is_limited = self.is(Rule::HealsLostWakesByATimeLimit);
+        let longest = Duration::from_millis(if is_limited { 50 } else { 60_000 });
+        let time = first.map_or(longest, |at| at.saturating_duration_since(Instant::now()));
         drop(self.woken.wait_timeout(state, time));
     }
 
-    fn poll(self: &Arc<Self>, cell: &Arc<Cell>) {
+    pub(super) fn poll(self: &Arc<Self>, cell: &Arc<Cell>) {
         cell.queued.store(false, SeqCst);
-        let Some(mut work) = lock(&cell.work).take() else { return };
+        let Some(mut work) = lock(&cell.work).take() else {
+            // It has ended, or another thread polls it.
+            if self.is(Rule::PollsOnTwoThreads) && lock(&cell.done).0.is_none() {
+                lock(&self.state).ready.push_back(Arc::clone(cell));
+            }
+            return;
+        };
         let polled = {
             let _polling = self.is(Rule::WakesWaitForTheLoop).then(|| lock(&self.polling));
             cell.in_poll.store(true, SeqCst);
@@ -325,17 +244,64 @@ impl Executor {
     }
 
     /// Drops all tasks.
-    fn end(&self) {
+    pub(super) fn end(&self) {
         let all = {
             let mut state = lock(&self.state);
             state.ended = true;
+            state.is_ending = true;
             state.ready.clear();
             std::mem::take(&mut state.all)
         };
+        if self.is(Rule::HangsOnWakesDuringItsEnd) {
+            thread::sleep(Duration::from_millis(1));
+        }
         for cell in all {
             let work = lock(&cell.work).take();
             drop(work);
         }
+        lock(&self.state).is_ending = false;
+    }
+
+    /// Runs tasks on another thread beside the loop, until the end.
+    pub(super) fn assist(self: &Arc<Self>) {
+        while !lock(&self.state).ended {
+            self.fire_timers();
+            let next = lock(&self.state).ready.pop_front();
+            match next {
+                Some(cell) => self.poll(&cell),
+                None => thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    }
+
+    /// Puts a new task into the queue.
+    pub(super) fn start(self: &Arc<Self>, work: Work) -> Arc<Cell> {
+        let is_foreign = *lock(&self.loop_thread) != Some(thread::current().id());
+        let cell = self.cell(Some(work));
+        let mut state = lock(&self.state);
+        assert!(!state.ended || !self.is(Rule::PanicsWithoutARun), "there is no runtime");
+        if !self.is(Rule::FreesTasksWithTheirWakers) {
+            state.all.push(Arc::clone(&cell));
+        }
+        if self.is(Rule::PollsInSpawn) {
+            drop(state);
+            self.poll(&cell);
+            return cell;
+        }
+        cell.queued.store(true, SeqCst);
+        if self.is(Rule::SpawnsLastFirst) {
+            state.ready.push_front(Arc::clone(&cell));
+        } else {
+            state.ready.push_back(Arc::clone(&cell));
+        }
+        if !is_foreign || !self.is(Rule::SpawnsWithoutWaking) {
+            self.woken.notify_all();
+        }
+        cell
+    }
+
+    pub(super) fn timer_count(&self) -> usize {
+        lock(&self.state).timers.len()
     }
 }
 
@@ -355,40 +321,10 @@ impl Wake for Another {
     }
 }
 
-#[derive(Clone)]
-pub(super) struct Tiny(Arc<Executor>);
-
-/// A spawned task, by which it can be joined.
-pub(super) struct Handle {
-    cell: Arc<Cell>,
-    detached: bool,
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        if !self.detached && self.cell.executor.is(Rule::CancelsOnDrop) {
-            let work = lock(&self.cell.work).take();
-            drop(work);
-        }
-    }
-}
-
-/// Tries a call of a socket again every millisecond until it does not block.
-async fn retried<T>(
+pub(super) fn sleep(
     executor: &Arc<Executor>,
-    mut call: impl FnMut() -> io::Result<T>,
-) -> io::Result<T> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                sleep(executor, Duration::from_millis(1)).await;
-            }
-            result => return result,
-        }
-    }
-}
-
-fn sleep(executor: &Arc<Executor>, time: Duration) -> impl Future<Output = ()> + Send + use<> {
+    time: Duration,
+) -> impl Future<Output = ()> + Send + use<> {
     let executor = Arc::clone(executor);
     let end = Instant::now().checked_add(time);
     poll_fn(move |context| {
@@ -396,172 +332,10 @@ fn sleep(executor: &Arc<Executor>, time: Duration) -> impl Future<Output = ()> +
         if Instant::now() >= end {
             return Poll::Ready(());
         }
-        lock(&executor.state).timers.push((end, context.waker().clone()));
+        let mut state = lock(&executor.state);
+        state.timers_made += 1;
+        let key = (end, state.timers_made);
+        state.timers.insert(key, context.waker().clone());
         Poll::Pending
     })
-}
-
-/// A stream knows its executor, because the trait's calls have only the stream.
-pub(super) struct Stream {
-    socket: TcpStream,
-    executor: Arc<Executor>,
-}
-
-pub(super) struct Listener {
-    socket: TcpListener,
-    executor: Arc<Executor>,
-}
-
-impl Runtime for Tiny {
-    type Listener = Listener;
-    type Stream = Stream;
-    type Join = Handle;
-    type Contents = Vec<u8>;
-
-    fn spawn(&self, task: Task<Self>) -> Handle {
-        let work: Work = Box::pin(task.run());
-        let cell = self.0.cell(Some(work));
-        lock(&self.0.state).all.push(Arc::clone(&cell));
-        if self.0.is(Rule::PollsInSpawn) {
-            self.0.poll(&cell);
-        } else {
-            let mut state = lock(&self.0.state);
-            cell.queued.store(true, SeqCst);
-            if self.0.is(Rule::SpawnsLastFirst) {
-                state.ready.push_front(Arc::clone(&cell));
-            } else {
-                state.ready.push_back(Arc::clone(&cell));
-            }
-            self.0.woken.notify_all();
-        }
-        Handle { cell, detached: false }
-    }
-
-    async fn join(mut join: Handle) -> io::Result<()> {
-        let cell = Arc::clone(&join.cell);
-        let completed = poll_fn(move |context| {
-            let mut done = lock(&cell.done);
-            match done.0 {
-                Some(completed) => Poll::Ready(completed),
-                None => {
-                    done.1.push(context.waker().clone());
-                    Poll::Pending
-                }
-            }
-        })
-        .await;
-        join.detached = true;
-        if completed || join.cell.executor.is(Rule::JoinsPanicsSilently) {
-            Ok(())
-        } else {
-            Err(io::Error::other("the task panicked"))
-        }
-    }
-
-    fn detach(mut join: Handle) -> io::Result<()> {
-        join.detached = true;
-        Ok(())
-    }
-
-    async fn listen(&self, address: SocketAddr, _reuse_port: bool) -> io::Result<Listener> {
-        let socket = TcpListener::bind(address)?;
-        socket.set_nonblocking(true)?;
-        Ok(Listener { socket, executor: Arc::clone(&self.0) })
-    }
-
-    fn local_port(listener: &Listener) -> io::Result<u16> {
-        Ok(listener.socket.local_addr()?.port())
-    }
-
-    async fn accept(listener: &mut Listener) -> io::Result<Stream> {
-        let executor = Arc::clone(&listener.executor);
-        let (socket, _) = retried(&executor, || listener.socket.accept()).await?;
-        socket.set_nonblocking(true)?;
-        Ok(Stream { socket, executor })
-    }
-
-    async fn read(
-        stream: &mut Stream,
-        buffer: &mut Vec<u8>,
-        range: Range<usize>,
-    ) -> io::Result<usize> {
-        let executor = Arc::clone(&stream.executor);
-        while executor.is(Rule::SocketsOnlyWhenIdle) && !lock(&executor.state).ready.is_empty() {
-            sleep(&executor, Duration::from_millis(1)).await;
-        }
-        let result = retried(&executor, || stream.socket.read(&mut buffer[range.clone()])).await;
-        match result {
-            Err(_) if executor.is(Rule::HidesResets) => pending().await,
-            Ok(0) if executor.is(Rule::ClosesBothDirections) => {
-                stream.socket.shutdown(std::net::Shutdown::Both)?;
-                Ok(0)
-            }
-            result => result,
-        }
-    }
-
-    async fn write(
-        stream: &mut Stream,
-        buffer: &mut Vec<u8>,
-        range: Range<usize>,
-    ) -> io::Result<usize> {
-        if stream.executor.is(Rule::BuffersWithoutLimit) {
-            return Ok(range.len());
-        }
-        let executor = Arc::clone(&stream.executor);
-        retried(&executor, || stream.socket.write(&buffer[range.clone()])).await
-    }
-
-    fn descriptor(stream: &Stream) -> Descriptor {
-        stream.socket.as_raw_fd()
-    }
-
-    async fn yield_now(&self) {
-        if !self.0.is(Rule::YieldsNothing) {
-            yield_once().await;
-        }
-    }
-
-    async fn sleep(&self, time: Duration) {
-        let time = match self.0.broken {
-            Some(Rule::SleepsTooShort) => time / 2,
-            Some(Rule::SleepsATick) => time.max(Duration::from_millis(1)),
-            Some(Rule::OverflowsOnLongSleeps) if time == Duration::MAX => Duration::ZERO,
-            Some(Rule::SleepsInTheLoop) => return thread::sleep(time),
-            _ => time,
-        };
-        sleep(&self.0, time).await;
-    }
-
-    async fn read_file(&self, path: FilePath) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
-    }
-
-    async fn offload<T: Send + 'static>(
-        &self,
-        job: impl FnOnce() -> T + Send + 'static,
-    ) -> io::Result<T> {
-        if self.0.is(Rule::JobsInTheLoop) {
-            return Ok(job());
-        }
-        let done = Arc::new((Mutex::new((false, None)), Mutex::new(None::<Waker>)));
-        let sender = Arc::clone(&done);
-        thread::spawn(move || {
-            let result = catch_unwind(AssertUnwindSafe(job)).ok();
-            *lock(&sender.0) = (true, result);
-            let waker = lock(&sender.1).take();
-            waker.into_iter().for_each(Waker::wake);
-        });
-        let loses = self.0.is(Rule::LosesPanickedJobs);
-        poll_fn(move |context| {
-            *lock(&done.1) = Some(context.waker().clone());
-            let mut state = lock(&done.0);
-            match (state.0, state.1.take()) {
-                (true, Some(result)) => Poll::Ready(Ok(result)),
-                (true, None) if !loses => Poll::Ready(Err(io::Error::other("the job panicked"))),
-                _ => Poll::Pending,
-            }
-        })
-        .await
-    }
 }

@@ -2,6 +2,10 @@
 //! this rule fails.
 
 mod executor;
+mod pool;
+mod rule;
+mod sockets;
+mod tiny;
 
 use std::sync::mpsc;
 use std::thread;
@@ -13,7 +17,8 @@ use crate::clock::ClockScale;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::scene::Scene;
-use executor::{Rule, run};
+use rule::Rule;
+use tiny::run;
 
 /// What the harness calls a hang.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -58,7 +63,7 @@ fn check(id: &str, broken: Option<Rule>) -> Option<Verdict> {
 fn is_of_the_whole_process(id: &str) -> bool {
     // Other tests open descriptors, start threads, and use memory and CPU time of this process.
     let ids = ["churn-fds", "churn-threads", "churn-connections", "unread-idle", "idle-cpu"];
-    ids.contains(&id) || id == "task-freed"
+    ids.contains(&id) || id == "task-freed" || id == "idle-after-burst"
 }
 
 #[test]

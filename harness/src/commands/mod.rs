@@ -77,7 +77,7 @@ enum Command {
     Doctor(DoctorOptions),
     /// Show how accurately this machine measures: every instrument against a known truth
     Selftest(SelfTestOptions),
-    /// Check scenarios
+    /// Check scenarios and lists of known failures
     Lint(LintOptions),
     #[command(name = "__trial", hide = true)]
     Trial(InsideArguments),

@@ -68,7 +68,9 @@ fn case(text: &mut String, findings: &Findings, found: Found<'_>) {
     } else {
         let passing = known.filter(|_| found.passes_now());
         let passing = passing.map(|known| format!("\nnow passes; {}", known.text()));
-        let seen = content(&format!("{kind}: {seen}{}", passing.unwrap_or_default()));
+        // A number is its own text.
+        let seen = if seen == kind { seen } else { format!("{kind}: {seen}") };
+        let seen = content(&(seen + &passing.unwrap_or_default()));
         line(text, 3, &format!("<system-out>{seen}</system-out>"));
     }
     line(text, 2, "</testcase>");

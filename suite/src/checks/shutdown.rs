@@ -17,13 +17,14 @@ use crate::runtime::Refusal;
 type Run = fn(&Outside) -> Result<Verdict, Refusal>;
 
 macro_rules! checks {
-    ($($id:literal, $kind:ident, [$($need:ident),*], $run:ident, $question:literal, $why:literal;)+) => {
+    ($($id:literal, $kind:ident $(($($word:literal),+))?, [$($need:ident),*], $run:ident, $question:literal, $why:literal;)+) => {
         pub(super) const CHECKS: &[Check] = &[$(Check {
             id: $id,
             question: $question,
             kind: Kind::$kind,
             needs: &[$(Capability::$need),*],
             why: $why,
+            words: &[$($($word),+)?],
             place: Place::Outside,
         }),+];
         const RUNS: &[(&str, Run)] = &[$(($id, $run)),+];
@@ -31,13 +32,13 @@ macro_rules! checks {
 }
 
 checks! {
-    "spawn-then-return", Differs, [], spawn_then_return,
+    "spawn-then-return", Differs("runs", "does not run"), [], spawn_then_return,
         "The root returns at once: does the task that it spawned run?",
         "Work handed over at the very end is lost on some runtimes.";
-    "drop-parked", Differs, [Shutdown], drop_parked,
+    "drop-parked", Differs("dropped", "kept"), [Shutdown], drop_parked,
         "Is a parked task dropped with its runtime?",
         "Its guards run, its files are flushed, only if it is.";
-    "drop-sleeper", Differs, [Shutdown, Timers], drop_sleeper,
+    "drop-sleeper", Differs("dropped", "kept"), [Shutdown, Timers], drop_sleeper,
         "Is a task dropped with its runtime that sleeps for an hour?",
         "A runtime that waits for it cannot be ended.";
     "wake-late", Must, [Shutdown], wake_late,

@@ -112,3 +112,38 @@ impl CommandLine {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_on_the_pages_for_authors_exist() {
+        let pages = [
+            include_str!("../../../runtimes/README.md"),
+            include_str!("../../../runtimes/ci.md"),
+            include_str!("../../../specs/behaviours/README.md"),
+        ];
+        let mut count = 0;
+        for line in pages.iter().flat_map(|page| page.lines()) {
+            let Some(words) = line.trim().strip_prefix("quadrant ") else { continue };
+            let words = words.split(" >").next().unwrap_or_default().split_whitespace();
+            let parsed = CommandLine::try_parse_from(["quadrant"].into_iter().chain(words));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+            count += 1;
+            if let Command::Selftest(SelfTestOptions { part: Some(part), .. }) =
+                parsed.unwrap().command
+            {
+                assert!(selftest::wanted_parts(&part).is_ok(), "there is no part {part}");
+            }
+        }
+        assert!(count > 8, "{count}");
+    }
+
+    #[test]
+    fn the_workflow_fits_on_one_page() {
+        let page = include_str!("../../../runtimes/ci.md");
+        let workflow = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+        assert!(workflow.is_some_and(|text| (20..=40).contains(&text.lines().count())));
+    }
+}

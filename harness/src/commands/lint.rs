@@ -12,9 +12,7 @@ use quadrant_reports::visible;
 use crate::adapters::discovery::Discovered;
 use crate::adapters::filter::Filter;
 use crate::commands::failure::Failure;
-use crate::commands::selection::{
-    AdapterOptions, ScenarioOptions, is_list_of_failures, unmatched,
-};
+use crate::commands::selection::{AdapterOptions, ScenarioOptions, is_list_of_failures, unmatched};
 use crate::spec::{self, SpecErrors};
 use crate::terminal::progress::Progress;
 use crate::terminal::standard_error::say;

@@ -47,8 +47,8 @@ pub struct CommandLine {
 const AFTER_HELP: &str = "\
 Exit codes:
   0  all well
-  1  an expectation of a scenario was not met, `compare` found a regression, or `selftest` a
-     number that is not reached
+  1  an expectation of a scenario was not met, a check failed, `compare` found a regression, or
+     `selftest` a number that is not reached
   2  the command line or a scenario is wrong, or two runs are too unlike to compare;
      nothing was run
   3  something could not be measured: it failed, crashed, timed out or did not load

@@ -127,7 +127,8 @@ pub fn a_scenario_may_demand_behaviours() {
     let words = ["run", "--no-build", "--trials", "1", "--out", "run", spec];
     let subjects = ["-r", "threads", "-r", "tokio/current-thread/epoll"];
     let ended = stage.call().args(words).args(subjects).run().expect_code(1);
-    let missed = "tokio/current-thread/epoll: behaviours.spawn-then-return = runs, saw does not run";
+    let missed =
+        "tokio/current-thread/epoll: behaviours.spawn-then-return = runs, saw does not run";
     let text = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains(missed), "{}", ended.stdout);
     assert!(!text.contains("threads/thread-per-task/blocking: behaviours."), "{}", ended.stdout);

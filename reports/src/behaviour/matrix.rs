@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use quadrant_suite::checks::{Kind, Verdict};
 
-use super::{Answer, Asked, Findings, Found, known};
+use super::{Answer, Asked, Findings, Found};
 use crate::number::counted;
 use crate::table::{Cell, Heading, Item, Part, Table, Tint};
 
@@ -159,9 +159,8 @@ fn reasons(findings: &Findings) -> Vec<Item> {
             if !is_shown {
                 continue;
             }
-            let is_same = |other: &Found<'_>| {
-                (other.answer, other.known) == (found.answer, found.known)
-            };
+            let is_same =
+                |other: &Found<'_>| (other.answer, other.known) == (found.answer, found.known);
             match by_reason.iter_mut().find(|(other, _)| is_same(other)) {
                 Some((_, subjects)) => subjects.push(found.subject),
                 None => by_reason.push((found, vec![found.subject])),
@@ -169,7 +168,7 @@ fn reasons(findings: &Findings) -> Vec<Item> {
         }
         items.extend(by_reason.iter().map(|(found, on)| reason(findings, *found, on)));
     }
-    items.extend(known::passing(findings));
+    items.extend(passing_now(findings));
     items.extend(unmeasured(findings));
     // A single check shows what it has seen everywhere.
     if is_single {
@@ -202,6 +201,22 @@ fn reason(findings: &Findings, found: Found<'_>, on: &[&str]) -> Item {
     item
 }
 
+/// What was declared to fail and does not, once for each declaration.
+fn passing_now(findings: &Findings) -> Vec<Item> {
+    let mut by_place: BTreeMap<&str, Vec<Found<'_>>> = BTreeMap::new();
+    for found in findings.each().filter(Found::passes_now) {
+        let place = found.known.map_or("", |known| &known.place);
+        by_place.entry(place).or_default().push(found);
+    }
+    let item = |(place, found): (&str, Vec<Found<'_>>)| {
+        let subjects: Vec<&str> = found.iter().map(|found| found.subject).collect();
+        let (subjects, check) = (subjects.join(", "), &found[0].check.id);
+        let text = format!("{check} on {subjects}: remove {place}, or narrow its `subject`");
+        Item::new(Tint::Doubtful, "now passes", text)
+    };
+    by_place.into_iter().map(item).collect()
+}
+
 /// What kept checks from running, once for all of them.
 fn unmeasured(findings: &Findings) -> impl Iterator<Item = Item> {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
@@ -217,8 +232,7 @@ fn unmeasured(findings: &Findings) -> impl Iterator<Item = Item> {
 }
 
 fn summary(findings: &Findings) -> String {
-    let count =
-        |wanted: fn(&Found<'_>) -> bool| findings.each().filter(wanted).count() as u64;
+    let count = |wanted: fn(&Found<'_>) -> bool| findings.each().filter(wanted).count() as u64;
     let failed = count(|it| it.is_new_failure());
     let known = count(|it| it.is_known_failure());
     let passed = count(|it| matches!(it.answer, Answer::Found(Verdict::Pass { .. })));

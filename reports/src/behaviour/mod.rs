@@ -7,7 +7,6 @@ mod junit;
 mod known;
 mod matrix;
 
-
 use quadrant_suite::checks::{Kind, Verdict};
 use serde::Serialize;
 use serde_json::json;

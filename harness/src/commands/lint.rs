@@ -12,7 +12,7 @@ use quadrant_reports::visible;
 use crate::adapters::discovery::Discovered;
 use crate::adapters::filter::Filter;
 use crate::commands::failure::Failure;
-use crate::commands::selection::{AdapterOptions, ScenarioOptions, is_list_of_failures, unmatched};
+use crate::commands::selection::{AdapterOptions, ScenarioOptions, unmatched};
 use crate::spec::{self, SpecErrors};
 use crate::terminal::progress::Progress;
 use crate::terminal::standard_error::say;
@@ -33,7 +33,7 @@ pub fn lint(options: &LintOptions) -> Result<u8, Failure> {
     let mut wrong = 0;
     let mut subjects = Subjects::default();
     for file in &files {
-        let linted = match is_list_of_failures(file) {
+        let linted = match spec::is_list_of_failures(file) {
             true => lint_list(file, &mut subjects),
             false => lint_scenario(file, &mut subjects),
         };

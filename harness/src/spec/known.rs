@@ -13,7 +13,7 @@ use super::yaml::{self, Node, Scalar, Value};
 use crate::adapters::filter::Pattern;
 use crate::adapters::subject::Subject;
 use crate::system::date;
-use crate::terminal::nearest::quoted;
+use crate::terminal::nearest::{nearest, quoted};
 
 const KEYS: &str = "check subject issue expires";
 
@@ -38,7 +38,7 @@ impl DeclaredFailure {
 }
 
 /// Whether a file is meant as such a list: it begins with an item, where a scenario has a key.
-pub fn is_list(text: &str) -> bool {
+pub(super) fn is_list(text: &str) -> bool {
     let mut lines = text.lines().map(str::trim);
     let first = lines.find(|line| !line.is_empty() && !line.starts_with('#') && *line != "---");
     first.is_some_and(|line| line.starts_with(['-', '[']))
@@ -103,8 +103,7 @@ pub(super) fn check_name(name: &Scalar) -> Result<String, SpecError> {
         return Ok(name.text.clone());
     }
     // Some eighty names would be no hint.
-    let near = crate::terminal::nearest::nearest(&name.text, names())
-        .map(|near| format!("did you mean {}?", quoted(near)));
+    let near = nearest(&name.text, names()).map(|near| format!("did you mean {}?", quoted(near)));
     let list = || "`quadrant check --list` shows all".to_owned();
     Err(error!(name.at, "there is no check {}", quoted(&name.text)).help(near.unwrap_or_else(list)))
 }

@@ -37,7 +37,7 @@ pub use axes::Axis;
 pub use behaviours::Demand;
 pub use case::{Case, Expected, Files, Load, Work};
 pub use error::SpecError;
-pub use known::{DeclaredFailure, is_list as is_list_of_failures};
+pub use known::DeclaredFailure;
 pub use mistakes::SpecErrors;
 pub use scenario::Scenario;
 
@@ -49,6 +49,12 @@ pub fn load(path: &Path) -> Result<Scenario, SpecErrors> {
 /// Reads a list of known failures.
 pub fn load_known(path: &Path) -> Result<Vec<DeclaredFailure>, SpecErrors> {
     known::parse(&path.display().to_string(), &text_of(path)?)
+}
+
+/// Whether a file holds known failures instead of a scenario. What is wrong with a file that cannot be
+/// read is reported where it is read for its contents.
+pub fn is_list_of_failures(path: &Path) -> bool {
+    text_of(path).is_ok_and(|text| known::is_list(&text))
 }
 
 fn text_of(path: &Path) -> Result<String, SpecErrors> {

@@ -130,14 +130,8 @@ fn with_yaml(mut path: PathBuf) -> PathBuf {
 /// All scenarios below a folder, in a fixed order.
 pub fn scenario_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut files = yaml_files(folder)?;
-    files.retain(|file| !is_list_of_failures(file));
+    files.retain(|file| !spec::is_list_of_failures(file));
     Ok(files)
-}
-
-/// Whether a file holds known failures instead of a scenario.
-pub fn is_list_of_failures(file: &Path) -> bool {
-    // A file that cannot be read is reported where it is read for its contents.
-    std::fs::read_to_string(file).is_ok_and(|text| spec::is_list_of_failures(&text))
 }
 
 fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {

@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use quadrant::commands::run::read_run;
-use quadrant::commands::selection::yaml_files;
+use quadrant::commands::selection::scenario_files;
 use quadrant::spec::{self, Scenario};
 use quadrant_reports::visible::is_hidden;
 use quadrant_suite::description::Description;
@@ -21,7 +21,7 @@ use serde_json::json;
 /// Every scenario of this workspace in pieces: words, numbers, signs and white space.
 static SCENARIOS: LazyLock<Vec<Vec<String>>> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
-    let texts = yaml_files(&folder).unwrap().into_iter().map(fs::read_to_string);
+    let texts = scenario_files(&folder).unwrap().into_iter().map(fs::read_to_string);
     texts.map(|text| pieces(&text.unwrap())).collect()
 });
 

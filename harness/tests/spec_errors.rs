@@ -424,6 +424,21 @@ fn wrong_expectations_are_explained() {
 }
 
 #[test]
+fn wrong_behaviours_are_explained() {
+    let with = |behaviours: &str| format!("behaviours: {behaviours}\n{}", task("[yield]"));
+    snapshot(
+        "behaviours",
+        &errors_of(&[
+            ("an unknown check", &with("{ handle-drp: cancels }")),
+            ("an answer of no check", &with("{ handle-drop: cancel, sleep-max: passes }")),
+            ("a number", &with("{ wake-latency: 10 }")),
+            ("a list", &with("[handle-drop]")),
+            ("two answers", &with("{ handle-drop: [cancels, detaches] }")),
+        ]),
+    );
+}
+
+#[test]
 fn unreadable_files_are_explained() {
     let folder = std::env::temp_dir().join(format!("quadrant-spec-errors-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();

@@ -16,14 +16,17 @@ pub enum Format {
     Jsonl,
     Csv,
     Markdown,
+    /// For checks only: tests, as CI services read them.
+    Junit,
 }
 
 impl Format {
-    pub const ALL: [Format; 5] =
+    /// Those in which records are reported.
+    pub const OF_RECORDS: [Format; 5] =
         [Format::Table, Format::Json, Format::Jsonl, Format::Csv, Format::Markdown];
 
     pub fn name(self) -> &'static str {
-        ["table", "json", "jsonl", "csv", "markdown"][self as usize]
+        ["table", "json", "jsonl", "csv", "markdown", "junit"][self as usize]
     }
 
     /// For reports without records to export: any other format than JSON and Markdown is a table.

@@ -138,12 +138,18 @@ fn expectations(cells: &[Cell]) -> Vec<Item> {
         for cell in cells {
             let all = cell.trials.iter().flat_map(|record| &record.expectations);
             let all: Vec<_> = all.filter(|checked| checked.expected == expected).collect();
-            let seen: Vec<_> =
-                all.iter().filter(|checked| !checked.met).map(|checked| checked.seen).collect();
-            if !seen.is_empty() {
-                let trials = counted(all.len() as u64, "trial");
-                let text = missed_text(expected, &seen);
-                let text = format!("{}: {text} in {} of {trials}", id(cell), seen.len());
+            let missed: Vec<_> = all.iter().filter(|checked| !checked.met).collect();
+            if let Some(first) = missed.first() {
+                let text = match &first.answer {
+                    // Asked once, not in each trial.
+                    Some(answer) => format!("{expected}, saw {answer}"),
+                    None => {
+                        let seen: Vec<_> = missed.iter().map(|checked| checked.seen).collect();
+                        let trials = counted(all.len() as u64, "trial");
+                        format!("{} in {} of {trials}", missed_text(expected, &seen), seen.len())
+                    }
+                };
+                let text = format!("{}: {text}", id(cell));
                 items.push(Item::new(Tint::Bold, "not as expected", clean(&text)));
             }
         }
@@ -363,9 +369,24 @@ mod tests {
             record.expectations = vec![crate::record::CheckedExpectation {
                 expected: expected.into(),
                 seen,
+                answer: None,
                 met: false,
             }];
             assert_eq!(of_kind("not as expected", &[record])[0].1, text);
         }
+    }
+
+    #[test]
+    fn a_missed_behaviour_shows_the_answer() {
+        let mut record = sample::ok("a/b/c", 0, 10.0, 5);
+        record.expectations = vec![crate::record::CheckedExpectation {
+            expected: "behaviours.handle-drop = cancels".to_owned(),
+            seen: None,
+            answer: Some("detaches: the task went on to its end".to_owned()),
+            met: false,
+        }];
+        let missed = of_kind("not as expected", &[record]);
+        let text = "behaviours.handle-drop = cancels, saw detaches: the task went on to its end";
+        assert_eq!(missed[0].1, text);
     }
 }

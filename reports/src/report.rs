@@ -46,7 +46,7 @@ impl<W: Write> Reporter<W> {
         match format {
             Format::Json => output.write_all(b"[")?,
             Format::Csv => output.write_all(csv::header().as_bytes())?,
-            Format::Table | Format::Jsonl | Format::Markdown => {}
+            Format::Table | Format::Jsonl | Format::Markdown | Format::Junit => {}
         }
         Ok(Self {
             output,
@@ -70,7 +70,7 @@ impl<W: Write> Reporter<W> {
             self.tally.add(record);
         }
         match self.format {
-            Format::Table | Format::Markdown => self.table(records)?,
+            Format::Table | Format::Markdown | Format::Junit => self.table(records)?,
             Format::Json | Format::Jsonl | Format::Csv => {
                 for record in records {
                     self.record(record)?;
@@ -101,7 +101,7 @@ impl<W: Write> Reporter<W> {
                 self.output.write_all(if self.written > 0 { b"\n]\n" } else { b"]\n" })?
             }
             Format::Jsonl | Format::Csv => {}
-            Format::Table | Format::Markdown => self.end_of_tables()?,
+            Format::Table | Format::Markdown | Format::Junit => self.end_of_tables()?,
         }
         self.output.flush()?;
         Ok((self.output, self.tally))

@@ -111,6 +111,32 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
+/// The same; with `reuse_port`, other listeners of this process may share the port, and the system
+/// distributes the connections. It is in blocking mode, as those of the standard library.
+pub fn listen_shared(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
+    if !reuse_port {
+        return listen(address);
+    }
+    #[cfg(unix)]
+    {
+        use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
+        let family = match address {
+            SocketAddr::V4(_) => AddressFamily::INET,
+            SocketAddr::V6(_) => AddressFamily::INET6,
+        };
+        let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+        sockopt::set_socket_reuseport(&socket, true)?;
+        bind(&socket, &address)?;
+        rustix::net::listen(&socket, BACKLOG)?;
+        Ok(socket.into())
+    }
+    #[cfg(not(unix))]
+    {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "ports are shared on Unix only so far"))
+    }
+}
+
 /// CPU time used by this thread.
 fn thread_cpu_time() -> Duration {
     #[cfg(unix)]
@@ -162,6 +188,16 @@ mod tests {
             .map(|_| std::net::TcpStream::connect_timeout(&address, patience).unwrap())
             .collect();
         assert_eq!(burst.len(), 500);
+    }
+
+    #[test]
+    fn listeners_share_a_port_if_all_of_them_want_to() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let first = listen_shared(any, true).unwrap();
+        let address = first.local_addr().unwrap();
+        let second = listen_shared(address, true).unwrap();
+        assert_eq!(second.local_addr().unwrap(), address);
+        assert!(listen_shared(address, false).is_err());
     }
 
     #[test]

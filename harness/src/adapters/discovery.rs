@@ -77,6 +77,9 @@ pub fn discover(
         let mut offered: Vec<Subject> = Vec::new();
         for ((build, _), described) in found.into_iter().zip(described) {
             let subjects = described.and_then(|(library, description)| {
+                if let Source::Workspace { .. } = source {
+                    refuse_other_name(&build, &description)?;
+                }
                 let subjects = subject::offered(&build, &library, description, &machine)?;
                 refuse_twice(&offered, &subjects, &library).map(|()| subjects)
             });
@@ -129,6 +132,19 @@ fn look_into(
     }
 }
 
+/// A copied adapter that still describes itself as the one that it was copied from. A filter would
+/// choose its build by one name and its subjects by another.
+fn refuse_other_name(build: &Build, description: &Description) -> Result<(), String> {
+    let (adapter, runtime) = (&build.adapter, &description.runtime);
+    match adapter == runtime {
+        true => Ok(()),
+        false => Err(format!(
+            "adapter `{adapter}` calls itself `{runtime}`: write `runtime: \"{adapter}\"` in its \
+             `describe`, or name its package `quadrant-{runtime}`"
+        )),
+    }
+}
+
 /// Records are identified by the subject's id.
 fn refuse_twice(
     known: &[Subject],
@@ -138,7 +154,8 @@ fn refuse_twice(
     match offered.iter().find(|new| known.iter().any(|known| known.id == new.id)) {
         None => Ok(()),
         Some(twice) => Err(format!(
-            "{} offers {}, which another adapter offers already: one of them has to go",
+            "{} offers {}, which another adapter offers already: one of them has to go, or needs \
+             a name of its own in `runtime` of its `describe`",
             library.path().display(),
             twice.id
         )),
@@ -279,4 +296,23 @@ fn ask(library: &Path, executable: &Path, limits: Limits) -> Described {
         format!("the description of {} is not understood: {error}", library.path().display())
     })?;
     Ok((Arc::new(library), description))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copied_adapter_needs_a_name_of_its_own() {
+        let build = Build { adapter: "mine".to_owned(), variant: None, backends: None };
+        let description = |runtime: &str| Description {
+            runtime: runtime.to_owned(),
+            version: String::new(),
+            note: None,
+            executors: Vec::new(),
+        };
+        assert!(refuse_other_name(&build, &description("mine")).is_ok());
+        let reason = refuse_other_name(&build, &description("smol")).unwrap_err();
+        assert!(reason.starts_with("adapter `mine` calls itself `smol`: write"), "{reason}");
+    }
 }

@@ -83,6 +83,9 @@ pub const TABLE_OR_JSON: &[Format] = &[Format::Table, Format::Json];
 /// The formats of a command that has no records to export.
 pub const READABLE: &[Format] = &[Format::Table, Format::Json, Format::Markdown];
 
+/// The formats of tests.
+pub const TESTS: &[Format] = &[Format::Table, Format::Json, Format::Markdown, Format::Junit];
+
 /// One of the formats that a command has.
 pub fn format(possible: &'static [Format]) -> impl TypedValueParser<Value = Format> {
     let words = PossibleValuesParser::new(possible.iter().map(|format| format.name()));

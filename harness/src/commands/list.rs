@@ -65,7 +65,7 @@ fn list_specs(options: &ListOptions) -> Result<u8, Failure> {
     let selected = if options.scenarios.specs.is_empty() {
         let specs = paths::specs().map_err(Failure::usage)?;
         let no_folder = || Failure::usage("there is no folder `specs` here; name scenario files");
-        selection::load_all(&selection::yaml_files(&specs.ok_or_else(no_folder)?)?)?
+        selection::load_all(&selection::scenario_files(&specs.ok_or_else(no_folder)?)?)?
     } else {
         options.scenarios.load()?
     };
@@ -195,7 +195,7 @@ mod tests {
         let circumstances =
             Circumstances { seed: 1, clock: ClockScale::MONOTONIC, cpus: vec![0, 1] };
         let mut needed = BTreeSet::new();
-        for selected in selection::load_all(&selection::yaml_files(&specs).unwrap()).unwrap() {
+        for selected in selection::load_all(&selection::scenario_files(&specs).unwrap()).unwrap() {
             for index in &selected.cases {
                 let options = CellOptions::default();
                 let case = PlannedCase::new(&selected, *index, &options, &circumstances);

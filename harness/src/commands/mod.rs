@@ -47,8 +47,8 @@ pub struct CommandLine {
 const AFTER_HELP: &str = "\
 Exit codes:
   0  all well
-  1  an expectation of a scenario was not met, `compare` found a regression, or `selftest` a
-     number that is not reached
+  1  an expectation of a scenario was not met, a check failed, `compare` found a regression, or
+     `selftest` a number that is not reached
   2  the command line or a scenario is wrong, or two runs are too unlike to compare;
      nothing was run
   3  something could not be measured: it failed, crashed, timed out or did not load
@@ -77,7 +77,7 @@ enum Command {
     Doctor(DoctorOptions),
     /// Show how accurately this machine measures: every instrument against a known truth
     Selftest(SelfTestOptions),
-    /// Check scenarios
+    /// Check scenarios and lists of known failures
     Lint(LintOptions),
     #[command(name = "__trial", hide = true)]
     Trial(InsideArguments),
@@ -110,5 +110,40 @@ impl CommandLine {
             Command::Watcher(arguments) => watcher::run(&arguments).map(|()| 0)?,
             Command::Driver => driver::run_from_stdin(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_on_the_pages_for_authors_exist() {
+        let pages = [
+            include_str!("../../../runtimes/README.md"),
+            include_str!("../../../runtimes/ci.md"),
+            include_str!("../../../specs/behaviours/README.md"),
+        ];
+        let mut count = 0;
+        for line in pages.iter().flat_map(|page| page.lines()) {
+            let Some(words) = line.trim().strip_prefix("quadrant ") else { continue };
+            let words = words.split(" >").next().unwrap_or_default().split_whitespace();
+            let parsed = CommandLine::try_parse_from(["quadrant"].into_iter().chain(words));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+            count += 1;
+            if let Command::Selftest(SelfTestOptions { part: Some(part), .. }) =
+                parsed.unwrap().command
+            {
+                assert!(selftest::wanted_parts(&part).is_ok(), "there is no part {part}");
+            }
+        }
+        assert!(count > 8, "{count}");
+    }
+
+    #[test]
+    fn the_workflow_fits_on_one_page() {
+        let page = include_str!("../../../runtimes/ci.md");
+        let workflow = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+        assert!(workflow.is_some_and(|text| (20..=40).contains(&text.lines().count())));
     }
 }

@@ -27,7 +27,7 @@ pub struct ReportOptions {
     /// The folder of a run, or the records.jsonl in it
     #[arg(value_name = "DIR", value_parser = arguments::results_folder())]
     pub folder: PathBuf,
-    #[arg(long, default_value = "table", value_parser = arguments::format(&Format::ALL))]
+    #[arg(long, default_value = "table", value_parser = arguments::format(&Format::OF_RECORDS))]
     pub format: Format,
     #[command(flatten)]
     pub tables: TableOptions,

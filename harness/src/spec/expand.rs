@@ -20,7 +20,7 @@ use super::quantity::SIZE;
 use super::yaml::{Node, Scalar};
 use crate::system::allocator::Allocator;
 
-pub(super) const KEYS: &str = "name question subjects compare axes workers allocator server tasks load files time stall expect";
+pub(super) const KEYS: &str = "name question subjects compare axes workers allocator server tasks load files time stall expect behaviours";
 
 /// The name of a server's operation in records.
 const OPERATION_OF_A_SERVER: &str = "request";

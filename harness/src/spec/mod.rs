@@ -1,4 +1,5 @@
-//! The scenario language: YAML in, checked cases out. `specs/README.md` teaches it.
+//! The scenario language: YAML in, checked cases out. `specs/README.md` teaches it. Lists of known
+//! failures are read by the same means (`known`).
 //!
 //! Never names a runtime, never touches the machine: whether a case can run here is decided elsewhere.
 //!
@@ -11,12 +12,14 @@
 
 mod advice;
 mod axes;
+mod behaviours;
 mod case;
 mod draft;
 mod error;
 mod expand;
 mod expect;
 mod fields;
+mod known;
 mod limits;
 mod mistakes;
 mod names;
@@ -31,13 +34,30 @@ use std::io::Read;
 use std::path::Path;
 
 pub use axes::Axis;
+pub use behaviours::Demand;
 pub use case::{Case, Expected, Files, Load, Work};
 pub use error::SpecError;
+pub use known::DeclaredFailure;
 pub use mistakes::SpecErrors;
 pub use scenario::Scenario;
 
 /// Reads a scenario and checks every case of it.
 pub fn load(path: &Path) -> Result<Scenario, SpecErrors> {
+    Scenario::parse(&path.display().to_string(), &text_of(path)?)
+}
+
+/// Reads a list of known failures.
+pub fn load_known(path: &Path) -> Result<Vec<DeclaredFailure>, SpecErrors> {
+    known::parse(&path.display().to_string(), &text_of(path)?)
+}
+
+/// Whether a file holds known failures instead of a scenario. What is wrong with a file that cannot be
+/// read is reported where it is read for its contents.
+pub fn is_list_of_failures(path: &Path) -> bool {
+    text_of(path).is_ok_and(|text| known::is_list(&text))
+}
+
+fn text_of(path: &Path) -> Result<String, SpecErrors> {
     let shown = path.display().to_string();
     let error = |message: String| SpecError::from(message).in_text(&shown, "");
     let mut bytes = Vec::new();
@@ -47,10 +67,7 @@ pub fn load(path: &Path) -> Result<Scenario, SpecErrors> {
         .map_err(|reason| error(format!("cannot be read: {reason}")))?;
     // First the length: a cut in the middle of a letter is not valid UTF-8 either.
     check_length(bytes.len()).map_err(error)?;
-    match String::from_utf8(bytes) {
-        Ok(text) => Scenario::parse(&shown, &text),
-        Err(_) => Err(error("is not written in UTF-8".to_owned()).into()),
-    }
+    String::from_utf8(bytes).map_err(|_| error("is not written in UTF-8".to_owned()).into())
 }
 
 /// Reads a scenario from a text; `path_shown` is what messages call it.

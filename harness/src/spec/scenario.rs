@@ -10,6 +10,7 @@ use quadrant_suite::hash;
 use quadrant_suite::plan::Action;
 
 use super::axes::{self, Axis, CaseValues};
+use super::behaviours::{self, Demand};
 use super::case::Case;
 use super::error::{SpecError, error};
 use super::expand::{KEYS, expand};
@@ -18,7 +19,7 @@ use super::fields::Fields;
 use super::limits;
 use super::mistakes::{Mistakes, SpecErrors};
 use super::names;
-use super::yaml::{self, Node, Scalar};
+use super::yaml::{self, Node, Scalar, Value};
 
 /// A scenario of which every case has been checked.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub struct Scenario {
     pub question: String,
     subjects: Vec<String>,
     expected_subjects: BTreeSet<String>,
+    behaviours: Vec<Demand>,
     workers: Option<String>,
     source: String,
     root: Node,
@@ -46,6 +48,14 @@ impl Scenario {
     /// Reads as much as there is; it is a scenario only without mistakes.
     fn read(text: &str, mistakes: &mut Mistakes) -> Option<Self> {
         let root = mistakes.keep(yaml::read(text))?;
+        let shape = match root.value {
+            Value::Empty => Err(error!(root.at, "the file is empty")
+                .help("a scenario begins with `name:` and `question:`")),
+            Value::List(_) => Err(error!(root.at, "a scenario is a map, and this is a list")
+                .help("a list of known failures is for `quadrant check --known FILE`")),
+            _ => Ok(()),
+        };
+        mistakes.keep(shape)?;
         let fields = Fields::of(&root, "", KEYS, mistakes);
         let fields = mistakes.keep(fields)?;
         let text_of = |key| fields.need(key).and_then(|field| field.node.text());
@@ -63,6 +73,7 @@ impl Scenario {
         let expected_subjects = read_expected(&fields);
         names::check_patterns(subjects.iter().copied(), mistakes);
         names::check_patterns(expected_subjects.values().copied(), mistakes);
+        let behaviours = behaviours::read(&fields, mistakes);
         let written = |pattern: &Scalar| pattern.text.clone();
         // A mistake in it is found with the cases.
         let workers = fields.get("workers").and_then(|workers| workers.node.text().ok());
@@ -76,6 +87,7 @@ impl Scenario {
             question: question?,
             subjects: subjects.into_iter().map(written).collect(),
             expected_subjects: expected_subjects.into_values().map(written).collect(),
+            behaviours,
             workers,
             source: text.to_owned(),
             axes: axes?,
@@ -102,6 +114,11 @@ impl Scenario {
     /// The patterns of subjects in its expectations, each once.
     pub fn expected_subjects(&self) -> &BTreeSet<String> {
         &self.expected_subjects
+    }
+
+    /// What the behaviour kit has to find on each of its subjects.
+    pub fn behaviours(&self) -> &[Demand] {
+        &self.behaviours
     }
 
     /// In the order written.

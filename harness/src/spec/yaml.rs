@@ -11,7 +11,7 @@ use serde_yaml::options::MergeKeyPolicy;
 use serde_yaml::{Error, MessageFormatter, Spanned, UserMessageFormatter};
 
 use super::advice;
-use super::error::{Place, SpecError, error};
+use super::error::{Place, SpecError};
 use super::limits;
 use crate::terminal::nearest::quoted;
 
@@ -42,11 +42,7 @@ pub(super) fn read(text: &str) -> Result<Node, SpecError> {
     let mut root: Node = serde_yaml::from_str_with_options(text, options())
         .map_err(|error| spec_error(&error, text))?;
     root.take_texts(text);
-    match root.value {
-        Value::Empty => Err(error!(root.at, "the file is empty")
-            .help("a scenario begins with `name:` and `question:`")),
-        _ => Ok(root),
-    }
+    Ok(root)
 }
 
 fn options() -> serde_yaml::Options {

@@ -9,6 +9,7 @@ pub mod cgroup;
 pub mod child;
 pub mod clock;
 pub mod cpus;
+pub mod date;
 mod deadly_calls;
 pub mod features;
 pub mod forbid;

@@ -78,3 +78,61 @@ pub fn moving_shows_only_what_changes() {
     check(&stage, &["--between", "threads", subjects[1]]).expect_code(2);
     check(&stage, &["wake-in-pol"]).expect_code(2).expect_words(&["did you mean `wake-in-poll`?"]);
 }
+
+pub fn known_failures_do_not_count_until_they_expire() {
+    let stage = Stage::new();
+    let list = |expires: &str, check: &str| {
+        format!("- check: {check}\n  subject: faulty\n  issue: a/b#1\n  expires: {expires}\n")
+    };
+    let words = ["--with-test-adapters", "-r", "faulty/returns-early", "wake-in-poll"];
+    for (expires, check_id, seen, code) in [
+        ("2999-12-31", "wake-in-poll", "1 known failure", 0),
+        ("2020-01-01", "wake-in-poll", "expired on 2020-01-01: a/b#1", 1),
+        ("2999-12-31", "sleep-max", "1 FAILED", 1),
+    ] {
+        let file = stage.write("known.yaml", &list(expires, check_id));
+        let known = ["--known", &file];
+        let ended = check(&stage, &[&words[..], &known].concat()).expect_code(code);
+        assert!(ended.stdout.contains(seen), "{}", ended.stdout);
+        let junit = [&words[..], &known, &["--format", "junit"]].concat();
+        let junit = check(&stage, &junit).expect_code(code);
+        let element = if code == 0 { "<skipped type=\"known failure\"" } else { "<failure " };
+        assert!(junit.stdout.contains(element), "{}", junit.stdout);
+    }
+    // What passes now is reported, and does not end a build.
+    let text = "- {check: wake-in-poll, subject: threads, issue: a/b#1}\n";
+    let file = stage.write("known.yaml", text);
+    let words = ["-r", "threads", "wake-in-poll", "--known", &file];
+    let ended = check(&stage, &words).expect_code(0);
+    assert!(ended.stdout.contains("now passes"), "{}", ended.stdout);
+    stage.write("known.yaml", "- {check: wake-in-pol, subject: threads}\n");
+    let mistakes = ["did you mean `wake-in-poll`?", "the key `issue` is missing"];
+    check(&stage, &words).expect_code(2).expect_words(&mistakes);
+}
+
+pub fn our_list_of_known_failures_holds_and_explains() {
+    let stage = Stage::new();
+    let list = stage.call().args(["lint", "behaviours/known"]).run().expect_code(0);
+    assert!(list.stdout.contains("known failure"), "{}", list.stdout);
+    let specs = stage.call().args(["list", "specs"]).run().expect_code(0);
+    assert!(!specs.stdout.contains("known"), "{}", specs.stdout);
+    let explained = check(&stage, &["--explain", "sleep-max"]).expect_code(0);
+    assert!(explained.stdout.contains("must pass; needs timers"), "{}", explained.stdout);
+    assert!(explained.stdout.contains("checked_add"), "{}", explained.stdout);
+}
+
+pub fn a_scenario_may_demand_behaviours() {
+    let stage = Stage::new();
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/behaviours.yaml");
+    let words = ["run", "--no-build", "--trials", "1", "--out", "run", spec];
+    let subjects = ["-r", "threads", "-r", "tokio/current-thread/epoll"];
+    let ended = stage.call().args(words).args(subjects).run().expect_code(1);
+    let missed =
+        "tokio/current-thread/epoll: behaviours.spawn-then-return = runs, saw does not run";
+    let text = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains(missed), "{}", ended.stdout);
+    assert!(!text.contains("threads/thread-per-task/blocking: behaviours."), "{}", ended.stdout);
+    let again = stage.call().args(["report", "run"]).run().expect_code(0);
+    let text = again.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains(missed), "{}", again.stdout);
+}

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use quadrant_suite::checks::{Kind, Verdict};
 
-use super::{Answer, Asked, Findings};
+use super::{Answer, Asked, Findings, Found};
 use crate::number::counted;
 use crate::table::{Cell, Heading, Item, Part, Table, Tint};
 
-const LEGEND: &str = "✓ pass, ✗ fail, ∞ hung, † crashed, · unsupported, ? unmeasured, a b c … answers, \
-explained at the end of their row. Where runtimes may differ, no answer is a failure.";
+const LEGEND: &str = "✓ pass, ✗ fail, ∞ hung, † crashed, ~ known failure, · unsupported, \
+? unmeasured, a b c … answers, explained at the end of their row. Where runtimes may differ, no answer is a failure.";
 
 pub(super) fn parts(findings: &Findings) -> Vec<Part> {
     let subjects = findings.subjects.iter().enumerate();
@@ -66,9 +66,8 @@ fn column(index: usize) -> String {
 
 /// A table for each group, without the numbers.
 fn groups(findings: &Findings) -> Vec<Part> {
-    let rows = || findings.checks.iter().zip(&findings.answers);
     let mut names: Vec<&str> = Vec::new();
-    for (check, _) in rows() {
+    for check in &findings.checks {
         if !names.contains(&&*check.group) {
             names.push(&check.group);
         }
@@ -79,9 +78,10 @@ fn groups(findings: &Findings) -> Vec<Part> {
         let columns = columns.iter().map(String::as_str);
         let headings: Vec<&str> = [*group].into_iter().chain(columns).chain([""]).collect();
         let mut table = Table::new(&headings);
-        for (check, answers) in rows().filter(|(check, _)| wanted(check)) {
-            let words = words(answers);
-            let marks = answers.iter().map(|answer| mark(answer, check.kind, &words));
+        let rows = findings.checks.iter().enumerate();
+        for (row, check) in rows.filter(|(_, check)| wanted(check)) {
+            let words = words(&findings.answers[row]);
+            let marks = findings.of_check(row).map(|found| mark(found, &words));
             let legend: Vec<String> =
                 words.iter().map(|(word, letter)| format!("{letter} {word}")).collect();
             let legend = Cell::words(legend.join(", ")).tinted(Tint::Dim);
@@ -105,98 +105,123 @@ fn words(answers: &[Answer]) -> BTreeMap<String, char> {
     words
 }
 
-fn mark(answer: &Answer, kind: Kind, words: &BTreeMap<String, char>) -> Cell {
+fn mark(found: Found<'_>, words: &BTreeMap<String, char>) -> Cell {
+    let answer = found.answer;
     let (mark, tint) = match answer {
+        _ if found.is_known_failure() => ("~".to_owned(), Tint::Doubtful),
         Answer::Found(Verdict::Pass { .. }) => ("✓".to_owned(), Tint::Good),
         Answer::Found(Verdict::Fail { .. }) => ("✗".to_owned(), Tint::Bad),
         Answer::Found(Verdict::Answer { word, .. }) => (words[word].to_string(), Tint::Plain),
         Answer::Found(Verdict::Number { .. }) => (answer.text(), Tint::Plain),
         Answer::Found(Verdict::Unsupported { .. }) => ("·".to_owned(), Tint::Dim),
-        Answer::Hung(_) => ("∞".to_owned(), failure_tint(answer, kind)),
-        Answer::Crashed(_) => ("†".to_owned(), failure_tint(answer, kind)),
+        Answer::Hung(_) => ("∞".to_owned(), failure_tint(found)),
+        Answer::Crashed(_) => ("†".to_owned(), failure_tint(found)),
         Answer::Unmeasured(_) => ("?".to_owned(), Tint::Doubtful),
     };
     Cell::words(mark).tinted(tint)
 }
 
-fn failure_tint(answer: &Answer, kind: Kind) -> Tint {
-    if answer.is_failure(kind) { Tint::Bad } else { Tint::Doubtful }
+fn failure_tint(found: Found<'_>) -> Tint {
+    if found.is_new_failure() { Tint::Bad } else { Tint::Doubtful }
 }
 
 /// The numbers, with a row for each subject.
 fn numbers(findings: &Findings) -> Option<Part> {
-    let metrics = || {
-        let rows = findings.checks.iter().zip(&findings.answers);
-        rows.filter(|(check, _)| check.kind == Kind::Metric)
-    };
-    let headings: Vec<&str> =
-        ["numbers"].into_iter().chain(metrics().map(|(check, _)| &*check.id)).collect();
-    let mut table = Table::new(&headings);
+    let is_metric = |row: &usize| findings.checks[*row].kind == Kind::Metric;
+    let metrics: Vec<usize> = (0..findings.checks.len()).filter(is_metric).collect();
+    let names = metrics.iter().map(|row| &*findings.checks[*row].id);
+    let mut table = Table::new(&["numbers"].into_iter().chain(names).collect::<Vec<_>>());
     for (index, subject) in findings.subjects.iter().enumerate() {
-        let cell = |answers: &Vec<Answer>| match &answers[index] {
+        let cells = metrics.iter().filter_map(|row| findings.of_check(*row).nth(index));
+        let cell = |found: Found<'_>| match found.answer {
             Answer::Found(Verdict::Number { value, unit }) => {
                 Cell::number(super::number(*value)).with(format!(" {unit}"))
             }
-            other => mark(other, Kind::Metric, &BTreeMap::new()),
+            _ => mark(found, &BTreeMap::new()),
         };
-        table.push(subject.as_str(), metrics().map(|(_, answers)| cell(answers)));
+        table.push(subject.as_str(), cells.map(cell));
     }
-    (headings.len() > 1).then_some(Part::Table(table))
+    (!metrics.is_empty()).then_some(Part::Table(table))
 }
 
 /// Why a check failed, hung, crashed or was not run. One reason of several subjects stands once.
 fn reasons(findings: &Findings) -> Vec<Item> {
+    let is_single = findings.checks.len() == 1;
     let mut items: Vec<Item> = Vec::new();
-    for (check, answers) in findings.checks.iter().zip(&findings.answers) {
-        let mut by_reason: Vec<(&Answer, Vec<&str>)> = Vec::new();
-        for (subject, answer) in findings.subjects.iter().zip(answers) {
+    for row in 0..findings.checks.len() {
+        let mut by_reason: Vec<(Found<'_>, Vec<&str>)> = Vec::new();
+        for found in findings.of_check(row) {
             // What is unsupported is plain in the matrix, and often the same in many checks.
-            let is_shown = match answer {
+            let is_shown = match found.answer {
                 Answer::Found(Verdict::Fail { .. }) | Answer::Hung(_) | Answer::Crashed(_) => true,
-                answer => answer.is_unsupported() && findings.checks.len() == 1,
+                answer => answer.is_unsupported() && is_single,
             };
             if !is_shown {
                 continue;
             }
-            match by_reason.iter_mut().find(|(other, _)| *other == answer) {
-                Some((_, subjects)) => subjects.push(subject),
-                None => by_reason.push((answer, vec![subject])),
+            let is_same =
+                |other: &Found<'_>| (other.answer, other.known) == (found.answer, found.known);
+            match by_reason.iter_mut().find(|(other, _)| is_same(other)) {
+                Some((_, subjects)) => subjects.push(found.subject),
+                None => by_reason.push((found, vec![found.subject])),
             }
         }
-        for (answer, subjects) in by_reason {
-            let tint = failure_tint(answer, check.kind);
-            let mut item = Item::new(
-                tint,
-                check.id.as_str(),
-                format!("{}: {}", answer.short(), answer.text()),
-            );
-            item.details.push(format!("on {}", subjects.join(", ")));
-            if answer.is_failure(check.kind) {
-                item.details.push(check.why.clone());
-                item.details.push(format!("again: {}", findings.command(&check.id, subjects[0])));
-            }
-            items.push(item);
-        }
+        items.extend(by_reason.iter().map(|(found, on)| reason(findings, *found, on)));
     }
+    items.extend(passing_now(findings));
     items.extend(unmeasured(findings));
     // A single check shows what it has seen everywhere.
-    if let ([check], [answers]) = (&findings.checks[..], &findings.answers[..]) {
-        let seen = findings.subjects.iter().zip(answers).filter_map(|(subject, answer)| {
-            let is_shown = !answer.is_failure(check.kind) && !answer.is_unsupported();
-            let text = format!("{}: {}", answer.short(), answer.text());
-            is_shown.then(|| Item::new(Tint::Plain, subject.as_str(), text))
-        });
+    if is_single {
+        let check = &findings.checks[0];
         items.push(Item::new(Tint::Plain, check.id.as_str(), check.question.as_str()));
-        items.extend(seen);
+        let others = findings.each().filter(|it| !it.is_failure() && !it.answer.is_unsupported());
+        items.extend(others.map(|Found { subject, answer, .. }| {
+            let text = format!("{}: {}", answer.short(), answer.text());
+            Item::new(Tint::Plain, subject, text)
+        }));
     }
     items
+}
+
+fn reason(findings: &Findings, found: Found<'_>, on: &[&str]) -> Item {
+    let Found { check, answer, known, .. } = found;
+    let text = format!("{}: {}", answer.short(), answer.text());
+    let mut item = Item::new(failure_tint(found), check.id.as_str(), text);
+    item.details.push(format!("on {}", on.join(", ")));
+    if found.is_failure() {
+        item.details.extend(known.map(|known| known.text()));
+    }
+    if found.is_new_failure() {
+        item.details.push(check.why.clone());
+        item.details.push(format!("explained by: quadrant check --explain {}", check.id));
+    }
+    if found.is_failure() {
+        item.details.push(format!("again: {}", findings.command(&check.id, on[0])));
+    }
+    item
+}
+
+/// What was declared to fail and does not, once for each declaration.
+fn passing_now(findings: &Findings) -> Vec<Item> {
+    let mut by_place: BTreeMap<&str, Vec<Found<'_>>> = BTreeMap::new();
+    for found in findings.each().filter(Found::passes_now) {
+        let place = found.known.map_or("", |known| &known.place);
+        by_place.entry(place).or_default().push(found);
+    }
+    let item = |(place, found): (&str, Vec<Found<'_>>)| {
+        let subjects: Vec<&str> = found.iter().map(|found| found.subject).collect();
+        let (subjects, check) = (subjects.join(", "), &found[0].check.id);
+        let text = format!("{check} on {subjects}: remove {place}, or narrow its `subject`");
+        Item::new(Tint::Doubtful, "now passes", text)
+    };
+    by_place.into_iter().map(item).collect()
 }
 
 /// What kept checks from running, once for all of them.
 fn unmeasured(findings: &Findings) -> impl Iterator<Item = Item> {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for (_, _, answer) in findings.each() {
-        if let Answer::Unmeasured(reason) = answer {
+    for found in findings.each() {
+        if let Answer::Unmeasured(reason) = found.answer {
             *counts.entry(reason).or_default() += 1;
         }
     }
@@ -207,19 +232,22 @@ fn unmeasured(findings: &Findings) -> impl Iterator<Item = Item> {
 }
 
 fn summary(findings: &Findings) -> String {
-    let count = |wanted: fn(&Answer) -> bool| {
-        findings.each().filter(|(_, _, answer)| wanted(answer)).count() as u64
-    };
-    let failed = findings.failures().count() as u64;
-    let passed = count(|answer| matches!(answer, Answer::Found(Verdict::Pass { .. })));
-    let unsupported = count(Answer::is_unsupported);
-    let unmeasured = count(Answer::is_unmeasured);
-    let answers = findings.each().count() as u64 - failed - passed - unsupported - unmeasured;
+    let count = |wanted: fn(&Found<'_>) -> bool| findings.each().filter(wanted).count() as u64;
+    let failed = count(|it| it.is_new_failure());
+    let known = count(|it| it.is_known_failure());
+    let passed = count(|it| matches!(it.answer, Answer::Found(Verdict::Pass { .. })));
+    let unsupported = count(|it| it.answer.is_unsupported());
+    let unmeasured = count(|it| it.answer.is_unmeasured());
+    let all = findings.each().count() as u64;
+    let answers = all - failed - known - passed - unsupported - unmeasured;
     let mut text = format!(
-        "{passed} passed, {}, {}, {unsupported} unsupported",
-        if failed == 0 { "none failed".to_owned() } else { format!("{failed} FAILED") },
-        counted(answers, "answer")
+        "{passed} passed, {}, ",
+        if failed == 0 { "none failed".to_owned() } else { format!("{failed} FAILED") }
     );
+    if known > 0 {
+        text += &format!("{}, ", counted(known, "known failure"));
+    }
+    text += &format!("{}, {unsupported} unsupported", counted(answers, "answer"));
     if unmeasured > 0 {
         text += &format!(", {unmeasured} could not be run");
     }
@@ -228,7 +256,7 @@ fn summary(findings: &Findings) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::findings;
+    use super::super::tests::{findings, known};
     use super::*;
     use crate::style::Style;
     use crate::terminal;
@@ -236,6 +264,15 @@ mod tests {
     #[test]
     fn each_outcome_has_its_mark_and_failures_their_reason() {
         let text = terminal::draw(&parts(&findings()), Style::PLAIN);
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn known_failures_have_their_own_mark() {
+        let mut findings = findings();
+        findings.known = vec![known("a/b#1", false, &[(0, 0), (0, 1)])];
+        findings.known.push(known("a/b#2", true, &[(2, 1)]));
+        let text = terminal::draw(&parts(&findings), Style::PLAIN);
         insta::assert_snapshot!(text);
     }
 }

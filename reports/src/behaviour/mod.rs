@@ -3,6 +3,8 @@
 //! Pure: answers come in, tables and files go out. No answer is ever left out.
 
 mod difference;
+mod junit;
+mod known;
 mod matrix;
 
 use quadrant_suite::checks::{Kind, Verdict};
@@ -11,6 +13,8 @@ use serde_json::json;
 
 use crate::format::Format;
 use crate::style::Style;
+
+pub use known::KnownFailure;
 
 /// One check, as far as its answers are concerned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -108,24 +112,67 @@ pub struct Findings {
     /// For each check, an answer for each subject.
     pub answers: Vec<Vec<Answer>>,
     pub seed: u64,
+    /// What was declared beforehand to fail.
+    pub known: Vec<KnownFailure>,
+}
+
+/// One answer, with what it is the answer to.
+#[derive(Clone, Copy)]
+pub struct Found<'f> {
+    pub check: &'f Asked,
+    pub subject: &'f str,
+    pub answer: &'f Answer,
+    /// The declaration that this check fails on this subject.
+    pub known: Option<&'f KnownFailure>,
+}
+
+impl Found<'_> {
+    pub fn is_failure(&self) -> bool {
+        self.answer.is_failure(self.check.kind)
+    }
+
+    /// A failure that was declared, by a declaration that has not expired.
+    pub fn is_known_failure(&self) -> bool {
+        self.is_failure() && self.known.is_some_and(|known| !known.is_expired)
+    }
+
+    /// A failure that counts.
+    pub fn is_new_failure(&self) -> bool {
+        self.is_failure() && !self.is_known_failure()
+    }
+
+    /// Whether it was declared to fail, and ran, and did not.
+    pub fn passes_now(&self) -> bool {
+        let has_run = !self.answer.is_unsupported() && !self.answer.is_unmeasured();
+        self.known.is_some() && has_run && !self.is_failure()
+    }
 }
 
 impl Findings {
     /// Each answer, with its check and subject.
-    pub fn each(&self) -> impl Iterator<Item = (&Asked, &str, &Answer)> {
-        self.checks.iter().zip(&self.answers).flat_map(|(check, answers)| {
-            let subjects = self.subjects.iter().map(String::as_str);
-            subjects.zip(answers).map(move |(subject, answer)| (check, subject, answer))
+    pub fn each(&self) -> impl Iterator<Item = Found<'_>> {
+        (0..self.checks.len()).flat_map(|row| self.of_check(row))
+    }
+
+    /// The answers of one check, in the order of the subjects.
+    fn of_check(&self, row: usize) -> impl Iterator<Item = Found<'_>> {
+        let subjects = self.subjects.iter().zip(&self.answers[row]).enumerate();
+        subjects.map(move |(column, (subject, answer))| Found {
+            check: &self.checks[row],
+            subject,
+            answer,
+            known: known::of_cell(&self.known, (row, column)),
         })
     }
 
-    pub fn failures(&self) -> impl Iterator<Item = (&Asked, &str, &Answer)> {
-        self.each().filter(|(check, _, answer)| answer.is_failure(check.kind))
+    /// Those that were not known before.
+    pub fn failures(&self) -> impl Iterator<Item = Found<'_>> {
+        self.each().filter(Found::is_new_failure)
     }
 
     /// Whether any check really ran on any subject.
     pub fn has_answers(&self) -> bool {
-        self.each().any(|(_, _, answer)| !answer.is_unsupported() && !answer.is_unmeasured())
+        self.each().map(|it| it.answer).any(|it| !it.is_unsupported() && !it.is_unmeasured())
     }
 
     fn command(&self, check: &str, subject: &str) -> String {
@@ -133,7 +180,10 @@ impl Findings {
     }
 
     pub fn text(&self, format: Format, style: Style) -> String {
-        format.text(style, || matrix::parts(self), || self.json())
+        match format {
+            Format::Junit => junit::write(self),
+            _ => format.text(style, || matrix::parts(self), || self.json()),
+        }
     }
 
     /// What changes for code that moves from the first subject to the second.
@@ -149,7 +199,8 @@ impl Findings {
     }
 
     fn json(&self) -> serde_json::Value {
-        let answers = self.each().map(|(check, subject, answer)| {
+        let answers = self.each().map(|found| {
+            let Found { check, subject, answer, known } = found;
             let outcome = match answer {
                 Answer::Found(verdict) => json!(verdict),
                 Answer::Hung(seen) => json!({"hung": {"seen": seen}}),
@@ -158,7 +209,8 @@ impl Findings {
             };
             json!({
                 "check": check.id, "group": check.group, "kind": check.kind, "subject": subject,
-                "outcome": outcome, "failed": answer.is_failure(check.kind),
+                "outcome": outcome, "failed": found.is_failure(),
+                "known": known.map(KnownFailure::json),
                 "repeat": self.command(&check.id, subject),
             })
         });
@@ -201,6 +253,17 @@ pub(crate) mod tests {
                 vec![word("detaches"), word("cancels")],
             ],
             seed: 7,
+            known: Vec::new(),
+        }
+    }
+
+    pub(crate) fn known(issue: &str, is_expired: bool, cells: &[(usize, usize)]) -> KnownFailure {
+        KnownFailure {
+            place: "known.yaml:3".to_owned(),
+            issue: issue.to_owned(),
+            expires: is_expired.then(|| "2026-01-31".to_owned()),
+            is_expired,
+            cells: cells.iter().copied().collect(),
         }
     }
 

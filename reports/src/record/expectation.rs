@@ -40,6 +40,7 @@ impl Expectation {
         CheckedExpectation {
             expected: self.to_string(),
             seen,
+            answer: None,
             met: seen.is_some_and(|seen| self.comparison.holds(seen, self.value)),
         }
     }

@@ -174,6 +174,9 @@ pub struct CheckedExpectation {
     pub expected: String,
     /// `None` when the trial has no such figure, as no latency when nothing completed.
     pub seen: Option<f64>,
+    /// Where a behaviour was expected: what the behaviour kit has found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
     pub met: bool,
 }
 

@@ -28,7 +28,7 @@ fn assert_reported(records: &[Record]) {
         let text = String::from_utf8_lossy(text);
         assert!(!text.contains(|c| is_hidden(c) && c != '\n' && c != '\t'), "{text:?}");
     };
-    for format in Format::ALL {
+    for format in Format::OF_RECORDS {
         let style = Style { color: false, width: 100 };
         let mut reporter = Reporter::new(Vec::new(), format, style, View::default()).unwrap();
         cases.iter().for_each(|case| reporter.case(case).unwrap());

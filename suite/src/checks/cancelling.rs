@@ -10,13 +10,13 @@ use crate::panics::panic_text;
 use crate::runtime::Runtime;
 
 checks! {
-    "handle-drop", Task, Differs, [], handle_drop,
+    "handle-drop", Task, Differs("cancels", "detaches", "neither"), [], handle_drop,
         "Does dropping the handle of a task detach or cancel it?",
         "Code that moves between runtimes loses work, or leaks it, without a warning.";
-    "panic-join", Task, Differs, [], panic_join,
+    "panic-join", Task, Differs("an error", "nothing", "panics too", "hits spawner"), [], panic_join,
         "What does the joiner of a task see that panicked?",
         "An error can be handled; a panic of the joiner, or the end of the loop, cannot.";
-    "panic-detached", Task, Differs, [], panic_detached,
+    "panic-detached", Task, Differs("lives on", "hits spawner"), [], panic_detached,
         "Does the runtime live on after a detached task has panicked?",
         "One bad request must not end a server.";
     "panic-capacity", Task, Must, [], panic_capacity,

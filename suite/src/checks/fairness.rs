@@ -35,13 +35,13 @@ checks! {
     "timers-vs-io", Task, Must, [Timers, Tcp], timers_beside_io,
         "Do timers fire beside busy sockets, and are sockets read beside 5,000 timers?",
         "smol-rs/async-io#250: many timers kept the reactor from its sockets.";
-    "always-ready-io", Task, Differs, [Tcp], always_ready_io,
+    "always-ready-io", Task, Differs("runs", "waits"), [Tcp], always_ready_io,
         "Does another task run beside one whose reads never have to wait?",
         "One fast client starves all others on its thread if it does not.";
     "child-behind-blocker", Task, Metric, [], child_behind_blocker,
         "After how long does a task start whose parent blocks its thread for 300 ms?",
         "A slot for the task spawned last may be closed to other workers.";
-    "driver-held", Task, Differs, [Timers], driver_held,
+    "driver-held", Task, Differs("stand still", "fire"), [Timers], driver_held,
         "Do the timers of other tasks fire while one task blocks its thread?",
         "The worker that waits for the system's events may be the one that is blocked.";
     "inject-latency", Task, Metric, [ForeignSpawn], inject_latency,

@@ -37,6 +37,8 @@ pub struct Check {
     pub needs: &'static [Capability],
     /// Why the answer matters, and which public bug shows it.
     pub why: &'static str,
+    /// Where runtimes may differ: the answers in words.
+    words: &'static [&'static str],
     place: Place,
 }
 
@@ -46,7 +48,20 @@ impl Check {
         let needs = self.needs.iter().copied().chain([Capability::Tasks]).collect();
         PlannedCheck { id: self.id.to_owned(), needs }
     }
+
+    /// The answers that a team may rely on; none where the answer is a number.
+    pub fn answers(&self) -> Vec<&'static str> {
+        match self.kind {
+            Kind::Must => vec!["pass"],
+            // The harness notices the last two from outside.
+            Kind::Differs => [self.words, &[ENDS_ALL, "hangs", "crashes"]].concat(),
+            Kind::Metric => Vec::new(),
+        }
+    }
 }
+
+/// The answer where the runtime, or the check's own task, was ended.
+const ENDS_ALL: &str = "ends all";
 
 /// What the answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,15 +86,17 @@ enum Place {
     Outside,
 }
 
-/// Declares the checks of a file, and the function that runs one of them.
+/// Declares the checks of a file, and the function that runs one of them. `Differs` has the possible
+/// answers behind it.
 macro_rules! checks {
-    ($($id:literal, $place:ident, $kind:ident, [$($need:ident),*], $run:ident, $question:literal, $why:literal;)+) => {
+    ($($id:literal, $place:ident, $kind:ident $(($($word:literal),+))?, [$($need:ident),*], $run:ident, $question:literal, $why:literal;)+) => {
         pub(super) const CHECKS: &[super::Check] = &[$(super::Check {
             id: $id,
             question: $question,
             kind: super::Kind::$kind,
             needs: &[$(crate::description::Capability::$need),*],
             why: $why,
+            words: &[$($($word),+)?],
             place: super::Place::$place,
         }),+];
 
@@ -132,7 +149,7 @@ pub(crate) fn outside(
 pub(crate) fn ended(scene: &Scene, how: String) -> Verdict {
     let check = scene.plan().check.as_ref().and_then(|check| named(&check.id));
     if check.is_some_and(|check| check.kind == Kind::Differs) {
-        Verdict::answer("ends all", how)
+        Verdict::answer(ENDS_ALL, how)
     } else if lab::panics_on_purpose() {
         let reason = format!("the panic of one task ends more than this task here: {how}");
         Verdict::Unsupported { reason }

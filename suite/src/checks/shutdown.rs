@@ -19,13 +19,14 @@ use crate::runtime::Refusal;
 type Run = fn(&Outside) -> Result<Verdict, Refusal>;
 
 macro_rules! checks {
-    ($($id:literal, $kind:ident, [$($need:ident),*], $run:ident, $question:literal, $why:literal;)+) => {
+    ($($id:literal, $kind:ident $(($($word:literal),+))?, [$($need:ident),*], $run:ident, $question:literal, $why:literal;)+) => {
         pub(super) const CHECKS: &[Check] = &[$(Check {
             id: $id,
             question: $question,
             kind: Kind::$kind,
             needs: &[$(Capability::$need),*],
             why: $why,
+            words: &[$($($word),+)?],
             place: Place::Outside,
         }),+];
         const RUNS: &[(&str, Run)] = &[$(($id, $run)),+];
@@ -33,13 +34,13 @@ macro_rules! checks {
 }
 
 checks! {
-    "spawn-then-return", Differs, [], spawn_then_return,
+    "spawn-then-return", Differs("runs", "does not run"), [], spawn_then_return,
         "The root returns at once: does the task that it spawned run?",
         "Work handed over at the very end is lost on some runtimes.";
-    "drop-parked", Differs, [Shutdown], drop_parked,
+    "drop-parked", Differs("dropped", "kept"), [Shutdown], drop_parked,
         "Is a parked task dropped with its runtime?",
         "Its guards run, its files are flushed, only if it is.";
-    "drop-sleeper", Differs, [Shutdown, Timers], drop_sleeper,
+    "drop-sleeper", Differs("dropped", "kept"), [Shutdown, Timers], drop_sleeper,
         "Is a task dropped with its runtime that sleeps for an hour?",
         "A runtime that waits for it cannot be ended.";
     "wake-late", Must, [Shutdown], wake_late,
@@ -48,10 +49,10 @@ checks! {
     "wake-at-shutdown", Must, [Shutdown], wake_at_shutdown,
         "Is a wake safe while the runtime ends?",
         "Pools and channels do not wait for the end of a runtime.";
-    "spawn-no-context", Differs, [], spawn_no_context,
+    "spawn-no-context", Differs("panics", "runs", "drops it", "keeps it"), [], spawn_no_context,
         "What happens to a task that is spawned on a thread where no runtime runs?",
         "Libraries that spawn by themselves panic on some runtimes, and lose work on others.";
-    "short-runs", Differs, [Timers], short_runs,
+    "short-runs", Differs("ends", "is dropped", "stands still"), [Timers], short_runs,
         "Does a sleeper end that is spawned in the first of 50 short runs?",
         "Tests and scripts run for a moment, again and again; what an earlier run left may be lost.";
     "churn-fds", Must, [Shutdown], churn_descriptors,

@@ -16,16 +16,16 @@ checks! {
     "task-freed", Task, Must, [], task_freed,
         "Is a task's memory freed after it is complete?",
         "A server that keeps a little of every request ends within days.";
-    "will-wake", Task, Differs, [], will_wake,
+    "will-wake", Task, Differs("same", "changes"), [], will_wake,
         "Is the waker the same from poll to poll?",
         "Futures that compare wakers save a clone if it is.";
-    "spawn-order", Task, Differs, [], spawn_order,
+    "spawn-order", Task, Differs("in order", "last first", "mixed"), [], spawn_order,
         "Are tasks first polled in the order in which they were spawned?",
         "Code that relies on it breaks on another executor.";
-    "spawn-inline", Task, Differs, [], spawn_inline,
+    "spawn-inline", Task, Differs("polled inside", "polled later"), [], spawn_inline,
         "Is a task polled before `spawn` returns?",
         "A lock held across `spawn` deadlocks if it is.";
-    "inert-task", Task, Differs, [], inert_task,
+    "inert-task", Task, Differs("freed", "kept"), [], inert_task,
         "Is a detached task freed that nothing can wake any more?",
         "Its guards and sockets stay open if it is not.";
     "drop-wakes-sibling", Task, Must, [], drop_wakes_sibling,

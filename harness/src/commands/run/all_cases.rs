@@ -14,6 +14,7 @@ use quadrant_reports::record::by_case::Cases;
 use quadrant_reports::report::Reporter;
 use quadrant_reports::tally::Tally;
 
+use super::behaviours::Behaviours;
 use super::ceilings::Ceilings;
 use super::options::RunOptions;
 use super::planned_case::{Circumstances, PlannedCase};
@@ -45,6 +46,7 @@ pub struct Run {
     pub earlier: Option<Cases<File>>,
     pub fixtures: FixtureStore,
     pub ceilings: Ceilings,
+    pub behaviours: Behaviours,
     pub progress: Progress,
     pub executable: PathBuf,
     /// Trials done, and trials to do in all.

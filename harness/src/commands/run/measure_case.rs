@@ -73,6 +73,8 @@ impl Run {
         if runnable.is_empty() {
             return Ok(());
         }
+        self.behaviours.ask(case.demands, &runnable, &self.progress)?;
+        Stop::check()?;
         if case.case.work.files.is_some() {
             self.progress.say("making and verifying the files to read");
         }
@@ -122,6 +124,7 @@ impl Run {
                     None => self.run_trial(&mut record, case, subject, ceiling_per_sec)?,
                 }
                 record::complete(&mut record, case, subject);
+                record.expectations.extend(self.behaviours.checked(case.demands, subject));
                 if let Some(gathered) = evidence.get(&subject.id) {
                     record.evidence.clone_from(&gathered.evidence);
                     record.warnings.extend(gathered.warning.clone());

@@ -4,6 +4,7 @@
 //! Never computes what is printed: the reports do.
 
 mod all_cases;
+mod behaviours;
 mod ceilings;
 pub mod evidence_pass;
 mod load_checks;

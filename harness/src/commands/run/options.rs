@@ -86,7 +86,7 @@ pub struct RunOptions {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["specs", "out", "seed", "trials", "starts", "until", "allocator", "quick", "runtime", "exclude", "axis", "workers", "evidence", "forbid", "time_limit", "memory_limit"], value_parser = arguments::results_folder())]
     #[serde(skip)]
     pub resume: Option<PathBuf>,
-    #[arg(long, default_value = "table", value_parser = arguments::format(&Format::ALL))]
+    #[arg(long, default_value = "table", value_parser = arguments::format(&Format::OF_RECORDS))]
     #[serde(skip)]
     pub format: Format,
     #[command(flatten)]

@@ -13,7 +13,7 @@ use quadrant_suite::plan::{Action, FileSet, Group, Pace, Plan};
 use super::options::CellOptions;
 use crate::adapters::subject::{State, Subject};
 use crate::commands::selection::Selected;
-use crate::spec::Case;
+use crate::spec::{Case, Demand};
 use crate::system::allocator::Allocator;
 use crate::system::cpus::Division;
 use crate::trial::{Attention, Limits, LoadShape, Memory, Order};
@@ -29,6 +29,8 @@ pub struct Circumstances {
 pub struct PlannedCase<'a> {
     pub scenario: &'a str,
     pub question: &'a str,
+    /// What the behaviour kit has to find on each subject.
+    pub demands: &'a [Demand],
     pub case: Case,
     pub division: Division,
     /// Workers of executors that can have several.
@@ -66,6 +68,7 @@ impl<'a> PlannedCase<'a> {
         Self {
             scenario: &selected.name,
             question: &selected.scenario.question,
+            demands: selected.scenario.behaviours(),
             division,
             workers,
             workers_asked,

@@ -12,6 +12,7 @@ use quadrant_reports::style::Style;
 use quadrant_reports::view::View;
 
 use super::all_cases::{Run, unwritable_report};
+use super::behaviours::Behaviours;
 use super::ceilings::Ceilings;
 use super::options::RunOptions;
 use super::planned_case::Circumstances;
@@ -98,6 +99,7 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
         earlier,
         fixtures: FixtureStore::new(paths::temporary()),
         ceilings: Ceilings::default(),
+        behaviours: Behaviours::default(),
         executable,
         options,
         subjects: found.subjects.into(),

@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use quadrant_reports::random::fingerprint;
@@ -18,7 +17,7 @@ use super::options::RunOptions;
 use crate::adapters::build::Profile;
 use crate::adapters::subject::Subject;
 use crate::commands::selection::Selected;
-use crate::system::{clock, cpus, machine::Identity, regular_file};
+use crate::system::{clock, cpus, date, machine::Identity, regular_file};
 
 pub const RUN_FILE: &str = "run.json";
 /// How many letters of a long reason are printed at either end of it.
@@ -205,11 +204,8 @@ pub fn fresh_seed() -> u64 {
 
 /// `20261120-093412-1f4c`: sorts by time, and two runs within a second differ.
 pub fn new_run_id(seed: u64) -> String {
-    // For a name only: no time is measured by a clock that people set.
-    #[allow(clippy::disallowed_types)]
-    let epoch = std::time::SystemTime::UNIX_EPOCH;
-    let now = epoch.elapsed().unwrap_or(Duration::ZERO);
-    let (year, month, day) = civil_date(now.as_secs() / 86_400);
+    let now = date::since_epoch();
+    let (year, month, day) = date::civil_date(now.as_secs() / 86_400);
     let second = now.as_secs() % 86_400;
     format!(
         "{year:04}{month:02}{day:02}-{:02}{:02}{:02}-{:04x}",
@@ -218,37 +214,4 @@ pub fn new_run_id(seed: u64) -> String {
         second % 60,
         (seed ^ u64::from(now.subsec_nanos()) ^ u64::from(std::process::id())) & 0xFFFF
     )
-}
-
-/// The date of a day counted from 1970-01-01, in the Gregorian calendar.
-fn civil_date(days: u64) -> (u64, u64, u64) {
-    let is_leap = |year: u64| {
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-    };
-    let (mut year, mut left) = (1970, days);
-    while left >= 365 + u64::from(is_leap(year)) {
-        left -= 365 + u64::from(is_leap(year));
-        year += 1;
-    }
-    let february = 28 + u64::from(is_leap(year));
-    let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let mut month = 0;
-    while left >= months[month] {
-        left -= months[month];
-        month += 1;
-    }
-    (year, month as u64 + 1, left + 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn days_become_dates() {
-        assert_eq!(civil_date(0), (1970, 1, 1));
-        assert_eq!(civil_date(19_782), (2024, 2, 29));
-        assert_eq!(civil_date(20_088), (2024, 12, 31));
-        assert_eq!(civil_date(20_089), (2025, 1, 1));
-    }
 }

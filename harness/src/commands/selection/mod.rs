@@ -6,5 +6,5 @@ mod scenarios;
 mod subjects;
 pub mod unmatched;
 
-pub use scenarios::{ScenarioOptions, Selected, load_all, yaml_files};
+pub use scenarios::{ScenarioOptions, Selected, load_all, scenario_files};
 pub use subjects::{AdapterOptions, SubjectOptions};

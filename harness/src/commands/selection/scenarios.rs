@@ -49,13 +49,22 @@ impl ScenarioOptions {
         Ok(scenarios)
     }
 
-    /// The files that the command line names, each once.
+    /// The files of scenarios that the command line names, each once.
     pub fn files(&self) -> Result<Vec<PathBuf>, Failure> {
+        self.files_by(scenario_files)
+    }
+
+    /// The same, and the lists of known failures in folders that it names.
+    pub fn files_and_lists(&self) -> Result<Vec<PathBuf>, Failure> {
+        self.files_by(yaml_files)
+    }
+
+    fn files_by(&self, of_folder: OfFolder) -> Result<Vec<PathBuf>, Failure> {
         let tour = [TOUR.to_owned()];
         let specs = if self.specs.is_empty() { &tour[..] } else { &self.specs };
         let mut files = Vec::new();
         for spec in specs {
-            for file in find(spec)? {
+            for file in find(spec, of_folder)? {
                 if !files.contains(&file) {
                     files.push(file);
                 }
@@ -85,8 +94,11 @@ pub fn load_all(files: &[PathBuf]) -> Result<Vec<Selected>, Failure> {
     Ok(scenarios)
 }
 
+/// The files below a folder.
+type OfFolder = fn(&Path) -> Result<Vec<PathBuf>, Failure>;
+
 /// A file, the files below a folder, or either of them below `specs/`.
-fn find(spec: &str) -> Result<Vec<PathBuf>, Failure> {
+fn find(spec: &str, of_folder: OfFolder) -> Result<Vec<PathBuf>, Failure> {
     if spec.is_empty() {
         return Err(Failure::usage("a SPEC is empty; is a variable unset?"));
     }
@@ -103,7 +115,7 @@ fn find(spec: &str) -> Result<Vec<PathBuf>, Failure> {
     if !path.is_dir() {
         return Err(Failure::usage(format!("{} is not a regular file", path.display())));
     }
-    let files = yaml_files(&path)?;
+    let files = of_folder(&path)?;
     if files.is_empty() {
         return Err(Failure::usage(format!("there is no scenario (*.yaml) in {}", path.display())));
     }
@@ -116,7 +128,13 @@ fn with_yaml(mut path: PathBuf) -> PathBuf {
 }
 
 /// All scenarios below a folder, in a fixed order.
-pub fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+pub fn scenario_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = yaml_files(folder)?;
+    files.retain(|file| !spec::is_list_of_failures(file));
+    Ok(files)
+}
+
+fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let unreadable =
         |error| Failure::usage(format!("{} cannot be read: {error}", folder.display()));
     let mut entries = std::fs::read_dir(folder)
@@ -142,7 +160,7 @@ fn unknown_spec(spec: &str) -> String {
         .ok()
         .flatten()
         .and_then(|folder| {
-            let files = yaml_files(&folder).ok()?;
+            let files = scenario_files(&folder).ok()?;
             Some(files.iter().filter_map(|file| below(file, &folder)).collect())
         })
         .unwrap_or_default();

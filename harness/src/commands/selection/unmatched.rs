@@ -3,6 +3,8 @@
 //!
 //! Never refuses such a pattern: adapters come and go, so a scenario is not wrong by it.
 
+use std::collections::BTreeSet;
+
 use crate::adapters::discovery::Discovered;
 use crate::adapters::filter::Pattern;
 use crate::adapters::subject::Subject;
@@ -32,6 +34,21 @@ pub fn warnings(shown: &str, scenario: &Scenario, all: &Discovered) -> Vec<Strin
             )
         })
         .collect()
+}
+
+/// The same for the patterns of a list of known failures.
+pub fn in_list(shown: &str, patterns: &BTreeSet<&str>, all: &Discovered) -> Vec<String> {
+    if all.subjects.is_empty() {
+        return Vec::new();
+    }
+    let unknown = patterns.iter().filter(|pattern| !is_known(pattern, all));
+    let warning = |pattern: &&str| {
+        format!(
+            "{shown}: `subject: {pattern}` matches no subject, so it excuses nothing; `quadrant \
+             list subjects` shows all"
+        )
+    };
+    unknown.map(warning).collect()
 }
 
 /// Whether a pattern matches any subject, selected or not.

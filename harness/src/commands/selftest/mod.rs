@@ -70,7 +70,7 @@ pub fn selftest(options: &SelfTestOptions, color: Color) -> Result<u8, Failure> 
     Ok(test.exit_code())
 }
 
-fn wanted_parts(wanted: &str) -> Result<Vec<&'static Part>, Failure> {
+pub(super) fn wanted_parts(wanted: &str) -> Result<Vec<&'static Part>, Failure> {
     let parts: Vec<&Part> = PARTS.iter().filter(|part| part.name.contains(wanted)).collect();
     if parts.is_empty() {
         let names: Vec<&str> = PARTS.iter().map(|part| part.name).collect();

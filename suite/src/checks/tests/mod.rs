@@ -26,6 +26,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// Runs a check on the executor with this rule broken; `None` if it hangs.
 fn check(id: &str, broken: Option<Rule>) -> Option<Verdict> {
     let (sender, verdicts) = mpsc::channel();
+    let declared = named(id);
     let plan = Plan {
         executor: "tiny".to_owned(),
         backend: "none".to_owned(),
@@ -39,7 +40,7 @@ fn check(id: &str, broken: Option<Rule>) -> Option<Verdict> {
         server: None,
         groups: Vec::new(),
         files: None,
-        check: named(id).map(Check::planned),
+        check: declared.map(Check::planned),
     };
     let scene = Box::leak(Box::new(Scene::new(plan, Box::leak(Board::blank()), move |outcome| {
         if let Outcome::Checked(verdict) = outcome {
@@ -57,7 +58,11 @@ fn check(id: &str, broken: Option<Rule>) -> Option<Verdict> {
             None => drop(start()),
         }
     });
-    verdicts.recv_timeout(LIMIT).ok()
+    let verdict = verdicts.recv_timeout(LIMIT).ok();
+    if let (Some(Verdict::Answer { word, .. }), Some(check)) = (&verdict, declared) {
+        assert!(check.answers().contains(&&**word), "{}: `{word}` is not declared", check.id);
+    }
+    verdict
 }
 
 fn is_of_the_whole_process(id: &str) -> bool {
@@ -74,6 +79,8 @@ fn names_are_unique_and_questions_are_questions() {
     for check in all() {
         assert!(check.question.ends_with('?') || check.question.contains("? "), "{}", check.id);
         assert!(check.why.ends_with('.'), "{}", check.id);
+        let is_differing = check.kind == Kind::Differs;
+        assert_eq!(check.words.len() > 1, is_differing, "{} declares its answers", check.id);
     }
     assert!(GROUPS.iter().all(|(_, checks)| !checks.is_empty()));
 }

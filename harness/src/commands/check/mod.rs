@@ -2,8 +2,11 @@
 //!
 //! Never compares figures of runtimes; what a check measures is a note beside its answer.
 
+mod explanation;
+mod known;
+
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -34,8 +37,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 A check is `must` (pass or fail), `differs` (runtimes may differ: an answer in words) or `metric` (a
 number). Each runs in a process of its own; one that hangs or crashes is an answer too.
 
-Exit codes: 0 no check failed, 1 one did, 3 one could not be run, 4 no check ran on any subject,
-130 interrupted")]
+Exit codes: 0 no check failed but those of --known, 1 one did, 3 one could not be run, 4 no check ran
+on any subject, 130 interrupted")]
 pub struct CheckOptions {
     /// Only these checks: globs over their names, such as `sleep-*`; without one, all
     #[arg(value_name = "ID")]
@@ -45,21 +48,34 @@ pub struct CheckOptions {
     /// Only what changes for code that moves from subject A to subject B
     #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with = "runtime")]
     between: Option<Vec<String>>,
+    /// Failures that are expected, a YAML list of `check`, `subject`, `issue` and, if need be,
+    /// `expires`. They do not count until they expire. Can be given several times
+    #[arg(long, value_name = "FILE")]
+    known: Vec<PathBuf>,
     /// Print the checks and their questions, and run none
     #[arg(long)]
     list: bool,
+    /// Print what the checks ask, how, and the usual causes of a failure, and run none
+    #[arg(long, conflicts_with = "list")]
+    explain: bool,
     /// Seconds after which a check counts as hung
     #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
     time_limit: u64,
     /// Seed of everything that is drawn at random
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    #[arg(long, default_value = "table", value_parser = arguments::format(arguments::READABLE))]
+    #[arg(long, default_value = "table", value_parser = arguments::format(arguments::TESTS))]
     format: Format,
 }
 
 pub fn check(options: &CheckOptions, color: Color) -> Result<u8, Failure> {
     let wanted = wanted(&options.ids)?;
+    if options.explain {
+        let checks = wanted.iter().map(|(_, check)| *check);
+        standard_output::write(&explanation::of_all(checks))?;
+        return Ok(0);
+    }
+    let declared = known::load(&options.known)?;
     let mut findings = Findings {
         checks: wanted.iter().map(|(group, check)| asked(group, check)).collect(),
         seed: options.seed,
@@ -74,7 +90,12 @@ pub fn check(options: &CheckOptions, color: Color) -> Result<u8, Failure> {
     let progress = Progress::new();
     let subjects = subjects(options, &progress)?;
     findings.subjects = subjects.iter().map(|subject| subject.id.clone()).collect();
-    findings.answers = ask(options, &wanted, &subjects, &progress)?;
+    findings.known = known::in_cells(&declared, &wanted, &subjects);
+    progress.trials((wanted.len() * subjects.len()) as u64);
+    let limit = Duration::from_secs(options.time_limit);
+    findings.answers = ask(&wanted, &subjects, options.seed, limit, &progress, || {
+        progress.advance(1);
+    })?;
     progress.end();
     let text = match options.between {
         Some(_) => findings.difference(options.format, style),
@@ -87,7 +108,7 @@ pub fn check(options: &CheckOptions, color: Color) -> Result<u8, Failure> {
 fn exit_code(findings: &Findings) -> u8 {
     if findings.failures().next().is_some() {
         1
-    } else if findings.each().any(|(_, _, answer)| answer.is_unmeasured()) {
+    } else if findings.each().any(|found| found.answer.is_unmeasured()) {
         3
     } else if !findings.has_answers() {
         4
@@ -153,21 +174,22 @@ fn subjects(options: &CheckOptions, progress: &Progress) -> Result<Vec<Subject>,
     between.iter().map(one).collect()
 }
 
-/// Runs every check on every subject; for each check, an answer for each subject.
-fn ask(
-    options: &CheckOptions,
+/// Runs every check on every subject; for each check, an answer for each subject. `ended` is called
+/// after each.
+pub fn ask(
     wanted: &[(&str, &Check)],
     subjects: &[Subject],
+    seed: u64,
+    limit: Duration,
     progress: &Progress,
+    ended: impl Fn(),
 ) -> Result<Vec<Vec<Answer>>, Failure> {
     let executable = paths::own_program()?;
-    let limit = Duration::from_secs(options.time_limit);
     let side_by_side = cpus::allowed().len().max(1);
     let mut answers: Vec<Vec<Option<Answer>>> = vec![vec![None; subjects.len()]; wanted.len()];
     let cells = (0..wanted.len()).flat_map(|row| (0..subjects.len()).map(move |at| (row, at)));
     let mut waiting: VecDeque<(usize, usize)> = cells.collect();
     let mut running: Vec<((usize, usize), CheckProcess)> = Vec::new();
-    progress.trials(waiting.len() as u64);
     while !(waiting.is_empty() && running.is_empty()) {
         if interrupt::requested() {
             break;
@@ -176,13 +198,13 @@ fn ask(
             && let Some((row, at)) = waiting.pop_front()
         {
             let (_, check) = wanted[row];
-            match start(&executable, &subjects[at], check, options.seed, limit) {
+            match start(&executable, &subjects[at], check, seed, limit) {
                 Ok(process) => {
                     progress.say(format!("{} on {}", check.id, subjects[at].id));
                     running.push(((row, at), process));
                 }
                 Err(answer) => {
-                    progress.advance(1);
+                    ended();
                     answers[row][at] = Some(answer);
                 }
             }
@@ -194,7 +216,7 @@ fn ask(
             let answer = process.answer();
             let goes_on = answer.is_none();
             if !goes_on {
-                progress.advance(1);
+                ended();
                 answers[*row][*at] = answer;
             }
             goes_on

@@ -1,0 +1,60 @@
+//! The behaviours that scenarios demand: each check is asked once in a run for each subject.
+//!
+//! Never measures: the checks run in processes of their own, before the trials.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use quadrant_reports::behaviour::Answer;
+use quadrant_reports::record::CheckedExpectation;
+use quadrant_suite::checks;
+
+use crate::adapters::subject::Subject;
+use crate::commands::check::ask;
+use crate::commands::failure::Failure;
+use crate::spec::Demand;
+use crate::terminal::progress::Progress;
+
+/// As `quadrant check` without options, so that both give the same answer.
+const SEED: u64 = 1;
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The answers so far, by subject and check.
+#[derive(Default)]
+pub struct Behaviours(BTreeMap<(String, String), Answer>);
+
+impl Behaviours {
+    /// Asks what is not known yet.
+    pub fn ask(
+        &mut self,
+        demands: &[Demand],
+        subjects: &[&Subject],
+        progress: &Progress,
+    ) -> Result<(), Failure> {
+        for demand in demands {
+            let key = |subject: &Subject| (subject.id.clone(), demand.check.clone());
+            let unknown = subjects.iter().filter(|it| !self.0.contains_key(&key(it)));
+            let unknown: Vec<Subject> = unknown.map(|subject| (*subject).clone()).collect();
+            let check = checks::all().find(|check| check.id == demand.check);
+            let Some(check) = check.filter(|_| !unknown.is_empty()) else { continue };
+            let answers = ask(&[("", check)], &unknown, SEED, LIMIT, progress, || ())?;
+            let answers = answers.into_iter().flatten();
+            self.0.extend(unknown.iter().map(key).zip(answers));
+        }
+        Ok(())
+    }
+
+    /// What was demanded of a subject, and its answers.
+    pub fn checked(&self, demands: &[Demand], subject: &Subject) -> Vec<CheckedExpectation> {
+        let checked = |Demand { check, answer }: &Demand| {
+            let seen = self.0.get(&(subject.id.clone(), check.clone()))?;
+            Some(CheckedExpectation {
+                expected: format!("behaviours.{check} = {answer}"),
+                seen: None,
+                answer: Some(format!("{}: {}", seen.short(), seen.text())),
+                met: seen.short() == *answer,
+            })
+        };
+        demands.iter().filter_map(checked).collect()
+    }
+}

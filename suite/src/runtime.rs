@@ -17,7 +17,7 @@ pub use crate::outcome::Refusal;
 pub use crate::scene::FilePath;
 
 use crate::check_part::Part;
-use crate::description::Description;
+use crate::description::{Description, RuntimeOption};
 use crate::ping_pong::Exchange;
 use crate::plain_calls::Descriptor;
 use crate::scene::Scene;
@@ -25,6 +25,11 @@ use crate::scene::Scene;
 /// A library that can run trials, published by `export!`.
 pub trait Adapter {
     fn describe() -> Description;
+
+    /// What can be set about its executors; `scene.plan()` has what is set.
+    fn options() -> Vec<RuntimeOption> {
+        Vec::new()
+    }
 
     /// Runs the scene's plan on the executor that it names, until the trial is over.
     fn run(scene: &'static Scene) -> Result<(), Refusal>;

@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Result, bail};
-use quadrant_suite::description::Description;
+use quadrant_suite::description;
 
 use super::build::{self, Builder};
 use super::builds::{self, Build, Declared, Recipe, Role};
-use super::description;
+use super::description::parse;
 use super::filter::Filter;
 use super::manifest;
 use super::subject::{self, Machine, Subject};
@@ -253,7 +253,7 @@ fn side_by_side<T: Send>(count: usize, work: impl Fn() -> Vec<T> + Sync) -> Vec<
 }
 
 /// An open library with its description, or the reason why there is none.
-type Described = Result<(Arc<LibraryFile>, Description), String>;
+type Described = Result<(Arc<LibraryFile>, description::Described), String>;
 
 /// The libraries in their order.
 fn ask_all(found: &[Found], executable: &Path, limits: Limits) -> Vec<Described> {
@@ -275,7 +275,7 @@ fn ask_all(found: &[Found], executable: &Path, limits: Limits) -> Vec<Described>
 fn ask(library: &Path, executable: &Path, limits: Limits) -> Described {
     let library = LibraryFile::open(library)?;
     let text = trial::describe(executable, &library, limits)?;
-    let description = description::parse(&text).map_err(|error| {
+    let description = parse(&text).map_err(|error| {
         format!("the description of {} is not understood: {error}", library.path().display())
     })?;
     Ok((Arc::new(library), description))

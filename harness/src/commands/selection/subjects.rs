@@ -15,6 +15,7 @@ use crate::adapters::build::Profile;
 use crate::adapters::builds::Build;
 use crate::adapters::discovery::{self, Discovered, Source};
 use crate::adapters::filter::Filter;
+use crate::adapters::options;
 use crate::adapters::subject::Subject;
 use crate::commands::arguments;
 use crate::commands::failure::Failure;
@@ -158,6 +159,10 @@ impl AdapterOptions {
         let sources = self.sources(with_references)?;
         let program = paths::own_program()?;
         let mut found = discovery::discover(&sources, filters, &program, limits, progress)?;
+        let with_options = options::asked_for(&found.subjects, filters)
+            .map_err(|error| Failure::usage(error.to_string()))?;
+        found.subjects.extend(with_options);
+        found.subjects.sort_by(|a, b| a.id.cmp(&b.id));
         let wanted = |subject: &Subject| filters.iter().any(|filter| filter.selects(subject));
         (found.subjects, found.passed_over) = found.subjects.into_iter().partition(wanted);
         Ok(found)

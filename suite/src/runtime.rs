@@ -139,9 +139,24 @@ pub fn yield_once() -> impl Future<Output = ()> + Send {
 ///
 /// It owns everything it needs, so only the runtime's types decide whether its future is `Send`.
 pub struct Task<R: Runtime> {
-    pub(crate) scene: &'static Scene,
+    pub(crate) unended: Unended,
     pub(crate) runtime: R,
     pub(crate) work: Work<R>,
+}
+
+/// Counts a task that the runtime drops before it has run to its end.
+pub(crate) struct Unended(pub(crate) &'static Scene);
+
+impl Unended {
+    pub(crate) fn ended(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unended {
+    fn drop(&mut self) {
+        self.0.count_dropped_task();
+    }
 }
 
 pub(crate) enum Work<R: Runtime> {
@@ -153,8 +168,8 @@ pub(crate) enum Work<R: Runtime> {
     Serve { stream: R::Stream },
     /// One task of a group.
     Member { group: usize, index: u32 },
-    /// A task spawned by a step.
-    Child { program: usize, place: Place },
+    /// A task spawned by a step. `alive` is held until it has ended.
+    Child { program: usize, place: Place, alive: Arc<()> },
     /// The second task of a ping-pong.
     Partner { exchange: Arc<Exchange>, rounds: u32 },
     /// A part of a behaviour check.
@@ -163,7 +178,7 @@ pub(crate) enum Work<R: Runtime> {
 
 impl<R: Runtime> Task<R> {
     pub(crate) fn new(scene: &'static Scene, runtime: &R, work: Work<R>) -> Self {
-        Self { scene, runtime: runtime.clone(), work }
+        Self { unended: Unended(scene), runtime: runtime.clone(), work }
     }
 }
 

@@ -86,7 +86,8 @@ impl Table {
 
 extern "C" fn describe<A: Adapter>(sink: Sink) {
     keep_places();
-    let described = catch_unwind(|| serde_json::to_string(&Described::new(A::describe(), A::options())));
+    let described =
+        catch_unwind(|| serde_json::to_string(&Described::new(A::describe(), A::options())));
     match described {
         Ok(Ok(text)) => sink.send(&text),
         Ok(Err(error)) => complain(&format!("the description could not be written: {error}")),

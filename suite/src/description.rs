@@ -121,9 +121,9 @@ impl Values {
     pub fn allow(&self, value: &str) -> bool {
         match self {
             Values::OneOf(values) => values.iter().any(|it| it == value),
-            Values::Number { min, max } => value
-                .parse()
-                .is_ok_and(|number: u64| (min..=max).contains(&&number) && number.to_string() == value),
+            Values::Number { min, max } => value.parse().is_ok_and(|number: u64| {
+                (min..=max).contains(&&number) && number.to_string() == value
+            }),
         }
     }
 }

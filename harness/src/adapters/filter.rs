@@ -3,13 +3,15 @@
 //! Builds are chosen before their subjects are known, so a filter also decides whether a build may have
 //! a wanted one. Never leaves out a build that may.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, bail, ensure};
 use globset::{GlobBuilder, GlobMatcher};
 use quadrant_reports::number::grouped;
 
 use super::builds::{Build, VARIANT_MARK};
-use super::options::{self, Asked};
-use super::subject::{State, Subject};
+use super::subject::{OPTIONS_MARK, State, Subject};
+use crate::terminal::nearest::quoted;
 
 /// Stands for a part of an id that is not known yet: no pattern matches it by name.
 const UNKNOWN: &str = "\u{0}";
@@ -99,13 +101,32 @@ enum Part {
     One(GlobMatcher),
 }
 
+/// Names and values. Sorted, so that one choice has one id.
+pub type Asked = BTreeMap<String, String>;
+
+/// A pattern, and the options behind it: `tokio/multi-thread?lifo=off&event-interval=7`. They begin
+/// with the last `?` before the first `=`; another `?` stands for any letter.
+fn split_options(text: &str) -> Result<(&str, Asked)> {
+    let mut asked = Asked::new();
+    let begin = text.find('=').and_then(|equals| text[..equals].rfind(OPTIONS_MARK));
+    let Some(begin) = begin else { return Ok((text, asked)) };
+    for pair in text[begin + 1..].split('&') {
+        let Some((name, value)) = pair.split_once('=') else {
+            bail!("{}: {} is no option such as `name=value`", quoted(text), quoted(pair));
+        };
+        let is_new = asked.insert(name.to_owned(), value.to_owned()).is_none();
+        ensure!(is_new, "{}: the option {} is there twice", quoted(text), quoted(name));
+    }
+    Ok((&text[..begin], asked))
+}
+
 fn patterns(texts: &[String]) -> Result<Vec<Pattern>> {
     texts.iter().map(|text| Pattern::new(text)).collect()
 }
 
 impl Pattern {
     pub fn new(written: &str) -> Result<Self> {
-        let (text, options) = options::split(written)?;
+        let (text, options) = split_options(written)?;
         let part = |part: &str| match glob(part) {
             Ok(glob) if part != "**" => Part::One(glob),
             _ => Part::Anything,
@@ -144,7 +165,7 @@ impl Pattern {
             State::Loadable { .. } => {
                 let set = subject.options.iter().map(|it| (&it.name, &it.value));
                 (self.options.is_empty() || self.options.iter().eq(set))
-                    && self.matches_id(&subject.build, options::without(&subject.id))
+                    && self.matches_id(&subject.build, subject.id_without_options())
             }
         }
     }
@@ -360,8 +381,7 @@ mod tests {
     #[test]
     fn options_are_selected_only_where_asked_for() {
         let plain = subject("tokio/multi-thread/epoll", false);
-        let option =
-            SetOption { name: "lifo".to_owned(), value: "off".to_owned(), variable: None };
+        let option = SetOption { name: "lifo".to_owned(), value: "off".to_owned(), variable: None };
         let id = "tokio/multi-thread/epoll?lifo=off".to_owned();
         let with_options = Subject { id, options: vec![option], ..plain.clone() };
         for (include, exclude, then, selected) in [
@@ -384,6 +404,14 @@ mod tests {
             let is_wanted = include[0] != "smol" && exclude != ["**/epoll"];
             assert!(filter.may_select(&plain.build) || !is_wanted, "-r {include:?} -x {exclude:?}");
         }
+    }
+
+    #[test]
+    fn a_question_mark_alone_is_part_of_the_pattern() {
+        let plain = "tok?o/multi-thread";
+        assert_eq!(split_options(plain).unwrap(), (plain, Asked::new()));
+        let (pattern, asked) = split_options("tok?o?a=b?c").unwrap();
+        assert_eq!((pattern, &*asked["a"]), ("tok?o", "b?c"));
     }
 
     #[test]

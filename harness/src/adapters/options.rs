@@ -3,46 +3,19 @@
 //! Never sets one itself: the plan carries them, and the subject's process is started with their
 //! variables.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use quadrant_suite::plan::SetOption;
 
-use super::filter::Filter;
-use super::subject::Subject;
+use super::filter::{Asked, Filter};
+use super::subject::{OPTIONS_MARK, Subject};
 use crate::terminal::nearest::{hint, nearest, quoted};
-
-/// Stands between a subject and its options.
-const MARK: char = '?';
-
-/// Names and values. Sorted, so that one choice has one id.
-pub type Asked = BTreeMap<String, String>;
-
-/// A pattern, and the options behind it: `tokio/multi-thread?lifo=off&event-interval=7`. They begin
-/// with the last `?` before the first `=`; another `?` stands for any letter.
-pub fn split(text: &str) -> Result<(&str, Asked)> {
-    let mut asked = Asked::new();
-    let begin = text.find('=').and_then(|equals| text[..equals].rfind(MARK));
-    let Some(begin) = begin else { return Ok((text, asked)) };
-    for pair in text[begin + 1..].split('&') {
-        let Some((name, value)) = pair.split_once('=') else {
-            bail!("{}: {} is no option such as `name=value`", quoted(text), quoted(pair));
-        };
-        let is_new = asked.insert(name.to_owned(), value.to_owned()).is_none();
-        ensure!(is_new, "{}: the option {} is there twice", quoted(text), quoted(name));
-    }
-    Ok((&text[..begin], asked))
-}
-
-/// The id of a subject, as far as it says nothing about options.
-pub fn without(id: &str) -> &str {
-    id.split(MARK).next().unwrap_or(id)
-}
 
 /// The id of a subject with options.
 fn with(id: &str, asked: &Asked) -> String {
     let pairs: Vec<String> = asked.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    format!("{id}{MARK}{}", pairs.join("&"))
+    format!("{id}{OPTIONS_MARK}{}", pairs.join("&"))
 }
 
 /// The subjects with options that the filters ask for, each once, or why one is not possible.
@@ -131,7 +104,8 @@ mod tests {
 
     #[test]
     fn options_are_set_where_a_subject_has_them() {
-        let made = made(&["tokio?lifo=off", "tokio/*?interval=7&lifo=on", "tokio", "*/m*?lifo=off"]);
+        let made =
+            made(&["tokio?lifo=off", "tokio/*?interval=7&lifo=on", "tokio", "*/m*?lifo=off"]);
         let made = made.unwrap();
         let ids: Vec<&str> = made.iter().map(|subject| &*subject.id).collect();
         let expected =
@@ -140,7 +114,7 @@ mod tests {
         let set: Vec<_> = made[1].options.iter().map(|it| (&*it.name, &*it.value)).collect();
         assert_eq!(set, [("interval", "7"), ("lifo", "on")]);
         assert_eq!(made[0].options[0].variable.as_deref(), Some("LIFO"));
-        assert_eq!(without(expected[1]), "tokio/multi-thread/epoll");
+        assert_eq!(made[1].id_without_options(), "tokio/multi-thread/epoll");
     }
 
     #[test]
@@ -159,12 +133,5 @@ mod tests {
             assert!(error.starts_with(&format!("`{pattern}`: ")), "{error}");
             assert!(error.contains(words), "{error}");
         }
-    }
-
-    #[test]
-    fn a_question_mark_alone_is_part_of_the_pattern() {
-        assert_eq!(split("tok?o/multi-thread").unwrap(), ("tok?o/multi-thread", Asked::new()));
-        let (pattern, asked) = split("tok?o?a=b?c").unwrap();
-        assert_eq!((pattern, &*asked["a"]), ("tok?o", "b?c"));
     }
 }

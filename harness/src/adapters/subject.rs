@@ -21,6 +21,9 @@ const FILES_BESIDE_CONNECTIONS: u64 = 64;
 /// Threads that a subject with one for each task, and the driver, start besides those.
 const THREADS_BESIDE_TASKS: u64 = 16;
 
+/// Stands between a subject and its options.
+pub const OPTIONS_MARK: char = '?';
+
 /// One runtime, executor and backend to compare, or an adapter that cannot be described.
 #[derive(Debug, Clone)]
 pub struct Subject {
@@ -200,6 +203,10 @@ impl Subject {
         }
     }
 
+    pub fn id_without_options(&self) -> &str {
+        self.id.split(OPTIONS_MARK).next().unwrap_or(&self.id)
+    }
+
     /// The option of this name that its executor has.
     pub fn option(&self, name: &str) -> Option<&RuntimeOption> {
         self.possible.iter().find(|option| option.name == name)
@@ -207,7 +214,8 @@ impl Subject {
 
     /// Whether the figures of other subjects may be given as ratios to its own.
     pub fn is_reference(&self) -> bool {
-        self.options.is_empty() && self.executor().is_some_and(|it| it.capabilities.contains(&Capability::Reference))
+        self.options.is_empty()
+            && self.executor().is_some_and(|it| it.capabilities.contains(&Capability::Reference))
     }
 
     /// Whether its executor has workers of this kind.

@@ -11,7 +11,7 @@ use quadrant_suite::description::RuntimeOption;
 use serde::Serialize;
 use serde_json::to_string_pretty;
 
-use crate::adapters::subject::{Listed, Subject};
+use crate::adapters::subject::{Listed, OPTIONS_MARK, Subject};
 use crate::commands::arguments;
 use crate::commands::failure::Failure;
 use crate::commands::run::{CellOptions, Circumstances, PlannedCase};
@@ -91,23 +91,29 @@ fn list_subjects(options: &ListOptions) -> Result<u8, Failure> {
         return Ok(interrupt::EXIT_CODE);
     }
     let further = options_table(&listed);
-    print_with(options.format, &listed, ["subject", "version", "can", "note"], further, |subject| {
-        let can: Vec<String> = subject.capabilities.iter().map(ToString::to_string).collect();
-        let variant = subject.variant.then(|| "variant".to_owned());
-        let note = match &subject.reason {
-            Some(reason) => Some(format!("not available: {reason}")),
-            None => subject.note.clone(),
-        };
-        let note = variant.into_iter().chain(note).collect::<Vec<_>>().join("; ");
-        [subject.id.clone(), subject.version.clone(), can.join(" "), note]
-    })?;
+    print_with(
+        options.format,
+        &listed,
+        ["subject", "version", "can", "note"],
+        further,
+        |subject| {
+            let can: Vec<String> = subject.capabilities.iter().map(ToString::to_string).collect();
+            let variant = subject.variant.then(|| "variant".to_owned());
+            let note = match &subject.reason {
+                Some(reason) => Some(format!("not available: {reason}")),
+                None => subject.note.clone(),
+            };
+            let note = variant.into_iter().chain(note).collect::<Vec<_>>().join("; ");
+            [subject.id.clone(), subject.version.clone(), can.join(" "), note]
+        },
+    )?;
     Ok(if listed.is_empty() { 4 } else { 0 })
 }
 
 /// What can be set, once for all executors of a runtime that have it; nothing if there is nothing.
 fn options_table(listed: &[Listed]) -> Option<Table> {
     let mut rows: Vec<(String, &RuntimeOption, Vec<&str>)> = Vec::new();
-    for subject in listed.iter().filter(|subject| !subject.id.contains('?')) {
+    for subject in listed.iter().filter(|it| !it.id.contains(OPTIONS_MARK)) {
         for option in &subject.options {
             let is_it = |row: &&mut (String, &RuntimeOption, Vec<&str>)| {
                 row.0 == subject.runtime && row.1 == option
@@ -120,7 +126,8 @@ fn options_table(listed: &[Listed]) -> Option<Table> {
     }
     let mut table = Table::new(&["option", "values", "default", "what it sets"]);
     for (runtime, option, ids) in &rows {
-        let of_runtime = listed.iter().filter(|it| it.runtime == *runtime && !it.id.contains('?'));
+        let of_runtime =
+            listed.iter().filter(|it| it.runtime == *runtime && !it.id.contains(OPTIONS_MARK));
         let has_all = ids.len() == of_runtime.count();
         let pattern = if has_all { &**runtime } else { ids[0] };
         let values = [option.values.to_string(), option.default.clone(), option.meaning.clone()];

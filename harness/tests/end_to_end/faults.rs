@@ -14,8 +14,10 @@ const PATIENT_SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/fau
 /// For faults of reading files.
 const FILES_SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/files.yaml");
 /// For what a runtime may do wrong with tasks.
-const SPAWNING_SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/spawning.yaml");
-const YIELDING_SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/yielding.yaml");
+const SPAWNING_SPEC: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/spawning.yaml");
+const YIELDING_SPEC: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/yielding.yaml");
 const COMPUTING_SPEC: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/computing.yaml");
 const HEALTHY: &str = "threads/thread-per-task/blocking";

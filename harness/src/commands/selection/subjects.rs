@@ -27,8 +27,10 @@ use crate::trial::Limits;
 #[derive(Debug, Clone, Default, Args, Serialize)]
 pub struct SubjectOptions {
     /// Only these subjects: a glob over runtime/executor/backend. `tokio` selects all of tokio in its
-    /// usual build; variants are asked for by `tokio/**`, by a backend, or as `tokio@poll`. Without
-    /// it, those that a scenario names, else every runtime in its usual build
+    /// usual build; variants are asked for by `tokio/**`, by a backend, or as `tokio@poll`.
+    /// `tokio/multi-thread?event-interval=7` is the same subject with an option set (`quadrant list
+    /// subjects` shows the options). Without it, those that a scenario names, else every runtime in
+    /// its usual build
     #[arg(short, long = "runtime", value_name = "GLOB", value_parser = arguments::pattern)]
     pub runtime: Vec<String>,
     /// Not these subjects

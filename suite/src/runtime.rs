@@ -169,7 +169,7 @@ pub(crate) enum Work<R: Runtime> {
     /// One task of a group.
     Member { group: usize, index: u32 },
     /// A task spawned by a step. `alive` is held until it has ended.
-    Child { program: usize, place: Place, alive: Arc<()> },
+    Child { program: usize, place: Place, alive: Option<Arc<()>> },
     /// The second task of a ping-pong.
     Partner { exchange: Arc<Exchange>, rounds: u32 },
     /// A part of a behaviour check.

@@ -68,7 +68,7 @@ fn unknown(meant: &[&Subject], asked: &Asked) -> String {
         return "no subject has all of these options".to_owned();
     };
     let ids: Vec<&str> = meant.iter().map(|subject| &*subject.id).collect();
-    let hint = hint(name, known.iter().copied()).unwrap_or_else(|| "it has none".to_owned());
+    let hint = hint(name, known.iter().copied()).unwrap_or_else(|| "there are none".to_owned());
     let more = match nearest(name, known) {
         Some(_) => String::new(),
         None => format!(
@@ -76,7 +76,7 @@ fn unknown(meant: &[&Subject], asked: &Asked) -> String {
             meant[0].runtime
         ),
     };
-    format!("{} has no option {}, {hint}{more}", ids.join(", "), quoted(name))
+    format!("no option {} of {}: {hint}{more}", quoted(name), ids.join(", "))
 }
 
 #[cfg(test)]
@@ -120,8 +120,11 @@ mod tests {
     #[test]
     fn impossible_options_are_errors_with_a_hint() {
         for (pattern, words) in [
-            ("tokio/c*?lfio=off", "has no option `lfio`, possible here: interval. Variants may"),
-            ("tokio?lfio=off", "has no option `lfio`, did you mean `lifo`?"),
+            (
+                "tokio/c*?lfio=off",
+                "no option `lfio` of tokio/current-thread/epoll: possible here: int",
+            ),
+            ("tokio?lfio=off", "tokio/multi-thread/epoll: did you mean `lifo`?"),
             ("tokio?lifo=of", "the option `lifo` cannot be `of`; possible here: on|off"),
             ("tokio?interval=101", "cannot be `101`; possible here: 1…100"),
             ("tokio?interval=07", "cannot be `07`"),

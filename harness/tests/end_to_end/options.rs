@@ -64,10 +64,10 @@ pub fn options_are_listed_with_values_and_default() {
 pub fn impossible_options_are_refused_with_a_hint() {
     let stage = Stage::new();
     for (pattern, words) in [
-        ("tokio?evnt-interval=7", "no option `evnt-interval`, did you mean `event-interval`?"),
+        ("tokio?evnt-interval=7", "tokio/per-core/epoll: did you mean `event-interval`?"),
         ("tokio?event-interval=0", "cannot be `0`; possible here: 1…4294967295"),
         ("tokio/multi-thread?lifo=off", "Variants may have others: `quadrant list subjects -r"),
-        ("mio?lifo=off", "has no option `lifo`"),
+        ("mio?lifo=off", "no option `lifo` of mio/"),
     ] {
         let call = stage.call().args(["check", "wake-in-poll", "--no-build", "-r", pattern]);
         call.run().expect_code(2).expect_words(&[pattern, words]);

@@ -124,7 +124,7 @@ mod tests {
                 "tokio/c*?lfio=off",
                 "no option `lfio` of tokio/current-thread/epoll: possible here: int",
             ),
-            ("tokio?lfio=off", "tokio/multi-thread/epoll: did you mean `lifo`?"),
+            ("tokio?lfio=off", "tokio/current-thread/epoll: did you mean `lifo`?"),
             ("tokio?lifo=of", "the option `lifo` cannot be `of`; possible here: on|off"),
             ("tokio?interval=101", "cannot be `101`; possible here: 1…100"),
             ("tokio?interval=07", "cannot be `07`"),

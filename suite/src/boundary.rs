@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::board::Board;
 use crate::checks;
+use crate::description::Described;
 use crate::outcome::{Outcome, Refusal};
 use crate::panics::{keep_places, panic_text};
 use crate::plan::Plan;
@@ -22,7 +23,7 @@ use crate::scene::Scene;
 /// "QUADRANT", to recognise a library that is something else.
 pub const MAGIC: u64 = u64::from_be_bytes(*b"QUADRANT");
 /// Increased whenever the table, the board or a text that crosses changes its meaning.
-pub const ABI_VERSION: u32 = 6;
+pub const ABI_VERSION: u32 = 7;
 /// The name of the exported symbol.
 pub const SYMBOL: &str = "QUADRANT_ADAPTER";
 
@@ -85,7 +86,8 @@ impl Table {
 
 extern "C" fn describe<A: Adapter>(sink: Sink) {
     keep_places();
-    let described = catch_unwind(|| serde_json::to_string(&A::describe()));
+    let described =
+        catch_unwind(|| serde_json::to_string(&Described::new(A::describe(), A::options())));
     match described {
         Ok(Ok(text)) => sink.send(&text),
         Ok(Err(error)) => complain(&format!("the description could not be written: {error}")),

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,25 @@ pub struct Description {
     /// Printed beside its figures, such as "discontinued".
     pub note: Option<String>,
     pub executors: Vec<Executor>,
+}
+
+/// The description and the options, as they cross the boundary.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Described {
+    pub runtime: String,
+    pub version: String,
+    pub note: Option<String>,
+    pub executors: Vec<Executor>,
+    #[serde(default)]
+    pub options: Vec<RuntimeOption>,
+}
+
+impl Described {
+    pub fn new(description: Description, options: Vec<RuntimeOption>) -> Self {
+        let Description { runtime, version, note, executors } = description;
+        Self { runtime, version, note, executors, options }
+    }
 }
 
 /// One subject of an adapter: an executor on a backend.
@@ -33,6 +53,88 @@ pub struct Executor {
     pub tasks_max: Option<u64>,
     /// Locked memory that it needs to start.
     pub memlock_bytes_min: u64,
+}
+
+/// Something about executors that `-r 'runtime/executor?name=value'` sets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuntimeOption {
+    pub name: String,
+    /// What it sets, in one line.
+    pub meaning: String,
+    pub values: Values,
+    /// What holds without it: one of the values, or a few words.
+    pub default: String,
+    /// The executors that have it; none for all.
+    pub executors: Vec<String>,
+    /// The variable by which the runtime reads it, if it does so by the environment. It is set
+    /// before the library is loaded: to the value, with 1 for `on` and 0 for `off`.
+    pub variable: Option<String>,
+}
+
+/// The values that an option may have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Values {
+    OneOf(Vec<String>),
+    Number { min: u64, max: u64 },
+}
+
+impl RuntimeOption {
+    fn new(name: &str, values: Values, default: &str, meaning: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            meaning: meaning.to_owned(),
+            values,
+            default: default.to_owned(),
+            executors: Vec::new(),
+            variable: None,
+        }
+    }
+
+    /// One that is `on` or `off`.
+    pub fn switch(name: &str, default: &str, meaning: &str) -> Self {
+        let values = ["on", "off"].map(str::to_owned).to_vec();
+        Self::new(name, Values::OneOf(values), default, meaning)
+    }
+
+    pub fn number(name: &str, range: RangeInclusive<u64>, default: &str, meaning: &str) -> Self {
+        let values = Values::Number { min: *range.start(), max: *range.end() };
+        Self::new(name, values, default, meaning)
+    }
+
+    /// Only for these executors.
+    pub fn of(mut self, executors: &[&str]) -> Self {
+        self.executors = executors.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+
+    /// Set by this variable of the environment.
+    pub fn by_variable(mut self, variable: &str) -> Self {
+        self.variable = Some(variable.to_owned());
+        self
+    }
+}
+
+impl Values {
+    /// Whether it is one of them, written as they are.
+    pub fn allow(&self, value: &str) -> bool {
+        match self {
+            Values::OneOf(values) => values.iter().any(|it| it == value),
+            Values::Number { min, max } => value.parse().is_ok_and(|number: u64| {
+                (min..=max).contains(&&number) && number.to_string() == value
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Values {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Values::OneOf(values) => formatter.write_str(&values.join("|")),
+            Values::Number { min, max } => write!(formatter, "{min}…{max}"),
+        }
+    }
 }
 
 /// How tasks reach the workers.

@@ -20,6 +20,9 @@ pub struct Plan {
     pub backend: String,
     /// Worker threads, for executors that can have several.
     pub workers: u32,
+    /// Options of the runtime that are set; the others keep their defaults.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<SetOption>,
     /// Seed of all random choices.
     pub seed: u64,
     /// Whether polls are timed; off only to measure what timing costs.
@@ -41,6 +44,17 @@ pub struct Plan {
     /// The behaviour check to run; there is no other work then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<PlannedCheck>,
+}
+
+/// An option of the runtime with its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetOption {
+    pub name: String,
+    pub value: String,
+    /// The variable of the process's environment that sets it, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variable: Option<String>,
 }
 
 /// A behaviour check.
@@ -213,6 +227,34 @@ impl How {
 }
 
 impl Plan {
+    /// The value of an option, if it is set.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        let set = self.options.iter().find(|option| option.name == name)?;
+        Some(&set.value)
+    }
+
+    /// Whether an option that is `on` or `off` is set to this.
+    pub fn is_set(&self, name: &str, value: &str) -> bool {
+        self.option(name) == Some(value)
+    }
+
+    /// The value of an option that is a number, if it is set.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.option(name)?.parse().ok()
+    }
+
+    /// The variables that the subject's process is started with, for its options.
+    pub fn environment(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.options.iter().filter_map(|option| {
+            let value = match option.value.as_str() {
+                "on" => "1",
+                "off" => "0",
+                value => value,
+            };
+            Some((option.variable.as_deref()?, value))
+        })
+    }
+
     /// The capabilities that a subject needs to run this plan.
     pub fn needs(&self) -> BTreeSet<Capability> {
         let mut needs = BTreeSet::new();

@@ -18,7 +18,7 @@ pub use crate::outcome::Refusal;
 pub use crate::scene::FilePath;
 
 use crate::check_part::Part;
-use crate::description::Description;
+use crate::description::{Description, RuntimeOption};
 use crate::ping_pong::Exchange;
 use crate::plain_calls::Descriptor;
 use crate::scene::Scene;
@@ -26,6 +26,11 @@ use crate::scene::Scene;
 /// A library that can run trials, published by `export!`.
 pub trait Adapter {
     fn describe() -> Description;
+
+    /// What can be set about its executors; `scene.plan()` has what is set.
+    fn options() -> Vec<RuntimeOption> {
+        Vec::new()
+    }
 
     /// Runs the scene's plan on the executor that it names, until the trial is over.
     fn run(scene: &'static Scene) -> Result<(), Refusal>;
@@ -143,9 +148,24 @@ pub fn yield_once() -> impl Future<Output = ()> + Send {
 ///
 /// It owns everything it needs, so only the runtime's types decide whether its future is `Send`.
 pub struct Task<R: Runtime> {
-    pub(crate) scene: &'static Scene,
+    pub(crate) unended: Unended,
     pub(crate) runtime: R,
     pub(crate) work: Work<R>,
+}
+
+/// Counts a task that the runtime drops before it has run to its end.
+pub(crate) struct Unended(pub(crate) &'static Scene);
+
+impl Unended {
+    pub(crate) fn ended(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unended {
+    fn drop(&mut self) {
+        self.0.count_dropped_task();
+    }
 }
 
 pub(crate) enum Work<R: Runtime> {
@@ -157,8 +177,8 @@ pub(crate) enum Work<R: Runtime> {
     Serve { stream: R::Stream },
     /// One task of a group.
     Member { group: usize, index: u32 },
-    /// A task spawned by a step.
-    Child { program: usize, place: Place },
+    /// A task spawned by a step. `alive` is held until it has ended.
+    Child { program: usize, place: Place, alive: Option<Arc<()>> },
     /// The second task of a ping-pong.
     Partner { exchange: Arc<Exchange>, rounds: u32 },
     /// A part of a behaviour check.
@@ -167,7 +187,7 @@ pub(crate) enum Work<R: Runtime> {
 
 impl<R: Runtime> Task<R> {
     pub(crate) fn new(scene: &'static Scene, runtime: &R, work: Work<R>) -> Self {
-        Self { scene, runtime: runtime.clone(), work }
+        Self { unended: Unended(scene), runtime: runtime.clone(), work }
     }
 }
 

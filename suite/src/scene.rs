@@ -4,7 +4,7 @@
 //! never calls a runtime.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +20,10 @@ use crate::outcome::{
 use crate::pattern;
 use crate::plan::Plan;
 use crate::poll_wrapper::Meter;
+
+/// Operations of one task in which every other task of its group has begun to run, on any runtime
+/// that loses none.
+pub(crate) const MANY_OPERATIONS: u64 = 10_000;
 
 pub struct Scene {
     plan: Plan,
@@ -37,6 +41,8 @@ pub struct Scene {
     /// Tasks with a fixed number of operations that have not completed them yet.
     repeating: AtomicU64,
     finished_at: AtomicU64,
+    /// Tasks that the runtime dropped before they had run to their end.
+    dropped: AtomicU64,
     /// Roots that have not received `Stop`.
     roots_left: AtomicU32,
     /// Connections accepted on the server's port, and connections of other processes.
@@ -53,6 +59,20 @@ struct GroupLedger {
     latency: Row,
     unended: Row,
     in_flight: InFlight,
+    /// Tasks that were given to the runtime, and those of them that it has run at all.
+    launched: AtomicU32,
+    begun: AtomicU32,
+    /// Whether one of them has completed many operations.
+    many_operations: AtomicBool,
+}
+
+impl GroupLedger {
+    /// The tasks that never ran, though others of the group went on and on.
+    fn lost(&self) -> u32 {
+        let many = self.many_operations.load(Ordering::Relaxed);
+        let begun = self.begun.load(Ordering::Relaxed);
+        if many { self.launched.load(Ordering::Relaxed).saturating_sub(begun) } else { 0 }
+    }
 }
 
 impl Scene {
@@ -88,6 +108,7 @@ impl Scene {
             file_paths,
             repeating: AtomicU64::new(repeating),
             finished_at: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
             roots_left: AtomicU32::new(0),
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -204,6 +225,49 @@ impl Scene {
         }
     }
 
+    /// A task was dropped before it had run to its end. What a runtime does so at the end of the
+    /// trial, or in a check, is no fault.
+    pub(crate) fn count_dropped_task(&self) {
+        if self.plan.check.is_none() && !self.board.is_over() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A task of a group was given to the runtime.
+    pub(crate) fn count_launched_member(&self, group: usize) {
+        self.groups[group].launched.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A task of a group runs for the first time.
+    pub(crate) fn count_begun_member(&self, group: usize) {
+        self.groups[group].begun.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A task of a group has completed `MANY_OPERATIONS`.
+    pub(crate) fn note_many_operations(&self, group: usize) {
+        self.groups[group].many_operations.store(true, Ordering::Relaxed);
+    }
+
+    /// Counts what the runtime did wrong with tasks as a whole.
+    fn judge_tasks(&self) {
+        let dropped = self.dropped.load(Ordering::Relaxed);
+        if dropped > 0 {
+            self.faults.wrong_answer(format!(
+                "spawn: {dropped} spawned tasks were dropped before they had run to their end"
+            ));
+        }
+        for (group, ledger) in self.plan.groups.iter().zip(&self.groups) {
+            let lost = ledger.lost();
+            if lost > 0 {
+                self.faults.wrong_answer(format!(
+                    "spawn: {lost} of the {} tasks `{}` never ran, while another completed \
+                     {MANY_OPERATIONS} operations",
+                    group.count, group.name
+                ));
+            }
+        }
+    }
+
     /// A root is ready for the parent's messages.
     pub fn open_root(&self, root: usize, control_port: u16, roots: usize) {
         self.roots_left.fetch_add(1, Ordering::AcqRel);
@@ -297,6 +361,7 @@ impl Scene {
     }
 
     fn findings(&self) -> Findings {
+        self.judge_tasks();
         let window_start = self.board.window_start();
         let window_ns = self.since_began(window_start);
         let end_ns = self.since_began(match self.board.window_end() {

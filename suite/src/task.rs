@@ -14,12 +14,13 @@ use crate::plan::Pace;
 use crate::player::Player;
 use crate::player::echo::echo;
 use crate::runtime::{Place, Runtime, Task, Work, launch, waiting};
-use crate::scene::Scene;
+use crate::scene::{MANY_OPERATIONS, Scene};
 
 impl<R: Runtime> Task<R> {
     /// The future that an adapter passes to its runtime.
     pub async fn run(self) {
-        let Task { scene, runtime, work } = self;
+        let Task { unended, runtime, work } = self;
+        let scene = unended.0;
         let work = match work {
             // Neither measured nor caught: what a panic does is one of the questions. Boxed, so
             // that no task is larger for it.
@@ -30,6 +31,7 @@ impl<R: Runtime> Task<R> {
         if let Err(panic) = scene.meter().metered(work).await {
             scene.faults.panic(&panic);
         }
+        unended.ended();
     }
 }
 
@@ -54,8 +56,9 @@ async fn perform<R: Runtime>(scene: &'static Scene, runtime: R, work: Work<R>) {
             }
         }
         Work::Member { group, index } => member(scene, runtime, group, index).await,
-        Work::Child { program, place } => {
+        Work::Child { program, place, alive } => {
             Player::new(scene, runtime, place, None).play_once(program).await;
+            drop(alive);
         }
         Work::Partner { exchange, rounds } => {
             if let Err(wrong) = exchange.run(Side::Partner, rounds).await {
@@ -108,6 +111,9 @@ async fn control<R: Runtime>(
 fn start_groups<R: Runtime>(scene: &'static Scene, runtime: &R, root: usize, roots: usize) {
     for (group, description) in scene.plan().groups.iter().enumerate() {
         for index in (root as u32..description.count).step_by(roots) {
+            if !R::CALLS_BLOCK {
+                scene.count_launched_member(group);
+            }
             launch(scene, runtime, Work::Member { group, index });
         }
     }
@@ -155,6 +161,10 @@ async fn member<R: Runtime>(scene: &'static Scene, runtime: R, group: usize, ind
     let mut player = Player::new(scene, runtime.clone(), place, None);
     let mut done = 0;
     let mut due = stamp();
+    // Where a task is a thread, the system decides when it runs.
+    if !R::CALLS_BLOCK {
+        scene.count_begun_member(group);
+    }
     while !scene.board().is_over() {
         match description.pace {
             Pace::BackToBack => due = stamp(),
@@ -178,6 +188,9 @@ async fn member<R: Runtime>(scene: &'static Scene, runtime: R, group: usize, ind
             ending.count(scene);
         }
         done += 1;
+        if done == MANY_OPERATIONS {
+            scene.note_many_operations(group);
+        }
         // An operation that never waited has not yielded, and the next one follows at once.
         if !waited && !R::CALLS_BLOCK {
             R::step_aside().await;

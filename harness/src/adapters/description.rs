@@ -5,22 +5,21 @@
 
 use std::collections::BTreeSet;
 
-use quadrant_suite::description::Description;
+use quadrant_suite::description::{Described, RuntimeOption, Values};
 
 const NAME_BYTES_MAX: usize = 64;
 const NOTE_CHARS_MAX: usize = 200;
 const EXECUTORS_MAX: usize = 256;
+const OPTIONS_MAX: usize = 64;
 
 /// The description, or what is wrong with it.
-pub fn parse(text: &str) -> Result<Description, String> {
-    let description: Description =
+pub fn parse(text: &str) -> Result<Described, String> {
+    let description: Described =
         serde_json::from_str(text).map_err(|error| shortened(&error.to_string()))?;
     check_name("runtime", &description.runtime)?;
     check_name("version", &description.version)?;
-    if let Some(note) = &description.note
-        && (note.chars().count() > NOTE_CHARS_MAX || note.chars().any(char::is_control))
-    {
-        return Err(format!("its note is not one line of at most {NOTE_CHARS_MAX} characters"));
+    if let Some(note) = &description.note {
+        check_line("note", note)?;
     }
     let executors = &description.executors;
     if !(1..=EXECUTORS_MAX).contains(&executors.len()) {
@@ -36,7 +35,31 @@ pub fn parse(text: &str) -> Result<Description, String> {
             return Err(format!("it has two of {runtime}/{name}/{}", executor.backend));
         }
     }
+    if description.options.len() > OPTIONS_MAX {
+        return Err(format!("it has more than {OPTIONS_MAX} options"));
+    }
+    description.options.iter().try_for_each(check_option)?;
     Ok(description)
+}
+
+fn check_option(option: &RuntimeOption) -> Result<(), String> {
+    check_name("option", &option.name)?;
+    check_line("meaning of an option", &option.meaning)?;
+    check_line("default of an option", &option.default)?;
+    if let Some(variable) = &option.variable {
+        check_name("variable", variable)?;
+    }
+    match &option.values {
+        Values::OneOf(values) => values.iter().try_for_each(|value| check_name("value", value)),
+        Values::Number { .. } => Ok(()),
+    }
+}
+
+fn check_line(what: &str, line: &str) -> Result<(), String> {
+    if line.chars().count() > NOTE_CHARS_MAX || line.chars().any(char::is_control) {
+        return Err(format!("its {what} is not one line of at most {NOTE_CHARS_MAX} characters"));
+    }
+    Ok(())
 }
 
 /// A parser's message may quote all of the text.

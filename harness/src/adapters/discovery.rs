@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Result, bail};
-use quadrant_suite::description::Description;
+use quadrant_suite::description;
 
 use super::build::{self, Builder};
 use super::builds::{self, Build, Declared, Recipe, Role};
-use super::description;
+use super::description::parse;
 use super::filter::Filter;
 use super::manifest;
 use super::subject::{self, Machine, Subject};
@@ -78,7 +78,7 @@ pub fn discover(
         for ((build, _), described) in found.into_iter().zip(described) {
             let subjects = described.and_then(|(library, description)| {
                 if let Source::Workspace { .. } = source {
-                    refuse_other_name(&build, &description)?;
+                    refuse_other_name(&build, &description.runtime)?;
                 }
                 let subjects = subject::offered(&build, &library, description, &machine)?;
                 refuse_twice(&offered, &subjects, &library).map(|()| subjects)
@@ -134,8 +134,8 @@ fn look_into(
 
 /// A copied adapter that still describes itself as the one that it was copied from. A filter would
 /// choose its build by one name and its subjects by another.
-fn refuse_other_name(build: &Build, description: &Description) -> Result<(), String> {
-    let (adapter, runtime) = (&build.adapter, &description.runtime);
+fn refuse_other_name(build: &Build, runtime: &str) -> Result<(), String> {
+    let adapter = &build.adapter;
     match adapter == runtime {
         true => Ok(()),
         false => Err(format!(
@@ -270,7 +270,7 @@ fn side_by_side<T: Send>(count: usize, work: impl Fn() -> Vec<T> + Sync) -> Vec<
 }
 
 /// An open library with its description, or the reason why there is none.
-type Described = Result<(Arc<LibraryFile>, Description), String>;
+type Described = Result<(Arc<LibraryFile>, description::Described), String>;
 
 /// The libraries in their order.
 fn ask_all(found: &[Found], executable: &Path, limits: Limits) -> Vec<Described> {
@@ -292,7 +292,7 @@ fn ask_all(found: &[Found], executable: &Path, limits: Limits) -> Vec<Described>
 fn ask(library: &Path, executable: &Path, limits: Limits) -> Described {
     let library = LibraryFile::open(library)?;
     let text = trial::describe(executable, &library, limits)?;
-    let description = description::parse(&text).map_err(|error| {
+    let description = parse(&text).map_err(|error| {
         format!("the description of {} is not understood: {error}", library.path().display())
     })?;
     Ok((Arc::new(library), description))
@@ -305,14 +305,8 @@ mod tests {
     #[test]
     fn a_copied_adapter_needs_a_name_of_its_own() {
         let build = Build { adapter: "mine".to_owned(), variant: None, backends: None };
-        let description = |runtime: &str| Description {
-            runtime: runtime.to_owned(),
-            version: String::new(),
-            note: None,
-            executors: Vec::new(),
-        };
-        assert!(refuse_other_name(&build, &description("mine")).is_ok());
-        let reason = refuse_other_name(&build, &description("smol")).unwrap_err();
+        assert!(refuse_other_name(&build, "mine").is_ok());
+        let reason = refuse_other_name(&build, "smol").unwrap_err();
         assert!(reason.starts_with("adapter `mine` calls itself `smol`: write"), "{reason}");
     }
 }

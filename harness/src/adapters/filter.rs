@@ -3,12 +3,15 @@
 //! Builds are chosen before their subjects are known, so a filter also decides whether a build may have
 //! a wanted one. Never leaves out a build that may.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, bail, ensure};
 use globset::{GlobBuilder, GlobMatcher};
 use quadrant_reports::number::grouped;
 
 use super::builds::{Build, VARIANT_MARK};
-use super::subject::{State, Subject};
+use super::subject::{OPTIONS_MARK, State, Subject};
+use crate::terminal::nearest::quoted;
 
 /// Stands for a part of an id that is not known yet: no pattern matches it by name.
 const UNKNOWN: &str = "\u{0}";
@@ -46,7 +49,14 @@ impl Filter {
             return self.may_select(&subject.build);
         }
         let matches = |pattern: &Pattern| pattern.matches(subject);
-        self.includes(&subject.build, matches) && !self.exclude.iter().any(matches)
+        let is_asked_for = |it: &Pattern| !it.options.is_empty() && it.matches(subject);
+        self.includes(&subject.build, matches)
+            && (subject.options.is_empty() || self.include.iter().flatten().any(is_asked_for))
+            && !self.exclude.iter().any(matches)
+    }
+
+    pub fn patterns_with_options(&self) -> impl Iterator<Item = &Pattern> {
+        self.include.iter().flatten().filter(|pattern| !pattern.options.is_empty())
     }
 
     /// Whether a build may have a wanted subject. Backends that are not declared may be any.
@@ -55,7 +65,9 @@ impl Filter {
             // Excluded only if every such id would be.
             let excluded = id.map(Piece::text).join("/");
             self.includes(build, |pattern| pattern.may_match(build, id))
-                && !self.exclude.iter().any(|pattern| pattern.matches_id(build, &excluded))
+                && !self.exclude.iter().any(|pattern| {
+                    pattern.options.is_empty() && pattern.matches_id(build, &excluded)
+                })
         })
     }
 
@@ -67,9 +79,12 @@ impl Filter {
     }
 }
 
-/// A glob over `runtime/executor/backend`; with `@`, over `runtime@variant/executor/backend`.
+/// A glob over `runtime/executor/backend`; with `@`, over `runtime@variant/executor/backend`. With
+/// options behind it, only over subjects with these options, which are then made.
 #[derive(Debug, Clone)]
 pub struct Pattern {
+    text: String,
+    options: Asked,
     whole: GlobMatcher,
     /// `tokio` means `tokio/**`, and `**/epoll` is an id's end.
     begun: GlobMatcher,
@@ -86,12 +101,32 @@ enum Part {
     One(GlobMatcher),
 }
 
+/// Names and values. Sorted, so that one choice has one id.
+pub type Asked = BTreeMap<String, String>;
+
+/// A pattern, and the options behind it: `tokio/multi-thread?lifo=off&event-interval=7`. They begin
+/// with the last `?` before the first `=`; another `?` stands for any letter.
+fn split_options(text: &str) -> Result<(&str, Asked)> {
+    let mut asked = Asked::new();
+    let begin = text.find('=').and_then(|equals| text[..equals].rfind(OPTIONS_MARK));
+    let Some(begin) = begin else { return Ok((text, asked)) };
+    for pair in text[begin + 1..].split('&') {
+        let Some((name, value)) = pair.split_once('=') else {
+            bail!("{}: {} is no option such as `name=value`", quoted(text), quoted(pair));
+        };
+        let is_new = asked.insert(name.to_owned(), value.to_owned()).is_none();
+        ensure!(is_new, "{}: the option {} is there twice", quoted(text), quoted(name));
+    }
+    Ok((&text[..begin], asked))
+}
+
 fn patterns(texts: &[String]) -> Result<Vec<Pattern>> {
     texts.iter().map(|text| Pattern::new(text)).collect()
 }
 
 impl Pattern {
-    pub fn new(text: &str) -> Result<Self> {
+    pub fn new(written: &str) -> Result<Self> {
+        let (text, options) = split_options(written)?;
         let part = |part: &str| match glob(part) {
             Ok(glob) if part != "**" => Part::One(glob),
             _ => Part::Anything,
@@ -102,6 +137,8 @@ impl Pattern {
         let leaves_backend_open =
             parts_may_match(&parts, &[Piece::Executor, Piece::Executor, Piece::Known(UNKNOWN)]);
         Ok(Self {
+            text: written.to_owned(),
+            options,
             whole: glob(text)?,
             begun: glob(&format!("{text}/**"))?,
             parts,
@@ -110,12 +147,35 @@ impl Pattern {
         })
     }
 
-    /// Whether it matches a subject, in whichever build. A broken one may be any of its build.
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The options of the subjects that it asks for.
+    pub fn options(&self) -> &Asked {
+        &self.options
+    }
+
+    /// Whether it matches a subject, in whichever build. A broken one may be any of its build. A
+    /// pattern without options matches a subject whatever options are set.
     pub fn matches(&self, subject: &Subject) -> bool {
         match subject.state {
             State::Broken { .. } => self.may_match_build(&subject.build),
-            State::Loadable { .. } => self.matches_id(&subject.build, &subject.id),
+            State::Loadable { .. } => {
+                let set = subject.options.iter().map(|it| (&it.name, &it.value));
+                (self.options.is_empty() || self.options.iter().eq(set))
+                    && self.matches_id(&subject.build, subject.id_without_options())
+            }
         }
+    }
+
+    /// Whether it asks for this subject with options: one without, in a build that it asks for.
+    pub fn means(&self, subject: &Subject) -> bool {
+        matches!(subject.state, State::Loadable { .. })
+            && subject.options.is_empty()
+            && (subject.build.variant.is_none() || self.asks_for_variants)
+            && self.matches_id(&subject.build, &subject.id)
     }
 
     /// Whether it matches a subject that the build may have.
@@ -211,6 +271,8 @@ fn glob(pattern: &str) -> Result<GlobMatcher> {
 
 #[cfg(test)]
 mod tests {
+    use quadrant_suite::plan::SetOption;
+
     use super::super::subject::tests::subject;
     use super::*;
 
@@ -314,6 +376,42 @@ mod tests {
             let seen = [&usual, &poll, &unknown].map(|build| filter.may_select(build));
             assert_eq!(seen, built, "-r {include:?} -x {exclude:?}");
         }
+    }
+
+    #[test]
+    fn options_are_selected_only_where_asked_for() {
+        let plain = subject("tokio/multi-thread/epoll", false);
+        let option = SetOption { name: "lifo".to_owned(), value: "off".to_owned(), variable: None };
+        let id = "tokio/multi-thread/epoll?lifo=off".to_owned();
+        let with_options = Subject { id, options: vec![option], ..plain.clone() };
+        for (include, exclude, then, selected) in [
+            (&["tokio"][..], &[][..], &[][..], [true, false]),
+            (&["**"], &[], &[], [true, false]),
+            (&["tokio?lifo=off"], &[], &[], [false, true]),
+            (&["tokio/multi-thread/epoll?lifo=off"], &[], &[], [false, true]),
+            (&["tokio?lifo=on"], &[], &[], [false, false]),
+            (&["tokio", "*/m*?lifo=off"], &[], &[], [true, true]),
+            (&["tokio?lifo=off", "tokio"], &["tokio?lifo=off"], &[], [true, false]),
+            (&["tokio?lifo=off", "tokio"], &["**/epoll"], &[], [false, false]),
+            (&["tokio"], &[], &["tokio?lifo=off"], [false, true]),
+            (&["tokio?lifo=off"], &[], &["tokio", "smol"], [false, true]),
+            (&["smol"], &[], &["tokio?lifo=off"], [false, false]),
+        ] {
+            let filter = Filter::new(&owned(include), &owned(exclude)).unwrap();
+            let filter = filter.narrowed_to(&owned(then)).unwrap();
+            let seen = [&plain, &with_options].map(|subject| filter.selects(subject));
+            assert_eq!(seen, selected, "-r {include:?} -x {exclude:?}, then {then:?}");
+            let is_wanted = include[0] != "smol" && exclude != ["**/epoll"];
+            assert!(filter.may_select(&plain.build) || !is_wanted, "-r {include:?} -x {exclude:?}");
+        }
+    }
+
+    #[test]
+    fn a_question_mark_alone_is_part_of_the_pattern() {
+        let plain = "tok?o/multi-thread";
+        assert_eq!(split_options(plain).unwrap(), (plain, Asked::new()));
+        let (pattern, asked) = split_options("tok?o?a=b?c").unwrap();
+        assert_eq!((pattern, &*asked["a"]), ("tok?o", "b?c"));
     }
 
     #[test]

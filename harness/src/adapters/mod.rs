@@ -9,5 +9,6 @@ pub mod discovery;
 pub mod environment;
 pub mod filter;
 mod manifest;
+pub mod options;
 pub mod subject;
 mod up_to_date;

@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use quadrant_reports::record::{self, evidence};
-use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
-use quadrant_suite::plan::Plan;
+use quadrant_suite::description::{
+    Capability, Described, Executor, RuntimeOption, Topology, Workers,
+};
+use quadrant_suite::plan::{Plan, SetOption};
 use serde::Serialize;
 
 use super::builds::Build;
@@ -19,16 +21,23 @@ const FILES_BESIDE_CONNECTIONS: u64 = 64;
 /// Threads that a subject with one for each task, and the driver, start besides those.
 const THREADS_BESIDE_TASKS: u64 = 16;
 
+/// Stands between a subject and its options.
+pub const OPTIONS_MARK: char = '?';
+
 /// One runtime, executor and backend to compare, or an adapter that cannot be described.
 #[derive(Debug, Clone)]
 pub struct Subject {
-    /// `runtime/executor/backend`; the build's name if it is broken.
+    /// `runtime/executor/backend?option=value`; the build's name if it is broken.
     pub id: String,
     pub runtime: String,
     pub version: String,
     pub note: Option<String>,
     /// The build that it is in.
     pub build: Build,
+    /// Options that are set.
+    pub options: Vec<SetOption>,
+    /// Options that its executor has.
+    pub possible: Vec<RuntimeOption>,
     pub state: State,
 }
 
@@ -82,10 +91,10 @@ impl Machine {
 pub(super) fn offered(
     build: &Build,
     library: &Arc<LibraryFile>,
-    description: Description,
+    description: Described,
     machine: &Machine,
 ) -> Result<Vec<Subject>, String> {
-    let Description { runtime, version, note, executors } = description;
+    let Described { runtime, version, note, executors, options } = description;
     if let Some(declared) = &build.backends
         && let Some(other) = executors.iter().find(|it| !declared.contains(&it.backend))
     {
@@ -106,6 +115,8 @@ pub(super) fn offered(
             version: version.clone(),
             note: note.clone(),
             build: build.clone(),
+            options: Vec::new(),
+            possible: of_executor(&options, &executor.executor),
             state: State::Loadable {
                 library: Arc::clone(library),
                 unsupported: machine.unsupported(&executor),
@@ -116,6 +127,13 @@ pub(super) fn offered(
     Ok(subjects)
 }
 
+fn of_executor(options: &[RuntimeOption], executor: &str) -> Vec<RuntimeOption> {
+    let has_it = |option: &&RuntimeOption| {
+        option.executors.is_empty() || option.executors.iter().any(|name| name == executor)
+    };
+    options.iter().filter(has_it).cloned().collect()
+}
+
 impl Subject {
     pub fn broken(build: Build, reason: String) -> Self {
         Self {
@@ -124,6 +142,8 @@ impl Subject {
             version: "unknown".to_owned(),
             note: None,
             build,
+            options: Vec::new(),
+            possible: Vec::new(),
             state: State::Broken { reason },
         }
     }
@@ -183,9 +203,19 @@ impl Subject {
         }
     }
 
+    pub fn id_without_options(&self) -> &str {
+        self.id.split(OPTIONS_MARK).next().unwrap_or(&self.id)
+    }
+
+    /// The option of this name that its executor has.
+    pub fn option(&self, name: &str) -> Option<&RuntimeOption> {
+        self.possible.iter().find(|option| option.name == name)
+    }
+
     /// Whether the figures of other subjects may be given as ratios to its own.
     pub fn is_reference(&self) -> bool {
-        self.executor().is_some_and(|it| it.capabilities.contains(&Capability::Reference))
+        self.options.is_empty()
+            && self.executor().is_some_and(|it| it.capabilities.contains(&Capability::Reference))
     }
 
     /// Whether its executor has workers of this kind.
@@ -230,6 +260,7 @@ impl Subject {
             backend,
             topology: offered.map(|it| it.topology),
             capabilities: offered.map_or_else(BTreeSet::new, |it| it.capabilities.clone()),
+            options: self.possible.clone(),
             variant: self.build.variant.is_some(),
             available: reason.is_none(),
             reason,
@@ -254,6 +285,8 @@ pub struct Listed {
     pub backend: String,
     pub topology: Option<Topology>,
     pub capabilities: BTreeSet<Capability>,
+    /// What can be set about it, as in `-r 'runtime/executor?name=value'`.
+    pub options: Vec<RuntimeOption>,
     /// Whether it is in another build than its runtime's usual one.
     pub variant: bool,
     pub available: bool,
@@ -286,6 +319,8 @@ pub(crate) mod tests {
             runtime: runtime.to_owned(),
             version: String::new(),
             note: None,
+            options: Vec::new(),
+            possible: Vec::new(),
             build: if is_variant { Build::variant(runtime, backend) } else { usual },
             state: State::Loadable { library, executor, unsupported: None },
         }
@@ -296,11 +331,12 @@ pub(crate) mod tests {
         let State::Loadable { executor, library, .. } = subject("x/y/epoll", false).state else {
             unreachable!()
         };
-        let description = Description {
+        let description = Described {
             runtime: "x".to_owned(),
             version: String::new(),
             note: None,
             executors: vec![executor],
+            options: Vec::new(),
         };
         let machine = Machine { io_uring: Ok(()), locked_memory_max: None };
         let ask = |backends: Option<&[&str]>| {

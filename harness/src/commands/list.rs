@@ -7,10 +7,11 @@ use quadrant_reports::format::Format;
 use quadrant_reports::style::Style;
 use quadrant_reports::table::{Cell, Part, Table};
 use quadrant_reports::{terminal, visible};
+use quadrant_suite::description::RuntimeOption;
 use serde::Serialize;
 use serde_json::to_string_pretty;
 
-use crate::adapters::subject::{Listed, Subject};
+use crate::adapters::subject::{Listed, OPTIONS_MARK, Subject};
 use crate::commands::arguments;
 use crate::commands::failure::Failure;
 use crate::commands::run::{CellOptions, Circumstances, PlannedCase};
@@ -89,17 +90,51 @@ fn list_subjects(options: &ListOptions) -> Result<u8, Failure> {
     if interrupt::requested() {
         return Ok(interrupt::EXIT_CODE);
     }
-    print(options.format, &listed, ["subject", "version", "can", "note"], |subject| {
-        let can: Vec<String> = subject.capabilities.iter().map(ToString::to_string).collect();
-        let variant = subject.variant.then(|| "variant".to_owned());
-        let note = match &subject.reason {
-            Some(reason) => Some(format!("not available: {reason}")),
-            None => subject.note.clone(),
-        };
-        let note = variant.into_iter().chain(note).collect::<Vec<_>>().join("; ");
-        [subject.id.clone(), subject.version.clone(), can.join(" "), note]
-    })?;
+    let further = options_table(&listed);
+    print_with(
+        options.format,
+        &listed,
+        ["subject", "version", "can", "note"],
+        further,
+        |subject| {
+            let can: Vec<String> = subject.capabilities.iter().map(ToString::to_string).collect();
+            let variant = subject.variant.then(|| "variant".to_owned());
+            let note = match &subject.reason {
+                Some(reason) => Some(format!("not available: {reason}")),
+                None => subject.note.clone(),
+            };
+            let note = variant.into_iter().chain(note).collect::<Vec<_>>().join("; ");
+            [subject.id.clone(), subject.version.clone(), can.join(" "), note]
+        },
+    )?;
     Ok(if listed.is_empty() { 4 } else { 0 })
+}
+
+/// What can be set, once for all executors of a runtime that have it; nothing if there is nothing.
+fn options_table(listed: &[Listed]) -> Option<Table> {
+    let mut rows: Vec<(String, &RuntimeOption, Vec<&str>)> = Vec::new();
+    for subject in listed.iter().filter(|it| !it.id.contains(OPTIONS_MARK)) {
+        for option in &subject.options {
+            let is_it = |row: &&mut (String, &RuntimeOption, Vec<&str>)| {
+                row.0 == subject.runtime && row.1 == option
+            };
+            match rows.iter_mut().find(is_it) {
+                Some((_, _, ids)) => ids.push(&subject.id),
+                None => rows.push((subject.runtime.clone(), option, vec![&subject.id])),
+            }
+        }
+    }
+    let mut table = Table::new(&["option", "values", "default", "what it sets"]);
+    for (runtime, option, ids) in &rows {
+        let of_runtime =
+            listed.iter().filter(|it| it.runtime == *runtime && !it.id.contains(OPTIONS_MARK));
+        let has_all = ids.len() == of_runtime.count();
+        let pattern = if has_all { &**runtime } else { ids[0] };
+        let values = [option.values.to_string(), option.default.clone(), option.meaning.clone()];
+        let name = format!("{pattern}?{}=", option.name);
+        table.push(name, values.into_iter().map(Cell::words));
+    }
+    (!rows.is_empty()).then_some(table)
 }
 
 #[derive(Serialize)]
@@ -161,6 +196,17 @@ fn print<T: Serialize, const N: usize>(
     headings: [&str; N],
     row: impl Fn(&T) -> [String; N],
 ) -> Result<(), Failure> {
+    print_with(format, items, headings, None, row)
+}
+
+/// The items in a table, and one more table below it.
+fn print_with<T: Serialize, const N: usize>(
+    format: Format,
+    items: &[T],
+    headings: [&str; N],
+    further: Option<Table>,
+    row: impl Fn(&T) -> [String; N],
+) -> Result<(), Failure> {
     let text = if format == Format::Json {
         let text = to_string_pretty(items).map_err(anyhow::Error::new)?;
         visible::text(&text).into_owned() + "\n"
@@ -170,7 +216,8 @@ fn print<T: Serialize, const N: usize>(
             let mut cells = row(item).into_iter();
             table.push(cells.next().unwrap_or_default(), cells.map(Cell::words));
         }
-        terminal::draw(&[Part::Table(table)], Style::PLAIN)
+        let tables: Vec<Part> = [table].into_iter().chain(further).map(Part::Table).collect();
+        terminal::draw(&tables, Style::PLAIN)
     };
     Ok(standard_output::write(&text)?)
 }

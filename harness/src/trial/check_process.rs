@@ -36,12 +36,12 @@ impl CheckProcess {
     ) -> Result<Self> {
         let memory = BoardMemory::create()?;
         let board = memory.inherited()?;
-        let plan = serde_json::to_vec(plan)?;
+        let text = serde_json::to_vec(plan)?;
         let complete = |command: &mut std::process::Command| {
-            command.args(["--board", &board.number().to_string()]);
+            command.args(["--board", &board.number().to_string()]).envs(plan.environment());
         };
         let process =
-            AdapterProcess::spawn(executable, "__trial", library, Limits::USUAL, complete, &plan)?;
+            AdapterProcess::spawn(executable, "__trial", library, Limits::USUAL, complete, &text)?;
         Ok(Self { process, _board: memory, limit, end: Instant::now() + limit })
     }
 

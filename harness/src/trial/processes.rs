@@ -164,6 +164,7 @@ impl Processes {
                 command
                     .args(["--board", &board.number().to_string()])
                     .args(["--cpus", &cpus::listed(&order.cpus.subject)])
+                    .envs(order.plan.environment())
                     .args(order.limits.forbidden.map(|forbidden| format!("--forbid={forbidden}")));
                 order.memory.add_to(command);
             },

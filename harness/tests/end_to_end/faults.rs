@@ -13,6 +13,13 @@ const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/echo
 const PATIENT_SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/patient.yaml");
 /// For faults of reading files.
 const FILES_SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/files.yaml");
+/// For what a runtime may do wrong with tasks.
+const SPAWNING_SPEC: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/spawning.yaml");
+const YIELDING_SPEC: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/yielding.yaml");
+const COMPUTING_SPEC: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/computing.yaml");
 const HEALTHY: &str = "threads/thread-per-task/blocking";
 
 /// For each fault, its status and the exit code of a run with it and a healthy subject.
@@ -39,6 +46,10 @@ const FAULTS: &[(&str, Status, i32)] = &[
     ("answers-wrongly", Status::Failed, 3),
     ("reads-wrongly", Status::Failed, 3),
     ("closes-connections", Status::Failed, 3),
+    ("yields-not", Status::Failed, 3),
+    ("joins-at-once", Status::Failed, 3),
+    ("drops-tasks", Status::Failed, 3),
+    ("loses-task", Status::Failed, 3),
     ("stalls", Status::Ok, 0),
     ("slows-down", Status::Ok, 0),
     ("hangs", Status::TimedOut, 3),
@@ -58,6 +69,9 @@ fn run(fault: &str, code: i32) -> Vec<Record> {
     let faulty = format!("faulty/{fault}");
     let spec = match fault {
         "reads-wrongly" => FILES_SPEC,
+        "joins-at-once" | "drops-tasks" => SPAWNING_SPEC,
+        "yields-not" => YIELDING_SPEC,
+        "loses-task" => COMPUTING_SPEC,
         _ if fault.ends_with("-without-end") => PATIENT_SPEC,
         _ => SPEC,
     };

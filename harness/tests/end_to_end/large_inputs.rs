@@ -7,6 +7,7 @@ pub struct Large {
     pub file: &'static str,
     pub text: fn() -> String,
     pub arguments: &'static [&'static str],
+    #[allow(dead_code)] // not by benches
     pub sentence: &'static str,
 }
 

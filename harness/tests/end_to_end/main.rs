@@ -31,6 +31,7 @@ mod libraries;
 mod lists;
 mod load;
 mod machine;
+mod options;
 mod order;
 mod own_adapter;
 mod resuming;
@@ -78,6 +79,7 @@ fn main() {
         lists: subjects_are_listed_with_capabilities_or_a_reason, patterns_without_a_match_are_warned_of, repeated_axes_and_unknown_values_are_errors, specs_are_listed_with_their_questions, cells_that_do_not_run_have_a_reason, the_default_format_of_lists_is_a_table, ten_thousand_cells_are_listed;
         load: a_ceiling_is_measured_only_for_a_rate, a_rate_above_the_drivers_ceiling_is_refused, a_missed_rate_is_reported_with_both_figures;
         machine: memory_does_not_grow_with_more_cells, a_full_disk_loses_no_written_record, a_disk_full_at_the_start_leaves_no_folder, a_full_temporary_folder_gives_reason_and_remedy, an_unwritable_default_folder_gives_reason_and_remedy, an_empty_tmpdir_is_no_folder, an_unprivileged_user_can_run_it, an_unprivileged_tour_names_its_methods, read_only_cgroups_fall_back_to_sampling, too_few_threads_give_reason_and_remedy, too_few_open_files_give_reason_and_remedy, an_unusable_temporary_folder_is_reported, too_little_locked_memory_gives_reason_and_remedy, forbidden_affinity_leaves_trials_unmeasured, a_missing_loopback_leaves_trials_unmeasured;
+        options: an_option_takes_effect_in_its_own_subject, options_are_listed_with_values_and_default, impossible_options_are_refused_with_a_hint, checks_and_duels_name_the_option;
         order: a_seed_reproduces_the_order_of_trials;
         own_adapter: the_adapter_of_the_page_builds_and_runs, typical_mistakes_give_one_clear_error_each;
         redact: numbers_become_marks;

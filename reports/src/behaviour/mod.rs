@@ -176,7 +176,9 @@ impl Findings {
     }
 
     fn command(&self, check: &str, subject: &str) -> String {
-        format!("quadrant check {check} -r {subject} --seed {}", self.seed)
+        // Options have letters that a shell would act on.
+        let quote = if subject.contains('?') { "'" } else { "" };
+        format!("quadrant check {check} -r {quote}{subject}{quote} --seed {}", self.seed)
     }
 
     pub fn text(&self, format: Format, style: Style) -> String {

@@ -52,7 +52,7 @@ const FILES_BY_RING: &str = "+ring";
 
 /// The backend that operations other than on files wait by: `epoll` of `epoll+ring`.
 pub fn waits_by(claimed: &str) -> &str {
-    claimed.strip_suffix(FILES_BY_RING).unwrap_or(claimed)
+    claimed.split('+').next().unwrap_or(claimed)
 }
 
 /// Whether it takes a system with io_uring.

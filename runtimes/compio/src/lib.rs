@@ -16,7 +16,9 @@ use compio::driver::{DriverType, ProactorBuilder};
 use compio::io::{AsyncRead, AsyncWrite};
 use compio::net::{TcpListener, TcpSocket, TcpStream};
 use compio::runtime::{JoinHandle, RuntimeBuilder};
-use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
+use quadrant_suite::description::{
+    Capability, Description, Executor, RuntimeOption, Topology, Workers,
+};
 use quadrant_suite::plain_calls::Descriptor;
 use quadrant_suite::runtime::Task;
 use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
@@ -56,6 +58,15 @@ impl Adapter for Compio {
         }
     }
 
+    fn options() -> Vec<RuntimeOption> {
+        vec![RuntimeOption::number(
+            "event-interval",
+            1..=u32::MAX.into(),
+            "61",
+            "polls of tasks after which an executor looks for events",
+        )]
+    }
+
     fn run(scene: &'static Scene) -> Result<(), Refusal> {
         let plan = scene.plan();
         let driver = match (plan.executor.as_str(), plan.backend.as_str()) {
@@ -83,7 +94,11 @@ fn work(scene: &'static Scene, root: usize, workers: usize, driver: DriverType) 
     if driver == DriverType::Poll {
         proactor.driver_type(driver);
     }
-    match RuntimeBuilder::new().with_proactor(proactor).build() {
+    let mut builder = RuntimeBuilder::new();
+    if let Some(polls) = scene.plan().number("event-interval") {
+        builder.event_interval(polls as usize);
+    }
+    match builder.with_proactor(proactor).build() {
         Ok(runtime) if runtime.driver_type() == driver => {
             runtime.block_on(scene.root_of(Compio, root, workers));
         }

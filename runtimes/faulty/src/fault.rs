@@ -76,6 +76,14 @@ faults! {
     ReadsWrongly = "reads-wrongly",
     /// Closes each connection after ten answers.
     ClosesConnections = "closes-connections",
+    /// A yield is ready at once.
+    YieldsNot = "yields-not",
+    /// Joining a task that was spawned in the window returns at once.
+    JoinsAtOnce = "joins-at-once",
+    /// Drops tasks that are spawned in the window.
+    DropsTasks = "drops-tasks",
+    /// The second task that is spawned never runs.
+    LosesTask = "loses-task",
     /// Holds a poll for 50 ms, as often.
     Stalls = "stalls",
     /// Delays each request by a millisecond, from half a second after the start of the window.
@@ -98,6 +106,12 @@ impl Fault {
     /// The backend that its description names.
     pub(crate) fn claimed_backend(self) -> &'static str {
         if self == Fault::ClaimsIoUring { "io_uring" } else { "none" }
+    }
+
+    /// Whether it needs a runtime whose operations do not block: on the others a yield is one of the
+    /// system, and the system decides when a task runs.
+    pub(crate) fn is_of_non_blocking(self) -> bool {
+        matches!(self, Fault::YieldsNot | Fault::LosesTask)
     }
 
     pub(crate) fn named(name: &str) -> Option<Fault> {

@@ -23,7 +23,7 @@ use quadrant_suite::runtime::{Adapter, Refusal};
 use quadrant_suite::scene::Scene;
 
 use fault::Fault;
-use operations::Faulty;
+use operations::{Faulty, Handle};
 
 impl Adapter for Faulty {
     fn describe() -> Description {
@@ -73,7 +73,11 @@ impl Adapter for Faulty {
             Fault::DiesWhenReady => process::die_when_ready(scene),
             _ => {}
         }
-        let root = thread::spawn(move || block_on(scene.root(Faulty { scene, fault })));
+        let faulty = Faulty { scene, fault };
+        let root = thread::spawn(move || match fault.is_of_non_blocking() {
+            true => block_on(scene.root(Handle::<false>(faulty))),
+            false => block_on(scene.root(Handle::<true>(faulty))),
+        });
         if let Some(strike) = process::strike_of(fault) {
             await_measuring(scene);
             strike();

@@ -12,7 +12,7 @@ use quadrant_suite::clock::stamp;
 use quadrant_suite::control::{MESSAGE_BYTES, Message};
 use quadrant_suite::plain_calls::Descriptor;
 use quadrant_suite::runtime::Task;
-use quadrant_suite::runtime::{FilePath, Runtime};
+use quadrant_suite::runtime::{FilePath, Runtime, yield_once};
 use quadrant_suite::scene::Scene;
 
 use crate::block_on;
@@ -22,6 +22,18 @@ use crate::fault::Fault;
 pub(crate) struct Faulty {
     pub(crate) scene: &'static Scene,
     pub(crate) fault: Fault,
+}
+
+/// The runtime. Where calls are not declared to block, a poll ends before each that waits.
+#[derive(Clone, Copy)]
+pub(crate) struct Handle<const CALLS_BLOCK: bool>(pub(crate) Faulty);
+
+impl<const CALLS_BLOCK: bool> Handle<CALLS_BLOCK> {
+    async fn before_wait() {
+        if !CALLS_BLOCK {
+            yield_once().await;
+        }
+    }
 }
 
 /// Time after the start of the window at which `slows-down` begins.
@@ -107,24 +119,38 @@ impl Stream {
     }
 }
 
-impl Runtime for Faulty {
+impl<const CALLS_BLOCK: bool> Runtime for Handle<CALLS_BLOCK> {
     type Listener = Listener;
     type Stream = Stream;
     type Join = io::Result<JoinHandle<()>>;
     type Contents = Vec<u8>;
 
-    const CALLS_BLOCK: bool = true;
+    const CALLS_BLOCK: bool = CALLS_BLOCK;
 
     fn spawn(&self, task: Task<Self>) -> Self::Join {
+        static SPAWNED: AtomicU64 = AtomicU64::new(0);
+        let Faulty { scene, fault } = self.0;
+        let nothing = || Ok(thread::spawn(|| ()));
+        let is_in_window = scene.board().is_measuring();
+        match fault {
+            Fault::DropsTasks if is_in_window => return nothing(),
+            Fault::LosesTask if SPAWNED.fetch_add(1, Relaxed) == 1 => {
+                std::mem::forget(task);
+                return nothing();
+            }
+            _ => {}
+        }
         let run = move || block_on(task.run());
         let thread = thread::Builder::new().name("task".to_owned()).spawn(run);
-        if self.fault == Fault::JoinsEarly {
-            return thread.map(|_| thread::spawn(|| ()));
+        match fault {
+            Fault::JoinsEarly => thread.and_then(|_| nothing()),
+            Fault::JoinsAtOnce if is_in_window => thread.and_then(|_| nothing()),
+            _ => thread,
         }
-        thread
     }
 
     async fn join(join: Self::Join) -> io::Result<()> {
+        Self::before_wait().await;
         join?.join().map_err(|_| io::Error::other("the thread panicked"))
     }
 
@@ -136,9 +162,10 @@ impl Runtime for Faulty {
         let socket = TcpListener::bind(address)?;
         // The load's listener, where there is one, comes first, and its port is published
         // before the parent's listener is asked for.
-        let board = self.scene.board();
-        let is_control = self.scene.plan().server.is_none() || board.server_port() != 0;
-        Ok(Listener { socket, faulty: *self, is_control })
+        let scene = self.0.scene;
+        let board = scene.board();
+        let is_control = scene.plan().server.is_none() || board.server_port() != 0;
+        Ok(Listener { socket, faulty: self.0, is_control })
     }
 
     fn local_port(listener: &Self::Listener) -> io::Result<u16> {
@@ -146,6 +173,7 @@ impl Runtime for Faulty {
     }
 
     async fn accept(listener: &mut Self::Listener) -> io::Result<Self::Stream> {
+        Self::before_wait().await;
         let (socket, _) = listener.socket.accept()?;
         socket.set_nodelay(true)?;
         let Listener { faulty, is_control, .. } = *listener;
@@ -157,6 +185,7 @@ impl Runtime for Faulty {
         buffer: &mut Vec<u8>,
         range: Range<usize>,
     ) -> io::Result<usize> {
+        Self::before_wait().await;
         if stream.is_control {
             loop {
                 let read =
@@ -198,19 +227,20 @@ impl Runtime for Faulty {
     }
 
     async fn yield_now(&self) {
-        self.before_operation();
+        self.0.before_operation();
         thread::yield_now();
     }
 
     async fn sleep(&self, time: Duration) {
-        self.before_operation();
+        Self::before_wait().await;
+        self.0.before_operation();
         thread::sleep(time);
     }
 
     async fn read_file(&self, path: FilePath) -> io::Result<Vec<u8>> {
-        self.before_operation();
+        self.0.before_operation();
         let mut contents = std::fs::read(path)?;
-        if self.fault == Fault::ReadsWrongly {
+        if self.0.fault == Fault::ReadsWrongly {
             let middle = contents.len() / 2;
             contents[middle] ^= 1;
         }
@@ -221,7 +251,7 @@ impl Runtime for Faulty {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<T> {
-        self.before_operation();
+        self.0.before_operation();
         let worker = thread::Builder::new().name("offloaded".to_owned()).spawn(job)?;
         worker.join().map_err(|_| io::Error::other("the job panicked"))
     }

@@ -14,7 +14,9 @@ use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
 use glommio::io::{BufferedFile, ReadResult};
 use glommio::net::{TcpListener, TcpStream};
 use glommio::{BuilderErrorKind, GlommioError, LocalExecutorPoolBuilder, PoolPlacement};
-use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
+use quadrant_suite::description::{
+    Capability, Description, Executor, RuntimeOption, Topology, Workers,
+};
 use quadrant_suite::plain_calls::Descriptor;
 use quadrant_suite::runtime::Task;
 use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
@@ -54,6 +56,15 @@ impl Adapter for Glommio {
         }
     }
 
+    fn options() -> Vec<RuntimeOption> {
+        vec![RuntimeOption::number(
+            "spin",
+            0..=1_000_000,
+            "0",
+            "microseconds in which an idle executor looks for events before its thread sleeps",
+        )]
+    }
+
     fn run(scene: &'static Scene) -> Result<(), Refusal> {
         if scene.plan().executor != "per-core" {
             return Err(scene.unknown_executor());
@@ -63,8 +74,12 @@ impl Adapter for Glommio {
         let roots = Arc::new(AtomicUsize::new(0));
         let next = Arc::clone(&roots);
         let refusal = |error| refusal(error, roots.load(Ordering::Relaxed) > 0);
-        let pool = LocalExecutorPoolBuilder::new(PoolPlacement::Unbound(workers))
-            .name("glommio")
+        let mut builder =
+            LocalExecutorPoolBuilder::new(PoolPlacement::Unbound(workers)).name("glommio");
+        if let Some(micros) = scene.plan().number("spin") {
+            builder = builder.spin_before_park(Duration::from_micros(micros));
+        }
+        let pool = builder
             .on_all_shards(move || {
                 // Those that have started so far.
                 let root = next.fetch_add(1, Ordering::Relaxed);

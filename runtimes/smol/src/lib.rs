@@ -10,7 +10,9 @@ use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::Duration;
 
-use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
+use quadrant_suite::description::{
+    Capability, Description, Executor, RuntimeOption, Topology, Workers,
+};
 use quadrant_suite::plain_calls::{self, Descriptor};
 use quadrant_suite::runtime::Task;
 use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime, Spawner};
@@ -60,10 +62,30 @@ impl Adapter for Smol {
         }
     }
 
+    fn options() -> Vec<RuntimeOption> {
+        vec![
+            RuntimeOption::number(
+                "threads",
+                1..=1_000,
+                "the workers of the case",
+                "threads that run the executor, as SMOL_THREADS sets them for smol's own",
+            )
+            .of(&["multi-thread"]),
+            RuntimeOption::number(
+                "blocking-threads",
+                1..=10_000,
+                "500",
+                "threads that the pool for blocking work may have",
+            )
+            .by_variable("BLOCKING_MAX_THREADS"),
+        ]
+    }
+
     fn run(scene: &'static Scene) -> Result<(), Refusal> {
         match scene.plan().executor.as_str() {
             "multi-thread" => {
-                for _ in 0..scene.plan().workers {
+                let plan = scene.plan();
+                for _ in 0..plan.number("threads").unwrap_or(plan.workers.into()) {
                     thread::Builder::new()
                         .name("smol-worker".to_owned())
                         .spawn(|| smol::block_on(EXECUTOR.run(smol::future::pending::<()>())))?;

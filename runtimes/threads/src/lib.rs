@@ -13,7 +13,9 @@ use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
 use quadrant_suite::board::THREADED_TASKS_MAX;
-use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
+use quadrant_suite::description::{
+    Capability, Description, Executor, RuntimeOption, Topology, Workers,
+};
 use quadrant_suite::plain_calls::{self, Descriptor};
 use quadrant_suite::runtime::Task;
 use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime, Spawner};
@@ -51,6 +53,19 @@ impl Adapter for Threads {
                 memlock_bytes_min: 0,
             }],
         }
+    }
+
+    fn options() -> Vec<RuntimeOption> {
+        vec![
+            // Read by std, for every thread that is started without a size.
+            RuntimeOption::number(
+                "stack",
+                65_536..=1 << 30,
+                "2097152",
+                "bytes of address space for the stack of a thread",
+            )
+            .by_variable("RUST_MIN_STACK"),
+        ]
     }
 
     fn run(scene: &'static Scene) -> Result<(), Refusal> {

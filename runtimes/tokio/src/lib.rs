@@ -7,11 +7,13 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::thread;
 use std::time::Duration;
 
-use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
+use quadrant_suite::description::{
+    Capability, Description, Executor, RuntimeOption, Topology, Workers,
+};
 use quadrant_suite::plain_calls::Descriptor;
 use quadrant_suite::runtime::Task;
 use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime, Spawner};
@@ -29,6 +31,8 @@ const BACKEND: &str = if cfg!(mio_unsupported_force_poll_poll) {
     "poll"
 } else if cfg!(all(tokio_unstable, feature = "io-uring")) {
     "epoll+ring"
+} else if cfg!(tokio_unstable) {
+    "epoll+unstable"
 } else {
     "epoll"
 };
@@ -82,18 +86,60 @@ impl Adapter for Tokio {
         }
     }
 
+    fn options() -> Vec<RuntimeOption> {
+        const INTERVAL: RangeInclusive<u64> = 1..=u32::MAX as u64;
+        let mut options = vec![
+            RuntimeOption::number(
+                "event-interval",
+                INTERVAL,
+                "61",
+                "polls of tasks after which a scheduler looks for I/O and timers",
+            ),
+            RuntimeOption::number(
+                "global-queue-interval",
+                INTERVAL,
+                "31, or in multi-thread by the time that polls take",
+                "polls of tasks after which a scheduler looks into the queue of all workers",
+            ),
+            RuntimeOption::number(
+                "blocking-threads",
+                1..=10_000,
+                "512",
+                "threads that the pool for blocking work may have",
+            ),
+            RuntimeOption::switch(
+                "sharded-blocking-queue",
+                "off",
+                "several queues for blocking work, each with a lock of its own",
+            )
+            .by_variable("TOKIO_UNSTABLE_SHARDED_BLOCKING_QUEUE"),
+        ];
+        if cfg!(tokio_unstable) {
+            let switch = |name, default, meaning| {
+                RuntimeOption::switch(name, default, meaning).of(&["multi-thread"])
+            };
+            options.extend([
+                switch("lifo", "on", "a task that was just woken runs next, on the same worker"),
+                switch("alt-timer", "off", "the alternative timer, without a lock for all workers"),
+                switch(
+                    "eager-driver-handoff",
+                    "off",
+                    "a worker that waited for events wakes another to do so, before it polls tasks",
+                ),
+            ]);
+        }
+        options
+    }
+
     fn run(scene: &'static Scene) -> Result<(), Refusal> {
         let workers = scene.plan().workers as usize;
         match scene.plan().executor.as_str() {
-            "multi-thread" => Builder::new_multi_thread()
-                .worker_threads(workers)
-                .enable_all()
-                .build()?
-                .block_on(scene.root(Handle { local: false })),
-            "current-thread" => current_thread()?.block_on(scene.root(Handle { local: false })),
-            "local" => {
-                LocalSet::new().block_on(&current_thread()?, scene.root(Handle { local: true }));
+            "multi-thread" => multi_thread(scene)?.block_on(scene.root(Handle { local: false })),
+            "current-thread" => {
+                current_thread(scene)?.block_on(scene.root(Handle { local: false }));
             }
+            "local" => LocalSet::new()
+                .block_on(&current_thread(scene)?, scene.root(Handle { local: true })),
             "per-core" => run_per_core(scene, workers)?,
             _ => return Err(scene.unknown_executor()),
         }
@@ -101,14 +147,49 @@ impl Adapter for Tokio {
     }
 }
 
-fn current_thread() -> io::Result<TokioRuntime> {
-    Builder::new_current_thread().enable_all().build()
+fn multi_thread(scene: &Scene) -> io::Result<TokioRuntime> {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(scene.plan().workers as usize).enable_all();
+    #[cfg(tokio_unstable)]
+    {
+        let plan = scene.plan();
+        if plan.is_set("lifo", "off") {
+            builder.disable_lifo_slot();
+        }
+        if plan.is_set("alt-timer", "on") {
+            builder.enable_alt_timer();
+        }
+        if plan.is_set("eager-driver-handoff", "on") {
+            builder.enable_eager_driver_handoff();
+        }
+    }
+    set_numbers(&mut builder, scene).build()
+}
+
+fn current_thread(scene: &Scene) -> io::Result<TokioRuntime> {
+    let mut builder = Builder::new_current_thread();
+    set_numbers(builder.enable_all(), scene).build()
+}
+
+/// The options that every scheduler has.
+fn set_numbers<'a>(builder: &'a mut Builder, scene: &Scene) -> &'a mut Builder {
+    let plan = scene.plan();
+    if let Some(polls) = plan.number("event-interval") {
+        builder.event_interval(polls as u32);
+    }
+    if let Some(polls) = plan.number("global-queue-interval") {
+        builder.global_queue_interval(polls as u32);
+    }
+    if let Some(threads) = plan.number("blocking-threads") {
+        builder.max_blocking_threads(threads as usize);
+    }
+    builder
 }
 
 /// A runtime of its own for each worker, on its own thread.
 fn run_per_core(scene: &'static Scene, workers: usize) -> Result<(), Refusal> {
     let start = |root| {
-        let work = move || match current_thread() {
+        let work = move || match current_thread(scene) {
             Ok(runtime) => {
                 runtime.block_on(scene.root_of(Handle { local: false }, root, workers));
             }

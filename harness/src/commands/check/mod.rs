@@ -250,6 +250,7 @@ fn start(
         executor: executor.executor.clone(),
         backend: executor.backend.clone(),
         workers: subject.workers(workers),
+        options: subject.options.clone(),
         seed,
         metered: true,
         stall_threshold_ns: 10_000_000,

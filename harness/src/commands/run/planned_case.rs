@@ -94,6 +94,7 @@ impl<'a> PlannedCase<'a> {
             executor: executor.to_owned(),
             backend: backend.to_owned(),
             workers: subject.workers(self.workers),
+            options: subject.options.clone(),
             seed: self.seed,
             metered: true,
             stall_threshold_ns: work.stall_threshold_ns,

@@ -15,6 +15,7 @@ use crate::adapters::build::Profile;
 use crate::adapters::builds::Build;
 use crate::adapters::discovery::{self, Discovered, Source};
 use crate::adapters::filter::Filter;
+use crate::adapters::options;
 use crate::adapters::subject::Subject;
 use crate::commands::arguments;
 use crate::commands::failure::Failure;
@@ -26,8 +27,10 @@ use crate::trial::Limits;
 #[derive(Debug, Clone, Default, Args, Serialize)]
 pub struct SubjectOptions {
     /// Only these subjects: a glob over runtime/executor/backend. `tokio` selects all of tokio in its
-    /// usual build; variants are asked for by `tokio/**`, by a backend, or as `tokio@poll`. Without
-    /// it, those that a scenario names, else every runtime in its usual build
+    /// usual build; variants are asked for by `tokio/**`, by a backend, or as `tokio@poll`.
+    /// `tokio/multi-thread?event-interval=7` is the same subject with an option set (`quadrant list
+    /// subjects` shows the options). Without it, those that a scenario names, else every runtime in
+    /// its usual build
     #[arg(short, long = "runtime", value_name = "GLOB", value_parser = arguments::pattern)]
     pub runtime: Vec<String>,
     /// Not these subjects
@@ -158,6 +161,10 @@ impl AdapterOptions {
         let sources = self.sources(with_references)?;
         let program = paths::own_program()?;
         let mut found = discovery::discover(&sources, filters, &program, limits, progress)?;
+        let with_options = options::asked_for(&found.subjects, filters)
+            .map_err(|error| Failure::usage(error.to_string()))?;
+        found.subjects.extend(with_options);
+        found.subjects.sort_by(|a, b| a.id.cmp(&b.id));
         let wanted = |subject: &Subject| filters.iter().any(|filter| filter.selects(subject));
         (found.subjects, found.passed_over) = found.subjects.into_iter().partition(wanted);
         Ok(found)

@@ -53,8 +53,13 @@ pub fn in_list(shown: &str, patterns: &BTreeSet<&str>, all: &Discovered) -> Vec<
 
 /// Whether a pattern matches any subject, selected or not.
 pub fn is_known(pattern: &str, all: &Discovered) -> bool {
-    all.subjects.iter().chain(&all.passed_over).any(|subject| matches(pattern, subject))
-        || parsed(pattern).is_some_and(|it| all.left_out.iter().any(|out| it.may_match_build(out)))
+    // Where they are impossible, options are an error elsewhere.
+    let found = |it: &Pattern| {
+        let mut subjects = all.subjects.iter().chain(&all.passed_over);
+        subjects.any(|subject| it.matches(subject) || it.means(subject))
+            || all.left_out.iter().any(|out| it.may_match_build(out))
+    };
+    parsed(pattern).is_some_and(|it| found(&it))
 }
 
 /// Whether a scenario's pattern matches a subject.

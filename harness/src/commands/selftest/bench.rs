@@ -208,6 +208,7 @@ impl Bench {
             executor: String::new(),
             backend: String::new(),
             workers: 2,
+            options: Vec::new(),
             seed: self.seed,
             metered: true,
             stall_threshold_ns: 10_000_000,
@@ -246,6 +247,7 @@ impl Bench {
             executor: executor.executor.clone(),
             backend: executor.backend.clone(),
             workers: subject.workers(trial.plan.workers),
+            options: subject.options.clone(),
             ..trial.plan.clone()
         };
         match subject.unsupported(&plan) {

@@ -31,6 +31,7 @@ fn check(id: &str, broken: Option<Rule>) -> Option<Verdict> {
         executor: "tiny".to_owned(),
         backend: "none".to_owned(),
         workers: 1,
+        options: Vec::new(),
         seed: 1,
         metered: true,
         stall_threshold_ns: 10_000_000,

@@ -41,12 +41,12 @@ checks! {
 }
 
 /// A connection: the runtime's side and a thread's.
-struct Connection<R: Runtime> {
-    ours: R::Stream,
-    peer: TcpStream,
+pub(super) struct Connection<R: Runtime> {
+    pub(super) ours: R::Stream,
+    pub(super) peer: TcpStream,
 }
 
-async fn connect<R: Runtime>(lab: &Lab<R>) -> std::io::Result<Connection<R>> {
+pub(super) async fn connect<R: Runtime>(lab: &Lab<R>) -> std::io::Result<Connection<R>> {
     let mut listener =
         lab.runtime.listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), false).await?;
     accept::<R>(&mut listener).await
@@ -60,7 +60,7 @@ async fn accept<R: Runtime>(listener: &mut R::Listener) -> std::io::Result<Conne
     Ok(Connection { ours, peer })
 }
 
-fn broken(error: &std::io::Error) -> Verdict {
+pub(super) fn broken(error: &std::io::Error) -> Verdict {
     Verdict::fail(format!("no connection could be made: {error}"))
 }
 

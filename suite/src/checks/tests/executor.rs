@@ -11,6 +11,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::time::Timespec;
+
 use super::rule::Rule;
 
 #[derive(Default)]
@@ -23,6 +25,9 @@ pub(super) struct Executor {
     loop_thread: Mutex<Option<thread::ThreadId>>,
     wakes: AtomicUsize,
     panics: AtomicUsize,
+    /// Jobs for the pool, and those that have not ended.
+    pub(super) jobs: AtomicUsize,
+    pub(super) jobs_running: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -33,7 +38,7 @@ pub(super) struct State {
     foreign: Vec<Arc<Cell>>,
     pub(super) timers: Vec<(Instant, Waker)>,
     pub(super) all: Vec<Arc<Cell>>,
-    ended: bool,
+    pub(super) ended: bool,
 }
 
 pub(super) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -160,7 +165,7 @@ impl Executor {
         let mut state = lock(&self.state);
         let foreign = std::mem::take(&mut state.foreign);
         state.ready.extend(foreign);
-        if !state.ready.is_empty() || state.root_woken {
+        if !state.ready.is_empty() || state.root_woken || self.is(Rule::NeverParks) {
             return;
         }
         let first = if self.is(Rule::MissesEarlierTimers) {
@@ -171,6 +176,14 @@ impl Executor {
         };
         let time = first
             .map_or(Duration::from_secs(60), |at| at.saturating_duration_since(Instant::now()));
+        if self.is(Rule::EndsWhenInterrupted) {
+            drop(state);
+            let millisecond = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+            if rustix::event::poll(&mut [], Some(&millisecond)).is_err() {
+                wait_for_ever();
+            }
+            return;
+        }
         drop(self.woken.wait_timeout(state, time));
     }
 
@@ -207,6 +220,11 @@ impl Executor {
                     lock(&cell.done).0 = Some(true);
                 }
                 drop(work);
+                if !self.is(Rule::KeepsCompletedTasks) {
+                    let mut state = lock(&self.state);
+                    let place = state.all.iter().position(|other| Arc::ptr_eq(other, cell));
+                    place.map(|place| state.all.swap_remove(place));
+                }
                 if ended.is_err() {
                     let panics = self.panics.fetch_add(1, SeqCst) + 1;
                     // As if each panic ended one of 60 workers, or the only one.
@@ -240,7 +258,7 @@ impl Executor {
 }
 
 /// As near to a crash as a test in this process may come.
-fn wait_for_ever() -> ! {
+pub(super) fn wait_for_ever() -> ! {
     loop {
         thread::park();
     }

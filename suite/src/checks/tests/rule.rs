@@ -27,6 +27,15 @@ pub(super) enum Rule {
     ClosesBothDirections,
     HidesResets,
     BuffersWithoutLimit,
+    KeepsCompletedTasks,
+    NeverParks,
+    LeaksDescriptors,
+    LeaksThreads,
+    LosesJobsBeyondACap,
+    GivesTwoJobsToOneThread,
+    HangsWithoutThreads,
+    HangsOnSpawnsAtTheEnd,
+    EndsWhenInterrupted,
     // Not wrong, but another answer.
     NewWakers,
     SpawnsLastFirst,
@@ -36,6 +45,10 @@ pub(super) enum Rule {
     CancelsOnDrop,
     JoinsPanicsSilently,
     EndsWithAPanic,
+    PanicsWhenNested,
+    ReadsInThePool,
+    RunsOnAfterTheRoot,
+    WaitsForJobs,
 }
 
 impl Rule {
@@ -66,6 +79,16 @@ impl Rule {
         (Rule::ClosesBothDirections, "half-close"),
         (Rule::HidesResets, "rst"),
         (Rule::BuffersWithoutLimit, "backpressure"),
+        (Rule::KeepsCompletedTasks, "task-freed"),
+        (Rule::NeverParks, "unread-idle"),
+        (Rule::LeaksDescriptors, "churn-connections"),
+        (Rule::LeaksDescriptors, "churn-fds"),
+        (Rule::LeaksThreads, "churn-threads"),
+        (Rule::LosesJobsBeyondACap, "pool-overflow"),
+        (Rule::GivesTwoJobsToOneThread, "pool-meet"),
+        (Rule::HangsWithoutThreads, "pool-eagain"),
+        (Rule::HangsOnSpawnsAtTheEnd, "spawn-at-shutdown"),
+        (Rule::EndsWhenInterrupted, "eintr"),
     ];
 
     /// Each other way to do something, with the check whose answer it changes.
@@ -78,5 +101,14 @@ impl Rule {
         (Rule::CancelsOnDrop, "handle-drop"),
         (Rule::JoinsPanicsSilently, "panic-join"),
         (Rule::EndsWithAPanic, "panic-detached"),
+        (Rule::PanicsWhenNested, "nested-root"),
+        (Rule::PanicsWhenNested, "nested-task"),
+        (Rule::PollsInSpawn, "foreign-block-on"),
+        (Rule::ReadsInThePool, "fs-threads"),
+        (Rule::RunsOnAfterTheRoot, "between-runs"),
+        (Rule::RunsOnAfterTheRoot, "drop-parked"),
+        (Rule::RunsOnAfterTheRoot, "drop-sleeper"),
+        (Rule::RunsOnAfterTheRoot, "spawn-then-return"),
+        (Rule::WaitsForJobs, "drop-waits-blocking"),
     ];
 }

@@ -1,4 +1,6 @@
-//! Files: who reads them, and what the loop does meanwhile.
+//! Files: which thread reads them, and what the loop does meanwhile.
+//!
+//! Never compares contents: scenarios do.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -84,8 +86,8 @@ async fn fs_threads<R: Runtime>(lab: &Lab<R>) -> Verdict {
         Ok(sample) => sample,
         Err(error) => return no_file(&error),
     };
-    // A loop that has several threads may continue this task on another one, so the counts are not
-    // differences of one thread: a read on the loop is seen by the thread that ends it.
+    // Not the difference of one thread: the task may continue on another one, and a read on the loop
+    // belongs to the thread that ends it.
     let Some(before) = bytes_read("self") else {
         let reason = "the system does not count the bytes that threads read".to_owned();
         return Verdict::Unsupported { reason };

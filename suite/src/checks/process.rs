@@ -1,4 +1,6 @@
 //! The process around a runtime: its threads, and signals that arrive at them.
+//!
+//! Nothing here is undone before the process ends, except limits.
 
 #![allow(unsafe_code)]
 

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
+use super::lab::expect_panics;
 use super::{Lab, Verdict, checks};
 use crate::check_part::{Part, Signal};
 use crate::panics::panic_text;
@@ -30,6 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Starts the runtime again on this thread, for this part.
 fn start_again<R: Runtime>(lab: &Lab<R>, part: Part, ran: &Signal) -> Verdict {
+    expect_panics();
     let _deadlock = lab.answer_after(
         PATIENCE,
         Verdict::answer("deadlocks", format!("not over within {} s", PATIENCE.as_secs())),

@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use super::lab::{Guard, Outside};
+use super::lab::{Guard, Outside, expect_panics};
 use super::process::count;
 use super::{Check, Kind, Place, Verdict};
 use crate::check_part::{Job, Part, RootPart, Signal};
@@ -195,6 +195,7 @@ fn drop_waits_blocking(outside: &Outside) -> Result<Verdict, Refusal> {
 
 fn spawn_at_shutdown(outside: &Outside) -> Result<Verdict, Refusal> {
     const TASKS: u64 = 16;
+    expect_panics();
     let (begun, left) = (Signal::default(), Arc::new(AtomicU64::new(TASKS)));
     // All tasks wait for it, and each sets it when it is dropped: it wakes some that are gone.
     let never = Signal::default();

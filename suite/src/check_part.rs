@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 type SendFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Action = Box<dyn FnOnce() + Send>;
 /// What is done with a result; an error or a panic is its text.
-type Then = Box<dyn FnOnce(Result<(), String>) + Send>;
+pub(crate) type Then = Box<dyn FnOnce(Result<(), String>) + Send>;
 
 /// What a task does during a check.
 pub(crate) enum Part {

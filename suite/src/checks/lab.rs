@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Verdict, ended};
-use crate::check_part::{Part, RootPart, Signal};
+use crate::check_part::{Part, RootPart, Signal, Then};
 use crate::panics::panic_text;
 use crate::runtime::{Refusal, Runtime, Task, Work};
 use crate::scene::Scene;
@@ -206,7 +206,7 @@ struct SpawnsWhenDropped<R: Runtime> {
     scene: &'static Scene,
     runtime: R,
     until: Signal,
-    then: Option<Box<dyn FnOnce(Result<(), String>) + Send>>,
+    then: Option<Then>,
 }
 
 impl<R: Runtime> Drop for SpawnsWhenDropped<R> {

@@ -39,7 +39,7 @@ impl ThreadLimit {
         const OTHER: Uid = Uid::from_raw_unchecked(65_534);
         let before = getrlimit(Resource::Nproc);
         let _ = set_thread_res_uid(OTHER, OTHER, OTHER);
-        let limited = setrlimit(Resource::Nproc, Rlimit { current: Some(0), ..before.clone() });
+        let limited = setrlimit(Resource::Nproc, Rlimit { current: Some(0), ..before });
         let limit = Self(before);
         match thread::Builder::new().spawn(|| ()) {
             Err(_) => Ok(limit),
@@ -50,7 +50,7 @@ impl ThreadLimit {
 
 impl Drop for ThreadLimit {
     fn drop(&mut self) {
-        let _ = setrlimit(Resource::Nproc, self.0.clone());
+        let _ = setrlimit(Resource::Nproc, self.0);
     }
 }
 

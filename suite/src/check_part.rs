@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 type SendFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Action = Box<dyn FnOnce() + Send>;
+/// What is done with a result; an error or a panic is its text.
+pub(crate) type Then = Box<dyn FnOnce(Result<(), String>) + Send>;
 
 /// What a task does during a check.
 pub(crate) enum Part {
@@ -39,6 +41,41 @@ pub(crate) enum Part {
         port: Box<dyn FnOnce(u16) + Send>,
         bytes: Arc<AtomicU64>,
     },
+    /// Sleeps again and again, and keeps the longest time between two ends of a sleep.
+    Gaps {
+        period: Duration,
+        stop: Arc<AtomicBool>,
+        longest_ns: Arc<AtomicU64>,
+    },
+    /// Has a blocking job done by the runtime's pool.
+    Offload {
+        job: Job,
+        then: Then,
+    },
+    /// Spawns a task that does nothing, and joins it.
+    SpawnAndJoin {
+        then: Then,
+    },
+    /// Waits for the signal, which it sets when it is dropped, and spawns a task then.
+    SpawnWhenDropped {
+        begun: Action,
+        until: Signal,
+        then: Then,
+    },
+}
+
+/// A job for a pool. A type of its own, because the compiler can prove a future `Send` that holds it,
+/// but not one that holds a bare `Box<dyn FnOnce()>`.
+pub(crate) struct Job(Action);
+
+impl Job {
+    pub(crate) fn new(work: impl FnOnce() + Send + 'static) -> Self {
+        Self(Box::new(work))
+    }
+
+    pub(crate) fn run(self) {
+        (self.0)();
+    }
 }
 
 /// What the root does in a check that starts the runtime itself.

@@ -255,6 +255,26 @@ impl Plan {
         })
     }
 
+    /// Nothing to do, until fields are set.
+    pub fn empty(executor: &str, backend: &str, workers: u32, seed: u64) -> Self {
+        Self {
+            executor: executor.to_owned(),
+            backend: backend.to_owned(),
+            workers,
+            options: Vec::new(),
+            seed,
+            metered: true,
+            stall_threshold_ns: 10_000_000,
+            clock: ClockScale::MONOTONIC,
+            rows: Vec::new(),
+            programs: Vec::new(),
+            server: None,
+            groups: Vec::new(),
+            files: None,
+            check: None,
+        }
+    }
+
     /// The capabilities that a subject needs to run this plan.
     pub fn needs(&self) -> BTreeSet<Capability> {
         let mut needs = BTreeSet::new();

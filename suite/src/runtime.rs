@@ -99,6 +99,13 @@ pub trait Runtime: Clone + 'static {
         yield_once()
     }
 
+    /// Starts the runtime again on this thread, runs `_task.run()` on it and waits for it, as blocking
+    /// code does that does not know that a task calls it.
+    fn block_on(&self, _task: Task<Self>) -> Result<(), Refusal> {
+        let reason = "the adapter has no `block_on`, so it cannot be nested";
+        Err(Refusal::Unsupported(reason.to_owned()))
+    }
+
     fn sleep(&self, _time: Duration) -> impl Future<Output = ()> {
         async { panic!("{}", claimed_without("timers", "sleep")) }
     }

@@ -416,6 +416,13 @@ impl Scene {
 #[derive(Debug, Clone, Copy)]
 pub struct FilePath(&'static Path);
 
+impl FilePath {
+    /// Of a file that a check has made; a process has few of them.
+    pub(crate) fn leaked(path: PathBuf) -> Self {
+        Self(path.leak())
+    }
+}
+
 impl AsRef<Path> for FilePath {
     fn as_ref(&self) -> &Path {
         self.0

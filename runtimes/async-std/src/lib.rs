@@ -131,6 +131,11 @@ impl Runtime for AsyncStd {
         task::yield_now()
     }
 
+    fn block_on(&self, task: Task<Self>) -> Result<(), Refusal> {
+        task::block_on(task.run());
+        Ok(())
+    }
+
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> {
         task::sleep(time)
     }

@@ -15,7 +15,7 @@ use compio::buf::{IntoInner, IoBuf};
 use compio::driver::{DriverType, ProactorBuilder};
 use compio::io::{AsyncRead, AsyncWrite};
 use compio::net::{TcpListener, TcpSocket, TcpStream};
-use compio::runtime::{JoinHandle, RuntimeBuilder};
+use compio::runtime::{JoinHandle, Runtime as CompioRuntime, RuntimeBuilder};
 use quadrant_suite::description::{
     Capability, Description, Executor, RuntimeOption, Topology, Workers,
 };
@@ -26,9 +26,11 @@ use quadrant_suite::scene::Scene;
 
 quadrant_suite::export!(Compio);
 
-/// compio finds its executor in a thread-local, so the handle is empty.
+/// compio finds its executor in a thread-local, so the handle only holds what starts another one.
 #[derive(Clone)]
-struct Compio;
+struct Compio {
+    driver: DriverType,
+}
 
 impl Adapter for Compio {
     fn describe() -> Description {
@@ -87,20 +89,24 @@ impl Adapter for Compio {
     }
 }
 
-/// One worker with its root. It refuses at once, because the other workers would wait for it.
-fn work(scene: &'static Scene, root: usize, workers: usize, driver: DriverType) {
+fn build(driver: DriverType, event_interval: Option<u64>) -> io::Result<CompioRuntime> {
     let mut proactor = ProactorBuilder::new();
     // compio's default is io_uring.
     if driver == DriverType::Poll {
         proactor.driver_type(driver);
     }
     let mut builder = RuntimeBuilder::new();
-    if let Some(polls) = scene.plan().number("event-interval") {
+    if let Some(polls) = event_interval {
         builder.event_interval(polls as usize);
     }
-    match builder.with_proactor(proactor).build() {
+    builder.with_proactor(proactor).build()
+}
+
+/// One worker with its root. It refuses at once, because the other workers would wait for it.
+fn work(scene: &'static Scene, root: usize, workers: usize, driver: DriverType) {
+    match build(driver, scene.plan().number("event-interval")) {
         Ok(runtime) if runtime.driver_type() == driver => {
-            runtime.block_on(scene.root_of(Compio, root, workers));
+            runtime.block_on(scene.root_of(Compio { driver }, root, workers));
         }
         // A silent fallback to epoll would be another subject.
         Ok(runtime) => scene.refuse(Refusal::Unsupported(format!(
@@ -173,6 +179,11 @@ impl Runtime for Compio {
 
     fn descriptor(stream: &Self::Stream) -> Descriptor {
         stream.as_raw_fd()
+    }
+
+    fn block_on(&self, task: Task<Self>) -> Result<(), Refusal> {
+        build(self.driver, None)?.block_on(task.run());
+        Ok(())
     }
 
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> {

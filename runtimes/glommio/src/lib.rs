@@ -13,7 +13,9 @@ use std::time::Duration;
 use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
 use glommio::io::{BufferedFile, ReadResult};
 use glommio::net::{TcpListener, TcpStream};
-use glommio::{BuilderErrorKind, GlommioError, LocalExecutorPoolBuilder, PoolPlacement};
+use glommio::{
+    BuilderErrorKind, GlommioError, LocalExecutorBuilder, LocalExecutorPoolBuilder, PoolPlacement,
+};
 use quadrant_suite::description::{
     Capability, Description, Executor, RuntimeOption, Topology, Workers,
 };
@@ -161,6 +163,13 @@ impl Runtime for Glommio {
     async fn yield_now(&self) {
         // `yield_if_needed` returns at once unless the time slice is used up.
         glommio::executor().yield_now().await;
+    }
+
+    fn block_on(&self, task: Task<Self>) -> Result<(), Refusal> {
+        let executor = LocalExecutorBuilder::default().make();
+        let executor = executor.map_err(|error| Refusal::Failed(error.to_string()))?;
+        executor.run(task.run());
+        Ok(())
     }
 
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> {

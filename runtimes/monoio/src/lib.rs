@@ -26,9 +26,12 @@ use quadrant_suite::scene::Scene;
 
 quadrant_suite::export!(Monoio);
 
-/// monoio finds its executor in a thread-local, so the handle is empty.
+/// monoio finds its executor in a thread-local, so the handle only holds what starts another one.
 #[derive(Clone)]
-struct Monoio;
+struct Monoio {
+    /// On the same driver.
+    block_on: fn(Task<Monoio>) -> Result<(), Refusal>,
+}
 
 impl Adapter for Monoio {
     fn describe() -> Description {
@@ -87,7 +90,10 @@ where
 {
     let builder = RuntimeBuilder::<TimeDriver<D>>::new().attach_thread_pool(Box::new(pool));
     match Buildable::build(builder) {
-        Ok(mut runtime) => runtime.block_on(scene.root_of(Monoio, root, workers)),
+        Ok(mut runtime) => {
+            let handle = Monoio { block_on: block_on::<D> };
+            runtime.block_on(scene.root_of(handle, root, workers));
+        }
         // Refused at once, because the other workers would wait for this one.
         Err(error) if scene.plan().backend == "io_uring" => {
             let reason = format!("monoio could not set up its rings: {error}");
@@ -95,6 +101,12 @@ where
         }
         Err(error) => scene.refuse(error.into()),
     }
+}
+
+fn block_on<D: Driver + Buildable + 'static>(task: Task<Monoio>) -> Result<(), Refusal> {
+    let builder = RuntimeBuilder::<TimeDriver<D>>::new();
+    Buildable::build(builder)?.block_on(task.run());
+    Ok(())
 }
 
 impl Runtime for Monoio {
@@ -163,6 +175,10 @@ impl Runtime for Monoio {
     /// run. A task that another one wakes goes to the end.
     fn step_aside() -> impl Future<Output = ()> {
         monoio::spawn(async {})
+    }
+
+    fn block_on(&self, task: Task<Self>) -> Result<(), Refusal> {
+        (self.block_on)(task)
     }
 
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> {

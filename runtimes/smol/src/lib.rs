@@ -159,6 +159,11 @@ impl Runtime for Smol {
         smol::future::yield_now()
     }
 
+    fn block_on(&self, task: Task<Self>) -> Result<(), Refusal> {
+        smol::block_on(task.run());
+        Ok(())
+    }
+
     async fn sleep(&self, time: Duration) {
         smol::Timer::after(time).await;
     }

@@ -154,6 +154,11 @@ impl Runtime for Threads {
         thread::yield_now();
     }
 
+    fn block_on(&self, task: Task<Self>) -> Result<(), Refusal> {
+        block_on(task.run());
+        Ok(())
+    }
+
     async fn sleep(&self, time: Duration) {
         thread::sleep(time);
     }

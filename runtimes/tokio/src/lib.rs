@@ -264,6 +264,16 @@ impl Runtime for Handle {
         tokio::task::yield_now()
     }
 
+    fn block_on(&self, task: Task<Self>) -> Result<(), Refusal> {
+        let runtime = current_thread()?;
+        if self.local {
+            LocalSet::new().block_on(&runtime, task.run());
+        } else {
+            runtime.block_on(task.run());
+        }
+        Ok(())
+    }
+
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> {
         tokio::time::sleep(time)
     }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{Verdict, ended};
-use crate::check_part::{Part, RootPart, Signal};
+use crate::check_part::{Part, RootPart, Signal, Then};
 use crate::panics::panic_text;
 use crate::runtime::{Refusal, Runtime, Task, Work};
 use crate::scene::Scene;
@@ -49,7 +49,7 @@ impl<R: Runtime> Lab<R> {
         self.task_of(Part::Future(Box::pin(future)))
     }
 
-    fn task_of(&self, part: Part) -> Task<R> {
+    pub(super) fn task_of(&self, part: Part) -> Task<R> {
         Task::new(self.scene, &self.runtime, Work::Check(part))
     }
 
@@ -67,22 +67,30 @@ impl<R: Runtime> Lab<R> {
     /// Fails the check if the result is still in use after this time. The clock is a thread of the
     /// system, because the runtime may stand still.
     pub(super) fn deadline(&self, bound: Duration, seen: &str) -> Deadline {
-        let progress = AtomicU64::new(0);
-        self.progress(&Arc::new(progress), bound, seen)
+        self.progress(&Arc::default(), bound, seen)
     }
 
-    /// The same, but the time begins anew whenever the counter has changed.
+    /// Answers if the result is still in use after this time.
+    pub(super) fn answer_after(&self, bound: Duration, verdict: Verdict) -> Deadline {
+        self.watch(&Arc::default(), bound, verdict)
+    }
+
+    /// As `deadline`, but the time begins anew whenever the counter has changed.
     pub(super) fn progress(
         &self,
         counter: &Arc<AtomicU64>,
         bound: Duration,
         seen: &str,
     ) -> Deadline {
+        let verdict = Verdict::fail(format!("{seen} within {} s", bound.as_secs_f64()));
+        self.watch(counter, bound, verdict)
+    }
+
+    fn watch(&self, counter: &Arc<AtomicU64>, bound: Duration, verdict: Verdict) -> Deadline {
         const LOOK_EVERY: Duration = Duration::from_millis(10);
         let met = Arc::new(AtomicBool::new(false));
         let deadline = Deadline(Arc::clone(&met));
         let (scene, counter) = (self.scene, Arc::clone(counter));
-        let verdict = Verdict::fail(format!("{seen} within {} s", bound.as_secs_f64()));
         thread::spawn(move || {
             let mut last = (counter.load(SeqCst), Instant::now());
             while !met.load(SeqCst) {
@@ -150,6 +158,35 @@ impl Drop for Deadline {
     }
 }
 
+/// Ticks of 5 ms in a task of their own, and the longest time between two of them.
+pub(super) struct Gaps {
+    stop: Arc<AtomicBool>,
+    longest_ns: Arc<AtomicU64>,
+}
+
+impl Gaps {
+    const PERIOD: Duration = Duration::from_millis(5);
+
+    pub(super) async fn begin<R: Runtime>(lab: &Lab<R>) -> Self {
+        let gaps = Self { stop: Arc::default(), longest_ns: Arc::default() };
+        lab.start(Part::Gaps {
+            period: Self::PERIOD,
+            stop: Arc::clone(&gaps.stop),
+            longest_ns: Arc::clone(&gaps.longest_ns),
+        });
+        lab.runtime.sleep(4 * Self::PERIOD).await;
+        gaps.longest_ns.store(0, SeqCst);
+        gaps
+    }
+
+    pub(super) async fn longest<R: Runtime>(self, lab: &Lab<R>) -> Verdict {
+        // A gap ends with the next tick.
+        lab.runtime.sleep(4 * Self::PERIOD).await;
+        self.stop.store(true, SeqCst);
+        Verdict::number(self.longest_ns.load(SeqCst) as f64 / 1e6, "ms between two ticks")
+    }
+}
+
 impl Part {
     pub(crate) async fn run<R: Runtime>(self, scene: &'static Scene, runtime: R) {
         match self {
@@ -182,6 +219,58 @@ impl Part {
                     scene.answer(Verdict::fail(format!("a connection failed: {error}")));
                 }
             }
+            Part::Gaps { period, stop, longest_ns } => {
+                let mut last = Instant::now();
+                while !stop.load(SeqCst) {
+                    runtime.sleep(period).await;
+                    let now = Instant::now();
+                    longest_ns.fetch_max((now - last).as_nanos() as u64, SeqCst);
+                    last = now;
+                }
+            }
+            Part::Offload { job, then } => {
+                let result = match caught(runtime.offload(move || job.run())).await {
+                    Ok(result) => result.map_err(|error| format!("an error: {error}")),
+                    Err(panic) => Err(format!("a panic: {panic}")),
+                };
+                then(result);
+            }
+            Part::SpawnAndJoin { then } => {
+                let nothing = Part::Future(Box::pin(async {}));
+                let task = runtime.spawn(Task::new(scene, &runtime, Work::Check(nothing)));
+                let joined = R::join(task).await;
+                then(joined.map_err(|error| error.to_string()));
+            }
+            Part::SpawnWhenDropped { begun, until, then } => {
+                let wait = until.wait();
+                let _guard = SpawnsWhenDropped { scene, runtime, until, then: Some(then) };
+                begun();
+                wait.await;
+            }
+        }
+    }
+}
+
+/// A guard that uses the runtime which drops it.
+struct SpawnsWhenDropped<R: Runtime> {
+    scene: &'static Scene,
+    runtime: R,
+    until: Signal,
+    then: Option<Then>,
+}
+
+impl<R: Runtime> Drop for SpawnsWhenDropped<R> {
+    fn drop(&mut self) {
+        self.until.set();
+        let nothing = Work::Check(Part::Future(Box::pin(async {})));
+        let spawned = catch_unwind(AssertUnwindSafe(|| {
+            R::detach(self.runtime.spawn(Task::new(self.scene, &self.runtime, nothing)))
+        }));
+        if let Some(then) = self.then.take() {
+            then(match spawned {
+                Ok(result) => result.map_err(|error| error.to_string()),
+                Err(panic) => Err(panic_text(&*panic)),
+            });
         }
     }
 }
@@ -278,6 +367,11 @@ pub(super) async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::O
         Poll::Pending => Poll::Ready(None),
     })
     .await
+}
+
+/// Panics print nothing from now on: a backtrace of each may take longer than the check.
+pub(super) fn expect_panics() {
+    std::panic::set_hook(Box::new(|_| ()));
 }
 
 /// Waits for a future; a panic that comes out of it is returned as its text.

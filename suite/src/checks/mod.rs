@@ -7,8 +7,11 @@
 mod cancelling;
 mod connection;
 mod fairness;
+mod files;
 mod lab;
+mod nesting;
 mod offloading;
+mod process;
 mod shutdown;
 mod tasks;
 mod tcp;
@@ -122,8 +125,11 @@ pub const GROUPS: &[(&str, &[Check])] = &[
     ("fairness", fairness::CHECKS),
     ("timers", timers::CHECKS),
     ("cancelling and panicking", cancelling::CHECKS),
+    ("nesting", nesting::CHECKS),
     ("offloading", offloading::CHECKS),
     ("tcp", tcp::CHECKS),
+    ("files", files::CHECKS),
+    ("the process", process::CHECKS),
     ("shutting down", shutdown::CHECKS),
 ];
 
@@ -204,6 +210,12 @@ pub(crate) async fn answer<R: Runtime>(scene: &'static Scene, runtime: R) {
     } else if let Some(verdict) = offloading::run(&lab, id).await {
         verdict
     } else if let Some(verdict) = tcp::run(&lab, id).await {
+        verdict
+    } else if let Some(verdict) = nesting::run(&lab, id).await {
+        verdict
+    } else if let Some(verdict) = files::run(&lab, id).await {
+        verdict
+    } else if let Some(verdict) = process::run(&lab, id).await {
         verdict
     } else {
         Verdict::fail(format!("there is no check `{id}`"))

@@ -1,17 +1,17 @@
 //! Shutting down: what is left of a runtime that has ended, and whether it can be built again.
 
-use std::fs;
 use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::lab::{Guard, Outside, take_left_spawn};
+use super::lab::{Guard, Outside, expect_panics, take_left_spawn};
+use super::process::count;
 use super::{Check, Kind, Place, Verdict};
-use crate::check_part::{Part, RootPart, Signal};
+use crate::check_part::{Job, Part, RootPart, Signal};
 use crate::description::Capability;
 use crate::panics::panic_text;
 use crate::runtime::Refusal;
@@ -43,6 +43,18 @@ checks! {
     "drop-sleeper", Differs("dropped", "kept"), [Shutdown, Timers], drop_sleeper,
         "Is a task dropped with its runtime that sleeps for an hour?",
         "A runtime that waits for it cannot be ended.";
+    "between-runs", Differs("goes on", "pauses", "ends", "never starts"), [Timers], between_runs,
+        "Does a task make progress after the runtime has returned?",
+        "Work in the background stops between two calls that wait, or goes on after the end.";
+    "drop-waits-blocking", Differs("waits", "does not wait"), [Offload], drop_waits_blocking,
+        "Does the runtime's end wait for a blocking job?",
+        "A job that is stuck keeps the program from ending.";
+    "spawn-at-shutdown", Must, [Shutdown], spawn_at_shutdown,
+        "Does the runtime end while a task that it drops spawns another and wakes a third?",
+        "Guards that clean up in the background do this; a lock held meanwhile is a deadlock.";
+    "thread-count", Metric, [], thread_count,
+        "How many threads has the process while nothing happens, with the one that started it?",
+        "Each one costs memory and a place in the scheduler.";
     "wake-late", Must, [Shutdown], wake_late,
         "Is a wake safe after the runtime is gone?",
         "Wakers outlive their runtime in channels and caches.";
@@ -132,6 +144,116 @@ fn drop_sleeper(outside: &Outside) -> Result<Verdict, Refusal> {
         let time = Duration::from_secs(3_600);
         Part::Sleep { time, then: Box::new(move || drop(guard)) }
     })
+}
+
+fn between_runs(outside: &Outside) -> Result<Verdict, Refusal> {
+    let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let period = Duration::from_millis(1);
+    let task = Part::Tick { period, stop: Arc::clone(&stop), count: Arc::clone(&count) };
+    let ticks_in_a_run = |parts| -> Result<u64, Refusal> {
+        let (before, until) = (count.load(SeqCst), after(Duration::from_millis(200)));
+        outside.run(RootPart::Start { parts, until: Some(until) })?;
+        Ok(count.load(SeqCst) - before)
+    };
+    if ticks_in_a_run(vec![task])? == 0 {
+        return Ok(Verdict::answer("never starts", "no tick of 1 ms in a run of 200 ms"));
+    }
+    // One that is already under way.
+    thread::sleep(Duration::from_millis(20));
+    let before = count.load(SeqCst);
+    thread::sleep(Duration::from_millis(300));
+    let between = count.load(SeqCst) - before;
+    let later = ticks_in_a_run(Vec::new())?;
+    stop.store(true, SeqCst);
+    let seen = format!("{between} ticks of 1 ms within 300 ms, and {later} in the next run");
+    Ok(Verdict::answer(
+        match (between > 1, later > 1) {
+            (true, _) => "goes on",
+            (false, true) => "pauses",
+            (false, false) => "ends",
+        },
+        seen,
+    ))
+}
+
+/// Set by a thread of the system after this time.
+fn after(time: Duration) -> Signal {
+    let over = Signal::default();
+    let sender = over.clone();
+    thread::spawn(move || {
+        thread::sleep(time);
+        sender.set();
+    });
+    over
+}
+
+fn drop_waits_blocking(outside: &Outside) -> Result<Verdict, Refusal> {
+    let (begun, ended) = (Signal::default(), Signal::default());
+    let (begins, ends) = (begun.clone(), ended.clone());
+    let job = Job::new(move || {
+        begins.set();
+        thread::sleep(Duration::from_millis(600));
+        ends.set();
+    });
+    let task = Part::Offload { job, then: Box::new(|_| ()) };
+    outside.run(RootPart::Start { parts: vec![task], until: Some(begun) })?;
+    Ok(if ended.is_set() {
+        Verdict::answer("waits", "for a job of 600 ms")
+    } else {
+        Verdict::answer("does not wait", "for a job of 600 ms")
+    })
+}
+
+fn spawn_at_shutdown(outside: &Outside) -> Result<Verdict, Refusal> {
+    const TASKS: u64 = 16;
+    expect_panics();
+    let (begun, left) = (Signal::default(), Arc::new(AtomicU64::new(TASKS)));
+    // All tasks wait for it, and each sets it when it is dropped: it wakes some that are gone.
+    let never = Signal::default();
+    let spawned = Arc::new(Mutex::new(Vec::new()));
+    let task = |_| {
+        let (begins, left, spawned) = (begun.clone(), Arc::clone(&left), Arc::clone(&spawned));
+        let then = move |result: Result<(), String>| {
+            spawned.lock().unwrap_or_else(PoisonError::into_inner).push(result);
+        };
+        let begun = move || {
+            if left.fetch_sub(1, SeqCst) == 1 {
+                begins.set();
+            }
+        };
+        let until = never.clone();
+        Part::SpawnWhenDropped { begun: Box::new(begun), until, then: Box::new(then) }
+    };
+    let parts = (0..TASKS).map(task).collect();
+    outside.run(RootPart::Start { parts, until: Some(begun) })?;
+    let spawned = spawned.lock().unwrap_or_else(PoisonError::into_inner);
+    let failed = spawned.iter().filter_map(|result| result.as_ref().err());
+    Ok(match (spawned.len(), failed.clone().next()) {
+        (0, _) => {
+            let reason = "the runtime drops no task when it ends".to_owned();
+            Verdict::Unsupported { reason }
+        }
+        (dropped, None) => Verdict::pass(format!("each of {dropped} dropped tasks spawned one")),
+        (dropped, Some(panic)) => {
+            let count = failed.count();
+            Verdict::pass(format!("{dropped} tasks were dropped; {count} spawns panicked: {panic}"))
+        }
+    })
+}
+
+fn thread_count(outside: &Outside) -> Result<Verdict, Refusal> {
+    let (over, threads) = (Signal::default(), Arc::new(AtomicU64::new(0)));
+    let (sender, counter) = (over.clone(), Arc::clone(&threads));
+    // Without those of the harness, and with the one that counts.
+    let own = count("task") as u64 + 1;
+    thread::spawn(move || {
+        thread::sleep(Duration::from_millis(200));
+        counter.store(count("task") as u64, SeqCst);
+        sender.set();
+    });
+    let task = Part::Future(Box::pin(async {}));
+    outside.run(RootPart::Start { parts: vec![task], until: Some(over) })?;
+    Ok(Verdict::number((threads.load(SeqCst) + 1).saturating_sub(own) as f64, "threads"))
 }
 
 fn wake_late(outside: &Outside) -> Result<Verdict, Refusal> {
@@ -244,11 +366,6 @@ fn short_runs(outside: &Outside) -> Result<Verdict, Refusal> {
         }
     }
     Ok(Verdict::answer("stands still", format!("for {RUNS} runs of 2 ms")))
-}
-
-/// How many entries a folder of this process in `/proc` has.
-fn count(folder: &str) -> usize {
-    fs::read_dir(format!("/proc/self/{folder}")).map_or(0, Iterator::count)
 }
 
 /// Builds and ends the runtime, and compares a count of the system before and after.

@@ -14,7 +14,6 @@ use globset::{Glob, GlobMatcher};
 use quadrant_reports::behaviour::{Answer, Asked, Findings};
 use quadrant_reports::format::Format;
 use quadrant_suite::checks::{self, Check, Verdict};
-use quadrant_suite::clock::ClockScale;
 use quadrant_suite::description::Topology;
 use quadrant_suite::plan::Plan;
 
@@ -246,21 +245,11 @@ fn start(
     };
     // With several roots only the first has something to do.
     let workers = if executor.topology == Topology::PerCore { 1 } else { 2 };
+    let workers = subject.workers(workers);
     let plan = Plan {
-        executor: executor.executor.clone(),
-        backend: executor.backend.clone(),
-        workers: subject.workers(workers),
         options: subject.options.clone(),
-        seed,
-        metered: true,
-        stall_threshold_ns: 10_000_000,
-        clock: ClockScale::MONOTONIC,
-        rows: Vec::new(),
-        programs: Vec::new(),
-        server: None,
-        groups: Vec::new(),
-        files: None,
         check: Some(check.planned()),
+        ..Plan::empty(&executor.executor, &executor.backend, workers, seed)
     };
     if let Some(reason) = subject.unsupported(&plan) {
         return Err(Answer::Found(Verdict::Unsupported { reason }));

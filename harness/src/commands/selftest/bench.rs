@@ -204,22 +204,8 @@ impl Bench {
 
     /// Tasks alone; the groups refer to the programs.
     pub fn tasks(&self, programs: Vec<Program>, groups: Vec<Group>, measure: Duration) -> Trial {
-        let plan = Plan {
-            executor: String::new(),
-            backend: String::new(),
-            workers: 2,
-            options: Vec::new(),
-            seed: self.seed,
-            metered: true,
-            stall_threshold_ns: 10_000_000,
-            clock: self.instrument_clock,
-            rows: Vec::new(),
-            programs,
-            server: None,
-            groups,
-            files: None,
-            check: None,
-        };
+        let clock = self.instrument_clock;
+        let plan = Plan { clock, programs, groups, ..Plan::empty("", "", 2, self.seed) };
         Trial { plan, load: None, cpus: Division::of(&self.cpus, false), measure, freeze: None }
     }
 

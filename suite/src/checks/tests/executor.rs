@@ -11,6 +11,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::time::Timespec;
+
 use super::rule::Rule;
 
 #[derive(Default)]
@@ -25,6 +27,9 @@ pub(super) struct Executor {
     panics: AtomicUsize,
     /// A sleep has begun, and has not ended.
     pub(super) has_begun_sleep: AtomicBool,
+    /// Jobs for the pool, and those that have not ended.
+    pub(super) jobs: AtomicUsize,
+    pub(super) jobs_running: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -172,7 +177,8 @@ impl Executor {
         let foreign = std::mem::take(&mut state.foreign);
         state.ready.extend(foreign);
         let spins = self.is(Rule::SpinsAfterABurst) && self.wakes.load(SeqCst) > 10_000;
-        if !state.ready.is_empty() || state.root_woken || spins {
+        let never_parks = spins || self.is(Rule::NeverParks);
+        if !state.ready.is_empty() || state.root_woken || never_parks {
             return;
         }
         let first = if self.is(Rule::MissesEarlierTimers) {
@@ -184,6 +190,14 @@ impl Executor {
         let is_limited = self.is(Rule::HealsLostWakesByATimeLimit);
         let longest = Duration::from_millis(if is_limited { 50 } else { 60_000 });
         let time = first.map_or(longest, |at| at.saturating_duration_since(Instant::now()));
+        if self.is(Rule::EndsWhenInterrupted) {
+            drop(state);
+            let millisecond = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+            if rustix::event::poll(&mut [], Some(&millisecond)).is_err() {
+                wait_for_ever();
+            }
+            return;
+        }
         drop(self.woken.wait_timeout(state, time));
     }
 
@@ -226,6 +240,11 @@ impl Executor {
                     lock(&cell.done).0 = Some(true);
                 }
                 drop(work);
+                if !self.is(Rule::KeepsCompletedTasks) {
+                    let mut state = lock(&self.state);
+                    let place = state.all.iter().position(|other| Arc::ptr_eq(other, cell));
+                    place.map(|place| state.all.swap_remove(place));
+                }
                 if ended.is_err() {
                     let panics = self.panics.fetch_add(1, SeqCst) + 1;
                     // As if each panic ended one of 60 workers, or the only one.
@@ -306,7 +325,7 @@ impl Executor {
 }
 
 /// As near to a crash as a test in this process may come.
-fn wait_for_ever() -> ! {
+pub(super) fn wait_for_ever() -> ! {
     loop {
         thread::park();
     }

@@ -35,6 +35,15 @@ pub(super) enum Rule {
     ManyTimersHoldSockets,
     LosesTimersAfterCancelledOnes,
     SpinsAfterABurst,
+    KeepsCompletedTasks,
+    NeverParks,
+    LeaksDescriptors,
+    LeaksThreads,
+    LosesJobsBeyondACap,
+    GivesTwoJobsToOneThread,
+    HangsWithoutThreads,
+    HangsOnSpawnsAtTheEnd,
+    EndsWhenInterrupted,
     // Not wrong, but another answer.
     NewWakers,
     SpawnsLastFirst,
@@ -48,6 +57,10 @@ pub(super) enum Rule {
     PollsOnTwoThreads,
     PanicsWithoutARun,
     KeepsTasksForTheNextRun,
+    PanicsWhenNested,
+    ReadsInThePool,
+    RunsOnAfterTheRoot,
+    WaitsForJobs,
 }
 
 impl Rule {
@@ -86,6 +99,16 @@ impl Rule {
         (Rule::ManyTimersHoldSockets, "timers-vs-io"),
         (Rule::LosesTimersAfterCancelledOnes, "sleep-max-cancelled"),
         (Rule::SpinsAfterABurst, "idle-after-burst"),
+        (Rule::KeepsCompletedTasks, "task-freed"),
+        (Rule::NeverParks, "unread-idle"),
+        (Rule::LeaksDescriptors, "churn-connections"),
+        (Rule::LeaksDescriptors, "churn-fds"),
+        (Rule::LeaksThreads, "churn-threads"),
+        (Rule::LosesJobsBeyondACap, "pool-overflow"),
+        (Rule::GivesTwoJobsToOneThread, "pool-meet"),
+        (Rule::HangsWithoutThreads, "pool-eagain"),
+        (Rule::HangsOnSpawnsAtTheEnd, "spawn-at-shutdown"),
+        (Rule::EndsWhenInterrupted, "eintr"),
     ];
 
     /// Each other way to do something, with the check whose answer it changes.
@@ -102,5 +125,14 @@ impl Rule {
         (Rule::PollsOnTwoThreads, "driver-held"),
         (Rule::PanicsWithoutARun, "spawn-no-context"),
         (Rule::KeepsTasksForTheNextRun, "short-runs"),
+        (Rule::PanicsWhenNested, "nested-root"),
+        (Rule::PanicsWhenNested, "nested-task"),
+        (Rule::PollsInSpawn, "foreign-block-on"),
+        (Rule::ReadsInThePool, "fs-threads"),
+        (Rule::RunsOnAfterTheRoot, "between-runs"),
+        (Rule::RunsOnAfterTheRoot, "drop-parked"),
+        (Rule::RunsOnAfterTheRoot, "drop-sleeper"),
+        (Rule::RunsOnAfterTheRoot, "spawn-then-return"),
+        (Rule::WaitsForJobs, "drop-waits-blocking"),
     ];
 }

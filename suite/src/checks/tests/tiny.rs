@@ -1,7 +1,9 @@
 //! The tiny executor as a runtime for the kit.
 
+use std::fs::File;
 use std::future::{Future, pending, poll_fn};
 use std::io;
+use std::mem::forget;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,12 +13,12 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use super::executor::{Cell, Executor, lock, sleep};
+use super::executor::{Cell, Executor, lock, sleep, wait_for_ever};
 use super::pool::offload;
 use super::rule::Rule;
 use super::sockets::{Listener, Stream};
 use crate::plain_calls::Descriptor;
-use crate::runtime::{FilePath, Runtime, Spawner, Task, yield_once};
+use crate::runtime::{FilePath, Refusal, Runtime, Spawner, Task, yield_once};
 use crate::scene::Scene;
 
 pub(super) fn run(scene: &'static Scene, broken: Option<Rule>) {
@@ -36,7 +38,23 @@ pub(super) fn run(scene: &'static Scene, broken: Option<Rule>) {
     }
     let tiny = Tiny(Arc::clone(&executor));
     let result = catch_unwind(AssertUnwindSafe(|| executor.block_on(scene.root(tiny))));
-    if !executor.is(Rule::KeepsTasksForTheNextRun) {
+    match broken {
+        Some(Rule::RunsOnAfterTheRoot) => {
+            let executor = Arc::clone(&executor);
+            thread::spawn(move || executor.block_on(pending()));
+        }
+        Some(Rule::LeaksThreads) => drop(thread::spawn(thread::park)),
+        Some(Rule::LeaksDescriptors) => forget(File::open("/dev/null")),
+        Some(Rule::WaitsForJobs) => {
+            while executor.jobs_running.load(SeqCst) > 0 {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        _ => {}
+    }
+    let ends =
+        ![Rule::RunsOnAfterTheRoot, Rule::KeepsTasksForTheNextRun].map(Some).contains(&broken);
+    if ends {
         executor.end();
     }
     if let Err(panic) = result {
@@ -67,7 +85,7 @@ impl Drop for Handle {
             drop(work);
         }
         if executor.is(Rule::ForgetsWokenTasksOnDrop) && self.cell.queued.load(SeqCst) {
-            std::mem::forget(lock(&self.cell.work).take());
+            forget(lock(&self.cell.work).take());
         }
     }
 }
@@ -79,6 +97,9 @@ impl Runtime for Tiny {
     type Contents = Vec<u8>;
 
     fn spawn(&self, task: Task<Self>) -> Handle {
+        if self.0.is(Rule::HangsOnSpawnsAtTheEnd) && lock(&self.0.state).ended {
+            wait_for_ever();
+        }
         let cell = self.0.start(Box::pin(task.run()));
         Handle { cell, detached: false }
     }
@@ -166,7 +187,16 @@ impl Runtime for Tiny {
     }
 
     async fn read_file(&self, path: FilePath) -> io::Result<Vec<u8>> {
+        if self.0.is(Rule::ReadsInThePool) {
+            return offload(&self.0, move || std::fs::read(path)).await?;
+        }
         std::fs::read(path)
+    }
+
+    fn block_on(&self, task: Task<Self>) -> Result<(), Refusal> {
+        assert!(!self.0.is(Rule::PanicsWhenNested), "nested");
+        Executor::new(self.0.broken).block_on(task.run());
+        Ok(())
     }
 
     fn offload<T: Send + 'static>(

@@ -72,13 +72,17 @@ pub enum Capability {
     Offload,
     /// End when its root returns: `run` builds the runtime, and drops it.
     Shutdown,
+    /// End a task before it has completed.
+    Cancel,
+    /// Use one stream in several tasks at once.
+    Share,
     /// Be the reference of every comparison across runs: hand-written in Quadrant itself, so no
     /// new version of a runtime changes it.
     Reference,
 }
 
 impl Capability {
-    pub const ALL: [Capability; 8] = [
+    pub const ALL: [Capability; 10] = [
         Capability::Echo,
         Capability::Tcp,
         Capability::Tasks,
@@ -86,6 +90,8 @@ impl Capability {
         Capability::Files,
         Capability::Offload,
         Capability::Shutdown,
+        Capability::Cancel,
+        Capability::Share,
         Capability::Reference,
     ];
 
@@ -99,6 +105,8 @@ impl Capability {
             Capability::Files => "file operations",
             Capability::Offload => "pool for blocking work",
             Capability::Shutdown => "end: it is one for the whole process",
+            Capability::Cancel => "way to cancel a task and wait for its end",
+            Capability::Share => "way to use one stream in several tasks",
             Capability::Reference => "place as the reference",
         }
     }
@@ -114,6 +122,8 @@ impl fmt::Display for Capability {
             Capability::Files => "files",
             Capability::Offload => "offload",
             Capability::Shutdown => "shutdown",
+            Capability::Cancel => "cancel",
+            Capability::Share => "share",
             Capability::Reference => "reference",
         })
     }

@@ -5,15 +5,15 @@
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, PoisonError};
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Verdict, ended};
-use crate::check_part::{Part, RootPart, Signal};
+use crate::check_part::{ByteReader, Part, RootPart, SharedStream, Signal, Use};
 use crate::panics::panic_text;
 use crate::runtime::{Refusal, Runtime, Task, Work};
 use crate::scene::Scene;
@@ -40,9 +40,29 @@ impl<R: Runtime> Lab<R> {
 
     /// Starts a task that is not joined.
     pub(super) fn start(&self, part: Part) {
-        if let Err(error) = R::detach(self.spawn_part(part)) {
+        self.start_work(Work::Check(part));
+    }
+
+    /// Starts a task that waits for a byte.
+    pub(super) fn start_reader(&self, reader: ByteReader<R::Stream>) {
+        self.start_work(Work::CheckRead(reader));
+    }
+
+    /// Starts a task that uses a stream together with others.
+    pub(super) fn start_shared(&self, part: SharedStream<R::Stream>) {
+        self.start_work(Work::CheckShared(part));
+    }
+
+    fn start_work(&self, work: Work<R>) {
+        let task = Task::new(self.scene, &self.runtime, work);
+        if let Err(error) = R::detach(self.runtime.spawn(task)) {
             self.scene.answer(Verdict::fail(format!("a task could not be started: {error}")));
         }
+    }
+
+    /// Threads that may run tasks.
+    pub(super) fn workers(&self) -> u32 {
+        self.scene.plan().workers
     }
 
     /// Fails the check if the result is still in use after this time. The clock is a thread of the
@@ -131,6 +151,33 @@ impl Part {
     }
 }
 
+impl<Stream> ByteReader<Stream> {
+    pub(crate) async fn run<R: Runtime<Stream = Stream>>(mut self) {
+        (self.before)();
+        let mut buffer = vec![0; 1];
+        let read = R::read(&mut self.stream, &mut buffer, 0..1).await;
+        (self.then)(read);
+        if let Some((number, back)) = self.back {
+            back.lock().unwrap_or_else(PoisonError::into_inner).push((number, self.stream));
+        }
+    }
+}
+
+impl<Stream> SharedStream<Stream> {
+    pub(crate) async fn run<R: Runtime<Stream = Stream>>(mut self) {
+        const WRITTEN_AT_ONCE: usize = 64 * 1024;
+        loop {
+            let result = match self.how {
+                Use::Read => R::read_shared(&self.stream, 1).await.map(|bytes| bytes.len()),
+                Use::Write => R::write_shared(&self.stream, vec![b'x'; WRITTEN_AT_ONCE]).await,
+            };
+            if !(self.goes_on)(result) {
+                return;
+            }
+        }
+    }
+}
+
 impl RootPart {
     pub(super) async fn run<R: Runtime>(self, lab: Lab<R>) {
         match self {
@@ -183,6 +230,15 @@ pub(super) fn panics_on_purpose() -> bool {
 pub(super) fn panic_on_purpose() -> ! {
     PANICS_ON_PURPOSE.store(true, SeqCst);
     std::panic::resume_unwind(Box::new("a panic on purpose"))
+}
+
+/// Polls a future once, with the waker of this task; `None` if it is pending.
+pub(super) async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 /// Waits for a future; a panic that comes out of it is returned as its text.

@@ -5,9 +5,14 @@
 //! process, the check cannot answer: the harness notices that from outside.
 
 mod cancelling;
+mod cancelling_io;
+mod connect_storm;
+mod connection;
 mod fairness;
 mod lab;
+mod many_connections;
 mod offloading;
+mod shared_stream;
 mod shutdown;
 mod tcp;
 mod timers;
@@ -102,8 +107,11 @@ pub const GROUPS: &[(&str, &[Check])] = &[
     ("fairness", fairness::CHECKS),
     ("timers", timers::CHECKS),
     ("cancelling and panicking", cancelling::CHECKS),
+    ("cancelling operations", cancelling_io::CHECKS),
     ("offloading", offloading::CHECKS),
     ("tcp", tcp::CHECKS),
+    ("one stream in two tasks", shared_stream::CHECKS),
+    ("many connections", many_connections::CHECKS),
     ("shutting down", shutdown::CHECKS),
 ];
 
@@ -179,9 +187,15 @@ pub(crate) async fn answer<R: Runtime>(scene: &'static Scene, runtime: R) {
         verdict
     } else if let Some(verdict) = cancelling::run(&lab, id).await {
         verdict
+    } else if let Some(verdict) = cancelling_io::run(&lab, id).await {
+        verdict
     } else if let Some(verdict) = offloading::run(&lab, id).await {
         verdict
     } else if let Some(verdict) = tcp::run(&lab, id).await {
+        verdict
+    } else if let Some(verdict) = shared_stream::run(&lab, id).await {
+        verdict
+    } else if let Some(verdict) = many_connections::run(&lab, id).await {
         verdict
     } else {
         Verdict::fail(format!("there is no check `{id}`"))

@@ -1,7 +1,8 @@
 //! An executor in as few lines as it takes: one loop, timers, and sockets that are tried again every
 //! millisecond. Any of its rules can be broken.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::fs::File;
 use std::future::{Future, pending, poll_fn};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,7 +16,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::plain_calls::Descriptor;
+use super::on_cancel::OnCancel;
+use crate::plain_calls::{self, Descriptor};
 use crate::runtime::{FilePath, Runtime, Task, yield_once};
 use crate::scene::Scene;
 
@@ -46,6 +48,13 @@ pub(super) enum Rule {
     ClosesBothDirections,
     HidesResets,
     BuffersWithoutLimit,
+    LosesBytesOfCancelledReads,
+    KeepsSocketsOfCancelledReads,
+    LeaksCancelledOpens,
+    CancelsLater,
+    KeepsEventsOfClosedSockets,
+    LosesReadsOfAFullRing,
+    ReadersHoldUpWriters,
     // Not wrong, but another answer.
     NewWakers,
     SpawnsLastFirst,
@@ -55,6 +64,8 @@ pub(super) enum Rule {
     CancelsOnDrop,
     JoinsPanicsSilently,
     EndsWithAPanic,
+    ClosesConnectionsOfCancelledAccepts,
+    KeepsOneReader,
 }
 
 impl Rule {
@@ -85,6 +96,13 @@ impl Rule {
         (Rule::ClosesBothDirections, "half-close"),
         (Rule::HidesResets, "rst"),
         (Rule::BuffersWithoutLimit, "backpressure"),
+        (Rule::LosesBytesOfCancelledReads, "cancel-read"),
+        (Rule::KeepsSocketsOfCancelledReads, "cancel-then-close"),
+        (Rule::LeaksCancelledOpens, "cancel-open"),
+        (Rule::CancelsLater, "cancel-awaits-drop"),
+        (Rule::KeepsEventsOfClosedSockets, "fd-reuse"),
+        (Rule::LosesReadsOfAFullRing, "ring-overflow"),
+        (Rule::ReadersHoldUpWriters, "rw-two-tasks"),
     ];
 
     /// Each other way to do something, with the check whose answer it changes.
@@ -97,6 +115,8 @@ impl Rule {
         (Rule::CancelsOnDrop, "handle-drop"),
         (Rule::JoinsPanicsSilently, "panic-join"),
         (Rule::EndsWithAPanic, "panic-detached"),
+        (Rule::ClosesConnectionsOfCancelledAccepts, "cancel-accept"),
+        (Rule::KeepsOneReader, "two-readers"),
     ];
 }
 
@@ -127,6 +147,9 @@ struct Executor {
     loop_thread: Mutex<Option<thread::ThreadId>>,
     wakes: AtomicUsize,
     panics: AtomicUsize,
+    reads: AtomicUsize,
+    /// Closed descriptors with events that were not taken.
+    closed: Mutex<HashSet<Descriptor>>,
 }
 
 #[derive(Default)]
@@ -135,7 +158,9 @@ struct State {
     root_woken: bool,
     /// Woken by other threads, if such wakes wait until the loop is idle.
     foreign: Vec<Arc<Cell>>,
-    timers: Vec<(Instant, Waker)>,
+    /// By their time, and in the order in which they were made.
+    timers: BTreeMap<(Instant, usize), Waker>,
+    timers_made: usize,
     all: Vec<Arc<Cell>>,
     ended: bool,
 }
@@ -246,14 +271,12 @@ impl Executor {
 
     fn fire_timers(&self) {
         let now = Instant::now();
-        let due: Vec<Waker> = {
+        let due = {
             let mut state = lock(&self.state);
-            let (due, later) = state.timers.drain(..).partition(|(at, _)| *at <= now);
-            state.timers = later;
-            let due: Vec<(Instant, Waker)> = due;
-            due.into_iter().map(|(_, waker)| waker).collect()
+            let later = state.timers.split_off(&(now, usize::MAX));
+            std::mem::replace(&mut state.timers, later)
         };
-        due.into_iter().for_each(Waker::wake);
+        due.into_values().for_each(Waker::wake);
     }
 
     fn park(&self) {
@@ -265,9 +288,9 @@ impl Executor {
         }
         let first = if self.is(Rule::MissesEarlierTimers) {
             // Of the timers that it has seen, the first one ever.
-            state.timers.first().map(|(at, _)| *at)
+            state.timers.keys().min_by_key(|(_, number)| *number).map(|(at, _)| *at)
         } else {
-            state.timers.iter().map(|(at, _)| *at).min()
+            state.timers.keys().next().map(|(at, _)| *at)
         };
         let time = first
             .map_or(Duration::from_secs(60), |at| at.saturating_duration_since(Instant::now()));
@@ -373,15 +396,17 @@ impl Drop for Handle {
     }
 }
 
-/// Tries a call of a socket again every millisecond until it does not block.
+/// Tries a call of a socket again until it does not block: after a millisecond, and then more seldom.
 async fn retried<T>(
     executor: &Arc<Executor>,
     mut call: impl FnMut() -> io::Result<T>,
 ) -> io::Result<T> {
+    let mut time = Duration::from_millis(1);
     loop {
         match call() {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                sleep(executor, Duration::from_millis(1)).await;
+                sleep(executor, time).await;
+                time = (2 * time).min(Duration::from_millis(16));
             }
             result => return result,
         }
@@ -396,7 +421,10 @@ fn sleep(executor: &Arc<Executor>, time: Duration) -> impl Future<Output = ()> +
         if Instant::now() >= end {
             return Poll::Ready(());
         }
-        lock(&executor.state).timers.push((end, context.waker().clone()));
+        let mut state = lock(&executor.state);
+        state.timers_made += 1;
+        let key = (end, state.timers_made);
+        state.timers.insert(key, context.waker().clone());
         Poll::Pending
     })
 }
@@ -405,6 +433,14 @@ fn sleep(executor: &Arc<Executor>, time: Duration) -> impl Future<Output = ()> +
 pub(super) struct Stream {
     socket: TcpStream,
     executor: Arc<Executor>,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.executor.is(Rule::KeepsEventsOfClosedSockets) {
+            lock(&self.executor.closed).insert(self.socket.as_raw_fd());
+        }
+    }
 }
 
 pub(super) struct Listener {
@@ -463,8 +499,15 @@ impl Runtime for Tiny {
         Ok(())
     }
 
+    async fn cancel(join: Handle) {
+        if !join.cell.executor.is(Rule::CancelsLater) {
+            let work = lock(&join.cell.work).take();
+            drop(work);
+        }
+    }
+
     async fn listen(&self, address: SocketAddr, _reuse_port: bool) -> io::Result<Listener> {
-        let socket = TcpListener::bind(address)?;
+        let socket = plain_calls::listen(address)?;
         socket.set_nonblocking(true)?;
         Ok(Listener { socket, executor: Arc::clone(&self.0) })
     }
@@ -475,7 +518,14 @@ impl Runtime for Tiny {
 
     async fn accept(listener: &mut Listener) -> io::Result<Stream> {
         let executor = Arc::clone(&listener.executor);
-        let (socket, _) = retried(&executor, || listener.socket.accept()).await?;
+        let cancelled = OnCancel::new(|| {
+            if executor.is(Rule::ClosesConnectionsOfCancelledAccepts) {
+                drop(listener.socket.accept());
+            }
+        });
+        let accepted = retried(&executor, || listener.socket.accept()).await;
+        cancelled.completed();
+        let (socket, _) = accepted?;
         socket.set_nonblocking(true)?;
         Ok(Stream { socket, executor })
     }
@@ -489,7 +539,26 @@ impl Runtime for Tiny {
         while executor.is(Rule::SocketsOnlyWhenIdle) && !lock(&executor.state).ready.is_empty() {
             sleep(&executor, Duration::from_millis(1)).await;
         }
-        let result = retried(&executor, || stream.socket.read(&mut buffer[range.clone()])).await;
+        if lock(&executor.closed).remove(&stream.socket.as_raw_fd()) {
+            return Ok(0);
+        }
+        let cancelled = OnCancel::new(|| match executor.broken {
+            Some(Rule::LosesBytesOfCancelledReads) => {
+                drop((&stream.socket).read(&mut [0; 64]));
+            }
+            Some(Rule::KeepsSocketsOfCancelledReads) => {
+                std::mem::forget(stream.socket.try_clone());
+            }
+            _ => {}
+        });
+        let in_flight = executor.reads.fetch_add(1, SeqCst) + 1;
+        if in_flight == 512 && executor.is(Rule::LosesReadsOfAFullRing) {
+            pending::<()>().await;
+        }
+        let read = || (&stream.socket).read(&mut buffer[range.clone()]);
+        let result = retried(&executor, read).await;
+        executor.reads.fetch_sub(1, SeqCst);
+        cancelled.completed();
         match result {
             Err(_) if executor.is(Rule::HidesResets) => pending().await,
             Ok(0) if executor.is(Rule::ClosesBothDirections) => {
@@ -510,6 +579,27 @@ impl Runtime for Tiny {
         }
         let executor = Arc::clone(&stream.executor);
         retried(&executor, || stream.socket.write(&buffer[range.clone()])).await
+    }
+
+    async fn read_shared(stream: &Stream, bytes: usize) -> io::Result<Vec<u8>> {
+        let executor = Arc::clone(&stream.executor);
+        let others = executor.reads.fetch_add(1, SeqCst);
+        if others > 0 && executor.is(Rule::KeepsOneReader) {
+            pending::<()>().await;
+        }
+        let mut buffer = vec![0; bytes];
+        let read = retried(&executor, || (&stream.socket).read(&mut buffer)).await;
+        executor.reads.fetch_sub(1, SeqCst);
+        buffer.truncate(read?);
+        Ok(buffer)
+    }
+
+    async fn write_shared(stream: &Stream, bytes: Vec<u8>) -> io::Result<usize> {
+        let executor = Arc::clone(&stream.executor);
+        while executor.is(Rule::ReadersHoldUpWriters) && executor.reads.load(SeqCst) > 0 {
+            sleep(&executor, Duration::from_millis(1)).await;
+        }
+        retried(&executor, || (&stream.socket).write(&bytes)).await
     }
 
     fn descriptor(stream: &Stream) -> Descriptor {
@@ -534,7 +624,17 @@ impl Runtime for Tiny {
     }
 
     async fn read_file(&self, path: FilePath) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
+        let mut file = File::open(path)?;
+        let cancelled = OnCancel::new(|| {
+            if self.0.is(Rule::LeaksCancelledOpens) {
+                std::mem::forget(file.try_clone());
+            }
+        });
+        yield_once().await;
+        cancelled.completed();
+        let mut contents = Vec::new();
+        file.read_to_end(&mut contents)?;
+        Ok(contents)
     }
 
     async fn offload<T: Send + 'static>(

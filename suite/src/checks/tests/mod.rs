@@ -2,6 +2,7 @@
 //! this rule fails.
 
 mod executor;
+mod on_cancel;
 
 use std::sync::mpsc;
 use std::thread;
@@ -24,7 +25,7 @@ fn check(id: &str, broken: Option<Rule>) -> Option<Verdict> {
     let plan = Plan {
         executor: "tiny".to_owned(),
         backend: "none".to_owned(),
-        workers: 1,
+        workers: 2,
         seed: 1,
         metered: true,
         stall_threshold_ns: 10_000_000,
@@ -57,7 +58,16 @@ fn check(id: &str, broken: Option<Rule>) -> Option<Verdict> {
 
 fn is_of_the_whole_process(id: &str) -> bool {
     // Other tests open descriptors, start threads, and use memory and CPU time of this process.
-    let ids = ["churn-fds", "churn-threads", "churn-connections", "unread-idle", "idle-cpu"];
+    let ids = [
+        "churn-fds",
+        "churn-threads",
+        "churn-connections",
+        "unread-idle",
+        "idle-cpu",
+        "accept-emfile",
+        "accept-storm",
+        "conn-memory",
+    ];
     ids.contains(&id) || id == "task-freed"
 }
 

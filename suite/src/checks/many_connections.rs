@@ -35,7 +35,7 @@ checks! {
         "How long do 5,000 clients wait that connect at once?",
         "After a restart all clients come back at once; a full queue makes them wait for a second and more.";
     "conn-memory", Task, Metric, [Tcp], connection_memory,
-        "How much memory does an idle connection take?",
+        "How much memory does an idle connection take, with the task that waits to read from it?",
         "A server of long-lived connections is limited by it.";
 }
 
@@ -164,6 +164,8 @@ impl Drop for NoDescriptors {
 
 async fn accept_without_descriptors<R: Runtime>(lab: &Lab<R>) -> Verdict {
     const ROUNDS: usize = 3;
+    /// Low, because a busy loop beside other busy processes has a part of a CPU only.
+    const SHARE_MAX: f64 = 0.02;
     let mut listener = match listen(lab).await {
         Ok(listener) => listener,
         Err(error) => return broken(&error),
@@ -222,7 +224,7 @@ async fn accept_without_descriptors<R: Runtime>(lab: &Lab<R>) -> Verdict {
          meanwhile",
         100.0 * share
     );
-    if share <= 0.05 { Verdict::pass(seen) } else { Verdict::fail(seen) }
+    if share <= SHARE_MAX { Verdict::pass(seen) } else { Verdict::fail(seen) }
 }
 
 async fn accept_balance<R: Runtime>(lab: &Lab<R>) -> Verdict {
@@ -268,7 +270,7 @@ async fn accept_balance<R: Runtime>(lab: &Lab<R>) -> Verdict {
     over.wait().await;
     let largest = lock(&served).values().copied().max().unwrap_or(0);
     let mean = CONNECTIONS as f64 / workers as f64;
-    Verdict::number(largest as f64 / mean, &format!("× the mean of {workers} workers"))
+    Verdict::number(largest as f64 / mean, "× the mean")
 }
 
 async fn accept_storm<R: Runtime>(lab: &Lab<R>) -> Verdict {
@@ -303,7 +305,10 @@ async fn accept_storm<R: Runtime>(lab: &Lab<R>) -> Verdict {
     }
     match clients.join() {
         Ok(Ok(storm)) => {
-            let unit = format!("ms p99 ({} of {CLIENTS} refused)", storm.refused);
+            let unit = match storm.refused {
+                0 => "ms p99".to_owned(),
+                refused => format!("ms p99, {refused} refused"),
+            };
             Verdict::number(storm.p99.as_secs_f64() * 1e3, &unit)
         }
         Ok(Err(error)) => broken(&error),
@@ -339,7 +344,7 @@ async fn connection_memory<R: Runtime>(lab: &Lab<R>) -> Verdict {
     lab.pause(Duration::from_millis(50)).await;
     let bytes = resident_bytes().saturating_sub(before) as f64 / CONNECTIONS as f64;
     drop((peers, first));
-    Verdict::number(bytes / 1024.0, "KiB, with a task that waits to read")
+    Verdict::number(bytes / 1024.0, "KiB")
 }
 
 /// Memory of this process that is not swapped out.

@@ -54,6 +54,7 @@ pub(super) enum Rule {
     CancelsLater,
     KeepsEventsOfClosedSockets,
     LosesReadsOfAFullRing,
+    TriesAgainAtOnceWithoutDescriptors,
     ReadersHoldUpWriters,
     // Not wrong, but another answer.
     NewWakers,
@@ -102,6 +103,7 @@ impl Rule {
         (Rule::CancelsLater, "cancel-awaits-drop"),
         (Rule::KeepsEventsOfClosedSockets, "fd-reuse"),
         (Rule::LosesReadsOfAFullRing, "ring-overflow"),
+        (Rule::TriesAgainAtOnceWithoutDescriptors, "accept-emfile"),
         (Rule::ReadersHoldUpWriters, "rw-two-tasks"),
     ];
 
@@ -523,7 +525,13 @@ impl Runtime for Tiny {
                 drop(listener.socket.accept());
             }
         });
-        let accepted = retried(&executor, || listener.socket.accept()).await;
+        let accepted = loop {
+            let accepted = retried(&executor, || listener.socket.accept()).await;
+            if accepted.is_ok() || !executor.is(Rule::TriesAgainAtOnceWithoutDescriptors) {
+                break accepted;
+            }
+            yield_once().await;
+        };
         cancelled.completed();
         let (socket, _) = accepted?;
         socket.set_nonblocking(true)?;

@@ -106,7 +106,7 @@ impl Capability {
             Capability::Offload => "pool for blocking work",
             Capability::Shutdown => "end: it is one for the whole process",
             Capability::Cancel => "way to cancel a task and wait for its end",
-            Capability::Share => "way to use one stream in several tasks",
+            Capability::Share => "reads and writes of a stream that several tasks share",
             Capability::Reference => "place as the reference",
         }
     }

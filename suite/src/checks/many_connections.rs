@@ -151,14 +151,14 @@ impl NoDescriptors {
         let before = getrlimit(Resource::Nofile);
         // The lowest one that is free: all from there on become too many.
         let free = std::os::fd::AsRawFd::as_raw_fd(&fs::File::open("/dev/null")?);
-        setrlimit(Resource::Nofile, Rlimit { current: Some(free as u64), ..before.clone() })?;
+        setrlimit(Resource::Nofile, Rlimit { current: Some(free as u64), ..before })?;
         Ok(Self(before))
     }
 }
 
 impl Drop for NoDescriptors {
     fn drop(&mut self) {
-        let _ = setrlimit(Resource::Nofile, self.0.clone());
+        let _ = setrlimit(Resource::Nofile, self.0);
     }
 }
 

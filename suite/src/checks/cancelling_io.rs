@@ -115,7 +115,7 @@ async fn cancel_read<R: Runtime>(lab: &Lab<R>) -> Verdict {
             _ => return Verdict::fail(format!("{bytes:?} read instead of [{round}, {MARK}]")),
         }
     }
-    let seen = format!("{lost} of {ROUNDS} bytes lost, one for each dropped read");
+    let seen = format!("{lost} bytes lost in {ROUNDS} dropped reads, one byte for each");
     if lost == 0 { Verdict::pass(seen) } else { Verdict::fail(seen) }
 }
 

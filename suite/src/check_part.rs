@@ -3,6 +3,7 @@
 //! Data only: the checks say when, and how it is carried out on a runtime.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -77,6 +78,32 @@ impl Job {
         (self.0)();
     }
 }
+
+/// A task that waits for one byte of a stream.
+pub(crate) struct ByteReader<Stream> {
+    pub(crate) stream: Stream,
+    /// Done just before the read.
+    pub(crate) before: Action,
+    pub(crate) then: Box<dyn FnOnce(io::Result<usize>) + Send>,
+    /// Where the stream goes after that, with this number; closed if there is none.
+    pub(crate) back: Option<(usize, Numbered<Stream>)>,
+}
+
+/// A task that uses a stream together with other tasks.
+pub(crate) struct SharedStream<Stream> {
+    pub(crate) stream: Arc<Stream>,
+    pub(crate) how: Use,
+    /// Whether there is another operation after one with this result.
+    pub(crate) goes_on: Box<dyn FnMut(io::Result<usize>) -> bool + Send>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Use {
+    Read,
+    Write,
+}
+
+pub(crate) type Numbered<Stream> = Arc<Mutex<Vec<(usize, Stream)>>>;
 
 /// What the root does in a check that starts the runtime itself.
 pub(crate) enum RootPart {

@@ -176,13 +176,17 @@ pub enum Capability {
     Shutdown,
     /// Start tasks from threads that are not its own.
     ForeignSpawn,
+    /// End a task before it has completed.
+    Cancel,
+    /// Use one stream in several tasks at once.
+    Share,
     /// Be the reference of every comparison across runs: hand-written in Quadrant itself, so no
     /// new version of a runtime changes it.
     Reference,
 }
 
 impl Capability {
-    pub const ALL: [Capability; 9] = [
+    pub const ALL: [Capability; 11] = [
         Capability::Echo,
         Capability::Tcp,
         Capability::Tasks,
@@ -191,6 +195,8 @@ impl Capability {
         Capability::Offload,
         Capability::Shutdown,
         Capability::ForeignSpawn,
+        Capability::Cancel,
+        Capability::Share,
         Capability::Reference,
     ];
 
@@ -205,6 +211,8 @@ impl Capability {
             Capability::Offload => "pool for blocking work",
             Capability::Shutdown => "end: it is one for the whole process",
             Capability::ForeignSpawn => "way to start a task from a thread that is not its own",
+            Capability::Cancel => "way to cancel a task and wait for its end",
+            Capability::Share => "reads and writes of a stream that several tasks share",
             Capability::Reference => "place as the reference",
         }
     }
@@ -221,6 +229,8 @@ impl fmt::Display for Capability {
             Capability::Offload => "offload",
             Capability::Shutdown => "shutdown",
             Capability::ForeignSpawn => "foreign-spawn",
+            Capability::Cancel => "cancel",
+            Capability::Share => "share",
             Capability::Reference => "reference",
         })
     }

@@ -1,8 +1,8 @@
 //! The traits that an adapter implements for one runtime, and the tasks that it spawns.
 //!
 //! I/O passes a whole buffer: readiness-based runtimes use it in place, completion-based ones move
-//! it to the system and back. Operations are never cancelled, so the buffer always returns. Nothing
-//! here requires a future to be `Send`: the compiler checks that in `Runtime::spawn`, where the
+//! it to the system and back. Only behaviour checks cancel operations, with a buffer that is not used
+//! again, so a workload's buffer always returns. Nothing here requires a future to be `Send`: the compiler checks that in `Runtime::spawn`, where the
 //! runtime's types are known.
 
 use std::future::{Future, poll_fn};
@@ -17,7 +17,7 @@ use std::time::Duration;
 pub use crate::outcome::Refusal;
 pub use crate::scene::FilePath;
 
-use crate::check_part::Part;
+use crate::check_part::{ByteReader, Part, SharedStream};
 use crate::description::{Description, RuntimeOption};
 use crate::ping_pong::Exchange;
 use crate::plain_calls::Descriptor;
@@ -59,6 +59,11 @@ pub trait Runtime: Clone + 'static {
     /// Lets a task continue without being joined.
     fn detach(join: Self::Join) -> io::Result<()>;
 
+    /// Cancels a task as users do, and waits until the runtime reports that it has ended.
+    fn cancel(_join: Self::Join) -> impl Future<Output = ()> {
+        async { panic!("{}", claimed_without("cancel", "cancel")) }
+    }
+
     /// Listens on a loopback address; with `reuse_port` several roots share one port.
     fn listen(
         &self,
@@ -84,6 +89,22 @@ pub trait Runtime: Clone + 'static {
         buffer: &mut Vec<u8>,
         range: Range<usize>,
     ) -> impl Future<Output = io::Result<usize>>;
+
+    /// Reads at most this many bytes, while other tasks use the stream as well.
+    fn read_shared(
+        _stream: &Self::Stream,
+        _bytes: usize,
+    ) -> impl Future<Output = io::Result<Vec<u8>>> {
+        async { Err(io::Error::other(claimed_without("share", "read_shared"))) }
+    }
+
+    /// Writes some of these bytes, while other tasks use the stream as well.
+    fn write_shared(
+        _stream: &Self::Stream,
+        _bytes: Vec<u8>,
+    ) -> impl Future<Output = io::Result<usize>> {
+        async { Err(io::Error::other(claimed_without("share", "write_shared"))) }
+    }
 
     /// The stream's socket, for steps that bypass the runtime.
     fn descriptor(stream: &Self::Stream) -> Descriptor;
@@ -177,19 +198,41 @@ impl Drop for Unended {
 
 pub(crate) enum Work<R: Runtime> {
     /// Reads the parent's messages to one root. `alive` is held as long as the task lives.
-    Control { listener: R::Listener, root: usize, roots: usize, alive: Arc<()> },
+    Control {
+        listener: R::Listener,
+        root: usize,
+        roots: usize,
+        alive: Arc<()>,
+    },
     /// Accepts connections and spawns a task for each.
-    Accept { listener: R::Listener },
+    Accept {
+        listener: R::Listener,
+    },
     /// Serves one connection.
-    Serve { stream: R::Stream },
+    Serve {
+        stream: R::Stream,
+    },
     /// One task of a group.
-    Member { group: usize, index: u32 },
+    Member {
+        group: usize,
+        index: u32,
+    },
     /// A task spawned by a step. `alive` is held until it has ended.
-    Child { program: usize, place: Place, alive: Option<Arc<()>> },
+    Child {
+        program: usize,
+        place: Place,
+        alive: Option<Arc<()>>,
+    },
     /// The second task of a ping-pong.
-    Partner { exchange: Arc<Exchange>, rounds: u32 },
+    Partner {
+        exchange: Arc<Exchange>,
+        rounds: u32,
+    },
     /// A part of a behaviour check.
     Check(Part),
+    /// The same, with a stream.
+    CheckRead(ByteReader<R::Stream>),
+    CheckShared(SharedStream<R::Stream>),
 }
 
 impl<R: Runtime> Task<R> {

@@ -25,6 +25,8 @@ impl<R: Runtime> Task<R> {
             // Neither measured nor caught: what a panic does is one of the questions. Boxed, so
             // that no task is larger for it.
             Work::Check(part) => return Box::pin(part.run(scene, runtime)).await,
+            Work::CheckRead(reader) => return Box::pin(reader.run::<R>()).await,
+            Work::CheckShared(part) => return Box::pin(part.run::<R>()).await,
             work => work,
         };
         let work = pin!(perform(scene, runtime, work));
@@ -65,8 +67,8 @@ async fn perform<R: Runtime>(scene: &'static Scene, runtime: R, work: Work<R>) {
                 scene.faults.wrong_answer(wrong);
             }
         }
-        // It has run without this function.
-        Work::Check(_) => {}
+        // They have run without this function.
+        Work::Check(_) | Work::CheckRead(_) | Work::CheckShared(_) => {}
     }
 }
 

@@ -49,6 +49,8 @@ impl Adapter for AsyncStd {
                     Capability::Files,
                     Capability::Offload,
                     Capability::ForeignSpawn,
+                    Capability::Cancel,
+                    Capability::Share,
                 ]
                 .into(),
                 tasks_max: None,
@@ -93,6 +95,10 @@ impl Runtime for AsyncStd {
         Ok(())
     }
 
+    async fn cancel(join: Self::Join) {
+        join.cancel().await;
+    }
+
     async fn listen(&self, address: SocketAddr, _reuse_port: bool) -> io::Result<Self::Listener> {
         Ok(plain_calls::listen(address)?.into())
     }
@@ -121,6 +127,17 @@ impl Runtime for AsyncStd {
         range: Range<usize>,
     ) -> io::Result<usize> {
         stream.write(&buffer[range]).await
+    }
+
+    async fn read_shared(stream: &Self::Stream, bytes: usize) -> io::Result<Vec<u8>> {
+        let mut buffer = vec![0; bytes];
+        let count = (&*stream).read(&mut buffer).await?;
+        buffer.truncate(count);
+        Ok(buffer)
+    }
+
+    async fn write_shared(stream: &Self::Stream, bytes: Vec<u8>) -> io::Result<usize> {
+        (&*stream).write(&bytes).await
     }
 
     fn descriptor(stream: &Self::Stream) -> Descriptor {

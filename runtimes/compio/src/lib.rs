@@ -47,6 +47,8 @@ impl Adapter for Compio {
                 Capability::Files,
                 Capability::Offload,
                 Capability::Shutdown,
+                Capability::Cancel,
+                Capability::Share,
             ]
             .into(),
             tasks_max: None,
@@ -140,6 +142,10 @@ impl Runtime for Compio {
         Ok(())
     }
 
+    async fn cancel(join: Self::Join) {
+        join.cancel().await;
+    }
+
     async fn listen(&self, address: SocketAddr, reuse_port: bool) -> io::Result<Self::Listener> {
         let socket = TcpSocket::new_v4().await?;
         socket.set_reuseport(reuse_port)?;
@@ -175,6 +181,17 @@ impl Runtime for Compio {
         let BufResult(written, part) = stream.write(take(buffer).slice(range)).await;
         *buffer = part.into_inner();
         written
+    }
+
+    async fn read_shared(stream: &Self::Stream, bytes: usize) -> io::Result<Vec<u8>> {
+        let mut stream = stream;
+        let BufResult(read, buffer) = stream.read(Vec::with_capacity(bytes)).await;
+        read.map(|_| buffer)
+    }
+
+    async fn write_shared(stream: &Self::Stream, bytes: Vec<u8>) -> io::Result<usize> {
+        let mut stream = stream;
+        stream.write(bytes).await.0
     }
 
     fn descriptor(stream: &Self::Stream) -> Descriptor {

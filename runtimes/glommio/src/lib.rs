@@ -49,6 +49,7 @@ impl Adapter for Glommio {
                     Capability::Files,
                     Capability::Offload,
                     Capability::Shutdown,
+                    Capability::Cancel,
                 ]
                 .into(),
                 tasks_max: None,
@@ -123,6 +124,10 @@ impl Runtime for Glommio {
     fn detach(join: Self::Join) -> io::Result<()> {
         join.detach();
         Ok(())
+    }
+
+    async fn cancel(join: Self::Join) {
+        join.cancel().await;
     }
 
     /// glommio lets every listener share its port.

@@ -46,6 +46,8 @@ impl Adapter for Smol {
                 Capability::Files,
                 Capability::Offload,
                 Capability::ForeignSpawn,
+                Capability::Cancel,
+                Capability::Share,
             ]
             .into(),
             tasks_max: None,
@@ -121,6 +123,10 @@ impl Runtime for Smol {
         Ok(())
     }
 
+    async fn cancel(join: Self::Join) {
+        join.cancel().await;
+    }
+
     async fn listen(&self, address: SocketAddr, _reuse_port: bool) -> io::Result<Self::Listener> {
         plain_calls::listen(address)?.try_into()
     }
@@ -149,6 +155,17 @@ impl Runtime for Smol {
         range: Range<usize>,
     ) -> io::Result<usize> {
         stream.write(&buffer[range]).await
+    }
+
+    async fn read_shared(stream: &Self::Stream, bytes: usize) -> io::Result<Vec<u8>> {
+        let mut buffer = vec![0; bytes];
+        let count = stream.clone().read(&mut buffer).await?;
+        buffer.truncate(count);
+        Ok(buffer)
+    }
+
+    async fn write_shared(stream: &Self::Stream, bytes: Vec<u8>) -> io::Result<usize> {
+        stream.clone().write(&bytes).await
     }
 
     fn descriptor(stream: &Self::Stream) -> Descriptor {

@@ -46,6 +46,7 @@ impl Adapter for Threads {
                     Capability::Offload,
                     Capability::Shutdown,
                     Capability::ForeignSpawn,
+                    Capability::Share,
                     Capability::Reference,
                 ]
                 .into(),
@@ -144,6 +145,17 @@ impl Runtime for Threads {
         range: Range<usize>,
     ) -> io::Result<usize> {
         stream.write(&buffer[range])
+    }
+
+    async fn read_shared(stream: &Self::Stream, bytes: usize) -> io::Result<Vec<u8>> {
+        let mut buffer = vec![0; bytes];
+        let count = (&*stream).read(&mut buffer)?;
+        buffer.truncate(count);
+        Ok(buffer)
+    }
+
+    async fn write_shared(stream: &Self::Stream, bytes: Vec<u8>) -> io::Result<usize> {
+        (&*stream).write(&bytes)
     }
 
     fn descriptor(stream: &Self::Stream) -> Descriptor {

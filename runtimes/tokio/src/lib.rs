@@ -19,7 +19,7 @@ use quadrant_suite::runtime::Task;
 use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime, Spawner};
 use quadrant_suite::scene::Scene;
 use std::os::fd::AsRawFd;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime as TokioRuntime};
 use tokio::task::{JoinHandle, LocalSet};
@@ -58,6 +58,8 @@ impl Adapter for Tokio {
                 Capability::Offload,
                 Capability::Shutdown,
                 Capability::ForeignSpawn,
+                Capability::Cancel,
+                Capability::Share,
             ]);
             if executor == "local" {
                 // A `LocalSet` has no handle for other threads.
@@ -223,6 +225,11 @@ impl Runtime for Handle {
         Ok(())
     }
 
+    async fn cancel(join: Self::Join) {
+        join.abort();
+        let _ = join.await;
+    }
+
     async fn listen(&self, address: SocketAddr, reuse_port: bool) -> io::Result<Self::Listener> {
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseport(reuse_port)?;
@@ -254,6 +261,17 @@ impl Runtime for Handle {
         range: Range<usize>,
     ) -> io::Result<usize> {
         stream.write(&buffer[range]).await
+    }
+
+    async fn read_shared(stream: &Self::Stream, bytes: usize) -> io::Result<Vec<u8>> {
+        let mut buffer = vec![0; bytes];
+        let count = stream.async_io(Interest::READABLE, || stream.try_read(&mut buffer)).await?;
+        buffer.truncate(count);
+        Ok(buffer)
+    }
+
+    async fn write_shared(stream: &Self::Stream, bytes: Vec<u8>) -> io::Result<usize> {
+        stream.async_io(Interest::WRITABLE, || stream.try_write(&bytes)).await
     }
 
     fn descriptor(stream: &Self::Stream) -> Descriptor {

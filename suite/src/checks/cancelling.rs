@@ -1,18 +1,23 @@
 //! Cancelling and panicking.
 
+use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 use std::time::Duration;
 
 use super::lab::{Guard, caught, panic_on_purpose};
 use super::{Lab, Verdict, checks};
 use crate::check_part::{Part, Signal};
 use crate::panics::panic_text;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, yield_once};
 
 checks! {
     "handle-drop", Task, Differs("cancels", "detaches", "neither"), [], handle_drop,
         "Does dropping the handle of a task detach or cancel it?",
         "Code that moves between runtimes loses work, or leaks it, without a warning.";
+    "cancel-awaits-drop", Task, Must, [Cancel], cancel_awaits_drop,
+        "Is the future of a task gone when cancelling it has returned?",
+        "Code that cancels a task, and then removes what the task uses, relies on it.";
     "panic-join", Task, Differs("an error", "nothing", "panics too", "hits spawner"), [], panic_join,
         "What does the joiner of a task see that panicked?",
         "An error can be handled; a panic of the joiner, or the end of the loop, cannot.";
@@ -45,6 +50,46 @@ async fn handle_drop<R: Runtime>(lab: &Lab<R>) -> Verdict {
         (true, false) => Verdict::answer("cancels", "its future was dropped"),
         (false, true) => Verdict::answer("detaches", "the task went on to its end"),
         _ => Verdict::answer("neither", "its future was not dropped, and the task did not go on"),
+    }
+}
+
+async fn cancel_awaits_drop<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    const ROUNDS: usize = 20;
+    let _deadline = lab.deadline(Duration::from_secs(5), "cancelling a task did not return");
+    for round in 0..ROUNDS {
+        let (begun, dropped) = (Signal::default(), Signal::default());
+        let (begins, guard) = (begun.clone(), Guard(dropped.clone()));
+        let task = lab.spawn(async move {
+            let _late = Late { _guard: guard };
+            begins.set();
+            // Parked, or polled again and again.
+            if round % 2 == 0 {
+                pending::<()>().await;
+            }
+            loop {
+                yield_once().await;
+            }
+        });
+        begun.wait().await;
+        R::cancel(task).await;
+        if !dropped.is_set() {
+            let state = if round % 2 == 0 { "parked" } else { "ready" };
+            return Verdict::fail(format!(
+                "cancelling returned before the future of a {state} task was dropped"
+            ));
+        }
+    }
+    Verdict::pass(format!("{ROUNDS} tasks were gone, half of them ready and half parked"))
+}
+
+/// Takes a while to drop, so that a return before the end of the drop is seen.
+struct Late {
+    _guard: Guard,
+}
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -10,8 +10,8 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, PoisonError};
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{Verdict, ended};
-use crate::check_part::{Part, RootPart, Signal, Then};
+use crate::check_part::{ByteReader, Part, RootPart, SharedStream, Signal, Then, Use};
 use crate::panics::panic_text;
 use crate::runtime::{Refusal, Runtime, Task, Work};
 use crate::scene::Scene;
@@ -59,9 +59,29 @@ impl<R: Runtime> Lab<R> {
 
     /// Starts a task that is not joined.
     pub(super) fn start(&self, part: Part) {
-        if let Err(error) = R::detach(self.spawn_part(part)) {
+        self.start_work(Work::Check(part));
+    }
+
+    /// Starts a task that waits for a byte.
+    pub(super) fn start_reader(&self, reader: ByteReader<R::Stream>) {
+        self.start_work(Work::CheckRead(reader));
+    }
+
+    /// Starts a task that uses a stream together with others.
+    pub(super) fn start_shared(&self, part: SharedStream<R::Stream>) {
+        self.start_work(Work::CheckShared(part));
+    }
+
+    fn start_work(&self, work: Work<R>) {
+        let task = Task::new(self.scene, &self.runtime, work);
+        if let Err(error) = R::detach(self.runtime.spawn(task)) {
             self.scene.answer(Verdict::fail(format!("a task could not be started: {error}")));
         }
+    }
+
+    /// Threads that may run tasks.
+    pub(super) fn workers(&self) -> u32 {
+        self.scene.plan().workers
     }
 
     /// Fails the check if the result is still in use after this time. The clock is a thread of the
@@ -120,15 +140,17 @@ impl<R: Runtime> Lab<R> {
 
     /// The share of a CPU that this process uses in an idle second.
     pub(super) async fn cpu_share(&self) -> f64 {
-        let used = || {
-            let time = clock_gettime(ClockId::ProcessCPUTime);
-            time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
-        };
         self.pause(Duration::from_millis(100)).await;
-        let before = used();
+        let before = cpu_seconds();
         self.pause(Duration::from_secs(1)).await;
-        used() - before
+        cpu_seconds() - before
     }
+}
+
+/// CPU time that this process has used.
+pub(super) fn cpu_seconds() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 /// Holds this thread. A short time is spun through, because a sleep takes some 60 µs at least.
@@ -275,6 +297,18 @@ impl<R: Runtime> Drop for SpawnsWhenDropped<R> {
     }
 }
 
+impl<Stream> ByteReader<Stream> {
+    pub(crate) async fn run<R: Runtime<Stream = Stream>>(mut self) {
+        (self.before)();
+        let mut buffer = vec![0; 1];
+        let read = R::read(&mut self.stream, &mut buffer, 0..1).await;
+        (self.then)(read);
+        if let Some((number, back)) = self.back {
+            back.lock().unwrap_or_else(PoisonError::into_inner).push((number, self.stream));
+        }
+    }
+}
+
 async fn receive<R: Runtime>(
     runtime: R,
     port: impl FnOnce(u16),
@@ -291,6 +325,21 @@ async fn receive<R: Runtime>(
         };
         // Whether reads that never wait let others run is another question.
         R::step_aside().await;
+    }
+}
+
+impl<Stream> SharedStream<Stream> {
+    pub(crate) async fn run<R: Runtime<Stream = Stream>>(mut self) {
+        const WRITTEN_AT_ONCE: usize = 64 * 1024;
+        loop {
+            let result = match self.how {
+                Use::Read => R::read_shared(&self.stream, 1).await.map(|bytes| bytes.len()),
+                Use::Write => R::write_shared(&self.stream, vec![b'x'; WRITTEN_AT_ONCE]).await,
+            };
+            if !(self.goes_on)(result) {
+                return;
+            }
+        }
     }
 }
 

@@ -5,13 +5,17 @@
 //! process, the check cannot answer: the harness notices that from outside.
 
 mod cancelling;
+mod cancelling_io;
+mod connect_storm;
 mod connection;
 mod fairness;
 mod files;
 mod lab;
+mod many_connections;
 mod nesting;
 mod offloading;
 mod process;
+mod shared_stream;
 mod shutdown;
 mod tasks;
 mod tcp;
@@ -125,9 +129,12 @@ pub const GROUPS: &[(&str, &[Check])] = &[
     ("fairness", fairness::CHECKS),
     ("timers", timers::CHECKS),
     ("cancelling and panicking", cancelling::CHECKS),
+    ("cancelling operations", cancelling_io::CHECKS),
     ("nesting", nesting::CHECKS),
     ("offloading", offloading::CHECKS),
     ("tcp", tcp::CHECKS),
+    ("one stream in two tasks", shared_stream::CHECKS),
+    ("many connections", many_connections::CHECKS),
     ("files", files::CHECKS),
     ("the process", process::CHECKS),
     ("shutting down", shutdown::CHECKS),
@@ -207,6 +214,8 @@ pub(crate) async fn answer<R: Runtime>(scene: &'static Scene, runtime: R) {
         verdict
     } else if let Some(verdict) = cancelling::run(&lab, id).await {
         verdict
+    } else if let Some(verdict) = cancelling_io::run(&lab, id).await {
+        verdict
     } else if let Some(verdict) = offloading::run(&lab, id).await {
         verdict
     } else if let Some(verdict) = tcp::run(&lab, id).await {
@@ -216,6 +225,10 @@ pub(crate) async fn answer<R: Runtime>(scene: &'static Scene, runtime: R) {
     } else if let Some(verdict) = files::run(&lab, id).await {
         verdict
     } else if let Some(verdict) = process::run(&lab, id).await {
+        verdict
+    } else if let Some(verdict) = shared_stream::run(&lab, id).await {
+        verdict
+    } else if let Some(verdict) = many_connections::run(&lab, id).await {
         verdict
     } else {
         Verdict::fail(format!("there is no check `{id}`"))

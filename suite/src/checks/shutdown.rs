@@ -1,12 +1,15 @@
 //! Shutting down: what is left of a runtime that has ended, and whether it can be built again.
 
 use std::future::{pending, poll_fn};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::lab::{Guard, Outside, expect_panics, take_left_spawn};
 use super::process::count;
@@ -73,6 +76,9 @@ checks! {
     "churn-threads", Must, [Shutdown], churn_threads,
         "Do threads end when a runtime is built and ended 20 times?",
         "Tests and plugins build many runtimes in one process.";
+    "memlock-low", Differs("starts", "does nothing", "refuses"), [], memlock_low,
+        "Does it start where a process may lock 64 KiB of memory?",
+        "The default of many systems and containers; a ring that needs more does not start there.";
     "panic-root-reuse", Must, [], panic_root_reuse,
         "Can the runtime be built and run again after a panic of the root?",
         "A test that fails must not spoil the next one.";
@@ -366,6 +372,24 @@ fn short_runs(outside: &Outside) -> Result<Verdict, Refusal> {
         }
     }
     Ok(Verdict::answer("stands still", format!("for {RUNS} runs of 2 ms")))
+}
+
+fn memlock_low(outside: &Outside) -> Result<Verdict, Refusal> {
+    const BYTES: u64 = 64 * 1024;
+    let before = getrlimit(Resource::Memlock);
+    let limit = Rlimit { current: Some(BYTES), maximum: before.maximum };
+    setrlimit(Resource::Memlock, limit).map_err(io::Error::from)?;
+    let ran = Signal::default();
+    let sender = ran.clone();
+    let task = Part::Future(Box::pin(async move { sender.set() }));
+    let until = Some(ran.clone());
+    let started = outside.run(RootPart::Start { parts: vec![task], until });
+    let _ = setrlimit(Resource::Memlock, before);
+    Ok(match started {
+        Ok(()) if ran.is_set() => Verdict::answer("starts", "and its first task ran"),
+        Ok(()) => Verdict::answer("does nothing", "it ended without an error, and ran no task"),
+        Err(refusal) => Verdict::answer("refuses", refusal.to_string()),
+    })
 }
 
 /// Builds and ends the runtime, and compares a count of the system before and after.

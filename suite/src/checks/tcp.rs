@@ -2,15 +2,18 @@
 //!
 //! The peer is always a thread of the system with plain blocking calls.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use super::connection::{Connection, accept, broken, connect};
+use super::connection::{Connection, accept, broken, connect, listen, reach};
+use super::lab::poll_once;
 use super::{Lab, Verdict, checks};
 use crate::check_part::{Part, Signal};
 use crate::runtime::Runtime;
@@ -31,6 +34,9 @@ checks! {
     "unread-idle", Task, Must, [Tcp], unread_idle,
         "Is the loop idle while data waits that no task reads?",
         "A loop that looks at such a socket again and again uses a whole CPU.";
+    "fd-reuse", Task, Must, [Tcp], descriptor_reuse,
+        "Does a stream get its own events only, when its descriptor's number was used before?",
+        "The suites of libuv, netty and io-event test this: an event left over from the number's last owner wakes or ends the wrong connection.";
     "churn-connections", Task, Must, [Tcp], churn_connections,
         "Are descriptors closed after 2,000 connections?",
         "compio-rs/compio#460: descriptors that stay open end a server within hours.";
@@ -185,6 +191,56 @@ async fn unread_idle<R: Runtime>(lab: &Lab<R>) -> Verdict {
     let share = lab.cpu_share().await;
     let seen = format!("{:.1} % of a CPU in a second", 100.0 * share);
     if share <= 0.05 { Verdict::pass(seen) } else { Verdict::fail(seen) }
+}
+
+async fn descriptor_reuse<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    const ROUNDS: usize = 1_000;
+    let mut listener = match listen(lab).await {
+        Ok(listener) => listener,
+        Err(error) => return broken(&error),
+    };
+    let seen = "a stream whose descriptor's number was used before was not woken";
+    let _deadline = lab.deadline(Duration::from_secs(8), seen);
+    let (mut numbers, mut reused) = (HashSet::new(), 0);
+    let mut last: Option<Connection<R>> = None;
+    for round in 0..ROUNDS {
+        // Connected before the last stream is closed, or it would take that number.
+        let mut peer = match reach::<R>(&listener) {
+            Ok(peer) => peer,
+            Err(error) => return broken(&error),
+        };
+        let closed = last.take().map(|Connection { ours, mut peer }| {
+            // An event that no task has taken.
+            let _ = peer.write_all(b"old");
+            drop(ours);
+            peer
+        });
+        let mut ours = match R::accept(&mut listener).await {
+            Ok(stream) => stream,
+            Err(error) => return broken(&error),
+        };
+        drop(closed);
+        reused += usize::from(!numbers.insert(R::descriptor(&ours)));
+        let mut buffer = vec![0; 16];
+        let read = {
+            let mut read = pin!(R::read(&mut ours, &mut buffer, 0..16));
+            let early = if R::CALLS_BLOCK { None } else { poll_once(read.as_mut()).await };
+            if let Some(early) = early {
+                return Verdict::fail(format!("a read returned {early:?} before a byte was sent"));
+            }
+            let _ = peer.write_all(&[round as u8]);
+            read.await
+        };
+        if !matches!(read, Ok(1)) || buffer[0] != round as u8 {
+            return Verdict::fail(format!("a read returned {read:?} instead of the byte sent"));
+        }
+        last = Some(Connection { ours, peer });
+    }
+    if reused == 0 {
+        let reason = "no descriptor's number was used twice".to_owned();
+        return Verdict::Unsupported { reason };
+    }
+    Verdict::pass(format!("{reused} of {ROUNDS} streams had a number that was used before"))
 }
 
 async fn churn_connections<R: Runtime>(lab: &Lab<R>) -> Verdict {

@@ -1,7 +1,7 @@
 //! An executor in as few lines as it takes: one loop with a queue and timers. Any of its rules can be
 //! broken.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::time::Timespec;
 
 use super::rule::Rule;
+use crate::plain_calls::Descriptor;
 
 #[derive(Default)]
 pub(super) struct Executor {
@@ -25,6 +26,10 @@ pub(super) struct Executor {
     loop_thread: Mutex<Option<thread::ThreadId>>,
     wakes: AtomicUsize,
     panics: AtomicUsize,
+    /// Reads that have not ended.
+    pub(super) reads: AtomicUsize,
+    /// Closed descriptors with events that were not taken.
+    pub(super) closed: Mutex<HashSet<Descriptor>>,
     /// A sleep has begun, and has not ended.
     pub(super) has_begun_sleep: AtomicBool,
     /// Jobs for the pool, and those that have not ended.

@@ -44,6 +44,14 @@ pub(super) enum Rule {
     HangsWithoutThreads,
     HangsOnSpawnsAtTheEnd,
     EndsWhenInterrupted,
+    LosesBytesOfCancelledReads,
+    KeepsSocketsOfCancelledReads,
+    LeaksCancelledOpens,
+    CancelsLater,
+    KeepsEventsOfClosedSockets,
+    LosesReadsOfAFullRing,
+    TriesAgainAtOnceWithoutDescriptors,
+    ReadersHoldUpWriters,
     // Not wrong, but another answer.
     NewWakers,
     SpawnsLastFirst,
@@ -61,6 +69,9 @@ pub(super) enum Rule {
     ReadsInThePool,
     RunsOnAfterTheRoot,
     WaitsForJobs,
+    ClosesConnectionsOfCancelledAccepts,
+    KeepsOneReader,
+    NeedsLockedMemory,
 }
 
 impl Rule {
@@ -109,6 +120,14 @@ impl Rule {
         (Rule::HangsWithoutThreads, "pool-eagain"),
         (Rule::HangsOnSpawnsAtTheEnd, "spawn-at-shutdown"),
         (Rule::EndsWhenInterrupted, "eintr"),
+        (Rule::LosesBytesOfCancelledReads, "cancel-read"),
+        (Rule::KeepsSocketsOfCancelledReads, "cancel-then-close"),
+        (Rule::LeaksCancelledOpens, "cancel-open"),
+        (Rule::CancelsLater, "cancel-awaits-drop"),
+        (Rule::KeepsEventsOfClosedSockets, "fd-reuse"),
+        (Rule::LosesReadsOfAFullRing, "ring-overflow"),
+        (Rule::TriesAgainAtOnceWithoutDescriptors, "accept-emfile"),
+        (Rule::ReadersHoldUpWriters, "rw-two-tasks"),
     ];
 
     /// Each other way to do something, with the check whose answer it changes.
@@ -134,5 +153,8 @@ impl Rule {
         (Rule::RunsOnAfterTheRoot, "drop-sleeper"),
         (Rule::RunsOnAfterTheRoot, "spawn-then-return"),
         (Rule::WaitsForJobs, "drop-waits-blocking"),
+        (Rule::ClosesConnectionsOfCancelledAccepts, "cancel-accept"),
+        (Rule::KeepsOneReader, "two-readers"),
+        (Rule::NeedsLockedMemory, "memlock-low"),
     ];
 }

@@ -1,4 +1,4 @@
-//! The sockets of the tiny executor: tried again every millisecond.
+//! The sockets of the tiny executor, which tries their calls again and again.
 
 use std::future::pending;
 use std::io::{self, ErrorKind, Read, Write};
@@ -6,11 +6,13 @@ use std::mem::forget;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use super::executor::{Executor, lock, sleep};
+use super::on_cancel::OnCancel;
 use super::rule::Rule;
-use crate::plain_calls::Descriptor;
+use crate::plain_calls::{self, Descriptor};
 use crate::runtime::yield_once;
 
 /// A stream knows its executor, because the trait's calls have only the stream.
@@ -24,9 +26,17 @@ pub(super) struct Listener {
     executor: Arc<Executor>,
 }
 
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.executor.is(Rule::KeepsEventsOfClosedSockets) {
+            lock(&self.executor.closed).insert(self.socket.as_raw_fd());
+        }
+    }
+}
+
 impl Listener {
     pub(super) fn bind(executor: &Arc<Executor>, address: SocketAddr) -> io::Result<Self> {
-        let socket = TcpListener::bind(address)?;
+        let socket = plain_calls::listen(address)?;
         socket.set_nonblocking(true)?;
         Ok(Self { socket, executor: Arc::clone(executor) })
     }
@@ -37,7 +47,20 @@ impl Listener {
 
     pub(super) async fn accept(&mut self) -> io::Result<Stream> {
         let executor = Arc::clone(&self.executor);
-        let (socket, _) = retried(&executor, || self.socket.accept()).await?;
+        let cancelled = OnCancel::new(|| {
+            if executor.is(Rule::ClosesConnectionsOfCancelledAccepts) {
+                drop(self.socket.accept());
+            }
+        });
+        let accepted = loop {
+            let accepted = retried(&executor, || self.socket.accept()).await;
+            if accepted.is_ok() || !executor.is(Rule::TriesAgainAtOnceWithoutDescriptors) {
+                break accepted;
+            }
+            yield_once().await;
+        };
+        cancelled.completed();
+        let (socket, _) = accepted?;
         socket.set_nonblocking(true)?;
         if executor.is(Rule::LeaksDescriptors) {
             forget(socket.try_clone());
@@ -55,7 +78,23 @@ impl Stream {
         if executor.is(Rule::YieldsAfterReads) {
             yield_once().await;
         }
-        let result = retried(&executor, || self.socket.read(buffer)).await;
+        if lock(&executor.closed).remove(&self.socket.as_raw_fd()) {
+            return Ok(0);
+        }
+        let cancelled = OnCancel::new(|| match executor.broken {
+            Some(Rule::LosesBytesOfCancelledReads) => {
+                drop((&self.socket).read(&mut [0; 64]));
+            }
+            Some(Rule::KeepsSocketsOfCancelledReads) => forget(self.socket.try_clone()),
+            _ => {}
+        });
+        let in_flight = executor.reads.fetch_add(1, SeqCst) + 1;
+        if in_flight == 512 && executor.is(Rule::LosesReadsOfAFullRing) {
+            pending::<()>().await;
+        }
+        let result = retried(&executor, || (&self.socket).read(buffer)).await;
+        executor.reads.fetch_sub(1, SeqCst);
+        cancelled.completed();
         match result {
             Err(_) if executor.is(Rule::HidesResets) => pending().await,
             Ok(0) if executor.is(Rule::ClosesBothDirections) => {
@@ -74,23 +113,46 @@ impl Stream {
         retried(&executor, || self.socket.write(buffer)).await
     }
 
+    pub(super) async fn read_shared(&self, bytes: usize) -> io::Result<Vec<u8>> {
+        let executor = Arc::clone(&self.executor);
+        let others = executor.reads.fetch_add(1, SeqCst);
+        if others > 0 && executor.is(Rule::KeepsOneReader) {
+            pending::<()>().await;
+        }
+        let mut buffer = vec![0; bytes];
+        let read = retried(&executor, || (&self.socket).read(&mut buffer)).await;
+        executor.reads.fetch_sub(1, SeqCst);
+        buffer.truncate(read?);
+        Ok(buffer)
+    }
+
+    pub(super) async fn write_shared(&self, bytes: Vec<u8>) -> io::Result<usize> {
+        let executor = Arc::clone(&self.executor);
+        while executor.is(Rule::ReadersHoldUpWriters) && executor.reads.load(SeqCst) > 0 {
+            sleep(&executor, Duration::from_millis(1)).await;
+        }
+        retried(&executor, || (&self.socket).write(&bytes)).await
+    }
+
     pub(super) fn descriptor(&self) -> Descriptor {
         self.socket.as_raw_fd()
     }
 }
 
-/// Tries a call of a socket again every millisecond until it does not block.
+/// Tries a call of a socket again until it does not block: after a millisecond, and then more seldom.
 async fn retried<T>(
     executor: &Arc<Executor>,
     mut call: impl FnMut() -> io::Result<T>,
 ) -> io::Result<T> {
+    let mut time = Duration::from_millis(1);
     loop {
         while executor.is(Rule::ManyTimersHoldSockets) && executor.timer_count() > 1_000 {
             sleep(executor, Duration::from_millis(1)).await;
         }
         match call() {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                sleep(executor, Duration::from_millis(1)).await;
+                sleep(executor, time).await;
+                time = (2 * time).min(Duration::from_millis(16));
             }
             result => return result,
         }

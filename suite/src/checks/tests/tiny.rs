@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::future::{Future, pending, poll_fn};
-use std::io;
+use std::io::{self, Read};
 use std::mem::forget;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -13,7 +13,10 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit};
+
 use super::executor::{Cell, Executor, lock, sleep, wait_for_ever};
+use super::on_cancel::OnCancel;
 use super::pool::offload;
 use super::rule::Rule;
 use super::sockets::{Listener, Stream};
@@ -21,7 +24,11 @@ use crate::plain_calls::Descriptor;
 use crate::runtime::{FilePath, Refusal, Runtime, Spawner, Task, yield_once};
 use crate::scene::Scene;
 
-pub(super) fn run(scene: &'static Scene, broken: Option<Rule>) {
+pub(super) fn run(scene: &'static Scene, broken: Option<Rule>) -> Result<(), Refusal> {
+    let locked = getrlimit(Resource::Memlock).current.unwrap_or(u64::MAX);
+    if broken == Some(Rule::NeedsLockedMemory) && locked < 1 << 20 {
+        return Err(Refusal::Failed(format!("{locked} bytes of locked memory are too few")));
+    }
     static ROOT_PANICKED: AtomicBool = AtomicBool::new(false);
     if broken == Some(Rule::HangsAfterAPanicOfTheRoot) && ROOT_PANICKED.load(SeqCst) {
         thread::park();
@@ -63,6 +70,7 @@ pub(super) fn run(scene: &'static Scene, broken: Option<Rule>) {
         }
         std::panic::resume_unwind(panic);
     }
+    Ok(())
 }
 
 #[derive(Clone)]
@@ -130,6 +138,13 @@ impl Runtime for Tiny {
         Ok(())
     }
 
+    async fn cancel(join: Handle) {
+        if !join.cell.executor.is(Rule::CancelsLater) {
+            let work = lock(&join.cell.work).take();
+            drop(work);
+        }
+    }
+
     async fn listen(&self, address: SocketAddr, _reuse_port: bool) -> io::Result<Listener> {
         Listener::bind(&self.0, address)
     }
@@ -156,6 +171,14 @@ impl Runtime for Tiny {
         range: Range<usize>,
     ) -> io::Result<usize> {
         stream.write(&buffer[range]).await
+    }
+
+    async fn read_shared(stream: &Stream, bytes: usize) -> io::Result<Vec<u8>> {
+        stream.read_shared(bytes).await
+    }
+
+    async fn write_shared(stream: &Stream, bytes: Vec<u8>) -> io::Result<usize> {
+        stream.write_shared(bytes).await
     }
 
     fn descriptor(stream: &Stream) -> Descriptor {
@@ -190,7 +213,17 @@ impl Runtime for Tiny {
         if self.0.is(Rule::ReadsInThePool) {
             return offload(&self.0, move || std::fs::read(path)).await?;
         }
-        std::fs::read(path)
+        let mut file = File::open(path)?;
+        let cancelled = OnCancel::new(|| {
+            if self.0.is(Rule::LeaksCancelledOpens) {
+                forget(file.try_clone());
+            }
+        });
+        yield_once().await;
+        cancelled.completed();
+        let mut contents = Vec::new();
+        file.read_to_end(&mut contents)?;
+        Ok(contents)
     }
 
     fn block_on(&self, task: Task<Self>) -> Result<(), Refusal> {

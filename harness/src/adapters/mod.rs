@@ -11,3 +11,5 @@ pub mod filter;
 mod manifest;
 pub mod subject;
 mod up_to_date;
+pub mod version;
+mod version_workspace;

@@ -116,8 +116,8 @@ impl Builder {
         recipe: &Recipe,
         progress: &Progress,
     ) -> Result<PathBuf, String> {
-        if let Some(planned) = self.planned(build, recipe) {
-            let planned = planned?;
+        let planned = self.planned(build, recipe).transpose()?;
+        if let Some(planned) = &planned {
             let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
             if !planned.is_made() {
                 progress.say(format!("building adapter {build}: making its lock file"));
@@ -138,6 +138,7 @@ impl Builder {
             ),
             None => error,
         })?;
+        planned.map_or(Ok(()), |planned| planned.check_use())?;
         if let (Some(begun), Some(asked)) = (begun, asked) {
             // Without a stamp the next start is slower, and nothing else.
             let _ = begun.finish(&stamp, &library, &asked);

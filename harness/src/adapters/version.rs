@@ -37,6 +37,12 @@ impl Version {
         self.krate.as_deref().unwrap_or(adapter)
     }
 
+    /// Whether it is code of a folder or a repository, which only the command line may name: a
+    /// scenario or a `run.json` may be from anywhere.
+    pub fn is_elsewhere(&self) -> bool {
+        !matches!(self.source, Source::Registry { .. })
+    }
+
     /// A name for files, which no other version of this adapter has.
     pub fn file_name(&self, adapter: &str) -> String {
         let whole = match &self.source {
@@ -60,8 +66,8 @@ impl Version {
         let source = if let Some(folder) = source.strip_prefix(PATH) {
             ensure!(!folder.is_empty(), "`{text}` names no folder after `{PATH}`");
             Source::Path { folder: folder.to_owned() }
-        } else if source.starts_with(GIT) {
-            match source[GIT.len()..].split_once('#') {
+        } else if let Some(repository) = source.strip_prefix(GIT) {
+            match repository.split_once('#') {
                 Some((url, revision)) if !url.is_empty() && !revision.is_empty() => {
                     Source::Git { url: url.to_owned(), revision: revision.to_owned() }
                 }
@@ -135,6 +141,11 @@ pub fn split(pattern: &str) -> Result<(String, Option<(String, Version)>)> {
     }
     let version = Version::parse(version)?;
     Ok((format!("{adapter}{rest}"), Some((adapter.to_owned(), version))))
+}
+
+/// Whether a pattern names code of a folder or a repository.
+pub fn is_elsewhere(pattern: &str) -> bool {
+    split(pattern).is_ok_and(|(_, asked)| asked.is_some_and(|(_, version)| version.is_elsewhere()))
 }
 
 fn begins_a_version(text: &str) -> bool {

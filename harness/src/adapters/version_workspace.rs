@@ -130,10 +130,13 @@ impl<'a> VersionWorkspace<'a> {
         let update = self.update(&lock)?;
         let mut first = None;
         // Crates that depend on it stay as they are locked, unless they refuse this version. What was
-        // fetched before is enough where the registry cannot be reached.
-        for (struck, option) in
-            [(false, None), (true, None), (false, Some("--offline")), (true, Some("--offline"))]
-        {
+        // fetched before is enough where the registry cannot be reached, and usually for a folder.
+        let mut options = [None, Some("--offline")];
+        if let Source::Path { .. } = self.version.source {
+            options.reverse();
+        }
+        let attempts = options.iter().flat_map(|option| [(false, *option), (true, *option)]);
+        for (struck, option) in attempts {
             let text =
                 if struck { lock.without_dependents(self.krate()) } else { self.lock.clone() };
             write(self.folder.join("Cargo.lock"), &text)?;
@@ -183,8 +186,9 @@ impl<'a> VersionWorkspace<'a> {
         Ok(words)
     }
 
-    /// A patch whose version no crate accepts is left out by cargo with a warning only.
-    fn check_use(&self) -> Result<(), String> {
+    /// A patch whose version no crate accepts is left out by cargo with a warning only. The version in
+    /// a folder may change at any time.
+    pub(super) fn check_use(&self) -> Result<(), String> {
         let text = fs::read_to_string(self.folder.join("Cargo.lock")).unwrap_or_default();
         let lock = Lock::parse(&text)?;
         if lock.has(self.krate(), &self.version.source) {
@@ -211,9 +215,8 @@ impl<'a> Replacement<'a> {
             Source::Path { folder } => vec![("path", path_value(&crate_folder(folder, krate)?))],
             Source::Git { url, revision } => vec![("git", text(url)), ("rev", text(revision))],
         };
-        let is_elsewhere = !matches!(version.source, Source::Registry { .. });
         let source = source.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        Ok(Self { krate, source, is_elsewhere })
+        Ok(Self { krate, source, is_elsewhere: version.is_elsewhere() })
     }
 
     fn patch(&self) -> Option<Table> {

@@ -106,11 +106,12 @@ pub fn a_folder_replaces_a_crate_of_the_adapter() {
     let spec = scene.stage.named("spawning.yaml");
     let both = ["-r", "x", "-r", other, "--trials", "1", "--starts", "0", "--format", "json"];
     let ended = scene.call(&[], &[&["run", &spec], &both[..]].concat()).expect_code(3);
-    let seen: Vec<(String, bool)> = ended
+    let mut seen: Vec<(String, bool)> = ended
         .records()
         .iter()
         .map(|record| (record.subject.id.clone(), record.metrics.is_some()))
         .collect();
+    seen.sort();
     assert_eq!(seen, [(id("x"), true), (other.to_owned(), false)]);
     ended.expect_words(&["cannot find function `before_spawn`", "choose one nearer"]);
 

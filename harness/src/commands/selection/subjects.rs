@@ -26,7 +26,8 @@ use crate::trial::Limits;
 #[derive(Debug, Clone, Default, Args, Serialize)]
 pub struct SubjectOptions {
     /// Only these subjects: a glob over runtime/executor/backend. `tokio` selects all of tokio in its
-    /// usual build; variants are asked for by `tokio/**`, by a backend, or as `tokio@poll`. Without
+    /// usual build; variants are asked for by `tokio/**`, by a backend, or as `tokio@poll`; other
+    /// versions as `tokio@1.51.0`, `smol@async-executor=1.14.0` or `tokio@path:../tokio`. Without
     /// it, those that a scenario names, else every runtime in its usual build
     #[arg(short, long = "runtime", value_name = "GLOB", value_parser = arguments::pattern)]
     pub runtime: Vec<String>,

@@ -12,15 +12,13 @@ use crate::stage::{Stage, Subject, workspace};
 
 /// Compiling a small adapter several times on a busy machine.
 const LIMIT: Duration = Duration::from_secs(900);
-const SPAWN: &str = "    fn spawn(&self, task: Task<Self>) -> Self::Join {\n";
-const FAST: &str = "pub fn before_spawn() {}\n";
-/// A spawn costs several times as much as a thread's start.
-const SLOW: &str = "pub fn before_spawn() {\n    (0..2_000_000).for_each(|it| {\n        \
-                    std::hint::black_box(it);\n    });\n}\n";
-const SPEC: &str = "name: spawning\nquestion: What does a spawn cost?\ntasks:\n  - name: parent\n    \
-                    steps: [spawn: { count: 10, steps: [yield] }, join]\n";
+const YIELD: &str = "        thread::yield_now();\n";
+/// Without a system call, so that a busy machine changes little in the ratio.
+const FAST: &str = "pub fn give_way() {\n    (0..1_000).for_each(|it| {\n        std::hint::black_box(it);\n    });\n}\n";
+const SPEC: &str = "name: yielding\nquestion: What does a yield cost?\ntasks:\n  - name: yielder\n    \
+                    count: 1\n    steps: [yield]\n";
 
-/// A workspace with the adapter `x`, a copy of `threads` that calls the crate `tiny` at each spawn.
+/// A workspace with the adapter `x`, a copy of `threads` that yields by the crate `tiny`.
 struct Scene {
     stage: Stage,
     folder: PathBuf,
@@ -30,9 +28,9 @@ impl Scene {
     fn new() -> Self {
         let stage = Stage::bare();
         let code = read(&workspace().join("runtimes/threads/src/lib.rs"));
-        assert!(code.contains(SPAWN), "the adapter of threads spawns otherwise");
+        assert!(code.contains(YIELD), "the adapter of threads yields otherwise");
         let code = code
-            .replace(SPAWN, &format!("{SPAWN}        tiny::before_spawn();\n"))
+            .replace(YIELD, "        tiny::give_way();\n")
             .replace("runtime: \"threads\"", "runtime: \"x\"")
             .replace(
                 "env!(\"CARGO_PKG_VERSION\").to_owned()",
@@ -53,7 +51,7 @@ impl Scene {
         std::os::unix::fs::symlink(&target, folder.join("target/adapters")).unwrap();
         let scene = Self { stage, folder };
         scene.write_tiny("workspace/tiny", "1.0.0", FAST);
-        scene.stage.write("spawning.yaml", SPEC);
+        scene.stage.write("yielding.yaml", SPEC);
         scene
     }
 
@@ -103,7 +101,7 @@ pub fn a_folder_replaces_a_crate_of_the_adapter() {
     let again = scene.call(&[], &["list", "subjects", "-r", other]);
     assert!(!again.stderr.contains("building"), "{}", again.stderr);
     scene.write_tiny("tiny", "2.1.0", "");
-    let spec = scene.stage.named("spawning.yaml");
+    let spec = scene.stage.named("yielding.yaml");
     let both = ["-r", "x", "-r", other, "--trials", "1", "--starts", "0", "--format", "json"];
     let ended = scene.call(&[], &[&["run", &spec], &both[..]].concat()).expect_code(3);
     let mut seen: Vec<(String, bool)> = ended
@@ -113,7 +111,7 @@ pub fn a_folder_replaces_a_crate_of_the_adapter() {
         .collect();
     seen.sort();
     assert_eq!(seen, [(id("x"), true), (other.to_owned(), false)]);
-    ended.expect_words(&["cannot find function `before_spawn`", "choose one nearer"]);
+    ended.expect_words(&["cannot find function `give_way`", "choose one nearer"]);
 
     // The folder holds the crate under its name too, as a repository of several does.
     scene.write_tiny("several/tiny", "3.0.0", FAST);
@@ -123,22 +121,23 @@ pub fn a_folder_replaces_a_crate_of_the_adapter() {
 
 pub fn git_bisect_finds_the_commit_that_is_worse() {
     let scene = Scene::new();
+    let slow = &*FAST.replace("1_000", "20_000");
     scene.write_tiny("tiny", "1.0.0", FAST);
     scene.git(&["init", "--quiet"]);
     for (commit, code) in
-        [("first", FAST), ("broken", ""), ("good", FAST), ("bad", SLOW), ("last", SLOW)]
+        [("first", FAST), ("broken", ""), ("good", FAST), ("bad", slow), ("last", slow)]
     {
         scene.write_tiny("tiny", "1.0.0", &format!("//! {commit}\n{code}"));
         scene.git(&["add", "."]);
         scene.git(&["commit", "--quiet", "--message", commit]);
         scene.git(&["tag", commit]);
     }
-    let spec = scene.stage.named("spawning.yaml");
+    let spec = scene.stage.named("yielding.yaml");
     let tiny = format!("x@tiny=path:{}", scene.stage.named("tiny"));
-    let duel = ["duel", "x", &tiny, &spec, "--bisect", "--threshold", "40"];
-    let duel = [&duel[..], &["--time", "4", "--starts", "8"]].concat();
+    let duel = ["duel", "x", &tiny, &spec, "--bisect", "--threshold", "100"];
+    let duel = [&duel[..], &["--time", "8", "--starts", "10"]].concat();
     scene.git(&["checkout", "--quiet", "broken"]);
-    scene.call(&[], &duel).expect_code(125).expect_words(&["cannot find function `before_spawn`"]);
+    scene.call(&[], &duel).expect_code(125).expect_words(&["cannot find function `give_way`"]);
     scene.call(&[], &["duel", "x", "y", &spec, "--bisect"]).expect_code(125);
 
     scene.git(&["bisect", "start", "last", "first"]);

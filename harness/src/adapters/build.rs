@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::builds::{Build, Recipe, library_file};
 use super::environment::{Environment, cargo};
 use super::up_to_date::{BuildBegun, is_up_to_date};
+use super::version_workspace::{self, VersionWorkspace};
 use crate::system::child::{ChildGroup, Keep, Output, wait_for_output};
 use crate::system::interrupt;
 use crate::terminal::progress::Progress;
@@ -59,12 +61,22 @@ pub fn folder_of(workspace: &Path, recipe: &Recipe) -> PathBuf {
 }
 
 /// Where the library lies, once it is built.
-pub fn library_path(workspace: &Path, recipe: &Recipe) -> PathBuf {
-    folder_of(workspace, recipe).join("release").join(library_file(&recipe.package))
+pub fn library_path(workspace: &Path, build: &Build, recipe: &Recipe) -> PathBuf {
+    let file = library_file(&library_package(build, recipe));
+    folder_of(workspace, recipe).join("release").join(file)
 }
 
-fn stamp_path(workspace: &Path, recipe: &Recipe) -> PathBuf {
-    folder_of(workspace, recipe).join("release").join(format!("{}.stamp", recipe.package))
+fn stamp_path(workspace: &Path, build: &Build, recipe: &Recipe) -> PathBuf {
+    let file = format!("{}.stamp", library_package(build, recipe));
+    folder_of(workspace, recipe).join("release").join(file)
+}
+
+/// The package that the library is named for.
+fn library_package(build: &Build, recipe: &Recipe) -> String {
+    match &build.version {
+        Some(version) => version_workspace::library_package(&build.adapter, version),
+        None => recipe.package.clone(),
+    }
 }
 
 /// Builds the adapters of a workspace.
@@ -73,21 +85,28 @@ pub struct Builder {
     environment: Environment,
     /// The same as a text, where that is known.
     circumstances: Option<String>,
+    /// Two builds of one version share its workspace.
+    making: Mutex<()>,
 }
 
 impl Builder {
     pub fn open(workspace: &Path) -> Self {
         let environment = Environment::look(workspace);
         let circumstances = environment.as_text();
-        Self { workspace: workspace.to_owned(), environment, circumstances }
+        Self { workspace: workspace.to_owned(), environment, circumstances, making: Mutex::new(()) }
     }
 
     /// The library of a build that cargo would leave as it is.
-    pub fn up_to_date(&self, recipe: &Recipe) -> Option<PathBuf> {
-        let library = library_path(&self.workspace, recipe);
-        let asked = self.asked(&self.order(recipe))?;
-        let stamp = stamp_path(&self.workspace, recipe);
-        is_up_to_date(&stamp, &library, &asked, &self.workspace).then_some(library)
+    pub fn up_to_date(&self, build: &Build, recipe: &Recipe) -> Option<PathBuf> {
+        if let Some(planned) = self.planned(build, recipe)
+            && !planned.ok()?.is_made()
+        {
+            return None;
+        }
+        let library = library_path(&self.workspace, build, recipe);
+        let asked = self.asked(&self.order(build, recipe))?;
+        let stamp = stamp_path(&self.workspace, build, recipe);
+        is_up_to_date(&stamp, &library, &asked, &self.workspace_of(build)).then_some(library)
     }
 
     /// Builds one adapter and returns its library, or the reason why there is none.
@@ -97,13 +116,29 @@ impl Builder {
         recipe: &Recipe,
         progress: &Progress,
     ) -> Result<PathBuf, String> {
-        let order = self.order(recipe);
+        let planned = self.planned(build, recipe).transpose()?;
+        if let Some(planned) = &planned {
+            let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+            if !planned.is_made() {
+                progress.say(format!("building adapter {build}: making its lock file"));
+                planned.make(|arguments| self.change_lock(build, arguments))?;
+            }
+        }
+        let order = self.order(build, recipe);
         let asked = self.asked(&order);
-        let stamp = stamp_path(&self.workspace, recipe);
+        let stamp = stamp_path(&self.workspace, build, recipe);
         let begun = BuildBegun::now(&stamp).ok();
         let library = carry_out(order, &recipe.package, |crate_name| {
             progress.say(format!("building adapter {build}: compiling {crate_name}"));
+        })
+        .map_err(|error| match &build.version {
+            Some(_) => format!(
+                "{error}; where the adapter's code does not fit this version, choose one nearer to \
+                 the locked one, or change the code below runtimes/"
+            ),
+            None => error,
         })?;
+        planned.map_or(Ok(()), |planned| planned.check_use())?;
         if let (Some(begun), Some(asked)) = (begun, asked) {
             // Without a stamp the next start is slower, and nothing else.
             let _ = begun.finish(&stamp, &library, &asked);
@@ -111,13 +146,39 @@ impl Builder {
         Ok(library)
     }
 
-    fn order(&self, recipe: &Recipe) -> Command {
+    /// The workspace's files for a version; `None` for the workspace itself.
+    fn planned<'b>(
+        &self,
+        build: &'b Build,
+        recipe: &'b Recipe,
+    ) -> Option<Result<VersionWorkspace<'b>, String>> {
+        let version = build.version.as_ref()?;
+        Some(VersionWorkspace::plan(&self.workspace, &build.adapter, recipe, version))
+    }
+
+    fn workspace_of(&self, build: &Build) -> PathBuf {
+        match &build.version {
+            Some(version) => version_workspace::folder(&self.workspace, &build.adapter, version),
+            None => self.workspace.clone(),
+        }
+    }
+
+    fn change_lock(&self, build: &Build, arguments: &[String]) -> Result<(), String> {
+        let mut order = cargo();
+        order
+            .args(arguments)
+            .arg("--manifest-path")
+            .arg(self.workspace_of(build).join("Cargo.toml"));
+        listen(order.current_dir(&self.workspace), |_| (), |_| ())
+    }
+
+    fn order(&self, build: &Build, recipe: &Recipe) -> Command {
         let mut order = cargo();
         let profile = Profile::of_adapters();
         order
             .args(["build", "--release", "--message-format", "json-render-diagnostics"])
             .args(["--package", &recipe.package, "--manifest-path"])
-            .arg(self.workspace.join("Cargo.toml"))
+            .arg(self.workspace_of(build).join("Cargo.toml"))
             .arg("--target-dir")
             .arg(folder_of(&self.workspace, recipe))
             // The workspace's configuration and toolchain decide, wherever this is called.
@@ -148,16 +209,39 @@ fn carry_out(
     package: &str,
     mut compiling: impl FnMut(&str),
 ) -> Result<PathBuf, String> {
+    let mut library = None;
+    let is_built = listen(
+        &mut order,
+        |message| library = library_in(message, package).or(library.take()),
+        |line| {
+            if let Some(name) = line.trim_start().strip_prefix("Compiling ") {
+                compiling(name.split(' ').next().unwrap_or(name));
+            }
+        },
+    );
+    is_built.map_err(|error| format!("it does not build: {error}"))?;
+    library.ok_or_else(|| {
+        format!(
+            "{package} builds no library that can be loaded: it needs `crate-type = [\"cdylib\"]`"
+        )
+    })
+}
+
+/// Runs cargo to its end, and returns its first error.
+fn listen(
+    order: &mut Command,
+    mut printed: impl FnMut(&str),
+    mut reported: impl FnMut(&str),
+) -> Result<(), String> {
     let not_started = |error| format!("cargo could not be started: {error}");
     let keep = Keep::Head { bytes_max: LINE_BYTES_MAX };
     order.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = ChildGroup::spawn(&mut order).map_err(not_started)?;
+    let mut child = ChildGroup::spawn(order).map_err(not_started)?;
     let stdout = child.take_stdout().expect("standard output was asked for");
     let stderr = child.take_stderr().expect("standard error was asked for");
     let mut stdout = Output::new(stdout, keep).map_err(not_started)?;
     let mut stderr = Output::new(stderr, keep).map_err(not_started)?;
 
-    let mut library = None;
     let mut errors = VecDeque::new();
     while stdout.source().or(stderr.source()).is_some() {
         if interrupt::requested() {
@@ -167,12 +251,10 @@ fn carry_out(
         stdout.read();
         stderr.read();
         while let Some(message) = stdout.take_line() {
-            library = library_in(&message, package).or(library);
+            printed(&message);
         }
         while let Some(line) = stderr.take_line() {
-            if let Some(name) = line.trim_start().strip_prefix("Compiling ") {
-                compiling(name.split(' ').next().unwrap_or(name));
-            }
+            reported(&line);
             if errors.len() == LINES_MAX {
                 errors.pop_front();
             }
@@ -181,13 +263,9 @@ fn carry_out(
     }
     let status = child.wait_within(EXIT_LIMIT);
     let status = status.map_err(|error| format!("cargo could not be waited for: {error}"))?;
-    let has_built = status.is_some_and(|status| status.success());
-    match library {
-        Some(library) if has_built => Ok(library),
-        None if has_built => Err(format!(
-            "{package} builds no library that can be loaded: it needs `crate-type = [\"cdylib\"]`"
-        )),
-        _ => Err(format!("it does not build: {}", first_error(&errors))),
+    match status.is_some_and(|status| status.success()) {
+        true => Ok(()),
+        false => Err(first_error(&errors)),
     }
 }
 

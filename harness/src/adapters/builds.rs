@@ -8,15 +8,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
+use super::version::{MARK, Version};
+
 /// What the names of libraries begin with.
 const LIBRARY_PREFIX: &str = "quadrant_";
-/// Stands between an adapter's name and that of its variant.
-pub(super) const VARIANT_MARK: char = '@';
 
 /// What is known of a build of an adapter before its library is asked.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Build {
     pub adapter: String,
+    /// `None` for that of the workspace's lock file.
+    pub version: Option<Version>,
     /// `None` for the usual build. A variant is named for its backend, by which its subjects differ.
     pub variant: Option<String>,
     /// What its subjects run on, where that is declared.
@@ -26,26 +28,41 @@ pub struct Build {
 impl Build {
     /// From the name of a library: `tokio`, `tokio@poll`.
     fn named(name: &str) -> Self {
-        match name.split_once(VARIANT_MARK) {
+        match name.split_once(MARK) {
             Some((adapter, variant)) => Self::variant(adapter, variant),
-            None => Self { adapter: name.to_owned(), variant: None, backends: None },
+            None => Self::usual(name, None),
         }
+    }
+
+    pub fn usual(adapter: &str, backends: Option<Vec<String>>) -> Self {
+        Self { adapter: adapter.to_owned(), version: None, variant: None, backends }
     }
 
     pub fn variant(adapter: &str, variant: &str) -> Self {
         Self {
             adapter: adapter.to_owned(),
+            version: None,
             variant: Some(variant.to_owned()),
             backends: Some(vec![variant.to_owned()]),
         }
     }
+
+    /// A runtime's name with the version that this build is of.
+    pub fn versioned(&self, runtime: &str) -> String {
+        match &self.version {
+            Some(version) => format!("{runtime}{MARK}{version}"),
+            None => runtime.to_owned(),
+        }
+    }
 }
 
+/// As a pattern that selects it.
 impl fmt::Display for Build {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.adapter)?;
+        formatter.write_str(&self.versioned(&self.adapter))?;
         match &self.variant {
-            Some(variant) => write!(formatter, "{VARIANT_MARK}{variant}"),
+            Some(variant) if self.version.is_some() => write!(formatter, "/*/{variant}"),
+            Some(variant) => write!(formatter, "{MARK}{variant}"),
             None => Ok(()),
         }
     }
@@ -56,6 +73,8 @@ impl fmt::Display for Build {
 pub struct Recipe {
     /// The package's name, for cargo.
     pub package: String,
+    /// The package's manifest, below the workspace.
+    pub manifest: PathBuf,
     /// Given to every crate of it, as `--cfg`.
     pub cfg: Vec<String>,
     /// Of the adapter's package.
@@ -96,9 +115,9 @@ pub fn libraries(folder: &Path) -> Result<Vec<(Build, PathBuf)>> {
                 .strip_suffix(std::env::consts::DLL_SUFFIX)?
                 .strip_prefix(LIBRARY_PREFIX)?;
             // A backend is called as it is; cargo writes `_` for the `-` of a package.
-            let name = match stem.split_once(VARIANT_MARK) {
+            let name = match stem.split_once(MARK) {
                 Some((adapter, variant)) => {
-                    format!("{}{VARIANT_MARK}{variant}", adapter.replace('_', "-"))
+                    format!("{}{MARK}{variant}", adapter.replace('_', "-"))
                 }
                 None => stem.replace('_', "-"),
             };

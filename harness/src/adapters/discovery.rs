@@ -2,7 +2,7 @@
 //!
 //! Never loads a library itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,6 +17,7 @@ use super::description::parse;
 use super::filter::Filter;
 use super::manifest;
 use super::subject::{self, Machine, Subject};
+use super::version::Version;
 use crate::system::{interrupt, orphans};
 use crate::terminal::progress::Progress;
 use crate::trial::{self, LibraryFile, Limits};
@@ -118,8 +119,14 @@ fn look_into(
                 *with_references
                     && declared.role == Role::Reference
                     && declared.build.variant.is_none()
+                    && declared.build.version.is_none()
             };
-            let (wanted, left_out): (Vec<Declared>, Vec<Declared>) = manifest::declared(folder)?
+            let mut declared = manifest::declared(folder)?;
+            let versions: BTreeSet<_> = filters.iter().flat_map(Filter::versions).collect();
+            let versions: Vec<Declared> =
+                versions.into_iter().flat_map(|version| of_version(&declared, version)).collect();
+            declared.extend(versions);
+            let (wanted, left_out): (Vec<Declared>, Vec<Declared>) = declared
                 .into_iter()
                 .filter(|declared| *with_test_adapters || declared.role != Role::Test)
                 .partition(|declared| is_wanted(&declared.build) || is_reference(declared));
@@ -143,6 +150,18 @@ fn refuse_other_name(build: &Build, runtime: &str) -> Result<(), String> {
              `describe`, or name its package `quadrant-{runtime}`"
         )),
     }
+}
+
+/// The builds of an adapter in another version.
+fn of_version<'d>(
+    declared: &'d [Declared],
+    (adapter, version): &'d (String, Version),
+) -> impl Iterator<Item = Declared> + 'd {
+    let its = declared.iter().filter(move |declared| declared.build.adapter == *adapter);
+    its.cloned().map(|mut declared| {
+        declared.build.version = Some(version.clone());
+        declared
+    })
 }
 
 /// Records are identified by the subject's id.
@@ -186,7 +205,7 @@ fn in_folder(
 
 fn as_built(workspace: &Path, declared: Declared) -> Found {
     let library = declared.recipe.and_then(|recipe| {
-        let library = build::library_path(workspace, &recipe);
+        let library = build::library_path(workspace, &declared.build, &recipe);
         let reason = || "it was not built yet; leave out --no-build".to_owned();
         library.exists().then_some(library).ok_or_else(reason)
     });
@@ -202,7 +221,7 @@ fn make(workspace: &Path, wanted: Vec<Declared>, progress: &Progress) -> Vec<Fou
     for Declared { build, recipe, .. } in wanted {
         match recipe {
             Err(reason) => found.push((build, Err(reason))),
-            Ok(recipe) => match builder.up_to_date(&recipe) {
+            Ok(recipe) => match builder.up_to_date(&build, &recipe) {
                 Some(library) => found.push((build, Ok(library))),
                 None => to_build.push((build, recipe)),
             },
@@ -304,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_copied_adapter_needs_a_name_of_its_own() {
-        let build = Build { adapter: "mine".to_owned(), variant: None, backends: None };
+        let build = Build::usual("mine", None);
         assert!(refuse_other_name(&build, "mine").is_ok());
         let reason = refuse_other_name(&build, "smol").unwrap_err();
         assert!(reason.starts_with("adapter `mine` calls itself `smol`: write"), "{reason}");

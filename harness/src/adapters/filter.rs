@@ -9,8 +9,9 @@ use anyhow::{Context, Result, bail, ensure};
 use globset::{GlobBuilder, GlobMatcher};
 use quadrant_reports::number::grouped;
 
-use super::builds::{Build, VARIANT_MARK};
+use super::builds::Build;
 use super::subject::{OPTIONS_MARK, State, Subject};
+use super::version::{self, MARK, Version};
 use crate::terminal::nearest::quoted;
 
 /// Stands for a part of an id that is not known yet: no pattern matches it by name.
@@ -44,6 +45,11 @@ impl Filter {
         Ok(self)
     }
 
+    /// The versions that it asks for, with their adapters.
+    pub fn versions(&self) -> impl Iterator<Item = &(String, Version)> {
+        self.include.iter().flatten().filter_map(|pattern| pattern.version.as_ref())
+    }
+
     pub fn selects(&self, subject: &Subject) -> bool {
         if let State::Broken { .. } = subject.state {
             return self.may_select(&subject.build);
@@ -71,19 +77,26 @@ impl Filter {
         })
     }
 
-    /// A variant is wanted only where one of the matching patterns asks for variants.
+    /// A variant is wanted only where one of the matching patterns asks for variants, and a version
+    /// only where one names it.
     fn includes(&self, build: &Build, matches: impl Fn(&Pattern) -> bool) -> bool {
-        let mut all = self.include.iter().flatten();
+        let any = |asks: fn(&Pattern) -> bool| {
+            self.include.iter().flatten().any(|it| asks(it) && matches(it))
+        };
         self.include.iter().all(|any| any.iter().any(&matches))
-            && (build.variant.is_none() || all.any(|it| it.asks_for_variants && matches(it)))
+            && (build.variant.is_none() || any(|it| it.asks_for_variants))
+            && (build.version.is_none() || any(|it| it.version.is_some()))
     }
 }
 
-/// A glob over `runtime/executor/backend`; with `@`, over `runtime@variant/executor/backend`. With
-/// options behind it, only over subjects with these options, which are then made.
+/// A glob over `runtime/executor/backend`; with `@`, over `runtime@variant/executor/backend`. With a
+/// version it matches only builds of this version, without one those of any. With options behind it,
+/// only over subjects with these options, which are then made.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     text: String,
+    /// And the adapter that it is of.
+    version: Option<(String, Version)>,
     options: Asked,
     whole: GlobMatcher,
     /// `tokio` means `tokio/**`, and `**/epoll` is an id's end.
@@ -126,18 +139,20 @@ fn patterns(texts: &[String]) -> Result<Vec<Pattern>> {
 
 impl Pattern {
     pub fn new(written: &str) -> Result<Self> {
-        let (text, options) = split_options(written)?;
+        let (unversioned, version) = version::split(written)?;
+        let (text, options) = split_options(&unversioned)?;
         let part = |part: &str| match glob(part) {
             Ok(glob) if part != "**" => Part::One(glob),
             _ => Part::Anything,
         };
         let parts: Vec<Part> = text.split('/').map(part).collect();
-        let names_variant = text.contains(VARIANT_MARK);
+        let names_variant = text.contains(MARK);
         // No runtime is called as a backend either.
         let leaves_backend_open =
             parts_may_match(&parts, &[Piece::Executor, Piece::Executor, Piece::Known(UNKNOWN)]);
         Ok(Self {
             text: written.to_owned(),
+            version,
             options,
             whole: glob(text)?,
             begun: glob(&format!("{text}/**"))?,
@@ -183,19 +198,32 @@ impl Pattern {
         ids(build).any(|id| self.may_match(build, id))
     }
 
+    fn is_of_version(&self, build: &Build) -> bool {
+        self.version.as_ref().is_none_or(|(_, version)| build.version.as_ref() == Some(version))
+    }
+
     fn matches_id(&self, build: &Build, id: &str) -> bool {
+        let unversioned = match &build.version {
+            Some(version) => &*id.replacen(&format!("{MARK}{version}/"), "/", 1),
+            None => id,
+        };
+        let id = unversioned;
         let named = match &build.variant {
             Some(variant) if self.names_variant => {
-                &*id.replacen('/', &format!("{VARIANT_MARK}{variant}/"), 1)
+                &*id.replacen('/', &format!("{MARK}{variant}/"), 1)
             }
             _ => id,
         };
-        self.whole.is_match(named) || self.begun.is_match(named)
+        self.is_of_version(build) && (self.whole.is_match(named) || self.begun.is_match(named))
     }
 
     fn may_match(&self, build: &Build, [_, executor, backend]: [Piece; 3]) -> bool {
-        let name = if self.names_variant { build.to_string() } else { build.adapter.clone() };
-        parts_may_match(&self.parts, &[Piece::Known(&name), executor, backend])
+        let name = match &build.variant {
+            Some(variant) if self.names_variant => format!("{}{MARK}{variant}", build.adapter),
+            _ => build.adapter.clone(),
+        };
+        self.is_of_version(build)
+            && parts_may_match(&self.parts, &[Piece::Known(&name), executor, backend])
     }
 }
 
@@ -336,6 +364,42 @@ mod tests {
         check(&["**"], &["tokio"], &ALL[..1]);
     }
 
+    /// Of tokio in two versions and smol.
+    #[track_caller]
+    fn check_versions(include: &[&[&str]], exclude: &[&str], expected: &[&str]) {
+        let old = |id: &str| {
+            let Subject { build, .. } = subject(id, id.ends_with("/poll"));
+            let version = Some(version::split("tokio@1.51.0").unwrap().1.unwrap().1);
+            let build = Build { version, ..build };
+            let id = id.replace("tokio/", "tokio@1.51.0/");
+            Subject { build, id, ..subject(ALL[0], false) }
+        };
+        let mut subjects = all();
+        subjects.extend(ALL[1..].iter().map(|id| old(id)));
+        let mut filter = Filter::new(&[], &owned(exclude)).unwrap();
+        for list in include {
+            filter = filter.narrowed_to(&owned(list)).unwrap();
+        }
+        subjects.retain(|it| filter.selects(it));
+        assert!(subjects.iter().all(|it| filter.may_select(&it.build)));
+        let ids: Vec<&str> = subjects.iter().map(|it| &*it.id).collect();
+        assert_eq!(ids, expected);
+    }
+
+    #[test]
+    fn versions_are_selected_only_where_named() {
+        let old = ["tokio@1.51.0/current-thread/epoll", "tokio@1.51.0/multi-thread/epoll"];
+        let old_poll = ["tokio@1.51.0/current-thread/poll", "tokio@1.51.0/multi-thread/poll"];
+        check_versions(&[&["tokio@1.51.0"]], &[], &old);
+        check_versions(&[&["tokio@1.52.0"]], &[], &[]);
+        check_versions(&[&["tokio@1.51.0/*/poll"]], &[], &old_poll);
+        check_versions(&[&["tokio", "tokio@1.51.0/multi-thread"]], &[], &[ALL[1], ALL[2], old[1]]);
+        check_versions(&[&["tokio/**"]], &[], &ALL[1..]);
+        check_versions(&[&["tokio@1.51.0"], &["tokio", "smol"]], &[], &old);
+        check_versions(&[&["tokio@1.51.0", "tokio"]], &["tokio@1.51.0"], &ALL[1..3]);
+        check_versions(&[&["tokio@1.51.0"]], &["tokio"], &[]);
+    }
+
     #[test]
     fn a_narrowed_filter_selects_what_both_select() {
         let filter = |include: &[&str], then: &[&str]| {
@@ -350,11 +414,7 @@ mod tests {
 
     #[test]
     fn only_builds_that_may_be_wanted_are_built() {
-        let usual = Build {
-            adapter: "tokio".to_owned(),
-            variant: None,
-            backends: Some(vec!["epoll".to_owned()]),
-        };
+        let usual = Build::usual("tokio", Some(vec!["epoll".to_owned()]));
         let poll = Build::variant("tokio", "poll");
         let unknown = Build { backends: None, ..usual.clone() };
         for (include, exclude, built) in [

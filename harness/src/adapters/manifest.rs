@@ -4,7 +4,7 @@
 //! takes longer than all adapters together.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::Deserialize;
@@ -75,7 +75,7 @@ pub fn declared(workspace: &Path) -> anyhow::Result<Vec<Declared>> {
 /// be read.
 fn declared_by(shown: &str, folder: &str, text: &str) -> Vec<Declared> {
     let usual = |adapter: &str, backends, recipe| Declared {
-        build: Build { adapter: adapter.to_owned(), variant: None, backends },
+        build: Build::usual(adapter, backends),
         role: Role::default(),
         recipe,
     };
@@ -89,7 +89,12 @@ fn declared_by(shown: &str, folder: &str, text: &str) -> Vec<Declared> {
         Ok(metadata) => metadata,
         Err(reason) => return vec![usual(adapter, None, Err(reason))],
     };
-    let recipe = Recipe { package: package.name.clone(), cfg: Vec::new(), features: Vec::new() };
+    let recipe = Recipe {
+        package: package.name.clone(),
+        manifest: PathBuf::from(shown),
+        cfg: Vec::new(),
+        features: Vec::new(),
+    };
     let mut builds = vec![usual(adapter, metadata.backends.clone(), Ok(recipe))];
     builds.extend(metadata.variants.into_iter().map(|(backend, value)| {
         let recipe = variant(shown, &backend, value).and_then(|variant| {
@@ -101,6 +106,7 @@ fn declared_by(shown: &str, folder: &str, text: &str) -> Vec<Declared> {
             }
             Ok(Recipe {
                 package: package.name.clone(),
+                manifest: PathBuf::from(shown),
                 cfg: variant.cfg,
                 features: variant.features,
             })
@@ -179,15 +185,15 @@ mod tests {
     #[test]
     fn without_metadata_there_is_one_build_of_any_backend() {
         let builds = read("");
-        let recipe =
-            Recipe { package: "quadrant-x".to_owned(), cfg: Vec::new(), features: Vec::new() };
+        let recipe = Recipe {
+            package: "quadrant-x".to_owned(),
+            manifest: PathBuf::from("runtimes/x/Cargo.toml"),
+            cfg: Vec::new(),
+            features: Vec::new(),
+        };
         assert_eq!(
             builds,
-            [Declared {
-                build: Build { adapter: "x".to_owned(), variant: None, backends: None },
-                role: Role::Runtime,
-                recipe: Ok(recipe),
-            }]
+            [Declared { build: Build::usual("x", None), role: Role::Runtime, recipe: Ok(recipe) }]
         );
         assert_eq!(declared_by("m", "y", "[workspace]\nmembers = []\n"), []);
         assert_eq!(declared_by("m", "y", "[package]\nname=\"y\"\n")[0].build.adapter, "y");

@@ -12,3 +12,5 @@ mod manifest;
 pub mod options;
 pub mod subject;
 mod up_to_date;
+pub mod version;
+mod version_workspace;

@@ -27,7 +27,7 @@ pub const OPTIONS_MARK: char = '?';
 /// One runtime, executor and backend to compare, or an adapter that cannot be described.
 #[derive(Debug, Clone)]
 pub struct Subject {
-    /// `runtime/executor/backend?option=value`; the build's name if it is broken.
+    /// `runtime[@version]/executor/backend?option=value`; the build's name if it is broken.
     pub id: String,
     pub runtime: String,
     pub version: String,
@@ -107,6 +107,7 @@ pub(super) fn offered(
             declared.join(" or ")
         ));
     }
+    let runtime = build.versioned(&runtime);
     let subjects = executors
         .into_iter()
         .map(|executor| Subject {
@@ -138,7 +139,7 @@ impl Subject {
     pub fn broken(build: Build, reason: String) -> Self {
         Self {
             id: build.to_string(),
-            runtime: build.adapter.clone(),
+            runtime: build.versioned(&build.adapter),
             version: "unknown".to_owned(),
             note: None,
             build,
@@ -313,7 +314,7 @@ pub(crate) mod tests {
         };
         let program = std::env::current_exe().unwrap();
         let library = Arc::new(LibraryFile::open(&program).unwrap());
-        let usual = Build { adapter: runtime.to_owned(), variant: None, backends: None };
+        let usual = Build::usual(runtime, None);
         Subject {
             id: id.to_owned(),
             runtime: runtime.to_owned(),
@@ -341,7 +342,7 @@ pub(crate) mod tests {
         let machine = Machine { io_uring: Ok(()), locked_memory_max: None };
         let ask = |backends: Option<&[&str]>| {
             let backends = backends.map(|list| list.iter().map(|it| (*it).to_owned()).collect());
-            let build = Build { adapter: "x".to_owned(), variant: None, backends };
+            let build = Build::usual("x", backends);
             offered(&build, &library, description.clone(), &machine)
         };
         assert_eq!(ask(None).unwrap().len(), 1);

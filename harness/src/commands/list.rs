@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn every_capability_is_needed_somewhere() {
         let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
-        let build = Build { adapter: String::new(), variant: None, backends: None };
+        let build = Build::usual("", None);
         let any = Subject::broken(build, String::new());
         let circumstances =
             Circumstances { seed: 1, clock: ClockScale::MONOTONIC, cpus: vec![0, 1] };

@@ -7,6 +7,7 @@ use super::limits;
 use super::mistakes::Mistakes;
 use super::yaml::Scalar;
 use crate::adapters::filter::Pattern;
+use crate::adapters::version;
 use crate::terminal::nearest::quoted;
 
 /// Names of scenarios, axes, groups and rows.
@@ -67,6 +68,14 @@ pub(super) fn check_patterns<'a>(
 fn check_pattern(subjects: &Scalar) -> Result<(), SpecError> {
     if subjects.text.is_empty() {
         return Err(error!(subjects.at, "a pattern of subjects is empty"));
+    }
+    if version::is_elsewhere(&subjects.text) {
+        return Err(error!(
+            subjects.at,
+            "`{}` is built from a folder or a repository, which only -r may name: write its \
+             runtime here",
+            subjects.text
+        ));
     }
     Pattern::new(&subjects.text).map(drop).map_err(|error| error!(subjects.at, "{error}"))
 }

@@ -41,6 +41,7 @@ mod threads;
 mod tour;
 mod turns;
 mod variants;
+mod versions;
 mod warm_start;
 mod workers;
 
@@ -90,6 +91,7 @@ fn main() {
         tour: the_tour_prints_its_tables;
         turns: each_start_runs_all_subjects_in_new_layouts, sleeping_tasks_get_more_trials_instead_of_turns, reading_files_touches_no_new_pages, an_interrupted_pass_in_turns_can_resume;
         variants: variants_run_only_if_asked_for, the_command_line_narrows_a_scenarios_subjects, a_run_uses_its_scenarios_subjects, prebuilt_variants_are_recognized_by_file_name, a_variants_flags_add_to_the_users, only_selected_variants_are_built_each_by_itself;
+        versions: a_folder_replaces_a_crate_of_the_adapter, git_bisect_finds_the_commit_that_is_worse, a_version_comes_from_the_registry, wrong_versions_are_refused_before_anything_is_built;
         warm_start: cargo_runs_exactly_when_something_has_changed;
         workers: cases_have_the_workers_they_ask_for, the_command_line_overrides_with_a_warning;
     };

@@ -37,7 +37,7 @@ impl Stage {
     }
 
     /// A stage that can be used before the adapters are built.
-    fn bare() -> Self {
+    pub fn bare() -> Self {
         static STAGES: AtomicUsize = AtomicUsize::new(0);
         let number = STAGES.fetch_add(1, Ordering::Relaxed);
         let name = format!("stage-{}-{number}", std::process::id());

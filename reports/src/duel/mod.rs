@@ -70,6 +70,27 @@ pub fn write(
     output.write_all(format.text(style, || table::parts(cases, concern), json).as_bytes())
 }
 
+/// By which `git bisect run` leaves a commit out.
+pub const UNTESTABLE: u8 = 125;
+
+/// 1 when a subject is worse than the first in a case, 125 when one cannot be told, 0 otherwise.
+pub fn bisect_code(cases: &[DuelCase], concern: f64) -> u8 {
+    let conclusions: Vec<Option<Conclusion>> = cases
+        .iter()
+        .flat_map(|case| {
+            let starts = case.result.as_deref().unwrap_or_default();
+            (1..case.subjects.len()).map(move |subject| conclusion(starts, subject, concern))
+        })
+        .collect();
+    if conclusions.iter().any(|it| matches!(it, Some(Conclusion::Behind { .. }))) {
+        1
+    } else if conclusions.iter().any(|it| matches!(it, None | Some(Conclusion::CannotTell))) {
+        UNTESTABLE
+    } else {
+        0
+    }
+}
+
 /// 3 when a case could not be measured, 4 when nothing could be compared, 0 otherwise.
 pub fn exit_code(cases: &[DuelCase]) -> u8 {
     let failed = |case: &DuelCase| {

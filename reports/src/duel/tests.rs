@@ -168,3 +168,23 @@ fn the_exit_code_follows_from_the_cases() {
     assert_eq!(exit_code(&cases[4..]), 4);
     assert_eq!(exit_code(&[cases[0].clone(), cases[4].clone()]), 0);
 }
+
+#[test]
+fn a_bisection_takes_only_what_is_sure() {
+    let case = |result| DuelCase {
+        scenario: String::new(),
+        question: String::new(),
+        workload: String::new(),
+        case: Vec::new(),
+        operation: String::new(),
+        subjects: vec!["a".to_owned(), "b".to_owned()],
+        result,
+        warnings: Vec::new(),
+    };
+    let of = |ratio, noise| case(Ok(starts(1, ratio, noise)));
+    let none = NoResult { subject: None, status: Status::Crashed, reason: String::new() };
+    let failed = case(Err(none));
+    assert_eq!(bisect_code(&[of(1.0, 0.002), of(1.1, 0.002)], 0.01), 0);
+    assert_eq!(bisect_code(&[failed.clone(), of(0.9, 0.002)], 0.01), 1);
+    assert_eq!(bisect_code(&[of(1.1, 0.002), failed], 0.01), UNTESTABLE);
+}

@@ -34,6 +34,18 @@ use case::Case;
 
 /// Measures every case and returns the exit code.
 pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
+    match measure(options, color) {
+        // Git would take the code of an error for that of a bad commit.
+        Err(error) if options.bisect => {
+            say!("{error}");
+            Ok(duel::UNTESTABLE)
+        }
+        Ok(3 | 4) if options.bisect => Ok(duel::UNTESTABLE),
+        code => code,
+    }
+}
+
+fn measure(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
     limits::raise();
     cgroup::sweep();
     let scenarios =
@@ -94,7 +106,10 @@ pub fn duel(options: &DuelOptions, color: Color) -> Result<u8, Failure> {
         say!("\nInterrupted after {} of {}", measured.len(), counted(planned.len() as u64, "case"));
         return Ok(interrupt::EXIT_CODE);
     }
-    Ok(duel::exit_code(&measured))
+    Ok(match options.bisect {
+        true => duel::bisect_code(&measured, options.threshold()),
+        false => duel::exit_code(&measured),
+    })
 }
 
 /// One sentence for all cases of a scenario that cannot be frozen for the same reason.

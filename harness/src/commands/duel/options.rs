@@ -23,7 +23,8 @@ While one subject runs, the others are frozen, together with their load drivers:
 time; for latencies, stalls and threads use `quadrant run`.
 
 Exit codes: 0 all cases were measured, 2 the command line or a scenario is wrong, 3 a case could
-not be measured, 4 no case can be measured in turns, 130 interrupted")]
+not be measured, 4 no case can be measured in turns, 130 interrupted. With --bisect: 0 B is not
+worse than A in any case, 1 it is in one, 125 it cannot be built, measured or told, 130 interrupted")]
 pub struct DuelOptions {
     /// A subject, as runtime/executor/backend or as a glob that matches one; the others are compared
     /// with it
@@ -55,6 +56,9 @@ pub struct DuelOptions {
     /// [default: the scenario's `workers`, else the subject's CPUs, at least 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub workers: Option<u32>,
+    /// Exit with the codes that `git bisect run` expects
+    #[arg(long, conflicts_with = "also")]
+    pub bisect: bool,
     /// Seed of all that is drawn by chance
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,

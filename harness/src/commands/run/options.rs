@@ -10,6 +10,7 @@ use quadrant_reports::format::Format;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::adapters::version;
 use crate::commands::arguments::{self, TableOptions};
 use crate::commands::selection::{AdapterOptions, ScenarioOptions, SubjectOptions};
 use crate::system::allocator::Allocator;
@@ -83,7 +84,7 @@ pub struct RunOptions {
     #[serde(skip)]
     pub out: Option<PathBuf>,
     /// Continue an interrupted run, with its options
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["specs", "out", "seed", "trials", "starts", "until", "allocator", "quick", "runtime", "exclude", "axis", "workers", "evidence", "forbid", "time_limit", "memory_limit"], value_parser = arguments::results_folder())]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["specs", "out", "seed", "trials", "starts", "until", "allocator", "quick", "exclude", "axis", "workers", "evidence", "forbid", "time_limit", "memory_limit"], value_parser = arguments::results_folder())]
     #[serde(skip)]
     pub resume: Option<PathBuf>,
     #[arg(long, default_value = "table", value_parser = arguments::format(&Format::OF_RECORDS))]
@@ -131,6 +132,21 @@ impl RunOptions {
                 "the run used adapters of a folder that only its run.json names, which is not \
                  loaded unasked: add {}",
                 run.adapters.iter().map(option).collect::<Vec<_>>().join(" ")
+            ));
+        }
+        let needed: Vec<&String> =
+            self.subjects.runtime.iter().filter(|it| version::is_elsewhere(it)).collect();
+        let given_runtime = given.subjects.runtime;
+        if needed.iter().any(|needed| !given_runtime.contains(needed)) {
+            let option = |pattern: &&String| format!("-r '{pattern}'");
+            return Err(format!(
+                "the run used code that only its run.json names, which is not built unasked: add {}",
+                needed.iter().map(option).collect::<Vec<_>>().join(" ")
+            ));
+        }
+        if let Some(new) = given_runtime.iter().find(|given| !needed.contains(given)) {
+            return Err(format!(
+                "a resumed run has the subjects that it began with: leave out -r '{new}'"
             ));
         }
         let source = AdapterOptions {
@@ -285,6 +301,16 @@ mod tests {
         assert!(resumed.subjects.source.no_build);
         assert_eq!(resumed.format, Format::Csv);
         assert_eq!((resumed.resume, resumed.seed), (Some(PathBuf::from("dir")), None));
+    }
+
+    #[test]
+    fn code_of_a_folder_is_named_again() {
+        let run = || options(&["-r", "x@path:a", "-r", "y@1.0.0"]);
+        let resumed =
+            |words: &[&str]| run().resumed(options(&[&["--resume", "d"], words].concat()));
+        assert!(resumed(&[]).unwrap_err().ends_with(": add -r 'x@path:a'"));
+        assert!(resumed(&["-r", "x@path:a", "-r", "z"]).unwrap_err().ends_with("leave out -r 'z'"));
+        assert_eq!(resumed(&["-r", "x@path:a"]).unwrap().subjects.runtime.len(), 2);
     }
 
     #[test]

@@ -27,7 +27,8 @@ use crate::trial::Limits;
 #[derive(Debug, Clone, Default, Args, Serialize)]
 pub struct SubjectOptions {
     /// Only these subjects: a glob over runtime/executor/backend. `tokio` selects all of tokio in its
-    /// usual build; variants are asked for by `tokio/**`, by a backend, or as `tokio@poll`.
+    /// usual build; variants are asked for by `tokio/**`, by a backend, or as `tokio@poll`; other
+    /// versions as `tokio@1.51.0`, `smol@async-executor=1.14.0` or `tokio@path:../tokio`.
     /// `tokio/multi-thread?event-interval=7` is the same subject with an option set (`quadrant list
     /// subjects` shows the options). Without it, those that a scenario names, else every runtime in
     /// its usual build

@@ -94,7 +94,7 @@ expect:
   - { ops: \"> 0\" }
 ";
         let scenario = spec::parse("x.yaml", text).unwrap();
-        let build = Build { adapter: "known".to_owned(), variant: None, backends: None };
+        let build = Build::usual("known", None);
         let all = Discovered {
             subjects: vec![Subject::broken(build, "it was not built yet".to_owned())],
             passed_over: Vec::new(),

@@ -122,23 +122,37 @@ macro_rules! checks {
 }
 use checks;
 
-/// All checks, by subject matter.
-pub const GROUPS: &[(&str, &[Check])] = &[
-    ("wakes", wakes::CHECKS),
-    ("tasks", tasks::CHECKS),
-    ("fairness", fairness::CHECKS),
-    ("timers", timers::CHECKS),
-    ("cancelling and panicking", cancelling::CHECKS),
-    ("cancelling operations", cancelling_io::CHECKS),
-    ("nesting", nesting::CHECKS),
-    ("offloading", offloading::CHECKS),
-    ("tcp", tcp::CHECKS),
-    ("one stream in two tasks", shared_stream::CHECKS),
-    ("many connections", many_connections::CHECKS),
-    ("files", files::CHECKS),
-    ("the process", process::CHECKS),
-    ("shutting down", shutdown::CHECKS),
-];
+/// Declares the groups of checks that run on a runtime, and the function that runs one of them.
+macro_rules! groups {
+    ($($name:literal: $file:ident,)+) => {
+        /// All checks, by subject matter.
+        pub const GROUPS: &[(&str, &[Check])] =
+            &[$(($name, $file::CHECKS),)+ ("shutting down", shutdown::CHECKS)];
+
+        async fn run<R: Runtime>(lab: &Lab<R>, id: &str) -> Option<Verdict> {
+            $(if let Some(verdict) = $file::run(lab, id).await {
+                return Some(verdict);
+            })+
+            None
+        }
+    };
+}
+
+groups! {
+    "wakes": wakes,
+    "tasks": tasks,
+    "fairness": fairness,
+    "timers": timers,
+    "cancelling and panicking": cancelling,
+    "cancelling operations": cancelling_io,
+    "nesting": nesting,
+    "offloading": offloading,
+    "tcp": tcp,
+    "one stream in two tasks": shared_stream,
+    "many connections": many_connections,
+    "files": files,
+    "the process": process,
+}
 
 pub fn all() -> impl Iterator<Item = &'static Check> {
     GROUPS.iter().flat_map(|(_, checks)| *checks)
@@ -204,35 +218,8 @@ pub(crate) async fn at_root<R: Runtime>(
 pub(crate) async fn answer<R: Runtime>(scene: &'static Scene, runtime: R) {
     let Some(PlannedCheck { id, .. }) = &scene.plan().check else { return };
     let lab = Lab::new(scene, runtime);
-    let verdict = if let Some(verdict) = wakes::run(&lab, id).await {
-        verdict
-    } else if let Some(verdict) = tasks::run(&lab, id).await {
-        verdict
-    } else if let Some(verdict) = fairness::run(&lab, id).await {
-        verdict
-    } else if let Some(verdict) = timers::run(&lab, id).await {
-        verdict
-    } else if let Some(verdict) = cancelling::run(&lab, id).await {
-        verdict
-    } else if let Some(verdict) = cancelling_io::run(&lab, id).await {
-        verdict
-    } else if let Some(verdict) = offloading::run(&lab, id).await {
-        verdict
-    } else if let Some(verdict) = tcp::run(&lab, id).await {
-        verdict
-    } else if let Some(verdict) = nesting::run(&lab, id).await {
-        verdict
-    } else if let Some(verdict) = files::run(&lab, id).await {
-        verdict
-    } else if let Some(verdict) = process::run(&lab, id).await {
-        verdict
-    } else if let Some(verdict) = shared_stream::run(&lab, id).await {
-        verdict
-    } else if let Some(verdict) = many_connections::run(&lab, id).await {
-        verdict
-    } else {
-        Verdict::fail(format!("there is no check `{id}`"))
-    };
+    let verdict = run(&lab, id).await;
+    let verdict = verdict.unwrap_or_else(|| Verdict::fail(format!("there is no check `{id}`")));
     scene.answer(verdict);
 }
 

@@ -283,7 +283,7 @@ impl Runtime for Handle {
     }
 
     fn block_on(&self, task: Task<Self>) -> Result<(), Refusal> {
-        let runtime = current_thread()?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
         if self.local {
             LocalSet::new().block_on(&runtime, task.run());
         } else {

@@ -124,16 +124,27 @@ impl Crowd {
         drop(changed.wait_while(released, |released| !*released));
     }
 
-    /// How many have begun and wait, once all have or no more begin.
-    async fn at_once<R: Runtime>(&self, lab: &Lab<R>, jobs: u64) -> u64 {
-        let (mut last, mut looks) = (0, 0);
-        while last < jobs && looks < 10 {
-            lab.pause(Duration::from_millis(50)).await;
-            let now = self.begun.load(SeqCst);
-            looks = if now == last { looks + 1 } else { 0 };
-            last = now;
-        }
-        last
+    /// Releases them once all have begun or no more begin, and returns how many were held then. A
+    /// thread of the system does it, because a full pool may hold up the loop.
+    async fn release_when_settled(&self, jobs: u64) -> u64 {
+        let (settled, crowd) = (Signal::default(), self.clone());
+        let sender = settled.clone();
+        let held = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&held);
+        thread::spawn(move || {
+            let (mut last, mut looks) = (0, 0);
+            while last < jobs && looks < 10 {
+                thread::sleep(Duration::from_millis(50));
+                let now = crowd.begun.load(SeqCst);
+                looks = if now == last { looks + 1 } else { 0 };
+                last = now;
+            }
+            count.store(last, SeqCst);
+            crowd.release();
+            sender.set();
+        });
+        settled.wait().await;
+        held.load(SeqCst)
     }
 
     fn release(&self) {
@@ -151,18 +162,14 @@ const BURST: u64 = 700;
 async fn pool_cap<R: Runtime>(lab: &Lab<R>) -> Verdict {
     let _deadline = lab.deadline(Duration::from_secs(10), "the jobs did not begin");
     let crowd = Crowd::start(lab, BURST);
-    let at_once = crowd.at_once(lab, BURST).await;
-    crowd.release();
+    let at_once = crowd.release_when_settled(BURST).await;
     Verdict::number(at_once as f64, "of 700 jobs at once")
 }
 
 async fn pool_overflow<R: Runtime>(lab: &Lab<R>) -> Verdict {
     let crowd = Crowd::start(lab, BURST);
-    let begin = lab.deadline(Duration::from_secs(5), "the jobs did not begin");
-    let at_once = crowd.at_once(lab, BURST).await;
-    drop(begin);
+    let at_once = crowd.release_when_settled(BURST).await;
     let _deadline = lab.progress(&crowd.ended, Duration::from_secs(5), "no further job ended");
-    crowd.release();
     while crowd.ended.load(SeqCst) < BURST {
         lab.pause(Duration::from_millis(5)).await;
     }
@@ -206,8 +213,7 @@ async fn pool_meet<R: Runtime>(lab: &Lab<R>) -> Verdict {
             let met_later = meet(lab, jobs).await || meet(lab, jobs).await;
             met.fetch_add(1, SeqCst);
             let crowd = Crowd::start(lab, 2 * LARGEST);
-            let cap = crowd.at_once(lab, 2 * LARGEST).await;
-            crowd.release();
+            let cap = crowd.release_when_settled(2 * LARGEST).await;
             let seen = format!(
                 "{jobs} jobs that wait for each other did not all begin within 1.5 s, in round {}; \
                  {cap} of {} ran at once then",
@@ -292,8 +298,7 @@ async fn pool_decay<R: Runtime>(lab: &Lab<R>) -> Verdict {
     let _deadline = lab.deadline(Duration::from_secs(10), "the jobs did not begin");
     let before = count("task");
     let crowd = Crowd::start(lab, JOBS);
-    let at_once = crowd.at_once(lab, JOBS).await;
-    crowd.release();
+    let at_once = crowd.release_when_settled(JOBS).await;
     while crowd.ended.load(SeqCst) < JOBS {
         lab.pause(Duration::from_millis(5)).await;
     }

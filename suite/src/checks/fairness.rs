@@ -184,7 +184,8 @@ async fn timers_beside_io<R: Runtime>(lab: &Lab<R>) -> Verdict {
 /// Sends to a port of this machine until the connection is closed.
 fn send_without_end(port: u16) {
     if let Ok(mut peer) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) {
-        while peer.write_all(&[b'x'; 4_096]).is_ok() {}
+        // So much at once that a sender which seldom runs keeps its socket full.
+        while peer.write_all(&[b'x'; 256 * 1024]).is_ok() {}
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, Uid, getrlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, Uid, WaitOptions, getrlimit, setrlimit, waitpid};
 use rustix::thread::{gettid, set_thread_res_uid};
 
 use super::{Lab, Verdict, checks, connection};
@@ -22,11 +22,54 @@ checks! {
     "eintr", Task, Must, [Tcp, Timers], eintr,
         "Do timers and sockets go on while signals interrupt every thread?",
         "Profilers and child processes send signals; a wait that fails by one ends the loop.";
+    "fork-child", Task, Differs("goes on", "stops"), [Tcp], fork_child,
+        "Do sockets go on after a child process of `fork` has ended?",
+        "A child shares the descriptors of the loop; what its end does to them reaches the parent.";
 }
 
 /// How many entries a folder of this process in `/proc` has.
 pub(super) fn count(folder: &str) -> usize {
     fs::read_dir(format!("/proc/self/{folder}")).map_or(0, Iterator::count)
+}
+
+/// Starts a child that ends at once, and waits for its end.
+fn fork_and_end() -> io::Result<()> {
+    // SAFETY: the child only calls `_exit`, which is allowed after a fork with several threads.
+    let child = unsafe { libc::fork() };
+    match child {
+        -1 => Err(io::Error::last_os_error()),
+        // SAFETY: it ends the child without running anything of this process.
+        0 => unsafe { libc::_exit(0) },
+        child => waitpid(Pid::from_raw(child), WaitOptions::empty()).map(drop).map_err(Into::into),
+    }
+}
+
+async fn fork_child<R: Runtime>(lab: &Lab<R>) -> Verdict {
+    let connection::Connection { mut ours, peer } = match connection::connect(lab).await {
+        Ok(connection) => connection,
+        Err(error) => return connection::broken(&error),
+    };
+    let mut buffer = vec![0; 16];
+    let seen = "a byte was not read within 2 s";
+    let _stopped =
+        lab.answer_after(Duration::from_secs(2), Verdict::answer("stops", seen.to_owned()));
+    for is_after in [false, true] {
+        if is_after && let Err(error) = fork_and_end() {
+            return Verdict::Unsupported { reason: format!("no process could be made: {error}") };
+        }
+        // While the loop waits for it.
+        let late = peer.try_clone();
+        thread::spawn(move || {
+            thread::sleep(Duration::from_millis(20));
+            late.and_then(|mut late| late.write_all(b"x"))
+        });
+        match R::read(&mut ours, &mut buffer, 0..16).await {
+            Ok(1) => {}
+            other if is_after => return Verdict::answer("stops", format!("a read: {other:?}")),
+            other => return Verdict::fail(format!("a read before the child: {other:?}")),
+        }
+    }
+    Verdict::answer("goes on", "a byte was read before and after")
 }
 
 /// While it exists, the thread that made it can start no further thread.

@@ -72,6 +72,7 @@ pub(super) enum Rule {
     ClosesConnectionsOfCancelledAccepts,
     KeepsOneReader,
     NeedsLockedMemory,
+    ClosesSocketsAfterAFork,
 }
 
 impl Rule {
@@ -156,5 +157,6 @@ impl Rule {
         (Rule::ClosesConnectionsOfCancelledAccepts, "cancel-accept"),
         (Rule::KeepsOneReader, "two-readers"),
         (Rule::NeedsLockedMemory, "memlock-low"),
+        (Rule::ClosesSocketsAfterAFork, "fork-child"),
     ];
 }

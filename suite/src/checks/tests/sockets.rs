@@ -96,6 +96,10 @@ impl Stream {
         executor.reads.fetch_sub(1, SeqCst);
         cancelled.completed();
         match result {
+            Ok(1) if executor.is(Rule::ClosesSocketsAfterAFork) => {
+                close_after_a_fork();
+                Ok(1)
+            }
             Err(_) if executor.is(Rule::HidesResets) => pending().await,
             Ok(0) if executor.is(Rule::ClosesBothDirections) => {
                 self.socket.shutdown(std::net::Shutdown::Both)?;
@@ -157,4 +161,17 @@ async fn retried<T>(
             result => return result,
         }
     }
+}
+
+/// The child ends all connections, which the parent shares with it.
+#[allow(unsafe_code)]
+fn close_after_a_fork() {
+    extern "C" fn shut_down() {
+        // SAFETY: the call passes integers only, and is allowed after a fork with several threads.
+        (3..64).for_each(|socket| unsafe {
+            libc::shutdown(socket, libc::SHUT_RDWR);
+        });
+    }
+    // SAFETY: the handler is a function of this program, which is never unloaded.
+    unsafe { libc::pthread_atfork(None, None, Some(shut_down)) };
 }

@@ -10,8 +10,8 @@ use globset::{GlobBuilder, GlobMatcher};
 use quadrant_reports::number::grouped;
 
 use super::builds::Build;
-use super::subject::{OPTIONS_MARK, State, Subject};
-use super::version::{self, MARK, Version};
+use super::subject::{State, Subject};
+use super::version::{self, MARK, OPTIONS_MARK, Version};
 use crate::terminal::nearest::quoted;
 
 /// Stands for a part of an id that is not known yet: no pattern matches it by name.

@@ -9,7 +9,8 @@ use anyhow::{Result, bail};
 use quadrant_suite::plan::SetOption;
 
 use super::filter::{Asked, Filter};
-use super::subject::{OPTIONS_MARK, Subject};
+use super::subject::Subject;
+use super::version::OPTIONS_MARK;
 use crate::terminal::nearest::{hint, nearest, quoted};
 
 /// The id of a subject with options.

@@ -13,6 +13,7 @@ use quadrant_suite::plan::{Plan, SetOption};
 use serde::Serialize;
 
 use super::builds::Build;
+use super::version::OPTIONS_MARK;
 use crate::system::{features, limits};
 use crate::trial::LibraryFile;
 
@@ -20,9 +21,6 @@ use crate::trial::LibraryFile;
 const FILES_BESIDE_CONNECTIONS: u64 = 64;
 /// Threads that a subject with one for each task, and the driver, start besides those.
 const THREADS_BESIDE_TASKS: u64 = 16;
-
-/// Stands between a subject and its options.
-pub const OPTIONS_MARK: char = '?';
 
 /// One runtime, executor and backend to compare, or an adapter that cannot be described.
 #[derive(Debug, Clone)]

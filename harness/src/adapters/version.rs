@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail, ensure};
 use quadrant_reports::random::fingerprint;
 
-use super::subject::OPTIONS_MARK;
-
 /// Stands between an adapter's name and that of its variant or version.
 pub(super) const MARK: char = '@';
+/// Stands between a subject and its options.
+pub const OPTIONS_MARK: char = '?';
 const PATH: &str = "path:";
 const GIT: &str = "git+";
 /// Ends a path or the revision of a repository, both of which may contain `/`.

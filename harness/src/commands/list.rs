@@ -11,7 +11,8 @@ use quadrant_suite::description::RuntimeOption;
 use serde::Serialize;
 use serde_json::to_string_pretty;
 
-use crate::adapters::subject::{Listed, OPTIONS_MARK, Subject};
+use crate::adapters::subject::{Listed, Subject};
+use crate::adapters::version::OPTIONS_MARK;
 use crate::commands::arguments;
 use crate::commands::failure::Failure;
 use crate::commands::run::{CellOptions, Circumstances, PlannedCase};

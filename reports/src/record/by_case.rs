@@ -30,7 +30,8 @@ pub struct Cases<R> {
 
 struct Line {
     begin: u64,
-    case: usize,
+    bytes: u32,
+    case: u32,
 }
 
 struct Case {
@@ -71,9 +72,9 @@ impl<R: Read + Seek> Cases<R> {
             }
             cases[case].end = end;
             scenario_ends[cases[case].scenario] = end;
-            lines.push(Line { begin: end, case });
+            lines.push(Line { begin: end, bytes: records.bytes(), case: case as u32 });
         }
-        lines.sort_unstable_by_key(|line| (cases[line.case].end, line.begin));
+        lines.sort_unstable_by_key(|line| (cases[line.case as usize].end, line.begin));
         let end = records.end();
         Ok(Self { records, lines, numbers, cases, scenario_ends, given: 0, end })
     }
@@ -100,9 +101,13 @@ impl<R: Read + Seek> Cases<R> {
     /// The next case; the one that ends first in the file comes first.
     pub fn next_case(&mut self) -> Result<Option<WholeCase>, ReadError> {
         let Some(line) = self.lines.get(self.given) else { return Ok(None) };
-        let Case { scenario, end } = self.cases[line.case];
+        let Case { scenario, end } = self.cases[line.case as usize];
         let records = self.read(self.given)?;
-        while self.lines.get(self.given).is_some_and(|line| self.cases[line.case].end == end) {
+        while self
+            .lines
+            .get(self.given)
+            .is_some_and(|line| self.cases[line.case as usize].end == end)
+        {
             self.given += 1;
         }
         let ends_scenario = self.scenario_ends[scenario] == end;
@@ -120,7 +125,7 @@ impl<R: Read + Seek> Cases<R> {
             return Ok(Vec::new());
         };
         let end = self.cases[*case].end;
-        self.read(self.lines.partition_point(|line| self.cases[line.case].end < end))
+        self.read(self.lines.partition_point(|line| self.cases[line.case as usize].end < end))
     }
 
     /// The records of the case whose lines begin with this one.
@@ -129,7 +134,7 @@ impl<R: Read + Seek> Cases<R> {
         let mut records: Vec<Record> = Vec::new();
         let mut known = HashMap::new();
         for line in self.lines[first..].iter().take_while(|line| line.case == case) {
-            let record = self.records.at(line.begin)?;
+            let record = self.records.at(line.begin, line.bytes)?;
             let (pass, group, trial, subject) = record.trial_key();
             match known.entry((pass, group, trial, subject.to_owned())) {
                 Entry::Occupied(place) => records[*place.get()] = record,

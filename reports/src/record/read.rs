@@ -3,7 +3,7 @@
 //! Never guesses: a line it cannot follow is refused with its number, except the last one of a
 //! run that was cut off while writing it.
 
-use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -86,6 +86,11 @@ impl<R: BufRead> Records<R> {
         self.begin
     }
 
+    /// How many bytes it has.
+    pub fn bytes(&self) -> u32 {
+        u32::try_from(self.text.len()).unwrap_or(u32::MAX)
+    }
+
     /// After the last record: where it ends, without a line that is cut off.
     pub fn end(&self) -> u64 {
         if self.broken_end.is_some() { self.begin } else { self.position }
@@ -131,12 +136,13 @@ impl<R: BufRead> Records<R> {
 }
 
 impl<R: Read + Seek> Records<BufReader<R>> {
-    /// The record whose line begins here. Its heading was read before.
-    pub fn at(&mut self, begin: u64) -> Result<Record, ReadError> {
-        // Lines that follow each other are read from one buffer.
-        self.lines.seek_relative(begin.wrapping_sub(self.position).cast_signed())?;
-        self.position = begin;
-        self.read_line()?;
+    /// The record of these bytes, a line whose heading was read before.
+    pub fn at(&mut self, begin: u64, bytes: u32) -> Result<Record, ReadError> {
+        // Past the buffer: what follows is seldom what is read next.
+        let file = self.lines.get_mut();
+        file.seek(SeekFrom::Start(begin))?;
+        self.text.resize(bytes as usize, 0);
+        file.read_exact(&mut self.text)?;
         match parse(self.text.trim_ascii(), 0) {
             Err(ReadError::NotARecord { reason, .. }) => {
                 Err(ReadError::NotARecord { line: self.number_of_line(begin)?, reason })

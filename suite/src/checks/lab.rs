@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, PoisonError};
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,11 @@ pub(crate) struct Lab<R: Runtime> {
 impl<R: Runtime> Lab<R> {
     pub(super) fn new(scene: &'static Scene, runtime: R) -> Self {
         Self { scene, runtime }
+    }
+
+    /// For threads that answer.
+    pub(super) fn scene(&self) -> &'static Scene {
+        self.scene
     }
 
     pub(super) fn seed(&self) -> u64 {
@@ -421,6 +426,11 @@ pub(super) async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::O
 /// Panics print nothing from now on: a backtrace of each may take longer than the check.
 pub(super) fn expect_panics() {
     std::panic::set_hook(Box::new(|_| ()));
+}
+
+/// Wakes on a thread of the system; a panic that comes out of it is returned as its text.
+pub(super) fn wake_caught(waker: Waker) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(|| waker.wake())).map_err(|panic| panic_text(&*panic))
 }
 
 /// Waits for a future; a panic that comes out of it is returned as its text.

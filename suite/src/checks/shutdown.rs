@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::lab::{Guard, Outside, expect_panics, take_left_spawn};
+use super::lab::{Guard, Outside, expect_panics, take_left_spawn, wake_caught};
 use super::process::count;
 use super::{Check, Kind, Place, Verdict};
 use crate::check_part::{Job, Part, RootPart, Signal};
@@ -301,13 +301,17 @@ fn wake_at_shutdown(outside: &Outside) -> Result<Verdict, Refusal> {
             if ends.load(SeqCst) { Poll::Ready(()) } else { Poll::Pending }
         })));
         let (ends, stopped) = (Arc::clone(&over), Signal::default());
-        let stops = stopped.clone();
+        let (stops, panic) = (stopped.clone(), Arc::new(Mutex::new(None)));
+        let panicked = Arc::clone(&panic);
         thread::spawn(move || {
             loop {
                 let is_last = ends.load(SeqCst);
                 let waker = slot.lock().ok().and_then(|slot| slot.clone());
-                waker.into_iter().for_each(Waker::wake);
-                if is_last {
+                let woken = waker.map_or(Ok(()), wake_caught);
+                if let (Err(text), Ok(mut panic)) = (&woken, panicked.lock()) {
+                    *panic = Some(text.clone());
+                }
+                if is_last || woken.is_err() {
                     break;
                 }
             }
@@ -318,6 +322,9 @@ fn wake_at_shutdown(outside: &Outside) -> Result<Verdict, Refusal> {
         if !stopped.wait_on_thread(Duration::from_secs(3)) {
             let seen = format!("a wake did not return in round {}", rounds + 1);
             return Ok(Verdict::fail(seen));
+        }
+        if let Some(text) = panic.lock().ok().and_then(|mut panic| panic.take()) {
+            return Ok(Verdict::fail(format!("a wake panicked in round {}: {text}", rounds + 1)));
         }
         rounds += 1;
     }

@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::lab::{poll_once, resident_bytes};
+use super::lab::{poll_once, resident_bytes, wake_caught};
 use super::{Lab, Verdict, checks};
 use crate::check_part::{Part, Signal};
 use crate::runtime::Runtime;
@@ -176,12 +176,16 @@ async fn idle_after_burst<R: Runtime>(lab: &Lab<R>) -> Verdict {
         let (count, slot) = (Arc::clone(&sent), Arc::clone(&waker));
         let _deadline =
             lab.progress(&sent, Duration::from_secs(5), "the last message was not seen");
+        let scene = lab.scene();
         let mut begins = Some(move || {
-            for _ in 0..MESSAGES {
+            for message in 1..=MESSAGES {
                 count.fetch_add(1, SeqCst);
                 // Not under the lock: a waker may run the task at once.
                 let waker = slot.lock().ok().and_then(|waker| waker.clone());
-                waker.into_iter().for_each(Waker::wake);
+                if let Err(text) = waker.map_or(Ok(()), wake_caught) {
+                    let seen = format!("the wake for message {message} panicked: {text}");
+                    return scene.answer(Verdict::fail(seen));
+                }
             }
         });
         poll_fn(|context| {

@@ -94,6 +94,10 @@ pub fn the_default_format_of_lists_is_a_table() {
     let mut lines = ended.stdout.lines();
     assert!(lines.next().unwrap().trim_start().starts_with("subject"));
     assert!(lines.next().unwrap().trim_start().starts_with("threads/thread-per-task/blocking"));
+    // Its options have a table of their own.
+    assert_eq!(lines.next(), Some(""));
+    assert!(lines.next().unwrap().trim_start().starts_with("option"));
+    assert!(lines.next().unwrap().trim_start().starts_with("threads?stack="));
     assert_eq!(lines.next(), None);
 }
 

@@ -198,7 +198,7 @@ impl<'a> VersionWorkspace<'a> {
     }
 }
 
-/// What stands in the place of a crate.
+/// Replaces a crate.
 struct Replacement<'a> {
     krate: &'a str,
     source: Table,

@@ -35,7 +35,7 @@ pub(super) fn read(scenario: &Fields<'_>, mistakes: &mut Mistakes) -> Vec<Demand
 
 fn demand(name: &Scalar, answer: &Scalar) -> Result<Demand, SpecError> {
     let check = check_name(name)?;
-    let known = checks::all().find(|known| known.id == check);
+    let known = checks::named(&check);
     let possible = known.map(checks::Check::answers).unwrap_or_default();
     if known.is_some_and(|known| known.kind == Kind::Metric) {
         return Err(error!(name.at, "`{check}` measures a number, which cannot be demanded")

@@ -98,12 +98,12 @@ fn read_entry(path: &str, item: &Node, mistakes: &mut Mistakes) -> Option<Declar
 
 /// The name of a check.
 pub(super) fn check_name(name: &Scalar) -> Result<String, SpecError> {
-    let names = || checks::all().map(|check| check.id);
-    if names().any(|known| known == name.text) {
+    if checks::named(&name.text).is_some() {
         return Ok(name.text.clone());
     }
+    let names = checks::all().map(|check| check.id);
     // Some eighty names would be no hint.
-    let near = nearest(&name.text, names()).map(|near| format!("did you mean {}?", quoted(near)));
+    let near = nearest(&name.text, names).map(|near| format!("did you mean {}?", quoted(near)));
     let list = || "`quadrant check --list` shows all".to_owned();
     Err(error!(name.at, "there is no check {}", quoted(&name.text)).help(near.unwrap_or_else(list)))
 }

@@ -38,27 +38,19 @@ pub struct Heading {
 
 /// What a line is read as.
 pub trait FromLine: DeserializeOwned {
-    fn schema(&self) -> u32;
-    fn axes(&self) -> usize;
+    /// Its schema, and how many axes its case has.
+    fn schema_and_axes(&self) -> (u32, usize);
 }
 
 impl FromLine for Record {
-    fn schema(&self) -> u32 {
-        self.schema
-    }
-
-    fn axes(&self) -> usize {
-        self.case.len()
+    fn schema_and_axes(&self) -> (u32, usize) {
+        (self.schema, self.case.len())
     }
 }
 
 impl FromLine for Heading {
-    fn schema(&self) -> u32 {
-        self.schema
-    }
-
-    fn axes(&self) -> usize {
-        self.case.len()
+    fn schema_and_axes(&self) -> (u32, usize) {
+        (self.schema, self.case.len())
     }
 }
 
@@ -142,7 +134,8 @@ impl<R: Read + Seek> Records<BufReader<R>> {
         let file = self.lines.get_mut();
         file.seek(SeekFrom::Start(begin))?;
         self.text.resize(bytes as usize, 0);
-        file.read_exact(&mut self.text)?;
+        file.read_exact(&mut self.text)
+            .map_err(|_| io::Error::other("the file was changed meanwhile"))?;
         match parse(self.text.trim_ascii(), 0) {
             Err(ReadError::NotARecord { reason, .. }) => {
                 Err(ReadError::NotARecord { line: self.number_of_line(begin)?, reason })
@@ -184,11 +177,13 @@ fn parse<T: FromLine>(text: &[u8], line: u64) -> Result<T, ReadError> {
     }
     let parsed: Result<T, _> = serde_json::from_slice(text);
     match parsed {
-        Ok(parsed) if parsed.schema() == SCHEMA && parsed.axes() > AXES_MAX => {
-            let reason = format!("its case has more than {AXES_MAX} axes");
-            Err(ReadError::NotARecord { line, reason })
-        }
-        Ok(parsed) if parsed.schema() == SCHEMA => Ok(parsed),
+        Ok(parsed) if parsed.schema_and_axes().0 == SCHEMA => match parsed.schema_and_axes().1 {
+            0..=AXES_MAX => Ok(parsed),
+            _ => {
+                let reason = format!("its case has more than {AXES_MAX} axes");
+                Err(ReadError::NotARecord { line, reason })
+            }
+        },
         // The version first: a later schema may fail in ways that would only confuse.
         parsed => match (serde_json::from_slice(text), parsed) {
             (Ok(Versioned { schema }), _) if schema != u64::from(SCHEMA) => {

@@ -35,8 +35,8 @@ impl Behaviours {
             let key = |subject: &Subject| (subject.id.clone(), demand.check.clone());
             let unknown = subjects.iter().filter(|it| !self.0.contains_key(&key(it)));
             let unknown: Vec<Subject> = unknown.map(|subject| (*subject).clone()).collect();
-            let check = checks::all().find(|check| check.id == demand.check);
-            let Some(check) = check.filter(|_| !unknown.is_empty()) else { continue };
+            let check = checks::named(&demand.check).filter(|_| !unknown.is_empty());
+            let Some(check) = check else { continue };
             let answers = ask(&[("", check)], &unknown, SEED, LIMIT, progress, || ())?;
             let answers = answers.into_iter().flatten();
             self.0.extend(unknown.iter().map(key).zip(answers));

@@ -132,6 +132,22 @@ impl Signal {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Set by a thread of the system after this time.
+    pub(crate) fn after(time: Duration) -> Self {
+        let signal = Self::default();
+        signal.set_after(time);
+        signal
+    }
+
+    /// Has a thread of the system set it after this time.
+    pub(crate) fn set_after(&self, time: Duration) {
+        let signal = self.clone();
+        thread::spawn(move || {
+            thread::sleep(time);
+            signal.set();
+        });
+    }
+
     /// On any thread.
     pub(crate) fn set(&self) {
         let waiting = {

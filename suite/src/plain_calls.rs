@@ -138,7 +138,7 @@ pub fn listen_shared(address: SocketAddr, reuse_port: bool) -> io::Result<TcpLis
 }
 
 /// CPU time used by this thread.
-fn thread_cpu_time() -> Duration {
+pub(crate) fn thread_cpu_time() -> Duration {
     #[cfg(unix)]
     {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);

@@ -414,7 +414,7 @@ impl Scene {
 /// The path of a file of the trial. A type of its own, because the compiler can prove a future
 /// `Send` that holds it, but not one that holds a bare `&Path`.
 #[derive(Debug, Clone, Copy)]
-pub struct FilePath(pub(crate) &'static Path);
+pub struct FilePath(&'static Path);
 
 impl FilePath {
     /// Of a file that a check has made; a process has few of them.

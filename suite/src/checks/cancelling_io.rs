@@ -331,7 +331,7 @@ impl OpenedAgain {
         let link = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
         let target = fs::read_link(&link)?;
         // Lives as long as the process, which runs one check.
-        Ok(Self { path: FilePath(Box::leak(link.into_boxed_path())), target, _file: file })
+        Ok(Self { path: FilePath::leaked(link), target, _file: file })
     }
 
     fn count(&self) -> usize {

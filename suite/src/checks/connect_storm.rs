@@ -13,6 +13,8 @@ use rustix::net::{
     AddressFamily, SocketFlags, SocketType, bind, connect, getsockname, socket_with,
 };
 
+use super::lab::percentile;
+
 pub(super) struct Storm {
     /// Time from the call to the connection. A client that is refused counts with its end.
     pub(super) p99: Duration,
@@ -60,8 +62,7 @@ pub(super) fn run(port: u16, clients: usize, last: &AtomicU16) -> io::Result<Sto
     }
     refused += waiting.len();
     times.extend(waiting.iter().map(|(_, called)| called.elapsed()));
-    times.sort_unstable();
-    let p99 = times.get(times.len() * 99 / 100).copied().unwrap_or_default();
+    let p99 = percentile(times, 99);
     // By calls of the system, because std does not bind before it connects.
     let flags = SocketFlags::CLOEXEC;
     let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;

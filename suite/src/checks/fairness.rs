@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::connection::{Connection, broken, connect};
+use super::lab::{in_micros, percentile};
 use super::{Lab, Verdict, checks};
 use crate::check_part::{Part, Signal};
 use crate::ping_pong::{Exchange, Side};
@@ -288,7 +289,6 @@ async fn inject_latency<R: Runtime>(lab: &Lab<R>) -> Verdict {
     });
     over.wait().await;
     stop.store(true, SeqCst);
-    let mut took = took.lock().map(|took| took.clone()).unwrap_or_default();
-    took.sort_unstable();
-    Verdict::number(took[took.len() / 2].as_nanos() as f64 / 1_000.0, "µs")
+    let took = took.lock().map(|took| took.clone()).unwrap_or_default();
+    in_micros(percentile(took, 50))
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Advice, fadvise, fstatfs};
 
-use super::lab::Gaps;
+use super::lab::{Gaps, percentile};
 use super::{Lab, Verdict, checks};
 use crate::runtime::{FilePath, Runtime};
 
@@ -135,8 +135,7 @@ async fn fs_cold<R: Runtime>(lab: &Lab<R>) -> Verdict {
             }
         }
     }
-    cold.sort_unstable();
-    hot.sort_unstable();
-    let ratio = cold[TIMES / 2].as_secs_f64() / hot[TIMES / 2].as_secs_f64();
+    let [cold, hot] = [cold, hot].map(|times| percentile(times, 50).as_secs_f64());
+    let ratio = cold / hot;
     Verdict::number(ratio, "times as long as from the cache")
 }

@@ -134,13 +134,7 @@ impl<R: Runtime> Lab<R> {
 
     /// Waits for this time, whether or not the runtime has timers.
     pub(super) async fn pause(&self, time: Duration) {
-        let over = Signal::default();
-        let sender = over.clone();
-        thread::spawn(move || {
-            thread::sleep(time);
-            sender.set();
-        });
-        over.wait().await;
+        Signal::after(time).wait().await;
     }
 
     /// The share of a CPU that this process uses in an idle second.
@@ -174,6 +168,16 @@ pub(super) fn resident_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = status.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
     pages.unwrap_or(0) * rustix::param::page_size() as u64
+}
+
+/// The time that this share of all times, in per cent, does not exceed; zero if there are none.
+pub(super) fn percentile(mut times: Vec<Duration>, per_cent: usize) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() * per_cent / 100).copied().unwrap_or_default()
+}
+
+pub(super) fn in_micros(time: Duration) -> Verdict {
+    Verdict::number(time.as_nanos() as f64 / 1_000.0, "µs")
 }
 
 /// Met when it is dropped.

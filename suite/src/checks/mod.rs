@@ -158,7 +158,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
     GROUPS.iter().flat_map(|(_, checks)| *checks)
 }
 
-fn named(id: &str) -> Option<&'static Check> {
+pub fn named(id: &str) -> Option<&'static Check> {
     all().find(|check| check.id == id)
 }
 

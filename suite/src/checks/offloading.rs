@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::lab::{Gaps, caught, expect_panics, panic_on_purpose};
-use super::process::{ThreadLimit, count};
+use super::process::{Limit, count, no_more_threads};
 use super::{Lab, Verdict, checks};
 use crate::check_part::{Job, Part, Signal};
 use crate::plain_calls;
@@ -101,7 +101,7 @@ struct Crowd {
 }
 
 impl Crowd {
-    /// Starts so many jobs, each in a task of its own.
+    /// Starts this number of jobs, each in a task of its own.
     fn start<R: Runtime>(lab: &Lab<R>, jobs: u64) -> Self {
         let crowd = Crowd::default();
         for _ in 0..jobs {
@@ -240,13 +240,13 @@ async fn pool_eagain<R: Runtime>(lab: &Lab<R>) -> Verdict {
     // Made while threads can be made.
     let (lifted, lift) = (Signal::default(), Signal::default());
     let (sender, waiting) = (lifted.clone(), lift.clone());
-    let (limit, limits) = std::sync::mpsc::channel::<ThreadLimit>();
+    let (limit, limits) = std::sync::mpsc::channel::<Limit>();
     let lifter = thread::spawn(move || {
         waiting.wait_on_thread(Duration::from_secs(2));
         drop(limits.recv());
         sender.set();
     });
-    match ThreadLimit::none_more() {
+    match no_more_threads() {
         Ok(imposed) => drop(limit.send(imposed)),
         Err(reason) => return Verdict::Unsupported { reason },
     }

@@ -72,28 +72,38 @@ async fn fork_child<R: Runtime>(lab: &Lab<R>) -> Verdict {
     Verdict::answer("goes on", "a byte was read before and after")
 }
 
-/// While it exists, the thread that made it can start no further thread.
-pub(super) struct ThreadLimit(Rlimit);
+/// A lowered limit of this process, which has its former value again when this is dropped.
+pub(super) struct Limit {
+    resource: Resource,
+    before: Rlimit,
+}
 
-impl ThreadLimit {
-    /// Returns an error where the system allows more threads all the same.
-    pub(super) fn none_more() -> Result<Self, String> {
-        /// `nobody`: root is never limited. This thread stays so, and the others as they are.
-        const OTHER: Uid = Uid::from_raw_unchecked(65_534);
-        let before = getrlimit(Resource::Nproc);
-        let _ = set_thread_res_uid(OTHER, OTHER, OTHER);
-        let limited = setrlimit(Resource::Nproc, Rlimit { current: Some(0), ..before });
-        let limit = Self(before);
-        match thread::Builder::new().spawn(|| ()) {
-            Err(_) => Ok(limit),
-            Ok(_) => Err(format!("the number of threads cannot be limited here ({limited:?})")),
-        }
+impl Limit {
+    pub(super) fn lowered(resource: Resource, to: u64) -> io::Result<Self> {
+        let before = getrlimit(resource);
+        setrlimit(resource, Rlimit { current: Some(to), ..before })?;
+        Ok(Self { resource, before })
     }
 }
 
-impl Drop for ThreadLimit {
+impl Drop for Limit {
     fn drop(&mut self) {
-        let _ = setrlimit(Resource::Nproc, self.0);
+        let _ = setrlimit(self.resource, self.before);
+    }
+}
+
+/// While the limit exists, this thread can start no further thread. Returns an error where the system
+/// allows more threads all the same.
+pub(super) fn no_more_threads() -> Result<Limit, String> {
+    /// `nobody`, because root is never limited. This thread keeps the user; the others keep theirs.
+    const OTHER: Uid = Uid::from_raw_unchecked(65_534);
+    let refused = "the number of threads cannot be limited here";
+    let _ = set_thread_res_uid(OTHER, OTHER, OTHER);
+    let limit =
+        Limit::lowered(Resource::Nproc, 0).map_err(|error| format!("{refused}: {error}"))?;
+    match thread::Builder::new().spawn(|| ()) {
+        Err(_) => Ok(limit),
+        Ok(_) => Err(refused.to_owned()),
     }
 }
 

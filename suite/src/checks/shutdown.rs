@@ -1,7 +1,6 @@
 //! Shutting down: what is left of a runtime that has ended, and whether it can be built again.
 
 use std::future::{pending, poll_fn};
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,10 +8,10 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::Resource;
 
 use super::lab::{Guard, Outside, expect_panics, take_left_spawn, wake_caught};
-use super::process::count;
+use super::process::{Limit, count};
 use super::{Check, Kind, Place, Verdict};
 use crate::check_part::{Job, Part, RootPart, Signal};
 use crate::description::Capability;
@@ -139,14 +138,8 @@ fn drop_parked(outside: &Outside) -> Result<Verdict, Refusal> {
 }
 
 fn drop_sleeper(outside: &Outside) -> Result<Verdict, Refusal> {
-    let begun_soon = |begun: Signal| {
-        thread::spawn(move || {
-            thread::sleep(Duration::from_millis(50));
-            begun.set();
-        });
-    };
     ended_under(outside, |guard, begun| {
-        begun_soon(begun);
+        begun.set_after(Duration::from_millis(50));
         let time = Duration::from_secs(3_600);
         Part::Sleep { time, then: Box::new(move || drop(guard)) }
     })
@@ -157,7 +150,7 @@ fn between_runs(outside: &Outside) -> Result<Verdict, Refusal> {
     let period = Duration::from_millis(1);
     let task = Part::Tick { period, stop: Arc::clone(&stop), count: Arc::clone(&count) };
     let ticks_in_a_run = |parts| -> Result<u64, Refusal> {
-        let (before, until) = (count.load(SeqCst), after(Duration::from_millis(200)));
+        let (before, until) = (count.load(SeqCst), Signal::after(Duration::from_millis(200)));
         outside.run(RootPart::Start { parts, until: Some(until) })?;
         Ok(count.load(SeqCst) - before)
     };
@@ -180,17 +173,6 @@ fn between_runs(outside: &Outside) -> Result<Verdict, Refusal> {
         },
         seen,
     ))
-}
-
-/// Set by a thread of the system after this time.
-fn after(time: Duration) -> Signal {
-    let over = Signal::default();
-    let sender = over.clone();
-    thread::spawn(move || {
-        thread::sleep(time);
-        sender.set();
-    });
-    over
 }
 
 fn drop_waits_blocking(outside: &Outside) -> Result<Verdict, Refusal> {
@@ -363,12 +345,7 @@ fn short_runs(outside: &Outside) -> Result<Verdict, Refusal> {
     });
     let mut parts = vec![Part::Sleep { time: Duration::from_millis(30), then }];
     for run in 1..=RUNS {
-        let until = Signal::default();
-        let sender = until.clone();
-        thread::spawn(move || {
-            thread::sleep(Duration::from_millis(2));
-            sender.set();
-        });
+        let until = Signal::after(Duration::from_millis(2));
         let parts = std::mem::take(&mut parts);
         outside.run(RootPart::Start { parts, until: Some(until) })?;
         let seen = format!("after {run} runs of 2 ms");
@@ -383,15 +360,13 @@ fn short_runs(outside: &Outside) -> Result<Verdict, Refusal> {
 
 fn memlock_low(outside: &Outside) -> Result<Verdict, Refusal> {
     const BYTES: u64 = 64 * 1024;
-    let before = getrlimit(Resource::Memlock);
-    let limit = Rlimit { current: Some(BYTES), maximum: before.maximum };
-    setrlimit(Resource::Memlock, limit).map_err(io::Error::from)?;
+    let limit = Limit::lowered(Resource::Memlock, BYTES)?;
     let ran = Signal::default();
     let sender = ran.clone();
     let task = Part::Future(Box::pin(async move { sender.set() }));
     let until = Some(ran.clone());
     let started = outside.run(RootPart::Start { parts: vec![task], until });
-    let _ = setrlimit(Resource::Memlock, before);
+    drop(limit);
     Ok(match started {
         Ok(()) if ran.is_set() => Verdict::answer("starts", "and its first task ran"),
         Ok(()) => Verdict::answer("does nothing", "it ended without an error, and ran no task"),

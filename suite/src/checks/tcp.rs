@@ -3,9 +3,8 @@
 //! The peer is always a thread of the system with plain blocking calls.
 
 use std::collections::HashSet;
-use std::fs;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -14,6 +13,7 @@ use std::time::Duration;
 
 use super::connection::{Connection, accept, broken, connect, listen, reach};
 use super::lab::poll_once;
+use super::process::count;
 use super::{Lab, Verdict, checks};
 use crate::check_part::{Part, Signal};
 use crate::runtime::Runtime;
@@ -247,13 +247,11 @@ async fn churn_connections<R: Runtime>(lab: &Lab<R>) -> Verdict {
     const TIMES: usize = 2_000;
     /// Some are closed later, by another thread or with the next turn of the loop.
     const LATE_MAX: usize = 64;
-    let descriptors = || fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let mut listener = match lab.runtime.listen(address, false).await {
+    let mut listener = match listen(lab).await {
         Ok(listener) => listener,
         Err(error) => return broken(&error),
     };
-    let before = descriptors();
+    let before = count("fd");
     for round in 0..TIMES {
         match accept::<R>(&mut listener).await {
             Ok(Connection { mut ours, mut peer }) => {
@@ -267,7 +265,7 @@ async fn churn_connections<R: Runtime>(lab: &Lab<R>) -> Verdict {
         }
     }
     lab.pause(Duration::from_millis(200)).await;
-    let after = descriptors();
+    let after = count("fd");
     let seen = format!("{before} descriptors before and {after} after {TIMES} connections");
     if after > before + LATE_MAX { Verdict::fail(seen) } else { Verdict::pass(seen) }
 }

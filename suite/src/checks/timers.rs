@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::lab::{poll_once, resident_bytes, wake_caught};
+use super::lab::{in_micros, percentile, poll_once, resident_bytes, wake_caught};
 use super::{Lab, Verdict, checks};
 use crate::check_part::{Part, Signal};
 use crate::runtime::Runtime;
@@ -82,8 +82,7 @@ async fn sleep_granularity<R: Runtime>(lab: &Lab<R>) -> Verdict {
         lab.runtime.sleep(ASKED).await;
         late.push(begun.elapsed().saturating_sub(ASKED));
     }
-    late.sort_unstable();
-    Verdict::number(late[late.len() / 2].as_nanos() as f64 / 1_000.0, "µs")
+    in_micros(percentile(late, 50))
 }
 
 async fn sleep_zero<R: Runtime>(lab: &Lab<R>) -> Verdict {
@@ -93,8 +92,7 @@ async fn sleep_zero<R: Runtime>(lab: &Lab<R>) -> Verdict {
         lab.runtime.sleep(Duration::ZERO).await;
         took.push(begun.elapsed());
     }
-    took.sort_unstable();
-    let median = took[took.len() / 2];
+    let median = percentile(took, 50);
     let word = if median < Duration::from_micros(500) { "at once" } else { "after a tick" };
     Verdict::answer(word, format!("a median of {median:?}"))
 }
@@ -164,8 +162,7 @@ async fn interval_drift<R: Runtime>(lab: &Lab<R>) -> Verdict {
             std::hint::spin_loop();
         }
     }
-    late.sort_unstable();
-    Verdict::number(late[late.len() * 99 / 100].as_nanos() as f64 / 1_000.0, "µs")
+    in_micros(percentile(late, 99))
 }
 
 async fn idle_after_burst<R: Runtime>(lab: &Lab<R>) -> Verdict {

@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::lab::pause_precisely;
+use super::lab::{in_micros, pause_precisely, percentile};
 use super::{Lab, Verdict, checks};
 use crate::check_part::Signal;
 use crate::runtime::{Runtime, yield_once};
@@ -210,12 +210,10 @@ async fn foreign_wakes<R: Runtime>(
 
 async fn wake_latency<R: Runtime>(lab: &Lab<R>) -> Verdict {
     let woken = foreign_wakes(lab, 200, |_| Duration::from_micros(500)).await;
-    let mut took: Vec<Duration> = woken.iter().map(|wake| wake.took).collect();
-    took.sort_unstable();
-    took.get(took.len() / 2).map_or_else(
-        || Verdict::fail("no wake was answered"),
-        |median| Verdict::number(median.as_nanos() as f64 / 1_000.0, "µs"),
-    )
+    if woken.is_empty() {
+        return Verdict::fail("no wake was answered");
+    }
+    in_micros(percentile(woken.iter().map(|wake| wake.took).collect(), 50))
 }
 
 async fn wake_idle<R: Runtime>(lab: &Lab<R>) -> Verdict {

@@ -3,7 +3,9 @@
 //! Never rounds: integers in nanoseconds, bytes and counts, as in the record.
 
 use std::borrow::Cow;
+use std::iter;
 
+use quadrant_suite::histogram::Histogram;
 use serde_json::{Value, json};
 
 use crate::record::Record;
@@ -110,7 +112,7 @@ pub(crate) fn row(record: &Record) -> String {
     for (_, path) in COLUMNS {
         let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
         if above != place.0 {
-            place = (above, whole.pointer(above));
+            place = (above, above.split('/').skip(1).try_fold(&whole, |value, key| value.get(key)));
         }
         push(&mut row, place.1.and_then(|place| place.get(name)));
         row.push(',');
@@ -134,7 +136,7 @@ fn push(row: &mut String, cell: Option<&Value>) {
 
 /// The record, with the cells that it does not hold as such.
 fn whole(record: &Record) -> Value {
-    let mut whole = json!(record);
+    let mut whole = json!(without_histograms(record));
     let case: Vec<String> = record.case.iter().map(ToString::to_string).collect();
     let (met, missed): (Vec<_>, Vec<_>) =
         record.expectations.iter().partition(|checked| checked.met);
@@ -151,7 +153,6 @@ fn whole(record: &Record) -> Value {
         whole["turns"]["sum"] = json!(turns::sum(&turns.rounds));
     }
     if let Some(metrics) = &record.metrics {
-        // The histograms stay in the records: a cell of a sheet is no place for them.
         let mut groups = json!({});
         for group in &metrics.groups {
             let mut figures = json!(group);
@@ -166,6 +167,20 @@ fn whole(record: &Record) -> Value {
         whole["made"]["steps"] = filled(steps);
     }
     whole
+}
+
+/// The histograms stay in the records: a cell of a sheet is no place for them.
+fn without_histograms(record: &Record) -> Record {
+    let mut record = record.clone();
+    if let Some(metrics) = &mut record.metrics {
+        let groups = metrics.groups.iter_mut().map(|group| &mut group.latency_ns);
+        let latencies = iter::once(&mut metrics.latency_ns)
+            .chain(metrics.steps.values_mut())
+            .chain(groups)
+            .chain(&mut metrics.impact_ns);
+        latencies.for_each(|latency| latency.histogram = Histogram::default());
+    }
+    record
 }
 
 fn remove(object: &mut Value, key: &str) {

@@ -1,8 +1,9 @@
 //! Latency histograms with a fixed number of buckets.
 //!
 //! Values below 128 ns have a bucket each; above, every power of two is divided into 64 buckets, so
-//! a bucket is at most 1.6 % wide. Never allocates after its creation.
+//! a bucket is at most 1.6 % wide.
 
+use std::iter;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde::{Deserialize, Serialize};
@@ -32,9 +33,11 @@ fn bucket_value(index: usize) -> u64 {
     low + (1 << (shift - 1))
 }
 
-/// A histogram of nanoseconds. Serialised without its empty buckets.
+/// A histogram of nanoseconds. It holds the buckets from the first to the last that is not empty: a
+/// million of them are read for one report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Histogram {
+    first: usize,
     counts: Vec<u64>,
     count: u64,
     sum: u64,
@@ -44,13 +47,13 @@ pub struct Histogram {
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { counts: vec![0; BUCKETS], count: 0, sum: 0, min: u64::MAX, max: 0 }
+        Self { first: 0, counts: Vec::new(), count: 0, sum: 0, min: u64::MAX, max: 0 }
     }
 }
 
 impl Histogram {
     pub fn record(&mut self, value_ns: u64) {
-        self.counts[bucket(value_ns.min(LARGEST))] += 1;
+        self.add(bucket(value_ns.min(LARGEST)), 1);
         self.count += 1;
         self.sum = self.sum.saturating_add(value_ns);
         self.min = self.min.min(value_ns);
@@ -58,8 +61,8 @@ impl Histogram {
     }
 
     pub fn merge(&mut self, other: &Histogram) {
-        for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {
-            *mine += theirs;
+        for (index, count) in other.filled() {
+            self.add(index, count);
         }
         self.count += other.count;
         self.sum = self.sum.saturating_add(other.sum);
@@ -69,16 +72,37 @@ impl Histogram {
 
     /// Adds the values of `other` that exceed `floor_ns`, at the precision of its buckets.
     pub fn merge_longer(&mut self, other: &Histogram, floor_ns: u64) {
-        for (index, &count) in other.counts.iter().enumerate() {
+        for (index, count) in other.filled() {
             let value = bucket_value(index).min(other.max);
-            if count > 0 && value > floor_ns {
-                self.counts[index] += count;
+            if value > floor_ns {
+                self.add(index, count);
                 self.count += count;
                 self.sum = self.sum.saturating_add(value * count);
                 self.min = self.min.min(value);
                 self.max = self.max.max(value);
             }
         }
+    }
+
+    /// Adds to one bucket. `count` is not 0, so that the first and the last are never empty.
+    fn add(&mut self, index: usize, count: u64) {
+        if self.counts.is_empty() {
+            self.first = index;
+        }
+        if index < self.first {
+            self.counts.splice(0..0, iter::repeat_n(0, self.first - index));
+            self.first = index;
+        }
+        let place = index - self.first;
+        if place >= self.counts.len() {
+            self.counts.resize(place + 1, 0);
+        }
+        self.counts[place] += count;
+    }
+
+    /// The buckets that are not empty, with their counts.
+    fn filled(&self) -> impl Iterator<Item = (usize, u64)> {
+        (self.first..).zip(self.counts.iter().copied()).filter(|(_, count)| *count > 0)
     }
 
     pub fn count(&self) -> u64 {
@@ -112,7 +136,7 @@ impl Histogram {
         }
         let rank = ((self.count as f64 * quantile.clamp(0.0, 1.0)).ceil() as u64).max(1);
         let mut seen = 0;
-        for (index, count) in self.counts.iter().enumerate() {
+        for (index, count) in self.filled() {
             seen += count;
             if seen >= rank {
                 return bucket_value(index).clamp(self.min, self.max);
@@ -135,8 +159,7 @@ struct Wire {
 
 impl Serialize for Histogram {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let buckets =
-            self.counts.iter().copied().enumerate().filter(|(_, count)| *count > 0).collect();
+        let buckets = self.filled().collect();
         Wire { count: self.count, sum: self.sum, min: self.min(), max: self.max, buckets }
             .serialize(serializer)
     }
@@ -148,14 +171,15 @@ impl<'de> Deserialize<'de> for Histogram {
         let wire = Wire::deserialize(deserializer)?;
         let mut histogram = Histogram::default();
         for (index, count) in wire.buckets {
-            let slot = histogram.counts.get_mut(index).ok_or_else(|| {
-                D::Error::custom(format!("histogram bucket {index} does not exist"))
-            })?;
+            if index >= BUCKETS || count == 0 {
+                let wrong = format!("histogram bucket {index} does not exist or is empty");
+                return Err(D::Error::custom(wrong));
+            }
             histogram.count = histogram
                 .count
                 .checked_add(count)
                 .ok_or_else(|| D::Error::custom("histogram counts overflow"))?;
-            *slot += count;
+            histogram.add(index, count);
         }
         if histogram.count != wire.count {
             return Err(D::Error::custom("histogram buckets do not add up to its count"));
@@ -202,15 +226,16 @@ impl SharedHistogram {
     }
 
     pub(crate) fn add_to(&self, total: &mut Histogram) {
-        let counts: Vec<u64> = self.counts.iter().map(|count| count.load(Relaxed)).collect();
-        let count = counts.iter().sum();
-        total.merge(&Histogram {
-            counts,
-            count,
-            sum: self.sum.load(Relaxed),
-            min: self.min.load(Relaxed),
-            max: self.max.load(Relaxed),
-        });
+        for (index, count) in self.counts.iter().enumerate() {
+            let count = count.load(Relaxed);
+            if count > 0 {
+                total.add(index, count);
+                total.count += count;
+            }
+        }
+        total.sum = total.sum.saturating_add(self.sum.load(Relaxed));
+        total.min = total.min.min(self.min.load(Relaxed));
+        total.max = total.max.max(self.max.load(Relaxed));
     }
 }
 

@@ -4,6 +4,7 @@
 //! of the run.
 
 use std::io::{self, BufWriter};
+use std::iter;
 use std::path::PathBuf;
 use std::sync::mpsc::sync_channel;
 use std::thread;
@@ -19,8 +20,9 @@ use crate::terminal::color::Color;
 use crate::terminal::standard_error::say;
 use crate::terminal::standard_output;
 
-/// Cases that are read while the one before is written, which takes about as long.
-const READ_AHEAD: usize = 8;
+/// Records that are passed on together, with the rest of their case: waking the thread that writes
+/// takes as long as reading several.
+const TOGETHER: usize = 256;
 
 #[derive(Debug, Clone, Args)]
 pub struct ReportOptions {
@@ -42,16 +44,28 @@ pub fn report(options: &ReportOptions, color: Color) -> Result<u8, Failure> {
     }
     let output = BufWriter::new(io::stdout());
     let mut reporter = Reporter::new(output, options.format, standard_output::style(color), view)?;
-    let (sender, read) = sync_channel(READ_AHEAD);
+    // Some are read while those before are written, which takes about as long.
+    let (sender, read) = sync_channel(1);
     let written = thread::scope(|scope| {
         scope.spawn(move || {
-            let mut next = || next_case(&options.folder, &mut cases).transpose();
-            // After an error, or when nothing more can be written, the channel is closed.
-            while let Some(case) = next()
-                && sender.send(case).is_ok()
-            {}
+            let next = || next_case(&options.folder, &mut cases).transpose();
+            let mut left = iter::from_fn(next).peekable();
+            // When nothing more can be written, the channel is closed.
+            while left.peek().is_some() {
+                let mut records = 0;
+                let mut together = Vec::new();
+                while records < TOGETHER
+                    && let Some(case) = left.next()
+                {
+                    records += case.as_ref().map_or(TOGETHER, |case| case.records.len());
+                    together.push(case);
+                }
+                if sender.send(together).is_err() {
+                    break;
+                }
+            }
         });
-        for case in read {
+        for case in read.into_iter().flatten() {
             let case = case?;
             let (run, scenario) = (&case.records[0].run_id, &case.records[0].scenario);
             let mut written = reporter.case(&case.records);

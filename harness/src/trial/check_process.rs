@@ -18,6 +18,9 @@ use super::order::Limits;
 use crate::system::board_memory::BoardMemory;
 use crate::system::child::{ending, wait_for_output};
 
+/// Makes glibc overwrite memory that is freed, so that its later use seldom goes unnoticed.
+const OVERWRITE: (&str, &str) = ("MALLOC_PERTURB_", "165");
+
 /// Dropping it ends the process with all that it has started.
 pub struct CheckProcess {
     process: AdapterProcess,
@@ -33,12 +36,14 @@ impl CheckProcess {
         library: &LibraryFile,
         plan: &Plan,
         limit: Duration,
+        overwrites_freed_memory: bool,
     ) -> Result<Self> {
         let memory = BoardMemory::create()?;
         let board = memory.inherited()?;
         let text = serde_json::to_vec(plan)?;
         let complete = |command: &mut std::process::Command| {
             command.args(["--board", &board.number().to_string()]).envs(plan.environment());
+            command.envs(overwrites_freed_memory.then_some(OVERWRITE));
         };
         let process =
             AdapterProcess::spawn(executable, "__trial", library, Limits::USUAL, complete, &text)?;

@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -25,11 +26,21 @@ quadrant_suite::export!(Smol);
 /// Chosen at build time, for the whole process.
 const BACKEND: &str = if cfg!(polling_test_poll_backend) { "poll" } else { "epoll" };
 
-/// The executor is a static, like smol's own, so the handle is empty.
+/// The executor that tasks are spawned on: the static one, like smol's own, unless the thread has
+/// made one for itself. That one ends with its thread, so its tasks do not keep it.
 #[derive(Clone)]
-struct Smol;
+struct Smol(Option<Weak<smol::Executor<'static>>>);
 
 static EXECUTOR: smol::Executor<'static> = smol::Executor::new();
+
+impl Smol {
+    fn start(&self, future: impl Future<Output = ()> + Send + 'static) -> smol::Task<()> {
+        match &self.0 {
+            None => EXECUTOR.spawn(future),
+            Some(own) => own.upgrade().expect("its executor has not ended").spawn(future),
+        }
+    }
+}
 
 impl Adapter for Smol {
     fn describe() -> Description {
@@ -94,9 +105,13 @@ impl Adapter for Smol {
                 }
                 // As smol's users write it. This thread may wait in the reactor too; if that brings
                 // events for the workers only, it stops and just waits for the end.
-                smol::block_on(scene.root(Smol));
+                smol::block_on(scene.root(Smol(None)));
             }
-            "single-thread" => smol::block_on(EXECUTOR.run(scene.root(Smol))),
+            "single-thread" => {
+                let executor = Arc::new(smol::Executor::new());
+                let handle = Smol(Some(Arc::downgrade(&executor)));
+                smol::block_on(executor.run(scene.root(handle)));
+            }
             _ => return Err(scene.unknown_executor()),
         }
         Ok(())
@@ -110,7 +125,7 @@ impl Runtime for Smol {
     type Contents = Vec<u8>;
 
     fn spawn(&self, task: Task<Self>) -> Self::Join {
-        EXECUTOR.spawn(task.run())
+        self.start(task.run())
     }
 
     async fn join(join: Self::Join) -> io::Result<()> {
@@ -197,6 +212,7 @@ impl Runtime for Smol {
     }
 
     fn spawner(&self) -> Spawner {
-        Box::new(|future| EXECUTOR.spawn(future).detach())
+        let own = self.clone();
+        Box::new(move |future| own.start(future).detach())
     }
 }

@@ -13,7 +13,7 @@ use clap::Args;
 use globset::{Glob, GlobMatcher};
 use quadrant_reports::behaviour::{Answer, Asked, Findings};
 use quadrant_reports::format::Format;
-use quadrant_suite::checks::{self, Check, Verdict};
+use quadrant_suite::checks::{self, Check, Kind, Verdict};
 use quadrant_suite::description::Topology;
 use quadrant_suite::plan::Plan;
 
@@ -254,6 +254,8 @@ fn start(
     if let Some(reason) = subject.unsupported(&plan) {
         return Err(Answer::Found(Verdict::Unsupported { reason }));
     }
-    CheckProcess::start(executable, library, &plan, limit)
+    // Metrics would contain it.
+    let overwrites_freed_memory = check.kind == Kind::Must;
+    CheckProcess::start(executable, library, &plan, limit, overwrites_freed_memory)
         .map_err(|error| Answer::Unmeasured(format!("{error:#}")))
 }

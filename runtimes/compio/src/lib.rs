@@ -7,6 +7,7 @@ use std::mem::take;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
+use std::panic::resume_unwind;
 use std::thread;
 use std::time::Duration;
 
@@ -85,7 +86,7 @@ impl Adapter for Compio {
             thread::Builder::new().name("compio".to_owned()).spawn(work)
         };
         for worker in (0..workers).map(start).collect::<io::Result<Vec<_>>>()? {
-            worker.join().map_err(|_| Refusal::Failed("a worker panicked".to_owned()))?;
+            worker.join().unwrap_or_else(|panic| resume_unwind(panic));
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::mem::take;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
+use std::panic::resume_unwind;
 use std::thread;
 use std::time::Duration;
 
@@ -77,7 +78,7 @@ impl Adapter for Monoio {
             thread::Builder::new().name("monoio".to_owned()).spawn(work)
         };
         for worker in (0..workers).map(start).collect::<io::Result<Vec<_>>>()? {
-            worker.join().map_err(|_| Refusal::Failed("a worker panicked".to_owned()))?;
+            worker.join().unwrap_or_else(|panic| resume_unwind(panic));
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Echo on compio, by io_uring: a runtime per worker, with buffers that the ring owns during I/O.
 
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 use std::{io, thread};
 
 use compio::BufResult;
@@ -31,7 +32,7 @@ pub(crate) fn run(scene: &'static Scene, workers: usize) -> Result<(), Refusal> 
         thread::Builder::new().name("compio".to_owned()).spawn(work)
     };
     for worker in (0..workers).map(start).collect::<io::Result<Vec<_>>>()? {
-        worker.join().map_err(|_| Refusal::Failed("a worker panicked".to_owned()))?;
+        worker.join().unwrap_or_else(|panic| resume_unwind(panic));
     }
     Ok(())
 }

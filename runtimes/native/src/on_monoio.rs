@@ -1,5 +1,6 @@
 //! Echo on monoio, by io_uring: a runtime for each worker, buffers that the ring owns meanwhile.
 
+use std::panic::resume_unwind;
 use std::{io, thread};
 
 use monoio::io::{AsyncReadRent, AsyncReadRentExt, AsyncWriteRentExt};
@@ -25,7 +26,7 @@ pub(crate) fn run(scene: &'static Scene, workers: usize) -> Result<(), Refusal> 
         thread::Builder::new().name("monoio".to_owned()).spawn(work)
     };
     for worker in (0..workers).map(start).collect::<io::Result<Vec<_>>>()? {
-        worker.join().map_err(|_| Refusal::Failed("a worker panicked".to_owned()))?;
+        worker.join().unwrap_or_else(|panic| resume_unwind(panic));
     }
     Ok(())
 }

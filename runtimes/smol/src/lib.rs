@@ -44,7 +44,7 @@ impl Smol {
 
 impl Adapter for Smol {
     fn describe() -> Description {
-        let executor = |executor: &str, workers| Executor {
+        let executor = |executor: &str, workers, more: &[Capability]| Executor {
             executor: executor.to_owned(),
             backend: BACKEND.to_owned(),
             topology: Topology::Shared,
@@ -60,7 +60,10 @@ impl Adapter for Smol {
                 Capability::Cancel,
                 Capability::Share,
             ]
-            .into(),
+            .iter()
+            .chain(more)
+            .copied()
+            .collect(),
             tasks_max: None,
             memlock_bytes_min: 0,
         };
@@ -69,8 +72,8 @@ impl Adapter for Smol {
             version: quadrant_suite::locked_version!("smol"),
             note: None,
             executors: vec![
-                executor("multi-thread", Workers::Many),
-                executor("single-thread", Workers::One),
+                executor("multi-thread", Workers::Many, &[]),
+                executor("single-thread", Workers::One, &[Capability::Shutdown]),
             ],
         }
     }

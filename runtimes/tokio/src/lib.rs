@@ -123,12 +123,14 @@ impl Adapter for Tokio {
             options.extend([
                 switch("lifo", "on", "a task that was just woken runs next, on the same worker"),
                 switch("alt-timer", "off", "the alternative timer, without a lock for all workers"),
-                switch(
+            ]);
+            if cfg!(not(feature = "io-uring")) {
+                options.push(switch(
                     "eager-driver-handoff",
                     "off",
                     "a worker that waited for events wakes another to do so, before it polls tasks",
-                ),
-            ]);
+                ));
+            }
         }
         options
     }
@@ -161,6 +163,8 @@ fn multi_thread(scene: &Scene) -> io::Result<TokioRuntime> {
         if plan.is_set("alt-timer", "on") {
             builder.enable_alt_timer();
         }
+        // Since tokio 1.52. The ring is older, and stays usable with older versions.
+        #[cfg(not(feature = "io-uring"))]
         if plan.is_set("eager-driver-handoff", "on") {
             builder.enable_eager_driver_handoff();
         }

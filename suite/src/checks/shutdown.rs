@@ -1,8 +1,9 @@
 //! Shutting down: what is left of a runtime that has ended, and whether it can be built again.
 
 use std::future::{pending, poll_fn};
+use std::mem::take;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use std::thread;
@@ -269,37 +270,59 @@ fn wake_late(outside: &Outside) -> Result<Verdict, Refusal> {
 fn wake_at_shutdown(outside: &Outside) -> Result<Verdict, Refusal> {
     const ROUNDS: usize = 1_000;
     const TIME: Duration = Duration::from_secs(1);
+    const TASKS: usize = 16;
+    /// Wakes another task when its own is dropped.
+    struct WakesAnother(Arc<Mutex<Option<Waker>>>);
+    impl Drop for WakesAnother {
+        fn drop(&mut self) {
+            let waker = self.0.lock().ok().and_then(|waker| waker.clone());
+            waker.into_iter().for_each(Waker::wake);
+        }
+    }
     let begun = Instant::now();
     let mut rounds = 0;
     while rounds < ROUNDS && begun.elapsed() < TIME {
-        let (slot, over) = (Arc::new(Mutex::new(None::<Waker>)), Arc::new(AtomicBool::new(false)));
+        let slots: Vec<Arc<Mutex<Option<Waker>>>> = (0..TASKS).map(|_| Arc::default()).collect();
+        let (over, polled) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let started = Signal::default();
-        let (keep, ends, sender) = (Arc::clone(&slot), Arc::clone(&over), started.clone());
-        let task = Part::Future(Box::pin(poll_fn(move |context| {
-            if let Ok(mut keep) = keep.lock() {
-                *keep = Some(context.waker().clone());
-            }
-            sender.set();
-            if ends.load(SeqCst) { Poll::Ready(()) } else { Poll::Pending }
-        })));
+        let task = |this: usize| {
+            let keep = Arc::clone(&slots[this]);
+            let other = WakesAnother(Arc::clone(&slots[(this + 1) % TASKS]));
+            let (polled, sender) = (Arc::clone(&polled), started.clone());
+            let ends = Arc::clone(&over);
+            let mut is_first = true;
+            Part::Future(Box::pin(poll_fn(move |context| {
+                let _other = &other;
+                if let Ok(mut keep) = keep.lock() {
+                    *keep = Some(context.waker().clone());
+                }
+                if take(&mut is_first) && polled.fetch_add(1, SeqCst) + 1 == TASKS {
+                    sender.set();
+                }
+                // For threads, which end no other way.
+                if ends.load(SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+            })))
+        };
+        let parts = (0..TASKS).map(task).collect();
         let (ends, stopped) = (Arc::clone(&over), Signal::default());
         let (stops, panic) = (stopped.clone(), Arc::new(Mutex::new(None)));
         let panicked = Arc::clone(&panic);
         thread::spawn(move || {
-            loop {
-                let is_last = ends.load(SeqCst);
-                let waker = slot.lock().ok().and_then(|slot| slot.clone());
-                let woken = waker.map_or(Ok(()), wake_caught);
-                if let (Err(text), Ok(mut panic)) = (&woken, panicked.lock()) {
-                    *panic = Some(text.clone());
-                }
-                if is_last || woken.is_err() {
-                    break;
+            let mut is_last = false;
+            while !is_last {
+                is_last = ends.load(SeqCst);
+                for slot in &slots {
+                    let waker = slot.lock().ok().and_then(|slot| slot.clone());
+                    let woken = waker.map_or(Ok(()), wake_caught);
+                    if let (Err(text), Ok(mut panic)) = (&woken, panicked.lock()) {
+                        *panic = Some(text.clone());
+                    }
+                    is_last |= woken.is_err();
                 }
             }
             stops.set();
         });
-        outside.run(RootPart::Start { parts: vec![task], until: Some(started) })?;
+        outside.run(RootPart::Start { parts, until: Some(started) })?;
         over.store(true, SeqCst);
         if !stopped.wait_on_thread(Duration::from_secs(3)) {
             let seen = format!("a wake did not return in round {}", rounds + 1);
@@ -310,7 +333,7 @@ fn wake_at_shutdown(outside: &Outside) -> Result<Verdict, Refusal> {
         }
         rounds += 1;
     }
-    Ok(Verdict::pass(format!("{rounds} runtimes ended while a thread woke their task")))
+    Ok(Verdict::pass(format!("{rounds} runtimes ended while their tasks were woken")))
 }
 
 fn spawn_no_context(outside: &Outside) -> Result<Verdict, Refusal> {
@@ -346,7 +369,7 @@ fn short_runs(outside: &Outside) -> Result<Verdict, Refusal> {
     let mut parts = vec![Part::Sleep { time: Duration::from_millis(30), then }];
     for run in 1..=RUNS {
         let until = Signal::after(Duration::from_millis(2));
-        let parts = std::mem::take(&mut parts);
+        let parts = take(&mut parts);
         outside.run(RootPart::Start { parts, until: Some(until) })?;
         let seen = format!("after {run} runs of 2 ms");
         match (dropped.is_set(), ended.is_set()) {

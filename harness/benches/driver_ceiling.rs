@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use quadrant::driver::arrivals::Arrivals;
 use quadrant::driver::ceiling::next_report;
 use quadrant::driver::null_server::NullServer;
 use quadrant::driver::order::{Load, Order, Report};
@@ -37,7 +38,7 @@ fn main() -> anyhow::Result<()> {
             port: server.port,
             connections,
             message_bytes: 64,
-            rate_per_sec: rate,
+            arrivals: rate.map(Arrivals::even),
             seed: 1,
             clock,
             cpus: cpus.driver.clone(),

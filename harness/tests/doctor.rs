@@ -22,6 +22,8 @@ fn findings_are_printed_in_both_formats() {
         assert_eq!(level == "ok", finding.get("remedy").is_none(), "{finding}");
         assert_eq!(level == "ok", finding.get("costs").is_none(), "{finding}");
     }
+    let reported = findings.iter().find(|finding| finding["about"] == "TCP").unwrap();
+    assert!(reported["says"].as_str().unwrap().contains("congestion control"), "{reported}");
     let output = doctor().env("TMPDIR", "/dev/shm").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("CPUs") && text.contains("as it should be"), "{text}");

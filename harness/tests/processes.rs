@@ -46,7 +46,7 @@ fn order(port: u16) -> Order {
         port,
         connections: 4,
         message_bytes: 64,
-        rate_per_sec: None,
+        arrivals: None,
         seed: 7,
         clock: ClockScale::MONOTONIC,
         cpus: vec![],

@@ -303,6 +303,26 @@ fn wrong_quantities_are_explained() {
                 "server: { steps: [echo] }\nload: { connections: 1, send: 1B, rate: 2000 }\n",
             ),
             (
+                "unknown arrivals",
+                "server: { steps: [echo] }\nload: { connections: 1, send: 1B, rate: 5/s, arrivals: poison }\n",
+            ),
+            (
+                "arrivals without a rate",
+                "server: { steps: [echo] }\nload: { connections: 1, send: 1B, arrivals: poisson }\n",
+            ),
+            (
+                "bursts with a rate",
+                "server: { steps: [echo] }\nload: { connections: 1, send: 1B, rate: 5/s, arrivals: { burst: 5, every: 1s } }\n",
+            ),
+            (
+                "too many bursts",
+                "server: { steps: [echo] }\nload: { connections: 1, send: 1B, arrivals: { burst: 5000, every: 2ms } }\n",
+            ),
+            (
+                "half a ramp",
+                "server: { steps: [echo] }\nload: { connections: 1, send: 1B, rate: { from: 5/s } }\n",
+            ),
+            (
                 "too many tasks",
                 "tasks:\n  - name: t\n    count: 100000\n    steps: [{ spawn: { count: 100000, steps: [yield] } }, join]\n",
             ),

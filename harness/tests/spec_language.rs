@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use proptest::prelude::*;
+use quadrant::driver::arrivals::{Arrivals, Rate};
 use quadrant::spec::{self, Case, Scenario};
 use quadrant_reports::record::expectation::Comparison;
 use quadrant_suite::hash;
@@ -132,7 +133,18 @@ fn an_echo_is_a_recv_and_a_send() {
     let plain = server("[echo]");
     assert_eq!(plain.programs, server("[recv, send]").programs);
     assert_eq!(plain.summary, "5 connections, 64 B, 100/s");
-    assert_eq!(plain.load.unwrap().rate_per_second, Some(100));
+    assert_eq!(plain.load.unwrap().arrivals.unwrap().mean_per_sec(), 100.0);
+    let arrivals = |load: &str| {
+        let steps =
+            format!("server: {{ steps: [echo] }}\nload: {{ connections: 5, send: 64B, {load} }}");
+        valid(&format!("name: x\nquestion: q?\n{steps}\ntime: {{ measure: 3s }}\n")).case(0).work
+    };
+    let poisson = arrivals("rate: { from: 100/s, to: 2000/s }, arrivals: poisson");
+    assert_eq!(poisson.summary, "5 connections, 64 B, 100/s to 2,000/s, Poisson");
+    let rate = Rate { from: 100, to: 2_000, over_ns: 3_000_000_000 };
+    assert_eq!(poisson.load.unwrap().arrivals, Some(Arrivals::Poisson(rate)));
+    let bursts = arrivals("arrivals: { burst: 50, every: 20ms }");
+    assert_eq!(bursts.summary, "5 connections, 64 B, 50 every 20 ms");
     let server_part = plain.server.unwrap();
     assert_eq!((server_part.connections, server_part.message_bytes), (5, 64));
     let named = server("[{ echo: { how: polling, as: exchange } }]");

@@ -8,6 +8,7 @@ use crate::columns::{Row, choose, columns, sort};
 use crate::figures::{Cell, Outcome, severity, status_tint};
 use crate::number::{self, counted};
 use crate::prose::clean;
+use crate::ramp;
 use crate::ranking::{Ranking, Standing};
 use crate::record::{Cpus, Metrics, Pass, Record, Status};
 use crate::remarks::remarks;
@@ -75,6 +76,7 @@ impl CaseTable {
         let order = ranking.why.as_deref().map(|why| Item::new(Tint::Bold, "order", clean(why)));
         let notes: Vec<Item> = order.into_iter().chain(remarks(&cells)).collect();
         let mut parts = vec![Part::Heading(heading), Part::Table(table)];
+        parts.extend(ramp::table(&rows));
         parts.extend((!notes.is_empty()).then_some(Part::List(notes)));
         Some(Self {
             scenario: clean(&first.scenario),

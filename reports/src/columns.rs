@@ -250,7 +250,8 @@ fn standing(row: &Row, by: Figure) -> table::Cell {
         },
         Standing::MayBeBest => format!("may be best, {}", with_range(compared.effect)),
         Standing::Behind if compared.by != by => {
-            format!("{} in rate", with_range(compared.effect))
+            let what = if compared.by == Figure::Cpu { "CPU" } else { "rate" };
+            format!("{} in {what}", with_range(compared.effect))
         }
         Standing::Behind => with_range(compared.effect),
         Standing::Reference => format!("reference, {}", with_range(compared.effect)),

@@ -17,6 +17,7 @@ mod legend;
 mod markdown;
 pub mod number;
 mod prose;
+mod ramp;
 pub mod random;
 mod ranged;
 pub mod ranking;

@@ -3,6 +3,7 @@
 //! Never reads the system's randomness, and is of no use for secrets.
 
 /// SplitMix64: eight bytes of state, every one of which is in the seed.
+#[derive(Debug, Clone)]
 pub struct SplitMix(pub u64);
 
 impl SplitMix {

@@ -19,7 +19,8 @@ const PIECES_MIN: usize = 4;
 /// How one subject stands to the best one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Compared {
-    /// Under a rate that not all keep, those that do not are compared by what they achieved.
+    /// Under a rate that not all keep, those that do not are compared by what they achieved, or by CPU
+    /// time where the load driver may have been what did not keep it.
     pub by: Figure,
     pub standing: Standing,
     /// The ratio of its figure to that of the best.
@@ -89,7 +90,11 @@ impl Ranking {
                 .iter()
                 .filter(|entry| entry.cell != leader.cell && entry.figures.starving().is_none());
             for entry in others {
-                let by = if by == Figure::P99 && !keeps(entry) { Figure::Throughput } else { by };
+                let by = match by {
+                    Figure::P99 if !keeps(entry) && is_limited(entry) => Figure::Cpu,
+                    Figure::P99 if !keeps(entry) => Figure::Throughput,
+                    by => by,
+                };
                 compared[entry.cell] = beside(entry, leader, by).map(|compared| {
                     let standing =
                         if entry.is_ranked { compared.standing } else { Standing::Reference };
@@ -160,6 +165,7 @@ impl Entry<'_> {
 fn decide(ranked: &[&Entry]) -> (Figure, Option<String>) {
     let asked: Vec<bool> = ranked.iter().filter_map(|entry| entry.figures.keeps_rate()).collect();
     let kept = asked.iter().filter(|kept| **kept).count();
+    let mut why = None;
     match asked.len() {
         0 => {}
         all if kept == all => {
@@ -167,8 +173,8 @@ fn decide(ranked: &[&Entry]) -> (Figure, Option<String>) {
             return (Figure::P99, Some(why.to_owned()));
         }
         _ if kept == 0 => {
-            let why = "ranked by the rate achieved: none keeps the rate that was asked for";
-            return (Figure::Throughput, Some(why.to_owned()));
+            let none = "ranked by the rate achieved: none keeps the rate that was asked for";
+            why = Some(none.to_owned());
         }
         all => {
             let why = format!(
@@ -180,7 +186,7 @@ fn decide(ranked: &[&Entry]) -> (Figure, Option<String>) {
         }
     }
     let Some(leader) = leader(ranked, Figure::Throughput) else {
-        return (Figure::Throughput, None);
+        return (Figure::Throughput, why);
     };
     // A subject that is clearly slower was not limited by its driver, however busy that was.
     let leads = |entry: &&&Entry| {
@@ -192,7 +198,7 @@ fn decide(ranked: &[&Entry]) -> (Figure, Option<String>) {
         .iter()
         .filter(leads)
         .max_by(|a, b| a.figures.driver_busy.total_cmp(&b.figures.driver_busy));
-    match busiest.filter(|entry| entry.figures.driver_busy >= BUSY_MAX) {
+    match busiest.filter(|entry| is_limited(entry)) {
         Some(entry) => {
             let why = format!(
                 "ranked by CPU time per operation: with {} the load driver was busy {:.0} % of \
@@ -202,8 +208,13 @@ fn decide(ranked: &[&Entry]) -> (Figure, Option<String>) {
             );
             (Figure::Cpu, Some(why))
         }
-        None => (Figure::Throughput, None),
+        None => (Figure::Throughput, why),
     }
+}
+
+/// Whether its throughput may be the load driver's.
+fn is_limited(entry: &Entry) -> bool {
+    entry.figures.driver_busy >= BUSY_MAX
 }
 
 /// The one that is ahead of each of the others on average.
@@ -393,6 +404,29 @@ mod tests {
         let none = [at_rate(A, 1_500.0, 900), at_rate(B, 1_200.0, 500)].concat();
         assert_eq!(standings(&none)[0].0, A);
         assert_eq!(deciding_figure(&none), Figure::Throughput);
+    }
+
+    /// A driver of nine tenths never lets throughput decide, under a rate or without one.
+    #[test]
+    fn a_busy_driver_takes_throughput_out_of_rates() {
+        let busy = |records: Vec<Record>, share: f64, cpu_ns: u64| -> Vec<Record> {
+            let limit = |record| {
+                sample::edit(record, |metrics| {
+                    metrics.cpu_ns = metrics.ops * cpu_ns;
+                    let busy_ns = (metrics.elapsed_ns as f64 * share) as u64;
+                    metrics.load.as_mut().unwrap().busy_ns = busy_ns;
+                })
+            };
+            records.into_iter().map(limit).collect()
+        };
+        for (share, by) in [(0.89, Figure::Throughput), (0.95, Figure::Cpu)] {
+            let slow = busy(at_rate(B, 1_200.0, 500), share, 4_000);
+            let none = [busy(at_rate(A, 1_250.0, 900), share, 5_000), slow.clone()].concat();
+            let best = if by == Figure::Cpu { B } else { A };
+            assert_eq!((deciding_figure(&none), &*standings(&none)[0].0), (by, best));
+            let some = [at_rate(A, 2_000.0, 900), slow].concat();
+            assert_eq!((deciding_figure(&some), of(&some, B).by), (Figure::P99, by));
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub fn measure(
         port: server.port,
         connections,
         message_bytes,
-        rate_per_sec: None,
+        arrivals: None,
         seed: 1,
         clock,
         cpus: cpus.driver.clone(),

@@ -15,6 +15,7 @@ use quadrant_suite::board::{Board, Phase};
 use quadrant_suite::clock::{Stamp, stamp};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
+use super::arrivals::Arrivals;
 use super::connect;
 use super::connection::{Answer, Connection, SCRATCH_BYTES, loss};
 use super::order::{Load, Order, Report};
@@ -36,7 +37,8 @@ pub(super) fn drive(
 ) -> anyhow::Result<()> {
     ensure!(order.message_bytes > 0, "a message has at least one byte");
     ensure!(order.connections > 0, "a load needs a connection");
-    ensure!(order.rate_per_sec != Some(0), "a rate is more than nothing");
+    let rate = order.arrivals.map_or(1.0, Arrivals::mean_per_sec);
+    ensure!(rate.is_normal(), "a rate is more than nothing");
 
     let poll = Poll::new()?;
     let pings = Pings::take(board, order)?;
@@ -107,6 +109,9 @@ impl Drive<'_> {
             if !self.started && self.board.phase() >= Phase::Warmup {
                 self.begin();
             }
+            if let (Some(schedule), Some(start)) = (&mut self.schedule, self.tally.start()) {
+                schedule.open_window(start);
+            }
             self.send_due();
             self.wait(&mut poll, &mut events)?;
             self.pings.at(stamp());
@@ -126,8 +131,9 @@ impl Drive<'_> {
 
     fn begin(&mut self) {
         self.started = true;
-        if let Some(rate) = self.order.rate_per_sec {
-            self.schedule = Some(Schedule::new(stamp(), rate, self.order.clock));
+        if let Some(arrivals) = self.order.arrivals {
+            let Order { seed, clock, .. } = *self.order;
+            self.schedule = Some(Schedule::new(stamp(), arrivals, seed, clock));
             self.idle.extend(0..self.connections.len());
         } else {
             for index in 0..self.connections.len() {
@@ -258,6 +264,7 @@ impl Drive<'_> {
                 self.tally.backlog(schedule.waiting(end), end);
             }
             while let Some(due) = schedule.take(end) {
+                self.tally.due(due);
                 self.tally.unanswered(due);
             }
         }

@@ -3,6 +3,7 @@
 //! It runs on its own event loop and uses no async runtime. It never shares a thread, a lock or an
 //! allocation with the subject, and it counts no answer that it did not compare byte by byte.
 
+pub mod arrivals;
 pub mod ceiling;
 mod connect;
 mod connection;
@@ -13,6 +14,7 @@ pub mod order;
 pub mod pacer;
 mod pings;
 pub mod process;
+mod ramp;
 mod schedule;
 mod tally;
 #[cfg(test)]

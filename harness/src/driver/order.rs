@@ -2,9 +2,12 @@
 //!
 //! Never acts on them.
 
+use quadrant_reports::record::RampSlice;
 use quadrant_suite::clock::ClockScale;
 use quadrant_suite::histogram::Histogram;
 use serde::{Deserialize, Serialize};
+
+use super::arrivals::Arrivals;
 
 /// The load of one trial.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,8 +18,8 @@ pub struct Order {
     pub connections: u32,
     /// Size of a request, and of its answer.
     pub message_bytes: usize,
-    /// Open loop at this rate; without it closed loop.
-    pub rate_per_sec: Option<u64>,
+    /// Of an open loop; without them closed loop.
+    pub arrivals: Option<Arrivals>,
     pub seed: u64,
     pub clock: ClockScale,
     /// CPUs the driver has to stay on; empty: any.
@@ -81,7 +84,13 @@ pub struct Load {
     pub window_ns: u64,
     /// CPU time of the driver within the window, without the time it only polled.
     pub busy_ns: u64,
+    /// Open loop: the rate, or where that is not the same at every moment, the requests that were due
+    /// within the window divided by its length.
     pub asked_per_sec: Option<u64>,
+    /// Open loop: the mean time between two moments at which requests are due.
+    pub interval_ns: Option<u64>,
+    /// What became of the requests along a ramp; empty of other loads.
+    pub ramp: Vec<RampSlice>,
     /// `requests` divided by the window's length.
     pub achieved_per_sec: u64,
 }

@@ -8,9 +8,11 @@ use quadrant_suite::clock::{ClockScale, Stamp, stamp};
 use quadrant_suite::histogram::Histogram;
 use rustix::time::{ClockId, clock_gettime};
 
+use super::arrivals::Arrivals;
 use super::connection::{Answer, Connection};
 use super::in_flight::InFlight;
 use super::order::{Load, Order};
+use super::ramp::RampTally;
 
 pub(super) struct Tally<'a> {
     board: &'a Board,
@@ -22,12 +24,16 @@ pub(super) struct Tally<'a> {
     cpu_at_start: u64,
     /// Ticks within the window spent polling for the moment of a request.
     spun: u64,
+    /// Open loop: requests that were due within the window.
+    due: u64,
+    ramp: Option<RampTally>,
     load: Load,
 }
 
 impl<'a> Tally<'a> {
     pub(super) fn new(order: &Order, board: &'a Board) -> Self {
-        let of_open_loop = order.rate_per_sec.map(|_| Histogram::default());
+        let of_open_loop = order.arrivals.map(|_| Histogram::default());
+        let ramp = order.arrivals.and_then(Arrivals::ramp);
         Self {
             board,
             clock: order.clock,
@@ -36,8 +42,11 @@ impl<'a> Tally<'a> {
             in_flight: InFlight::default(),
             cpu_at_start: 0,
             spun: 0,
+            due: 0,
+            ramp: ramp.map(|rate| RampTally::new(rate, order.clock)),
             load: Load {
-                asked_per_sec: order.rate_per_sec,
+                asked_per_sec: order.arrivals.and_then(Arrivals::exact_per_sec),
+                interval_ns: order.arrivals.map(Arrivals::interval_ns),
                 uncorrected_latency: of_open_loop.clone(),
                 send_lag: of_open_loop,
                 ..Load::default()
@@ -58,6 +67,9 @@ impl<'a> Tally<'a> {
             }
             self.start = self.board.window_start();
             self.in_flight.open(self.start);
+            if let Some(ramp) = &mut self.ramp {
+                ramp.open_window(self.start);
+            }
             self.cpu_at_start = thread_cpu_ns();
         }
         if self.board.phase() == Phase::Over {
@@ -114,6 +126,7 @@ impl<'a> Tally<'a> {
 
     #[inline]
     fn begin(&mut self, connection: &mut Connection, due: Stamp, at: Stamp) {
+        self.due(due);
         let is_in_window = self.is_in_window(at);
         if let Some(send_lag) = self.load.send_lag.as_mut().filter(|_| is_in_window) {
             let sendable = due.max(connection.free_at);
@@ -126,7 +139,11 @@ impl<'a> Tally<'a> {
     #[inline]
     fn count_answer(&mut self, connection: &mut Connection, at: Stamp) {
         self.load.requests += 1;
-        self.load.latency.record(self.clock.ns_between(connection.due_at, at));
+        let latency_ns = self.clock.ns_between(connection.due_at, at);
+        self.load.latency.record(latency_ns);
+        if let Some(ramp) = &mut self.ramp {
+            ramp.answered(connection.due_at, latency_ns);
+        }
         if let Some(uncorrected) = &mut self.load.uncorrected_latency {
             uncorrected.record(self.clock.ns_between(connection.sent_at, at));
         }
@@ -167,6 +184,20 @@ impl<'a> Tally<'a> {
     pub(super) fn backlog(&mut self, waiting: u64, at: Stamp) {
         if self.start <= at {
             self.load.backlog_peak = self.load.backlog_peak.max(waiting);
+            if let Some(ramp) = &mut self.ramp {
+                ramp.backlog(waiting, at);
+            }
+        }
+    }
+
+    /// A request was due. To be called once for each, when it is sent or never will be.
+    #[inline]
+    pub(super) fn due(&mut self, due: Stamp) {
+        if self.is_in_window(due) {
+            self.due += 1;
+            if let Some(ramp) = &mut self.ramp {
+                ramp.due(due);
+            }
         }
     }
 
@@ -177,6 +208,11 @@ impl<'a> Tally<'a> {
         }
     }
 
+    /// When the window began, once it has.
+    pub(super) fn start(&self) -> Option<Stamp> {
+        (self.start != Stamp::MAX).then_some(self.start)
+    }
+
     /// When the window ended.
     pub(super) fn end(&self) -> Stamp {
         self.end
@@ -184,16 +220,26 @@ impl<'a> Tally<'a> {
 
     /// A request that was due at `due` has no answer at the window's end.
     pub(super) fn unanswered(&mut self, due: Stamp) {
-        self.load.unanswered.record(self.clock.ns_between(due, self.end));
+        let age_ns = self.clock.ns_between(due, self.end);
+        self.load.unanswered.record(age_ns);
+        if let Some(ramp) = &mut self.ramp {
+            ramp.unanswered(due, age_ns);
+        }
     }
 
     pub(super) fn finish(mut self, connections: u32) -> Load {
         // A window that never opened or closed has no length.
         let is_whole = self.start < self.end && self.is_over();
         let window_ns = if is_whole { self.clock.ns_between(self.start, self.end) } else { 0 };
-        let achieved = u128::from(self.load.requests) * 1_000_000_000;
-        let achieved = achieved.checked_div(window_ns.into()).and_then(|rate| rate.try_into().ok());
-        self.load.achieved_per_sec = achieved.unwrap_or(0);
+        let per_sec = |requests: u64| -> u64 {
+            let rate = (u128::from(requests) * 1_000_000_000).checked_div(window_ns.into());
+            rate.and_then(|rate| rate.try_into().ok()).unwrap_or(0)
+        };
+        self.load.achieved_per_sec = per_sec(self.load.requests);
+        if self.load.interval_ns.is_some() {
+            self.load.asked_per_sec.get_or_insert(per_sec(self.due));
+        }
+        self.load.ramp = self.ramp.map_or_else(Vec::new, RampTally::finish);
         self.load.window_ns = window_ns;
         self.load.in_flight_peak = self.in_flight.peak();
         self.load.in_flight_mean_milli = self.in_flight.mean_milli();

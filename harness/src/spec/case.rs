@@ -7,7 +7,9 @@ use quadrant_reports::record::AxisValue;
 use quadrant_reports::record::expectation::Expectation;
 use quadrant_suite::plan::{Group, Pace, Program, Server};
 
-use super::quantity::{DURATION, RATE, SIZE};
+use super::arrivals;
+use super::quantity::{DURATION, SIZE};
+use crate::driver::arrivals::Arrivals;
 use crate::system::allocator::Allocator;
 
 /// One combination of the axes' values.
@@ -68,7 +70,7 @@ pub struct Load {
     pub connections: u32,
     pub message_bytes: usize,
     /// Requests of all connections together (open loop); `None` is a closed loop.
-    pub rate_per_second: Option<u32>,
+    pub arrivals: Option<Arrivals>,
 }
 
 /// More groups than this are counted, not listed.
@@ -95,7 +97,7 @@ impl Load {
     fn summarized(self, connections_vary: bool) -> String {
         let connections = counted(self.connections.into(), "connection");
         let connections = (!connections_vary).then_some(connections);
-        let pace = self.rate_per_second.map(|rate| RATE.written(rate.into()));
+        let pace = self.arrivals.map(arrivals::summarized);
         let rest = [
             SIZE.written(self.message_bytes as u64),
             pace.unwrap_or_else(|| "closed loop".to_owned()),

@@ -6,6 +6,7 @@ use quadrant_reports::number::grouped;
 use quadrant_suite::peak;
 use quadrant_suite::plan::{Group, Pace, Program, Server};
 
+use super::arrivals;
 use super::axes::{Axis, CaseValues};
 use super::case::{Case, Files, Load, Work};
 use super::draft::Runner;
@@ -93,12 +94,12 @@ fn read_settings(scenario: &Fields<'_>, values: &mut CaseValues<'_>) -> Work {
     let compares_backends = values.one_of(scenario.get("compare"), compared);
     let files = fields_in(scenario, "files", "count size cache", values);
     let files = files.map(|files| read_files(&files, values));
-    let load = fields_in(scenario, "load", "connections send rate", values);
-    let load = load.map(|load| read_load(&load, values));
     let time = fields_in(scenario, "time", "warmup measure", values);
     let mut time = |key, limit| values.quantity_if(time.as_ref()?, key, limit);
     let warmup_ns = time("warmup", limits::WARMUP);
-    let measure_ns = time("measure", limits::MEASURE);
+    let measure_ns = time("measure", limits::MEASURE).unwrap_or(limits::MEASURE_DEFAULT_NS);
+    let load = fields_in(scenario, "load", "connections send rate arrivals", values);
+    let load = load.map(|load| read_load(&load, measure_ns, values));
     let stall_threshold_ns = values.quantity_if(scenario, "stall", limits::STALL);
     Work {
         workers,
@@ -107,7 +108,7 @@ fn read_settings(scenario: &Fields<'_>, values: &mut CaseValues<'_>) -> Work {
         files,
         load,
         warmup_ns: warmup_ns.unwrap_or(limits::WARMUP_DEFAULT_NS),
-        measure_ns: measure_ns.unwrap_or(limits::MEASURE_DEFAULT_NS),
+        measure_ns,
         stall_threshold_ns: stall_threshold_ns.unwrap_or(limits::STALL_DEFAULT_NS),
         ..Work::default()
     }
@@ -133,10 +134,10 @@ fn read_files(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> Files {
     Files { count, bytes, cold: cold.unwrap_or(false) }
 }
 
-fn read_load(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> Load {
+fn read_load(fields: &Fields<'_>, measure_ns: u64, values: &mut CaseValues<'_>) -> Load {
     let connections: u32 = values.quantity(fields, "connections", limits::CONNECTIONS);
     let bytes: u64 = values.quantity(fields, "send", limits::MESSAGE);
-    let rate_per_second = values.quantity_if(fields, "rate", limits::LOAD_RATE);
+    let arrivals = arrivals::read(fields, measure_ns, values);
     let in_flight = u64::from(connections) * bytes;
     if in_flight > limits::IN_FLIGHT_BYTES {
         let at = fields.get("send").map_or(fields.at, |send| send.node.at);
@@ -150,7 +151,7 @@ fn read_load(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> Load {
             SIZE.written(limits::IN_FLIGHT_BYTES)
         ));
     }
-    Load { connections, message_bytes: bytes as usize, rate_per_second }
+    Load { connections, message_bytes: bytes as usize, arrivals }
 }
 
 /// The steps of the server and of every group of tasks. Returns the rounds of all hashes.

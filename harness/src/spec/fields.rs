@@ -32,6 +32,10 @@ impl Node {
         }
     }
 
+    pub(super) fn is_map(&self) -> bool {
+        matches!(self.value, Value::Map(_))
+    }
+
     pub(super) fn map(&self) -> Result<&[(Scalar, Node)], SpecError> {
         match &self.value {
             Value::Map(entries) => Ok(entries),

@@ -11,6 +11,7 @@
 //! is noted (`mistakes`), and the reading goes on with another one in its place.
 
 mod advice;
+mod arrivals;
 mod axes;
 mod behaviours;
 mod case;

@@ -102,9 +102,18 @@ pub fn loopback_fault() -> Option<String> {
     ))
 }
 
-fn connect_over_loopback() -> io::Result<()> {
+/// What paces TCP over loopback: `cubic`, `bbr`. Read from a connection, because the route may have
+/// another than the system's default. `None` where it cannot be known.
+pub fn congestion_control() -> Option<String> {
+    #[cfg(target_os = "linux")]
+    return rustix::net::sockopt::tcp_congestion(&connect_over_loopback().ok()?).ok();
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
+fn connect_over_loopback() -> io::Result<TcpStream> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    TcpStream::connect_timeout(&listener.local_addr()?, LOOPBACK_LIMIT).map(drop)
+    TcpStream::connect_timeout(&listener.local_addr()?, LOOPBACK_LIMIT)
 }
 
 #[cfg(test)]
@@ -114,5 +123,13 @@ mod tests {
     #[test]
     fn the_tests_have_a_loopback_interface() {
         assert_eq!(loopback_fault(), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_congestion_control_is_one_that_the_kernel_has() {
+        let known = fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control");
+        let used = congestion_control().unwrap();
+        assert!(known.unwrap().split_whitespace().any(|name| name == used), "{used}");
     }
 }

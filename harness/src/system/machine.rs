@@ -6,7 +6,7 @@ use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-use super::{cpus, limits};
+use super::{cpus, features, limits};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -16,6 +16,9 @@ pub struct Identity {
     pub cpu_model: String,
     pub cpus_allowed: usize,
     pub governor: Option<String>,
+    /// Of TCP connections over loopback.
+    #[serde(default)]
+    pub congestion_control: Option<String>,
     pub memory_bytes: u64,
     pub open_files_max: Option<u64>,
     pub locked_memory_max: Option<u64>,
@@ -33,6 +36,7 @@ impl Identity {
             cpu_model: cpu_model().unwrap_or_else(|| "unknown".to_owned()),
             cpus_allowed: cpus::allowed().len(),
             governor: cpus::governor(0),
+            congestion_control: features::congestion_control(),
             memory_bytes: bytes_of(&meminfo, "MemTotal:").unwrap_or(0),
             open_files_max: limits::open_files_max(),
             locked_memory_max: limits::locked_memory_max(),

@@ -11,6 +11,7 @@ use quadrant_suite::plan::{Group, Plan};
 use super::freeze::Freeze;
 use super::library_file::LibraryFile;
 use super::memory::Memory;
+use crate::driver::arrivals::Arrivals;
 use crate::system::cpus::Division;
 use crate::system::forbid::Forbidden;
 
@@ -69,7 +70,16 @@ pub enum Attention {
 pub struct LoadShape {
     pub connections: u32,
     pub message_bytes: usize,
-    pub rate_per_sec: Option<u64>,
+    /// Of an open loop; without them closed loop.
+    pub arrivals: Option<Arrivals>,
+}
+
+impl LoadShape {
+    /// The same for a window of another length.
+    pub fn within(self, window: Duration) -> Self {
+        let within = |arrivals: Arrivals| arrivals.within(window.as_nanos() as u64);
+        Self { arrivals: self.arrivals.map(within), ..self }
+    }
 }
 
 impl Order<'_> {

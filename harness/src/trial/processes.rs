@@ -262,7 +262,7 @@ impl Processes {
             port: self.board().server_port(),
             connections: shape.connections,
             message_bytes: shape.message_bytes,
-            rate_per_sec: shape.rate_per_sec,
+            arrivals: shape.arrivals,
             seed: order.plan.seed,
             clock: order.plan.clock,
             cpus: order.cpus.driver.clone(),

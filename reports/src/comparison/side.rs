@@ -178,7 +178,7 @@ impl SideCell {
         match keeps {
             // If both keep the rate, the load alone decides the throughput.
             [Some(true), Some(true)] => names.push(P99),
-            [None, None] if is_limited => {}
+            _ if is_limited => {}
             _ => names.push(THROUGHPUT),
         }
         names

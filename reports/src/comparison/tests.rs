@@ -345,3 +345,26 @@ fn cases_without_turns_are_related_to_their_other_subjects() {
     assert_eq!((counts.regressed, counts.same), (1, 4));
     assert_eq!(slow_subject.cells()[0].decided_by.as_deref(), Some("cpu_ns_per_op"));
 }
+
+/// A load driver of nine tenths never lets throughput decide, whether or not a rate was asked for.
+#[test]
+fn a_busy_driver_takes_throughput_out_of_a_verdict() {
+    for asked in [None, Some(200_000)] {
+        let of = |ops_per_sec: f64, busy: f64| -> Vec<Record> {
+            let limit = |record| {
+                sample::edit(record, |metrics| {
+                    let busy_ns = (metrics.elapsed_ns as f64 * busy) as u64;
+                    let load = sample::load(64, 64, asked);
+                    metrics.load = Some(record::LoadMetrics { busy_ns, ..load });
+                })
+            };
+            trials("a/b/c", ops_per_sec, 300).into_iter().map(limit).collect()
+        };
+        let verdict =
+            |busy| comparison(&of(100_000.0, busy), &of(80_000.0, busy)).cells()[0].verdict;
+        assert_eq!(verdict(0.89), Some(Verdict::Regressed), "{asked:?}");
+        assert_eq!(verdict(0.95), Some(Verdict::Same), "{asked:?}");
+        let one_side = comparison(&of(100_000.0, 0.3), &of(80_000.0, 0.95));
+        assert_eq!(one_side.cells()[0].verdict, Some(Verdict::Same), "{asked:?}");
+    }
+}

@@ -295,6 +295,27 @@ pub struct LoadMetrics {
     /// Open loop: how late requests were sent that were due and had a connection free.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send_lag_ns: Option<Latency>,
+    /// Of a rate that changes within the window: what became of the requests, by when they were
+    /// due.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ramp: Vec<RampSlice>,
+}
+
+/// The requests that were due in one part of the window of a ramp.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RampSlice {
+    /// In the middle of that part.
+    pub asked_per_sec: u64,
+    pub due: u64,
+    /// Of them, by the end of the window.
+    pub answered: u64,
+    /// From when they were due. One without an answer counts with its age at the window's end where
+    /// that is longer than 99 of 100 others; without any of either the figures are 0.
+    pub p50_ns: u64,
+    pub p99_ns: u64,
+    /// The most requests in that part of the window that were due with no connection free for them.
+    pub backlog_peak: u64,
 }
 
 /// System calls of the subject, counted in a pass that is not timed.

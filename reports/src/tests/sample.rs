@@ -109,6 +109,7 @@ pub(crate) fn load(
         ceiling_per_sec: None,
         uncorrected_latency_ns: None,
         send_lag_ns: None,
+        ramp: Vec::new(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::finding::Finding;
 use crate::system::cpus::{self, Division};
 use crate::system::noise::{self, CpuTimes};
-use crate::system::{cgroup, clock, machine};
+use crate::system::{cgroup, clock, features, machine};
 
 const LOOK: Duration = Duration::from_secs(1);
 const BUSY_MAX: f64 = 0.05;
@@ -43,6 +43,7 @@ pub fn findings() -> Vec<Finding> {
         judge_governor(cpus::governor(first).as_deref()),
         judge_turbo(cpus::turbo_switch()),
         judge_clock(clock::choose().cpu_counter, clock::source().as_deref()),
+        report_congestion_control(features::congestion_control()),
     ]
 }
 
@@ -193,6 +194,15 @@ fn judge_clock(counter: bool, source: Option<&str>) -> Finding {
         "each reading costs 30 ns or more, and a poll has two of them",
         "where the CPU's counter is constant: boot with clocksource=tsc tsc=reliable",
     )
+}
+
+/// None is better than another; figures of two of them are not compared.
+fn report_congestion_control(name: Option<String>) -> Finding {
+    let state = match name {
+        Some(name) => format!("connections over loopback have the congestion control `{name}`"),
+        None => "the congestion control of connections over loopback is not known".to_owned(),
+    };
+    Finding::check("TCP", true, state)
 }
 
 #[cfg(test)]

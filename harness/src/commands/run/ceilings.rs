@@ -33,7 +33,7 @@ impl Ceilings {
         clock: ClockScale,
         cpus: &Division,
     ) -> Option<u64> {
-        load.rate_per_sec?;
+        load.arrivals?;
         let shape = (load.connections, load.message_bytes);
         if let Some(known) = self.0.get(&shape) {
             return *known;
@@ -50,7 +50,7 @@ impl Ceilings {
 
 /// Why this load is not tried; `None` if it is.
 pub fn refusal(load: LoadShape, ceiling_per_sec: Option<u64>) -> Option<String> {
-    let (asked, ceiling) = (load.rate_per_sec? as f64, ceiling_per_sec? as f64);
+    let (asked, ceiling) = (load.arrivals?.most_per_sec(), ceiling_per_sec? as f64);
     (asked * (1.0 - ERROR_MAX) > ceiling).then(|| {
         format!(
             "{} requests/s are asked for, and the load driver can send about {} on this machine: \
@@ -64,10 +64,12 @@ pub fn refusal(load: LoadShape, ceiling_per_sec: Option<u64>) -> Option<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::arrivals::Arrivals;
 
     #[track_caller]
-    fn check(rate_per_sec: Option<u64>, ceiling: Option<u64>, expected: Option<&str>) {
-        let load = LoadShape { connections: 64, message_bytes: 64, rate_per_sec };
+    fn check(rate: Option<u64>, ceiling: Option<u64>, expected: Option<&str>) {
+        let load =
+            LoadShape { connections: 64, message_bytes: 64, arrivals: rate.map(Arrivals::even) };
         assert_eq!(refusal(load, ceiling).as_deref(), expected);
     }
 

@@ -8,7 +8,8 @@ use quadrant_reports::record::driver_limit;
 
 use crate::driver::order::Load;
 
-/// As shares of the mean time between two requests: from here on there is a warning …
+/// As shares of the mean time between two moments at which requests are due: from here on there is a
+/// warning …
 const LAG_WARNED: f64 = 0.1;
 /// … and from here on no result.
 const LAG_MAX: f64 = 0.5;
@@ -52,18 +53,19 @@ pub fn warnings(load: &Load) -> Vec<String> {
     warnings
 }
 
-/// That 1 % of the requests were sent late, by more than `share` of the mean time between two
-/// requests. In a short window more than 1 % have to be late: a single pause of the driver must not
+/// That 1 % of the requests were sent late, by more than `share` of the mean time between two moments
+/// at which requests are due. That is the time between two bursts: the driver sends the requests of
+/// a burst one after the other, and its last is late by that. In a short window more than 1 % have to be late: a single pause of the driver must not
 /// decide.
 fn late(load: &Load, share: f64) -> Option<String> {
     let sent = load.send_lag.as_ref()?;
     let point = (1.0 - LATE_MIN / sent.count().max(1) as f64).clamp(0.0, 0.99);
     let lag_ns = sent.quantile(point);
-    let interval_ns = 1_000_000_000 / load.asked_per_sec?.max(1);
+    let interval_ns = load.interval_ns?;
     (lag_ns as f64 > interval_ns as f64 * share).then(|| {
         format!(
             "the load driver sent 1 % of the requests or more at least {} µs late, with {} µs \
-             between two requests",
+             between two due times",
             lag_ns / 1_000,
             interval_ns / 1_000
         )
@@ -132,6 +134,7 @@ mod tests {
             requests: 1_000,
             latency: histogram(MS, 1_000),
             asked_per_sec: Some(10_000),
+            interval_ns: Some(100_000),
             achieved_per_sec: 10_000,
             send_lag: Some(send_lag),
             window_ns: 100 * MS,
@@ -178,12 +181,21 @@ mod tests {
         let warned = warnings(&open(20_000)).pop().unwrap();
         assert!(warned.starts_with("the load driver sent 1 % of the requests or more at least "));
         assert!(
-            warned.ends_with(" µs late, with 100 µs between two requests: latencies contain that")
+            warned.ends_with(" µs late, with 100 µs between two due times: latencies contain that")
         );
         assert_eq!(why_unmeasured(&open(45_000)), None);
         let reason = why_unmeasured(&open(60_000)).unwrap();
         assert!(reason.contains("this was not the load asked for"), "{reason}");
         assert_eq!(why_unmeasured(&closed()), None);
+    }
+
+    /// The 50 requests of a burst are sent one after the other.
+    #[test]
+    fn bursts_are_late_by_the_time_between_them() {
+        let bursts = |lag_ns| Load { interval_ns: Some(20 * MS), ..open(lag_ns) };
+        assert_eq!(warnings(&bursts(400_000)), Vec::<String>::new());
+        assert_eq!(warnings(&bursts(3 * MS)).len(), 1);
+        assert!(why_unmeasured(&bursts(11 * MS)).is_some());
     }
 
     #[test]

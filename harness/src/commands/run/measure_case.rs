@@ -147,7 +147,7 @@ impl Run {
     ) -> Result<(), Stop> {
         let memory = self.draw_memory(case, &format!("{} {}", subject.id, record.trial));
         record.layout = Some(memory.layout);
-        let (ended, warning) = self.trial(case, subject, Attention::Usual, memory)?;
+        let (ended, warning) = self.trial(case, subject, Attention::Usual, memory, record.trial)?;
         match ended {
             Ended::Measured(measured) => record::fill(record, *measured, case, ceiling_per_sec),
             Ended::Unmeasured { status, reason } => {
@@ -239,7 +239,7 @@ impl Run {
 
     /// The load driver's highest rate in this case, where it matters and is known.
     fn ceiling(&mut self, case: &PlannedCase) -> Option<u64> {
-        let load = case.load.filter(|load| load.rate_per_sec.is_some())?;
+        let load = case.load.filter(|load| load.arrivals.is_some())?;
         self.progress.say(format!("{}  the load driver's own ceiling", case.key()));
         self.ceilings.of(load, &self.executable, self.circumstances.clock, &case.division)
     }
@@ -255,7 +255,7 @@ impl Run {
             Stop::check()?;
             self.progress.say(format!("{}  {}: counting system calls", case.key(), subject.id));
             let memory = self.draw_memory(case, &subject.id);
-            let (ended, _) = self.trial(case, subject, Attention::Evidence, memory)?;
+            let (ended, _) = self.trial(case, subject, Attention::Evidence, memory, 0)?;
             evidence.insert(subject.id.clone(), evidence_pass::judge(ended, case, subject));
         }
         Ok(evidence)
@@ -268,13 +268,17 @@ impl Run {
         subject: &Subject,
         attention: Attention,
         memory: Memory,
+        number: u32,
     ) -> Result<(Ended, Option<String>), Stop> {
         let files = place_files(case, &mut self.fixtures)?;
-        let plan = case.plan(subject, files.directory.as_deref());
+        let mut plan = case.plan(subject, files.directory.as_deref());
+        // Random arrivals differ between the trials of a subject, and are the same for all subjects.
+        plan.seed = plan.seed.wrapping_add(number.into());
         let limits = self.options.limits();
         let mut order = case.trial(&self.executable, subject, &plan, attention, memory, limits);
         if attention == Attention::Evidence {
             (order.warmup, order.measure) = evidence_pass::times(case);
+            order.load = order.load.map(|load| load.within(order.measure));
         }
         Ok((trial::run(&order), files.warning))
     }

@@ -55,16 +55,16 @@ impl<'a> PlannedCase<'a> {
         circumstances: &Circumstances,
     ) -> Self {
         let case = selected.scenario.case(index);
+        let (warmup, measure) = options.times(case.work.warmup_ns, case.work.measure_ns);
         let load = case.work.load.map(|load| LoadShape {
             connections: load.connections,
             message_bytes: load.message_bytes,
-            rate_per_sec: load.rate_per_second.map(u64::from),
+            arrivals: load.arrivals.map(|arrivals| arrivals.within(measure.as_nanos() as u64)),
         });
         let division = Division::of(&circumstances.cpus, load.is_some());
         let workers_asked = options.workers.or(case.work.workers);
         let workers = workers_asked.unwrap_or((division.subject.len() as u32).clamp(1, 64));
         let allocator = options.allocator.or(case.work.allocator).unwrap_or_default();
-        let (warmup, measure) = options.times(case.work.warmup_ns, case.work.measure_ns);
         Self {
             scenario: &selected.name,
             question: &selected.scenario.question,
@@ -151,7 +151,7 @@ impl<'a> PlannedCase<'a> {
 
     /// Why the case cannot be measured in turns, and what to do instead; `None` if it can.
     pub fn no_turns(&self) -> Option<&'static str> {
-        if self.load.is_some_and(|load| load.rate_per_sec.is_some()) {
+        if self.load.is_some_and(|load| load.arrivals.is_some()) {
             return Some(
                 "its load comes at a fixed rate, which goes on while a subject is frozen: leave out \
                  `rate`, or use `run`",

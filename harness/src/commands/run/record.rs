@@ -217,5 +217,6 @@ fn load_metrics(load: &Load) -> LoadMetrics {
         ceiling_per_sec: None,
         uncorrected_latency_ns: load.uncorrected_latency.clone().map(Latency::from),
         send_lag_ns: load.send_lag.clone().map(Latency::from),
+        ramp: load.ramp.clone(),
     }
 }

@@ -126,6 +126,7 @@ impl RunFile {
                 ("kernel", machine.kernel.clone()),
                 ("cpus", cpus::listed(&run.cpus)),
                 ("governor", machine.governor.clone().unwrap_or_else(|| "none".to_owned())),
+                ("congestion control", machine.congestion_control.clone().unwrap_or_default()),
                 ("workers", cells.workers.map_or("by the CPUs".to_owned(), |n| n.to_string())),
                 ("forbidden", forbidden.map_or("nothing".to_owned(), |what| what.to_string())),
                 (
@@ -136,6 +137,9 @@ impl RunFile {
             ]
         };
         let pairs = facts(self).into_iter().zip(facts(new));
+        // Nothing is known of what an earlier version did not record.
+        let is_known = |(_, value): &(&str, String)| !value.is_empty();
+        let pairs = pairs.filter(|(base, new)| is_known(base) && is_known(new));
         let unequal = pairs.filter(|((_, base), (_, new))| base != new);
         let of_facts =
             unequal.map(|((name, base), (_, new))| format!("{name}: {base} in BASE, {new} in NEW"));

@@ -58,7 +58,10 @@ pub fn of_trial(measured: &Measured, case: &PlannedCase) -> Vec<String> {
             asked_ns / 1_000_000
         ));
     }
-    warnings.extend(unsteady(&measured.progress));
+    // A ramp asks for that.
+    if measured.load.as_ref().is_none_or(|load| load.ramp.is_empty()) {
+        warnings.extend(unsteady(&measured.progress));
+    }
     if measured.loops_unmetered > 0 {
         warnings.push(format!(
             "{} not metered, because the board has room for {LOOPS_MAX}: stalls there are not \

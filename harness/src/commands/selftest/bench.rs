@@ -18,6 +18,7 @@ use crate::adapters::subject::{State, Subject};
 use crate::commands::failure::Failure;
 use crate::commands::run::{fresh_seed, trial_error};
 use crate::commands::selection::SubjectOptions;
+use crate::driver::arrivals::Arrivals;
 use crate::system::clock;
 use crate::system::cpus::{self, Division};
 use crate::system::interrupt;
@@ -210,13 +211,14 @@ impl Bench {
     }
 
     /// Plain echo, under an open loop where there is a rate, otherwise under a closed one.
-    pub fn echo(&self, connections: u32, rate_per_sec: Option<u64>, measure: Duration) -> Trial {
+    pub fn echo(&self, connections: u32, rate: Option<u64>, measure: Duration) -> Trial {
         const MESSAGE_BYTES: usize = 64;
         let how = How::Await;
         let echo = vec![step(Action::Recv { how }), step(Action::Send { how })];
         let mut trial = self.tasks(vec![echo], Vec::new(), measure);
         trial.plan.server = Some(Server { program: 0, message_bytes: MESSAGE_BYTES, connections });
-        trial.load = Some(LoadShape { connections, message_bytes: MESSAGE_BYTES, rate_per_sec });
+        let arrivals = rate.map(Arrivals::even);
+        trial.load = Some(LoadShape { connections, message_bytes: MESSAGE_BYTES, arrivals });
         trial.cpus = Division::of(&self.cpus, true);
         trial
     }

@@ -1,6 +1,7 @@
 //! The driver against servers of known behaviour, in threads of this process.
 
 mod answers;
+mod arrivals;
 mod connections;
 mod open_loop;
 mod pace;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use quadrant_suite::board::{Phase, TOKEN_BYTES};
 use quadrant_suite::clock::{ClockScale, stamp};
 
+use super::arrivals::Arrivals;
 use super::drive::drive;
 use super::order::{Load, Order, Report};
 use crate::system::board_memory::BoardMemory;
@@ -73,21 +75,22 @@ struct Trial {
 
 impl Trial {
     fn start(port: u16, connections: u32, message_bytes: usize, rate: Option<u64>) -> Self {
-        Self::start_with_pings(port, connections, message_bytes, rate, Vec::new())
+        let arrivals = rate.map(Arrivals::even);
+        Self::start_with_pings(port, connections, message_bytes, arrivals, Vec::new())
     }
 
     fn start_with_pings(
         port: u16,
         connections: u32,
         message_bytes: usize,
-        rate: Option<u64>,
+        arrivals: Option<Arrivals>,
         ping_fds: Vec<i32>,
     ) -> Self {
         let order = Order {
             port,
             connections,
             message_bytes,
-            rate_per_sec: rate,
+            arrivals,
             seed: 5,
             clock: ClockScale::MONOTONIC,
             cpus: vec![],

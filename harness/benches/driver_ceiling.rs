@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use quadrant::driver::ceiling::next_report;
+use quadrant::driver::alone::next_report;
 use quadrant::driver::null_server::NullServer;
 use quadrant::driver::order::{Load, Order, Report};
 use quadrant::driver::process::Driver;
@@ -35,6 +35,7 @@ fn main() -> anyhow::Result<()> {
     ] {
         let order = Order {
             port: server.port,
+            server: None,
             connections,
             message_bytes: 64,
             rate_per_sec: rate,

@@ -2,6 +2,8 @@
 //!
 //! Never acts on them.
 
+use std::net::SocketAddr;
+
 use quadrant_suite::clock::ClockScale;
 use quadrant_suite::histogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,10 @@ use serde::{Deserialize, Serialize};
 pub struct Order {
     /// Where the subject listens, on 127.0.0.1.
     pub port: u16,
+    /// Another server in place of the subject. It gets requests only, without the token by which a
+    /// subject knows the driver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<SocketAddr>,
     pub connections: u32,
     /// Size of a request, and of its answer.
     pub message_bytes: usize,

@@ -5,6 +5,7 @@
 //! anything that compares or prints, so that measuring code needs this module only.
 
 pub mod by_case;
+pub mod cut_short;
 pub mod driver_limit;
 pub mod evidence;
 pub mod expectation;
@@ -19,6 +20,7 @@ use quadrant_suite::histogram::Histogram;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use cut_short::CutShort;
 use turns::Turn;
 
 /// The version of this format.
@@ -60,6 +62,9 @@ pub struct Record {
     /// Present only when the figures may be believed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Metrics>,
+    /// Where a subject that had a load ended within the window: what the load was until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_short: Option<CutShort>,
     /// In turns only: what was done, round by round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turns: Option<Turns>,

@@ -85,6 +85,7 @@ impl Trial {
     ) -> Self {
         let order = Order {
             port,
+            server: None,
             connections,
             message_bytes,
             rate_per_sec: rate,

@@ -332,7 +332,7 @@ fn wrong_quantities_are_explained() {
             ),
             (
                 "a cache of a slow disk",
-                "files: { count: 10, size: 1B, cache: hot, latency: 3s }\ntasks: [{ name: t, steps: [read_file] }]\n",
+                "files: { count: 10, size: 1B, cache: hot, latency: 1s }\ntasks: [{ name: t, steps: [read_file] }]\n",
             ),
             (
                 "too many different hashes",

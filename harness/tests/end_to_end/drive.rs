@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::process::Command;
 use std::thread;
 
@@ -135,7 +136,7 @@ pub fn a_delay_between_two_networks_shows() {
     let [a, b] = networks.names.clone();
     let inside = move || {
         let network = File::open(format!("/run/netns/{b}")).unwrap();
-        move_into_link_name_space((&network).into(), Some(LinkNameSpaceType::Network)).unwrap();
+        move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
         TcpListener::bind("10.9.8.2:0").unwrap()
     };
     // A socket stays in the network in which it was made.

@@ -5,7 +5,6 @@
 //! anything that compares or prints, so that measuring code needs this module only.
 
 pub mod by_case;
-pub mod cut_short;
 pub mod driver_limit;
 pub mod evidence;
 pub mod expectation;
@@ -20,7 +19,6 @@ use quadrant_suite::histogram::Histogram;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use cut_short::CutShort;
 use turns::Turn;
 
 /// The version of this format.
@@ -300,6 +298,20 @@ pub struct LoadMetrics {
     /// Open loop: how late requests were sent that were due and had a connection free.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send_lag_ns: Option<Latency>,
+}
+
+/// What the load of a trial had shown when its subject ended before its time. Never ranked: the trial
+/// has no result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CutShort {
+    /// From the opening of the window until the end was noticed.
+    pub elapsed_ns: u64,
+    /// The requests answered in that time.
+    pub requests: GroupMetrics,
+    /// Connections lost, by the end of the subject too.
+    pub errors: u64,
+    pub wrong_answers: u64,
+    pub load: LoadMetrics,
 }
 
 /// System calls of the subject, counted in a pass that is not timed.

@@ -3,10 +3,9 @@
 //! Never measures: whatever it needs was measured before.
 
 use quadrant_reports::number::counted;
-use quadrant_reports::record::cut_short::CutShort;
 use quadrant_reports::record::{
-    Concurrency, Cpus, GroupMetrics, Latency, LoadMetrics, Metrics, Pass, Record, SCHEMA, Status,
-    Unended,
+    Concurrency, Cpus, CutShort, GroupMetrics, Latency, LoadMetrics, Metrics, Pass, Record, SCHEMA,
+    Status, Unended,
 };
 use quadrant_suite::histogram::Histogram;
 use quadrant_suite::outcome::{Findings, GroupFindings};

@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use quadrant::driver::alone::next_report;
 use quadrant::driver::arrivals::Arrivals;
-use quadrant::driver::ceiling::next_report;
 use quadrant::driver::null_server::NullServer;
 use quadrant::driver::order::{Load, Order, Report};
 use quadrant::driver::process::Driver;
@@ -36,6 +36,7 @@ fn main() -> anyhow::Result<()> {
     ] {
         let order = Order {
             port: server.port,
+            server: None,
             connections,
             message_bytes: 64,
             arrivals: rate.map(Arrivals::even),

@@ -71,6 +71,7 @@ fn record(scenario: &str, trial: u32, ops_per_sec: f64) -> Record {
         pass: Pass::Alone,
         trial,
         turns: None,
+        cut_short: None,
         layout: None,
         subject: Subject {
             id: "some/thread/epoll".into(),

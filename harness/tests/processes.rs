@@ -44,6 +44,7 @@ fn main() -> ExitCode {
 fn order(port: u16) -> Order {
     Order {
         port,
+        server: None,
         connections: 4,
         message_bytes: 64,
         arrivals: None,
@@ -155,7 +156,7 @@ fn files_of_a_killed_harness_are_swept(exe: &Path) {
 
 fn be_a_harness_with_files() {
     let mut store = FixtureStore::new(std::env::temp_dir());
-    let set = store.files(5, 1_000).unwrap();
+    let set = store.files(5, 1_000, None).unwrap();
     println!("{}", set.directory().display());
     std::thread::sleep(LIMIT);
 }

@@ -351,6 +351,10 @@ fn wrong_quantities_are_explained() {
                 "files: { count: 10, size: 1B, cache: warm }\ntasks: [{ name: t, steps: [read_file] }]\n",
             ),
             (
+                "a cache of a slow disk",
+                "files: { count: 10, size: 1B, cache: hot, latency: 1s }\ntasks: [{ name: t, steps: [read_file] }]\n",
+            ),
+            (
                 "too many different hashes",
                 "tasks: [{ name: t, steps: [{ hash: 9999999 }, { hash: 9999998 }, { hash: 9999997 }] }]\n",
             ),

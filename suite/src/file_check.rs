@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     fn files(bytes: u64) -> FileSet {
-        FileSet { directory: String::new(), count: 9, bytes, cold: false }
+        FileSet { directory: String::new(), count: 9, bytes, cold: false, latency_ns: 0 }
     }
 
     fn contents(index: u32, bytes: usize) -> Vec<u8> {

@@ -119,6 +119,13 @@ pub struct FileSet {
     /// Each read is logged on the board, so that the harness can drop the file from the page cache
     /// before the next read.
     pub cold: bool,
+    /// On a slow disk: how long each read takes at least.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub latency_ns: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// One step, and the latency row it reports to.

@@ -4,6 +4,7 @@ pub mod arguments;
 mod check;
 mod compare;
 pub mod doctor;
+mod drive;
 pub mod duel;
 pub mod failure;
 mod lint;
@@ -16,11 +17,13 @@ pub mod selftest;
 use clap::{Parser, Subcommand};
 
 use crate::driver;
+use crate::fixtures::slow_disk;
 use crate::terminal::color::Color;
 use crate::trial::inside::{self, InsideArguments};
 use check::CheckOptions;
 use compare::CompareOptions;
 use doctor::DoctorOptions;
+use drive::DriveOptions;
 use duel::DuelOptions;
 use failure::Failure;
 use lint::LintOptions;
@@ -69,6 +72,8 @@ enum Command {
     Compare(CompareOptions),
     /// Let two subjects take turns in lock-step, the sharpest comparison
     Duel(DuelOptions),
+    /// Send the load of scenarios to any server that echoes requests
+    Drive(DriveOptions),
     /// Print the tables of a run again, from its records
     Report(ReportOptions),
     /// Show what there is: specs, subjects, or the cells that would run
@@ -85,6 +90,8 @@ enum Command {
     Describe(InsideArguments),
     #[command(name = "__driver", hide = true)]
     Driver,
+    #[command(name = slow_disk::process::SUBCOMMAND, hide = true)]
+    SlowDisk,
     #[command(name = hog::SUBCOMMAND, hide = true)]
     Hog(HogArguments),
     #[command(name = watcher::SUBCOMMAND, hide = true)]
@@ -99,6 +106,7 @@ impl CommandLine {
             Command::Check(options) => check::check(&options, self.color)?,
             Command::Compare(options) => compare::compare(&options, self.color)?,
             Command::Duel(options) => duel::duel(&options, self.color)?,
+            Command::Drive(options) => drive::drive(&options, self.color)?,
             Command::Report(options) => report::report(&options, self.color)?,
             Command::List(options) => list::list(&options)?,
             Command::Doctor(options) => doctor::doctor(&options, self.color)?,
@@ -108,6 +116,7 @@ impl CommandLine {
             Command::Describe(arguments) => inside::describe(&arguments).map(|()| 0)?,
             Command::Hog(arguments) => hog::run(&arguments).map(|()| 0)?,
             Command::Watcher(arguments) => watcher::run(&arguments).map(|()| 0)?,
+            Command::SlowDisk => slow_disk::process::run_from_stdin().map(|()| 0)?,
             Command::Driver => driver::run_from_stdin(),
         })
     }

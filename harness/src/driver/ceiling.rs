@@ -9,23 +9,20 @@
 //! Never runs beside a trial, and leaves nothing running.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{bail, ensure};
-use quadrant_suite::board::Phase;
-use quadrant_suite::clock::{ClockScale, stamp};
+use anyhow::ensure;
+use quadrant_suite::clock::ClockScale;
 
+use super::alone;
 use super::null_server::NullServer;
-use super::order::{Load, Order, Report};
-use super::process::Driver;
-use crate::system::board_memory::BoardMemory;
+use super::order::{Load, Order};
 use crate::system::cpus::Division;
-use crate::system::interrupt;
 
 const WARMUP: Duration = Duration::from_millis(50);
 const WINDOW: Duration = Duration::from_millis(150);
-/// For every step besides these two; none takes a tenth of it on an idle machine.
-const STEP_MAX: Duration = Duration::from_secs(3);
+/// For opening the connections; it takes no tenth of it on an idle machine.
+const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// With fewer requests there is no result.
 const REQUESTS_MIN: u64 = 100;
 
@@ -40,34 +37,19 @@ pub fn measure(
     let server = NullServer::start(&cpus.subject)?;
     let order = Order {
         port: server.port,
+        server: None,
         connections,
         message_bytes,
         arrivals: None,
         seed: 1,
         clock,
         cpus: cpus.driver.clone(),
-        connect_limit_ns: STEP_MAX.as_nanos() as u64,
+        connect_limit_ns: CONNECT_MAX.as_nanos() as u64,
         board_fd: 0,
         ping_fds: Vec::new(),
         parent: 0,
     };
-    let memory = BoardMemory::create()?;
-    let mut driver = Driver::spawn(executable, &order, &memory, &[])?;
-    match next_report(&mut driver)? {
-        Report::Connected(count) if count == connections => {}
-        other => bail!("{connections} connections were asked for: {other:?}"),
-    }
-    for (phase, time) in
-        [(Phase::Warmup, WARMUP), (Phase::Measuring, WINDOW), (Phase::Over, Duration::ZERO)]
-    {
-        ensure!(!interrupt::requested(), "interrupted");
-        memory.board().enter(phase, stamp());
-        std::thread::sleep(time);
-    }
-    match next_report(&mut driver)? {
-        Report::Finished(load) => of(&load),
-        other => bail!("no result: {other:?}"),
-    }
+    of(&alone::run(executable, &order, WARMUP, WINDOW)?)
 }
 
 fn of(load: &Load) -> anyhow::Result<u64> {
@@ -79,19 +61,6 @@ fn of(load: &Load) -> anyhow::Result<u64> {
     );
     let ceiling = u128::from(load.requests) * 1_000_000_000 / u128::from(load.busy_ns);
     Ok(u64::try_from(ceiling)?)
-}
-
-/// Waits for the driver's next report.
-pub fn next_report(driver: &mut Driver) -> anyhow::Result<Report> {
-    let end = Instant::now() + STEP_MAX;
-    loop {
-        if let Some(report) = driver.try_read()? {
-            return Ok(report);
-        }
-        ensure!(!interrupt::requested(), "interrupted");
-        ensure!(Instant::now() < end, "the load driver does not report");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 #[cfg(test)]

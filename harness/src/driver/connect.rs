@@ -10,26 +10,44 @@ use std::time::{Duration, Instant};
 
 use quadrant_suite::board::TOKEN_BYTES;
 
+use super::order::Order;
+
 /// On loopback a connect takes microseconds: one that takes this long was dropped.
 const CONNECT_MAX: Duration = Duration::from_millis(20);
+/// Elsewhere a connect takes a round trip, and the kernel itself repeats what was dropped.
+const REMOTE_CONNECT_MAX: Duration = Duration::from_secs(3);
 const PAUSE_MIN: Duration = Duration::from_micros(500);
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 
-/// Opens `wanted` connections to the local `port`, for at most `limit` or until `give_up`, and
-/// begins each with `token`. Also returns the error if they are fewer than wanted.
+/// What the connections lead to.
+pub(super) struct Target {
+    pub(super) address: SocketAddr,
+    /// A connection to a subject begins with it.
+    token: Option<[u8; TOKEN_BYTES]>,
+}
+
+impl Target {
+    pub(super) fn of(order: &Order, token: [u8; TOKEN_BYTES]) -> Self {
+        match order.server {
+            Some(address) => Self { address, token: None },
+            None => Self { address: (Ipv4Addr::LOCALHOST, order.port).into(), token: Some(token) },
+        }
+    }
+}
+
+/// Opens `wanted` connections, for at most `limit` or until `give_up`. Also returns the error if they
+/// are fewer than wanted.
 pub(super) fn open(
-    port: u16,
-    token: [u8; TOKEN_BYTES],
+    target: &Target,
     wanted: u32,
     limit: Duration,
     give_up: impl Fn() -> bool,
 ) -> io::Result<(Vec<TcpStream>, Option<String>)> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let began = Instant::now();
     let mut sockets = Vec::with_capacity(wanted as usize);
     let mut pause = PAUSE_MIN;
     while sockets.len() < wanted as usize {
-        let error = match connect(&address, token) {
+        let error = match connect(target) {
             Ok(socket) => {
                 sockets.push(socket);
                 pause = PAUSE_MIN;
@@ -55,11 +73,15 @@ pub(super) fn open(
     Ok((sockets, None))
 }
 
-fn connect(address: &SocketAddr, token: [u8; TOKEN_BYTES]) -> io::Result<TcpStream> {
-    let mut socket = TcpStream::connect_timeout(address, CONNECT_MAX)?;
+fn connect(Target { address, token }: &Target) -> io::Result<TcpStream> {
+    let is_near = address.ip().is_loopback();
+    let limit = if is_near { CONNECT_MAX } else { REMOTE_CONNECT_MAX };
+    let mut socket = TcpStream::connect_timeout(address, limit)?;
     // With Nagle's algorithm a request might wait for the acknowledgement of the one before.
     socket.set_nodelay(true)?;
-    socket.write_all(&token)?;
+    if let Some(token) = token {
+        socket.write_all(token)?;
+    }
     socket.set_nonblocking(true)?;
     Ok(socket)
 }

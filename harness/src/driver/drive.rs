@@ -42,14 +42,14 @@ pub(super) fn drive(
 
     let poll = Poll::new()?;
     let pings = Pings::take(board, order)?;
+    let target = connect::Target::of(order, board.token());
     let (sockets, error) = connect::open(
-        order.port,
-        board.token(),
+        &target,
         order.connections,
         Duration::from_nanos(order.connect_limit_ns),
         || board.phase() == Phase::Over || orphaned(order),
     )
-    .with_context(|| format!("connecting to the subject on port {}", order.port))?;
+    .with_context(|| format!("connecting to the subject at {}", target.address))?;
     let connected = sockets.len() as u32;
     let mut tally = Tally::new(order, board);
     if let Some(error) = error {

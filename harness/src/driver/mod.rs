@@ -3,6 +3,7 @@
 //! It runs on its own event loop and uses no async runtime. It never shares a thread, a lock or an
 //! allocation with the subject, and it counts no answer that it did not compare byte by byte.
 
+pub mod alone;
 pub mod arrivals;
 pub mod ceiling;
 mod connect;

@@ -2,6 +2,8 @@
 //!
 //! Never acts on them.
 
+use std::net::SocketAddr;
+
 use quadrant_reports::record::RampSlice;
 use quadrant_suite::clock::ClockScale;
 use quadrant_suite::histogram::Histogram;
@@ -15,6 +17,10 @@ use super::arrivals::Arrivals;
 pub struct Order {
     /// Where the subject listens, on 127.0.0.1.
     pub port: u16,
+    /// Another server in place of the subject. It gets requests only, without the token by which a
+    /// subject knows the driver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<SocketAddr>,
     pub connections: u32,
     /// Size of a request, and of its answer.
     pub message_bytes: usize,

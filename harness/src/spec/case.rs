@@ -2,6 +2,8 @@
 //!
 //! Never depends on the subject; what depends on runtime or machine is added when a plan is made.
 
+use std::time::Duration;
+
 use quadrant_reports::number::{counted, grouped};
 use quadrant_reports::record::AxisValue;
 use quadrant_reports::record::expectation::Expectation;
@@ -62,6 +64,8 @@ pub struct Files {
     pub bytes: u64,
     /// Not in the page cache when read.
     pub cold: bool,
+    /// Of each read, on a slow disk; nothing there is ever cached.
+    pub latency: Option<Duration>,
 }
 
 /// What the driver does to the server.
@@ -108,8 +112,14 @@ impl Load {
 
 impl Files {
     fn summarized(self) -> String {
-        let cache = if self.cold { "cold" } else { "hot" };
-        format!("{} of {}, {cache}", counted(self.count.into(), "file"), SIZE.written(self.bytes))
+        let speed = match (self.latency, self.cold) {
+            (Some(latency), _) => {
+                format!("{} per read", DURATION.written(latency.as_nanos() as u64))
+            }
+            (None, true) => "cold".to_owned(),
+            (None, false) => "hot".to_owned(),
+        };
+        format!("{} of {}, {speed}", counted(self.count.into(), "file"), SIZE.written(self.bytes))
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Never keeps what it reads: the same text is read anew for every case, so there is one way to read it.
 
+use std::time::Duration;
+
 use quadrant_reports::number::grouped;
 use quadrant_suite::peak;
 use quadrant_suite::plan::{Group, Pace, Program, Server};
@@ -92,7 +94,7 @@ fn read_settings(scenario: &Fields<'_>, values: &mut CaseValues<'_>) -> Work {
     let allocator = values.one_of(scenario.get("allocator"), Allocator::ALL);
     let compared = [("subjects", false), ("backends", true)];
     let compares_backends = values.one_of(scenario.get("compare"), compared);
-    let files = fields_in(scenario, "files", "count size cache", values);
+    let files = fields_in(scenario, "files", "count size cache latency", values);
     let files = files.map(|files| read_files(&files, values));
     let time = fields_in(scenario, "time", "warmup measure", values);
     let mut time = |key, limit| values.quantity_if(time.as_ref()?, key, limit);
@@ -118,6 +120,13 @@ fn read_files(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> Files {
     let count: u32 = values.quantity(fields, "count", limits::FILES);
     let bytes = values.quantity(fields, "size", limits::FILE_SIZE);
     let cold = values.one_of(fields.get("cache"), [("hot", false), ("cold", true)]);
+    let latency = values.quantity_if(fields, "latency", limits::LATENCY);
+    if let (Some(cache), Some(_)) = (fields.get("cache"), latency) {
+        values.mistakes.add(
+            error!(cache.node.at, "files with a `latency` are in no cache: each read is slow")
+                .help("leave out `cache`"),
+        );
+    }
     let total = u64::from(count).saturating_mul(bytes);
     if total > limits::FILES_BYTES {
         let at = fields.get("size").map_or(fields.at, |size| size.node.at);
@@ -131,7 +140,7 @@ fn read_files(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> Files {
             SIZE.written(limits::FILES_BYTES)
         ));
     }
-    Files { count, bytes, cold: cold.unwrap_or(false) }
+    Files { count, bytes, cold: cold.unwrap_or(false), latency: latency.map(Duration::from_nanos) }
 }
 
 fn read_load(fields: &Fields<'_>, measure_ns: u64, values: &mut CaseValues<'_>) -> Load {

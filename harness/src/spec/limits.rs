@@ -60,6 +60,9 @@ pub(super) const HASH_ROUNDS: Limit = limit(&COUNT, 1, 10_000_000);
 pub(super) const PING_PONG_ROUNDS: Limit = limit(&COUNT, 1, 1_000_000_000);
 pub(super) const FILES: Limit = limit(&COUNT, 1, 100_000);
 pub(super) const FILE_SIZE: Limit = limit(&SIZE, 1, GIB);
+/// A subject that is killed in such a read ends only with the read: this is shorter than the time that a
+/// killed process gets.
+pub(super) const LATENCY: Limit = limit(&DURATION, 10 * US, 2 * S);
 pub(super) const WARMUP: Limit = limit(&DURATION, 0, 60 * S);
 pub(super) const MEASURE: Limit = limit(&DURATION, 10 * MS, 600 * S);
 pub(super) const STALL: Limit = limit(&DURATION, 100 * US, 10 * S);

@@ -1,9 +1,9 @@
-//! Which features of the system work here: io_uring, FUSE and the loopback interface. What does not work
+//! Which features of the system work here: io_uring and the loopback interface. What does not work
 //! comes with the reason and what to do.
 //!
 //! Never mounts, enables or changes anything.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -84,11 +84,6 @@ fn explain(error: &io::Error) -> String {
 #[cfg(not(target_os = "linux"))]
 pub fn io_uring_works() -> Result<(), String> {
     Err("io_uring exists on Linux only".to_owned())
-}
-
-/// Opens and closes the device by which a program serves a file system of its own.
-pub fn fuse_opens() -> io::Result<()> {
-    OpenOptions::new().read(true).write(true).open("/dev/fuse").map(drop)
 }
 
 const LOOPBACK_LIMIT: Duration = Duration::from_secs(1);

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quadrant_reports::record::Status;
-use quadrant_suite::board::Board;
+use quadrant_suite::board::{Board, Phase};
+use quadrant_suite::clock::stamp;
 use quadrant_suite::control::Message;
 use quadrant_suite::outcome::{Findings, Outcome};
 
@@ -260,6 +261,7 @@ impl Processes {
     fn start_load(&mut self, order: &Order, shape: LoadShape) -> Result<(), Stop> {
         let load_order = LoadOrder {
             port: self.board().server_port(),
+            server: None,
             connections: shape.connections,
             message_bytes: shape.message_bytes,
             arrivals: shape.arrivals,
@@ -305,6 +307,26 @@ impl Processes {
         match self.next_report(self.limits.answer)? {
             Some(Report::Finished(load)) => Ok(Some(*load)),
             _ => Err(because(Status::Unmeasured, "the load driver gave no result")),
+        }
+    }
+
+    /// Ends the window of a trial that cannot go on, and returns what the load was until now.
+    pub fn load_until_now(&mut self) -> Option<Box<Load>> {
+        if self.board().phase() == Phase::Measuring {
+            self.board().enter(Phase::Over, stamp());
+        }
+        let driver = self.driver.as_mut()?;
+        let end = Instant::now() + EXIT_LIMIT;
+        loop {
+            match driver.try_read() {
+                Ok(Some(Report::Finished(load))) => {
+                    return Some(load).filter(|it| it.window_ns > 0);
+                }
+                Ok(None) => {}
+                _ => return None,
+            }
+            let left = end.checked_duration_since(Instant::now())?;
+            wait_for_output([driver.source()], left);
         }
     }
 

@@ -23,7 +23,12 @@ use crate::trial::observe::Observation;
 /// How a trial ended.
 pub enum Ended {
     Measured(Box<Measured>),
-    Unmeasured { status: Status, reason: String },
+    /// `load` is what the driver had measured of the window by then.
+    Unmeasured {
+        status: Status,
+        reason: String,
+        load: Option<Box<Load>>,
+    },
     Interrupted,
 }
 
@@ -56,15 +61,23 @@ pub struct Measured {
 /// Runs a trial, start to end.
 pub fn run(order: &Order) -> Ended {
     let cgroup = PidsCgroup::create();
-    let ended =
-        Processes::start(order).and_then(|mut trial| conduct(&mut trial, order, cgroup.as_ref()));
+    let mut load = None;
+    let ended = Processes::start(order).and_then(|mut trial| {
+        let conducted = conduct(&mut trial, order, cgroup.as_ref());
+        if let Err(Stop::Failed(_)) = conducted {
+            load = trial.load_until_now();
+        }
+        conducted
+    });
     crate::system::orphans::end_all();
     // It is empty only now.
     drop(cgroup);
     match ended {
         Ok(measured) => Ended::Measured(Box::new(measured)),
         Err(Stop::Interrupted) => Ended::Interrupted,
-        Err(Stop::Failed(Failed { status, reason, .. })) => Ended::Unmeasured { status, reason },
+        Err(Stop::Failed(Failed { status, reason, .. })) => {
+            Ended::Unmeasured { status, reason, load }
+        }
     }
 }
 

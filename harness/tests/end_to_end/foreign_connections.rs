@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
@@ -33,20 +33,20 @@ fn listening(pid: &str) -> BTreeSet<u16> {
 }
 
 /// Connects to a port in several ways, none of them the driver's. Some connections stay open.
-fn connect_in_all_ways(port: u16, kept: &mut Vec<TcpStream>) {
-    let connect = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-    kept.push(connect());
-    drop(connect());
-    let mut asking = connect();
-    asking.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+fn connect_in_all_ways(port: u16, kept: &mut Vec<TcpStream>) -> io::Result<()> {
+    let connect = || TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+    kept.push(connect()?);
+    drop(connect()?);
+    let mut asking = connect()?;
+    asking.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
     kept.push(asking);
-    let mut guessing = connect();
-    guessing.write_all(&[0; 4_096]).unwrap();
+    let mut guessing = connect()?;
+    guessing.write_all(&[0; 4_096])?;
     kept.push(guessing);
     // Closed with a reset instead of an end.
-    let resetting = connect();
+    let resetting = connect()?;
     let at_once = Some(Duration::ZERO);
-    rustix::net::sockopt::set_socket_linger(&resetting, at_once).unwrap();
+    Ok(rustix::net::sockopt::set_socket_linger(&resetting, at_once)?)
 }
 
 /// Stops the harness as soon as a subject listens, so that foreign connections come first.
@@ -58,7 +58,8 @@ fn connect_to_each(running: &mut Running, stage: &Stage) -> Vec<TcpStream> {
             let pid = process.split(' ').next().unwrap().to_owned();
             if !seen.contains(&pid) && listening(&pid).len() >= 2 {
                 running.signal(Signal::STOP);
-                listening(&pid).into_iter().for_each(|port| connect_in_all_ways(port, &mut kept));
+                let ports = listening(&pid).into_iter();
+                ports.for_each(|port| connect_in_all_ways(port, &mut kept).unwrap());
                 running.signal(Signal::CONT);
                 seen.insert(pid);
             }
@@ -98,5 +99,34 @@ pub fn foreign_connections_are_not_served() {
         // The connection was reset or ended, but never answered.
         let _ = connection.read_to_end(&mut got);
         assert_eq!(got, b"");
+    }
+}
+
+pub fn connections_during_the_window_are_reported() {
+    let stage = Stage::new();
+    let words = [SPEC, "-r", "threads", "-r", "tokio/current-thread/epoll", "--trials", "1"];
+    let mut running = stage.run(&words).args(["--format", "json"]).limit(LIMIT).start();
+    let (mut seen, mut kept) = (BTreeSet::new(), Vec::new());
+    while !running.has_ended() {
+        let processes = stage.processes();
+        let has_load = processes.iter().any(|process| process.contains("__driver"));
+        let subject = processes.iter().find(|process| process.contains("__trial"));
+        if let (true, Some(subject)) = (has_load, subject) {
+            let pid = subject.split(' ').next().unwrap();
+            for port in listening(pid) {
+                // The subject may have ended meanwhile.
+                if connect_in_all_ways(port, &mut kept).is_ok() {
+                    seen.insert(pid.to_owned());
+                }
+            }
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let records = running.wait().records();
+    assert!(seen.len() == 2 && records.len() == 2, "{seen:?}");
+    for record in records {
+        assert_eq!(record.status, Status::Ok, "{}: {:?}", record.subject.id, record.reason);
+        let warnings = record.warnings.join("; ");
+        assert!(warnings.contains("came from other processes; none was served"), "{warnings}");
     }
 }

@@ -119,3 +119,24 @@ pub fn a_killed_subject_crashes_and_leaves_nothing() {
     }
     assert!(reasons().count() > TRIALS / 2, "too few were killed: {}", reasons().count());
 }
+
+pub fn the_load_until_a_subjects_death_is_kept() {
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/faults/echo.yaml");
+    let stage = Stage::new();
+    let words = [spec, "-r", "threads", "--trials", "1", "--format", "json"];
+    let mut running = stage.run(&words).start();
+    running.until("load", || {
+        let processes = stage.processes();
+        processes.iter().any(|it| it.contains("__driver")).then_some(())
+    });
+    // In the middle of the window, which is a second long.
+    std::thread::sleep(Duration::from_millis(300));
+    let subject = stage.processes().into_iter().find(|it| it.contains("__trial")).unwrap();
+    let pid = subject.split(' ').next().and_then(|pid| Pid::from_raw(pid.parse().ok()?));
+    kill_process(pid.unwrap(), Signal::KILL).unwrap();
+    let records = running.wait().expect_code(3).records();
+    assert_eq!(records[0].status, Status::Crashed);
+    let load = records[0].cut_short.as_ref().unwrap();
+    assert!(load.requests.ops > 0 && load.requests.latency_ns.p50 > 0, "{load:?}");
+    assert!(load.elapsed_ns < 1_000_000_000, "{}", load.elapsed_ns);
+}

@@ -16,6 +16,7 @@ mod stage;
 
 mod attacks;
 mod check;
+mod drive;
 mod duel;
 mod evidence;
 mod exit_codes;
@@ -36,6 +37,7 @@ mod order;
 mod own_adapter;
 mod resuming;
 mod selftest;
+mod slow_disk;
 mod subjects;
 mod threads;
 mod tour;
@@ -66,16 +68,17 @@ fn main() {
     let tests = tests! {
         attacks: by_surroundings, by_libraries, by_results_folders, by_options, by_large_inputs;
         check: every_check_has_an_answer_on_each_kind_of_executor, a_hang_and_an_early_end_are_answers, moving_shows_only_what_changes, known_failures_do_not_count_until_they_expire, our_list_of_known_failures_holds_and_explains, a_scenario_may_demand_behaviours;
+        drive: any_server_that_echoes_can_be_driven, wrong_answers_and_other_machines_are_refused, a_delay_between_two_networks_shows;
         duel: three_subjects_take_turns_with_or_without_load, tables_name_each_subject_and_the_ratios_base, ambiguous_subjects_and_unsuitable_scenarios_are_refused, a_wrong_answer_or_crash_gives_no_ratio, an_interrupted_duel_leaves_no_frozen_process, a_killed_duel_leaves_no_frozen_process;
         evidence: every_subject_uses_the_backend_it_names, without_io_uring_silent_fallbacks_are_reported, a_backend_with_ring_reads_files_through_it, a_pool_replacing_the_ring_is_reported, a_false_backend_claim_is_detected;
         exit_codes: zero_means_success, one_means_an_unmet_expectation, two_means_wrong_usage_or_a_wrong_scenario, duplicate_names_are_refused_and_links_not_followed, an_expectation_without_subjects_is_only_a_warning, four_means_that_nothing_was_run, existing_results_are_never_overwritten, an_impossible_results_folder_is_an_error;
         faults: every_fault_becomes_a_record_with_a_reason, every_fault_of_the_adapter_is_tested, stalls_of_the_faulty_subject_are_counted, only_a_trial_that_slows_down_is_reported, a_table_shows_reasons_in_place_of_figures;
         files: pool_reads_of_a_big_file_seldom_stall, cold_reads_are_cold_or_warned_of;
-        foreign_connections: foreign_connections_are_not_served;
+        foreign_connections: foreign_connections_are_not_served, connections_during_the_window_are_reported;
         formats: json_and_jsonl_hold_the_records, csv_rows_have_as_many_fields_as_headings, markdown_has_a_table_for_each_case, colours_need_a_terminal_or_an_option, a_closed_standard_output_causes_no_panic, a_numeric_axis_gets_a_crossover_sentence, scattered_records_give_the_same_report;
         hostile_text: none_reaches_the_terminal, long_ones_are_refused;
         interruption: an_interrupted_build_leaves_no_compiler, an_interrupted_list_has_its_exit_code, an_interrupted_run_keeps_records_and_can_resume, an_interrupted_resume_keeps_its_records, changed_scenarios_cannot_be_resumed, a_run_under_way_cannot_be_resumed, nothing_is_added_to_damaged_records, without_any_record_json_is_an_empty_array, a_harness_that_is_killed_takes_all_with_it_and_leaves_no_file, a_changed_file_makes_the_trial_unmeasured;
-        killed_subjects: a_killed_subject_crashes_and_leaves_nothing, a_subject_that_cannot_be_killed_is_left, ignored_ends_of_children_are_seen;
+        killed_subjects: a_killed_subject_crashes_and_leaves_nothing, a_subject_that_cannot_be_killed_is_left, ignored_ends_of_children_are_seen, the_load_until_a_subjects_death_is_kept;
         libraries: the_memory_limit_holds_for_all_processes_together, what_a_library_leaves_behind_is_ended, packages_with_tests_are_default_members, each_unusable_library_is_reported_with_its_reason, a_hanging_adapter_can_be_interrupted, build_failures_are_reported_with_the_compilers_error, a_folder_without_adapters_is_an_error, given_folders_stand_beside_the_built_adapters, a_copied_checkout_uses_its_own_files, a_library_that_changes_is_not_measured;
         lists: subjects_are_listed_with_capabilities_or_a_reason, patterns_without_a_match_are_warned_of, repeated_axes_and_unknown_values_are_errors, specs_are_listed_with_their_questions, cells_that_do_not_run_have_a_reason, the_default_format_of_lists_is_a_table, ten_thousand_cells_are_listed;
         load: a_ceiling_is_measured_only_for_a_rate, a_rate_above_the_drivers_ceiling_is_refused, a_missed_rate_is_reported_with_both_figures;
@@ -86,6 +89,7 @@ fn main() {
         redact: numbers_become_marks;
         resuming: unmeasured_trials_are_repeated_and_no_others, a_subject_that_failed_in_turns_is_not_repeated, a_relative_spec_is_found_from_another_folder, a_results_folder_removed_in_mid_run_is_an_error;
         selftest: every_row_has_a_figure_or_a_reason, a_wrong_clock_and_claim_are_detected, an_interruption_leaves_nothing_behind, a_watcher_records_its_own_standstill, unknown_subjects_parts_and_formats_are_errors;
+        slow_disk: reads_together_wait_once, a_killed_harness_leaves_no_mount, without_fuse_the_case_is_unsupported;
         subjects: every_subject_has_a_record_of_every_case, a_subject_runs_exactly_what_it_claims, fixed_work_is_done_exactly, figures_are_consistent, operations_in_flight_match_the_scenario, sleeps_and_ticks_are_never_too_early, tasks_beside_requests_are_counted_too, stall_time_never_exceeds_the_loops_time, every_loop_is_metered, threads_and_loops_match_the_executor;
         threads: two_thousand_threads_are_counted_exactly, as_many_workers_run_tasks_as_asked, short_lived_threads_are_counted_or_sampled;
         tour: the_tour_prints_its_tables;

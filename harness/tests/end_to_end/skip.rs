@@ -11,6 +11,7 @@ pub enum Need {
     Root,
     Bpf,
     Cgroups,
+    Fuse,
     IoUring,
     Cpus,
     /// Anything else that is named in the reason.
@@ -23,6 +24,7 @@ impl Need {
             Need::Root => "root",
             Need::Bpf => "bpf",
             Need::Cgroups => "cgroups",
+            Need::Fuse => "fuse",
             Need::IoUring => "io_uring",
             Need::Cpus => "cpus",
             Need::Other => "other",

@@ -60,6 +60,9 @@ pub struct Record {
     /// Present only when the figures may be believed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Metrics>,
+    /// Where a subject that had a load ended within the window: what the load was until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_short: Option<CutShort>,
     /// In turns only: what was done, round by round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turns: Option<Turns>,
@@ -316,6 +319,20 @@ pub struct RampSlice {
     pub p99_ns: u64,
     /// The most requests in that part of the window that were due with no connection free for them.
     pub backlog_peak: u64,
+}
+
+/// What the load of a trial had shown when its subject ended before its time. Never ranked: the trial
+/// has no result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CutShort {
+    /// From the opening of the window until the end was noticed.
+    pub elapsed_ns: u64,
+    /// The requests answered in that time.
+    pub requests: GroupMetrics,
+    /// Connections lost, by the end of the subject too.
+    pub errors: u64,
+    pub wrong_answers: u64,
+    pub load: LoadMetrics,
 }
 
 /// System calls of the subject, counted in a pass that is not timed.

@@ -52,6 +52,7 @@ pub(crate) fn no_figures(id: &str, trial: u32, status: Status, reason: Option<&s
         reason: reason.map(str::to_owned),
         metrics: None,
         turns: None,
+        cut_short: None,
         layout: None,
         evidence: None,
         noise: None,

@@ -11,6 +11,8 @@ use crate::runtime::{Runtime, waiting};
 /// keep the overhead of a trial at about 50 ms.
 const WHOLE_BYTES: u64 = 64 << 20;
 const WHOLE_FILES: u64 = 64;
+/// The same for files on a slow disk: how long reading them one after the other may take.
+const WHOLE_NS: u64 = 50_000_000;
 
 impl<R: Runtime> Player<R> {
     pub(super) async fn read_file(&mut self, choice: FileChoice, how: How) -> Result<(), Ending> {
@@ -36,7 +38,9 @@ impl<R: Runtime> Player<R> {
     pub(crate) async fn check_whole_files(&mut self, root: usize, roots: usize) {
         let scene = self.scene;
         let Some(files) = &scene.plan().files else { return };
-        let fitting = (WHOLE_BYTES / files.bytes).clamp(1, WHOLE_FILES.min(files.count.into()));
+        let in_time = WHOLE_NS / files.latency_ns.max(1);
+        let fitting = (WHOLE_BYTES / files.bytes).min(in_time);
+        let fitting = fitting.clamp(1, WHOLE_FILES.min(files.count.into()));
         for how in scene.plan().file_reads() {
             for turn in (root as u64..fitting.max(roots as u64)).step_by(roots) {
                 // Spread over all files, starting at a random one.

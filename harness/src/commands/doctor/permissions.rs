@@ -9,6 +9,7 @@ use std::io;
 use quadrant_reports::number::{self, grouped};
 
 use super::finding::Finding;
+use crate::fixtures::{SLOW_DISK_REMEDY, slow_disk_works};
 use crate::system::cgroup::{self, Possible};
 use crate::system::syscall_counter::ThreadCreations;
 use crate::system::{features, limits};
@@ -26,7 +27,7 @@ pub fn findings() -> Vec<Finding> {
         judge_open_files(limits::open_files_max()),
         judge_counting(&cgroup::possible()),
         judge_tracepoints(ThreadCreations::attach(std::process::id()).map(drop)),
-        judge_fuse(features::fuse_opens()),
+        judge_slow_disks(slow_disk_works()),
     ]
 }
 
@@ -101,15 +102,15 @@ fn judge_tracepoints(attached: io::Result<()>) -> Finding {
     )
 }
 
-fn judge_fuse(opens: io::Result<()>) -> Finding {
-    let state = match &opens {
-        Ok(()) => "a program may serve a file system of its own".to_owned(),
-        Err(error) => format!("/dev/fuse cannot be opened: {error}"),
+fn judge_slow_disks(works: Result<(), String>) -> Finding {
+    let state = match &works {
+        Ok(()) => "a slow disk was mounted and read",
+        Err(reason) => {
+            reason.strip_suffix(SLOW_DISK_REMEDY).unwrap_or(reason).trim_end_matches("; ")
+        }
     };
-    Finding::check("FUSE", opens.is_ok(), state).or(
-        "no slow disk can be imitated; all scenarios that come with Quadrant run without",
-        "run as root, or give the container the device: --device /dev/fuse",
-    )
+    Finding::check("slow disks", works.is_ok(), state)
+        .or("files with a `latency` are `unsupported` here", SLOW_DISK_REMEDY)
 }
 
 #[cfg(test)]
@@ -146,11 +147,11 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_does_not_open_is_a_warning() {
-        assert_eq!(judge_fuse(Ok(())).level, Fine);
-        let finding = judge_fuse(Err(io::ErrorKind::PermissionDenied.into()));
-        assert_eq!(finding.level, Warning);
-        assert!(finding.remedy.is_some() && finding.costs.is_some());
+    fn a_disk_that_cannot_be_mounted_is_a_warning() {
+        assert_eq!(judge_slow_disks(Ok(())).level, Fine);
+        let finding = judge_slow_disks(Err(format!("not here; {SLOW_DISK_REMEDY}")));
+        assert_eq!((finding.level, &*finding.state), (Warning, "not here"));
+        assert_eq!(finding.remedy.as_deref(), Some(SLOW_DISK_REMEDY));
     }
 
     #[test]

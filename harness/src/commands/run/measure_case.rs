@@ -33,7 +33,7 @@ pub struct FilesInPlace {
 /// Makes and verifies the files of a case that reads files, and drops cold ones from the page cache.
 pub fn place_files(case: &PlannedCase, store: &mut FixtureStore) -> Result<FilesInPlace, Stop> {
     let Some(shape) = case.case.work.files else { return Ok(FilesInPlace::default()) };
-    let set = store.files(shape.count, shape.bytes)?;
+    let set = store.files(shape.count, shape.bytes, shape.latency)?;
     let warning = if shape.cold { set.drop_from_cache()?.warning() } else { None };
     Ok(FilesInPlace { directory: Some(set.directory().display().to_string()), warning })
 }
@@ -150,8 +150,9 @@ impl Run {
         let (ended, warning) = self.trial(case, subject, Attention::Usual, memory, record.trial)?;
         match ended {
             Ended::Measured(measured) => record::fill(record, *measured, case, ceiling_per_sec),
-            Ended::Unmeasured { status, reason } => {
+            Ended::Unmeasured { status, reason, load } => {
                 (record.status, record.reason) = (status, Some(reason));
+                record.cut_short = load.map(|load| record::cut_short(*load));
             }
             Ended::Interrupted => return Err(Stop::Interrupted),
         }
@@ -363,7 +364,7 @@ mod tests {
         let mut store = FixtureStore::new(std::env::temp_dir());
         check(&mut store, "failed", Status::Failed);
 
-        let path = store.files(2, 1_000).unwrap().directory().join("1");
+        let path = store.files(2, 1_000, None).unwrap().directory().join("1");
         fs::write(&path, [0; 1_000]).unwrap();
         check(&mut store, "unsupported", Status::Unsupported);
         let reason = check(&mut store, "failed", Status::Unmeasured).reason.unwrap();
@@ -371,7 +372,7 @@ mod tests {
         assert!(reason.ends_with("(seen as: 3 wrong answers given)"), "{reason}");
 
         // In the same place, which the plans of the other trials name.
-        assert_eq!(store.files(2, 1_000).unwrap().directory().join("1"), path);
+        assert_eq!(store.files(2, 1_000, None).unwrap().directory().join("1"), path);
         check(&mut store, "failed", Status::Failed);
     }
 }

@@ -13,6 +13,7 @@ use quadrant_suite::plan::{Action, FileSet, Group, Pace, Plan};
 use super::options::CellOptions;
 use crate::adapters::subject::{State, Subject};
 use crate::commands::selection::Selected;
+use crate::fixtures::slow_disk_works;
 use crate::spec::{Case, Demand};
 use crate::system::allocator::Allocator;
 use crate::system::cpus::Division;
@@ -108,6 +109,7 @@ impl<'a> PlannedCase<'a> {
                 count: shape.count,
                 bytes: shape.bytes,
                 cold: shape.cold,
+                latency_ns: shape.latency.map_or(0, |latency| latency.as_nanos() as u64),
             }),
             check: None,
         }
@@ -143,8 +145,12 @@ impl<'a> PlannedCase<'a> {
         }
     }
 
-    /// Whether any step sleeps: time passes while a subject is frozen.
+    /// Whether any step waits for a time that passes while a subject is frozen, too: it sleeps, or
+    /// reads from a slow disk.
     pub fn sleeps(&self) -> bool {
+        if self.case.work.files.is_some_and(|files| files.latency.is_some()) {
+            return true;
+        }
         let mut steps = self.case.work.programs.iter().flatten();
         steps.any(|step| matches!(step.action, Action::Sleep { .. }))
     }
@@ -174,7 +180,9 @@ impl<'a> PlannedCase<'a> {
         if let State::Broken { reason } = &subject.state {
             return Some((Status::Unmeasured, reason.clone()));
         }
-        let reason = subject.unsupported(&self.plan(subject, None))?;
+        let is_slow = self.case.work.files.is_some_and(|files| files.latency.is_some());
+        let no_disk = || is_slow.then(slow_disk_works)?.err();
+        let reason = subject.unsupported(&self.plan(subject, None)).or_else(no_disk)?;
         Some((Status::Unsupported, reason))
     }
 

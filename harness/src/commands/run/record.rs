@@ -4,8 +4,8 @@
 
 use quadrant_reports::number::counted;
 use quadrant_reports::record::{
-    Concurrency, Cpus, GroupMetrics, Latency, LoadMetrics, Metrics, Pass, Record, SCHEMA, Status,
-    Unended,
+    Concurrency, Cpus, CutShort, GroupMetrics, Latency, LoadMetrics, Metrics, Pass, Record, SCHEMA,
+    Status, Unended,
 };
 use quadrant_suite::histogram::Histogram;
 use quadrant_suite::outcome::{Findings, GroupFindings};
@@ -47,6 +47,7 @@ pub fn new(
         reason: None,
         metrics: None,
         turns: None,
+        cut_short: None,
         layout: None,
         evidence: None,
         noise: None,
@@ -77,6 +78,18 @@ pub fn fill(
             record.warnings = warnings;
         }
         Err((status, reason)) => (record.status, record.reason) = (status, Some(reason)),
+    }
+}
+
+/// What the load had shown when the subject ended.
+pub fn cut_short(load: Load) -> CutShort {
+    let elapsed_ns = load.window_ns.max(1);
+    CutShort {
+        elapsed_ns,
+        errors: load.errors,
+        wrong_answers: load.wrong_answers,
+        load: load_metrics(&load),
+        requests: request_metrics(load, elapsed_ns),
     }
 }
 
@@ -148,16 +161,7 @@ fn metrics(measured: Measured) -> Metrics {
     let primary = match load {
         Some(load) => {
             unended = Some(unended_of(&load.unanswered));
-            // The requests are a group of the driver's.
-            let requests = GroupFindings {
-                name: "request".to_owned(),
-                ops: load.requests,
-                latency: load.latency,
-                unended: load.unanswered,
-                in_flight_peak: load.in_flight_peak,
-                in_flight_mean_milli: load.in_flight_mean_milli,
-            };
-            group_metrics(requests, elapsed_ns)
+            request_metrics(load, elapsed_ns)
         }
         None if groups.is_empty() => group_metrics(GroupFindings::default(), elapsed_ns),
         None => groups.remove(0),
@@ -186,6 +190,19 @@ fn metrics(measured: Measured) -> Metrics {
     }
 }
 
+/// The requests are a group of the driver's.
+pub fn request_metrics(load: Load, elapsed_ns: u64) -> GroupMetrics {
+    let requests = GroupFindings {
+        name: "request".to_owned(),
+        ops: load.requests,
+        latency: load.latency,
+        unended: load.unanswered,
+        in_flight_peak: load.in_flight_peak,
+        in_flight_mean_milli: load.in_flight_mean_milli,
+    };
+    group_metrics(requests, elapsed_ns)
+}
+
 fn group_metrics(group: GroupFindings, elapsed_ns: u64) -> GroupMetrics {
     // An operation that was not over when the window closed counts with the time it had taken,
     // where that was longer than 99 of 100: otherwise the worst stall would show nowhere.
@@ -203,11 +220,11 @@ fn group_metrics(group: GroupFindings, elapsed_ns: u64) -> GroupMetrics {
     }
 }
 
-fn unended_of(histogram: &Histogram) -> Unended {
+pub fn unended_of(histogram: &Histogram) -> Unended {
     Unended { count: histogram.count(), longest_ns: histogram.max() }
 }
 
-fn load_metrics(load: &Load) -> LoadMetrics {
+pub fn load_metrics(load: &Load) -> LoadMetrics {
     LoadMetrics {
         connections: u64::from(load.connections),
         connections_served: u64::from(load.connections_served),

@@ -138,7 +138,7 @@ pub fn big_reads(bench: &Bench, rows: &mut Rows) -> Result<(), Interrupted> {
     const BYTES: u64 = 64 * 1024 * 1024;
     const THRESHOLD: Duration = Duration::from_millis(10);
     let mut store = FixtureStore::new(std::env::temp_dir());
-    let files = match store.files(FILES, BYTES) {
+    let files = match store.files(FILES, BYTES, None) {
         Ok(files) => files.file_set(false),
         Err(_) if interrupt::requested() => return Err(Interrupted),
         Err(error) => {

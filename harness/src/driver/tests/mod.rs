@@ -88,6 +88,7 @@ impl Trial {
     ) -> Self {
         let order = Order {
             port,
+            server: None,
             connections,
             message_bytes,
             arrivals,

@@ -16,6 +16,7 @@ pub mod selftest;
 use clap::{Parser, Subcommand};
 
 use crate::driver;
+use crate::responder;
 use crate::terminal::color::Color;
 use crate::trial::inside::{self, InsideArguments};
 use check::CheckOptions;
@@ -85,6 +86,8 @@ enum Command {
     Describe(InsideArguments),
     #[command(name = "__driver", hide = true)]
     Driver,
+    #[command(name = responder::process::SUBCOMMAND, hide = true)]
+    Responder,
     #[command(name = hog::SUBCOMMAND, hide = true)]
     Hog(HogArguments),
     #[command(name = watcher::SUBCOMMAND, hide = true)]
@@ -109,6 +112,7 @@ impl CommandLine {
             Command::Hog(arguments) => hog::run(&arguments).map(|()| 0)?,
             Command::Watcher(arguments) => watcher::run(&arguments).map(|()| 0)?,
             Command::Driver => driver::run_from_stdin(),
+            Command::Responder => responder::run_from_stdin(),
         })
     }
 }

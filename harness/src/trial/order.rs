@@ -11,6 +11,7 @@ use quadrant_suite::plan::{Group, Plan};
 use super::freeze::Freeze;
 use super::library_file::LibraryFile;
 use super::memory::Memory;
+use crate::spec::Backend;
 use crate::system::cpus::Division;
 use crate::system::forbid::Forbidden;
 
@@ -42,6 +43,8 @@ pub struct Order<'a> {
     pub library: &'a Arc<LibraryFile>,
     pub plan: &'a Plan,
     pub load: Option<LoadShape>,
+    /// What the responder plays; the plan has the same backends.
+    pub backends: &'a [Backend],
     pub cpus: &'a Division,
     pub warmup: Duration,
     pub measure: Duration,

@@ -20,6 +20,7 @@ mod in_flight;
 mod injection;
 mod injection_log;
 mod ledger;
+mod links;
 pub mod outcome;
 mod panics;
 pub mod pattern;

@@ -6,7 +6,7 @@
 mod connection;
 pub(crate) mod echo;
 mod files;
-pub(crate) mod query;
+mod query;
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -18,12 +18,12 @@ use std::time::Duration;
 use crate::clock::{Stamp, stamp};
 use crate::hash;
 use crate::injection;
+use crate::links::Idle;
 use crate::ping_pong::{Exchange, Side};
 use crate::plain_calls;
 use crate::plan::{Action, How};
 use crate::runtime::{Place, Runtime, Task, Work, waiting};
 use crate::scene::Scene;
-use query::Idle;
 
 /// Why a program did not run to its end.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use crate::checks;
-use crate::player::query::Idle;
+use crate::links::Idle;
 use crate::runtime::{Refusal, Runtime, Task, Work, launch};
 use crate::scene::Scene;
 

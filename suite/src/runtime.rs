@@ -19,9 +19,9 @@ pub use crate::scene::FilePath;
 
 use crate::check_part::{ByteReader, Part, SharedStream};
 use crate::description::{Description, RuntimeOption};
+use crate::links::Idle;
 use crate::ping_pong::Exchange;
 use crate::plain_calls::Descriptor;
-use crate::player::query::Idle;
 use crate::scene::Scene;
 
 /// A library that can run trials, published by `export!`.

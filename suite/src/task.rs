@@ -8,12 +8,12 @@ use std::pin::pin;
 use crate::board::TOKEN_BYTES;
 use crate::clock::{Stamp, stamp};
 use crate::control::Message;
+use crate::links::Idle;
 use crate::ping_pong::Side;
 use crate::plain_calls;
 use crate::plan::Pace;
 use crate::player::Player;
 use crate::player::echo::echo;
-use crate::player::query::Idle;
 use crate::runtime::{Place, Runtime, Task, Work, launch, waiting};
 use crate::scene::{MANY_OPERATIONS, Scene};
 

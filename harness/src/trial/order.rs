@@ -11,7 +11,7 @@ use quadrant_suite::plan::{Group, Plan};
 use super::freeze::Freeze;
 use super::library_file::LibraryFile;
 use super::memory::Memory;
-use crate::spec::Backend;
+use crate::responder::order::Backend;
 use crate::system::cpus::Division;
 use crate::system::forbid::Forbidden;
 

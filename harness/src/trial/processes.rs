@@ -25,7 +25,7 @@ use crate::driver::order::{Load, Order as LoadOrder, Report};
 use crate::driver::pacer::send_ping;
 use crate::driver::process::Driver;
 use crate::fixtures::CacheDropper;
-use crate::responder::order::{Answers, Backend as AnsweringBackend, Order as ResponderOrder};
+use crate::responder::order::{Answers, Order as ResponderOrder};
 use crate::responder::process::Responder;
 use crate::system::board_memory::BoardMemory;
 use crate::system::child::{ending, wait_for_output};
@@ -485,13 +485,8 @@ fn start_responder<'o>(
     if order.backends.is_empty() {
         return Ok((None, Cow::Borrowed(order.plan)));
     }
-    let backends = order.backends.iter().map(|backend| AnsweringBackend {
-        name: backend.name.clone(),
-        latency: backend.latency.clone(),
-        answer_bytes: backend.answer_bytes,
-    });
     let responder_order = ResponderOrder {
-        backends: backends.collect(),
+        backends: order.backends.to_vec(),
         seed: order.plan.seed,
         clock: order.plan.clock,
         cpus: order.cpus.driver.clone(),

@@ -8,11 +8,12 @@ use std::time::Duration;
 use quadrant_reports::number::round_duration;
 use quadrant_reports::record::{AxisValue, Status};
 use quadrant_suite::clock::ClockScale;
-use quadrant_suite::plan::{Action, Backend, FileSet, Group, Pace, Plan};
+use quadrant_suite::plan::{self, Action, FileSet, Group, Pace, Plan};
 
 use super::options::CellOptions;
 use crate::adapters::subject::{State, Subject};
 use crate::commands::selection::Selected;
+use crate::responder::order::Backend;
 use crate::spec::{self, Case, Demand};
 use crate::system::allocator::Allocator;
 use crate::system::cpus::Division;
@@ -43,6 +44,8 @@ pub struct PlannedCase<'a> {
     /// The scenario's measuring time, where `--quick` cut it.
     pub uncut: Option<Duration>,
     pub load: Option<LoadShape>,
+    /// What the responder plays.
+    pub backends: Vec<Backend>,
     seed: u64,
     clock: ClockScale,
 }
@@ -63,6 +66,11 @@ impl<'a> PlannedCase<'a> {
         // The responder has the driver's CPUs.
         let is_divided = load.is_some() || !case.work.backends.is_empty();
         let division = Division::of(&circumstances.cpus, is_divided);
+        let backends = case.work.backends.iter().map(|backend| Backend {
+            name: backend.name.clone(),
+            latency: backend.latency.clone(),
+            answer_bytes: backend.answer_bytes,
+        });
         let workers_asked = options.workers.or(case.work.workers);
         let workers = workers_asked.unwrap_or((division.subject.len() as u32).clamp(1, 64));
         let allocator = options.allocator.or(case.work.allocator).unwrap_or_default();
@@ -79,6 +87,7 @@ impl<'a> PlannedCase<'a> {
             measure,
             uncut: Some(Duration::from_nanos(case.work.measure_ns)).filter(|it| *it > measure),
             load,
+            backends: backends.collect(),
             seed: circumstances.seed,
             clock: circumstances.clock,
             case,
@@ -154,7 +163,7 @@ impl<'a> PlannedCase<'a> {
 
     /// Whether any step waits for a backend.
     pub fn queries(&self) -> bool {
-        !self.case.work.backends.is_empty()
+        !self.backends.is_empty()
     }
 
     /// Why the case cannot be measured in turns, and what to do instead; `None` if it can.
@@ -209,7 +218,7 @@ impl<'a> PlannedCase<'a> {
             library,
             plan,
             load: self.load,
-            backends: &self.case.work.backends,
+            backends: &self.backends,
             cpus: &self.division,
             warmup: self.warmup,
             measure: self.measure,
@@ -235,8 +244,8 @@ impl<'a> PlannedCase<'a> {
 }
 
 /// Its port is put in when the responder listens.
-fn planned_backend(backend: &spec::Backend) -> Backend {
-    Backend { port: 0, answer_bytes: backend.answer_bytes, pool: backend.pool }
+fn planned_backend(backend: &spec::Backend) -> plan::Backend {
+    plan::Backend { port: 0, answer_bytes: backend.answer_bytes, pool: backend.pool }
 }
 
 pub fn case_key(scenario: &str, values: &[AxisValue]) -> String {

@@ -243,7 +243,8 @@ impl<'v, 'a> Programs<'v, 'a> {
         let backend = match (step.fields.get("backend"), names.len()) {
             (_, 0) => {
                 return Err(error!(step.at, "there is no backend to query")
-                    .help("add one: `backends: { latency: 10ms }`"));
+                    .help("add one: `backends: { latency: 10ms }`")
+                    .consequence_if(!self.values.mistakes.is_empty()));
             }
             (None, 1) => 0,
             (None, _) => {

@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use quadrant::driver::ceiling::next_report;
+use quadrant::driver::alone::next_report;
 use quadrant::driver::null_server::NullServer;
 use quadrant::driver::order::{Order, Report};
 use quadrant::driver::process::Driver;
@@ -87,6 +87,7 @@ fn median(values: &mut [f64]) -> f64 {
 fn of_driver(port: u16, connections: u32, cpus: &[usize]) -> anyhow::Result<f64> {
     let order = Order {
         port,
+        server: None,
         connections,
         message_bytes: MESSAGE_BYTES,
         arrivals: None,

@@ -110,6 +110,7 @@ fn record(scenario: &str, trial: u32, ops_per_sec: f64) -> Record {
                 names: BTreeMap::new(),
             },
             stalls: Stalls { threshold_ns: 10_000_000, ..Stalls::default() },
+            responder: None,
             impact_ns: None,
             cpu_ns: 900_000_000,
             page_faults: 0,

@@ -481,3 +481,43 @@ fn unreadable_files_are_explained() {
     assert_eq!(missing.all()[0].position(), None);
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+#[test]
+fn wrong_backends_are_explained() {
+    let scenarios = [
+        ("no backend", "[query]", ""),
+        ("which one", "[query]", "backends: { a: { latency: 1ms }, b: { latency: 1ms } }"),
+        ("another name", "[query: bb]", "backends: { b: { latency: 1ms } }"),
+        ("never asked", "[yield]", "backends: { latency: 1ms }"),
+        ("one of two", "[query: a]", "backends: { a: { latency: 1ms }, b: { latency: 1ms } }"),
+        ("no latency", "[query]", "backends: { db: { answer: 1KiB } }"),
+        ("no map", "[query]", "backends: { db: 10ms }"),
+        ("too long", "[query]", "backends: { latency: 11s }"),
+        (
+            "two kinds",
+            "[query]",
+            "backends: { latency: { exponential: 1ms, uniform: [1ms, 2ms] } }",
+        ),
+        ("no kind", "[query]", "backends: { latency: { normal: 1ms } }"),
+        ("wrong order", "[query]", "backends: { latency: { uniform: [2ms, 1ms] } }"),
+        ("falling", "[query]", "backends: { latency: { quantiles: { p50: 2ms, p99: 1ms } } }"),
+        ("no point", "[query]", "backends: { latency: { quantiles: { p98: 2ms } } }"),
+        ("new and pool", "[query: { new: true }]", "backends: { latency: 1ms, pool: 2 }"),
+        (
+            "a taken row",
+            "[{ yield: { as: db-wait } }, query]",
+            "backends: { db: { latency: 1ms, pool: 1 } }",
+        ),
+        (
+            "too many at once",
+            "[{ spawn: { count: 10001, steps: [query] } }, join]",
+            "backends: { latency: 1ms }",
+        ),
+    ];
+    let texts = scenarios.map(|(title, steps, backends)| {
+        let task = format!("tasks: [{{ name: t, steps: {steps} }}]");
+        (title, format!("{backends}\n{task}\n"))
+    });
+    let texts: Vec<(&str, &str)> = texts.iter().map(|(title, text)| (*title, &**text)).collect();
+    snapshot("wrong_backends", &errors_of(&texts));
+}

@@ -31,8 +31,9 @@ fn actions(case: &Case) -> Vec<Action> {
 
 /// The YAML examples of the page that explains the language.
 fn page_examples() -> Vec<String> {
-    let page = include_str!("../../specs/README.md");
-    let blocks = page.split("```yaml\n").skip(1);
+    let pages =
+        [include_str!("../../specs/README.md"), include_str!("../../specs/services/README.md")];
+    let blocks = pages.into_iter().flat_map(|page| page.split("```yaml\n").skip(1));
     blocks.map(|block| block.split("```").next().unwrap_or(block).to_owned()).collect()
 }
 
@@ -425,4 +426,37 @@ fn the_language_page_names_every_figure() {
         };
         assert!(named, "{name} is not in specs/README.md");
     }
+}
+
+#[test]
+fn queries_name_their_backend_and_pools_have_rows() {
+    let case = valid(
+        "name: x\nquestion: q?\nbackends:\n  db: { latency: { uniform: [1ms, 2ms] }, pool: 3 }\n  \
+         other: { latency: { exponential: 1ms }, answer: 1KiB }\ntasks:\n  - name: t\n    steps:\n      \
+         - query: db\n      - query: { backend: other, how: offload, new: true, as: o }\n      \
+         - query: { backend: db, as: d }\n",
+    )
+    .case(0);
+    let queries = actions(&case).into_iter().map(|action| match action {
+        Action::Query(query) => (query.backend, query.how, query.new),
+        other => panic!("{other:?}"),
+    });
+    let expected = [(0, How::Await, false), (1, How::Offload, true), (0, How::Await, false)];
+    assert_eq!(queries.collect::<Vec<_>>(), expected);
+    assert_eq!(case.work.rows, ["db-wait", "o", "d"]);
+    let pools = case.work.backends.iter().map(|backend| backend.pool.map(|it| it.wait_row));
+    assert_eq!(pools.collect::<Vec<_>>(), [Some(0), None]);
+    let sizes = case.work.backends.iter().map(|backend| backend.answer_bytes);
+    assert_eq!(sizes.collect::<Vec<_>>(), [64, 1_024]);
+}
+
+#[test]
+fn a_backend_may_stand_alone() {
+    let case = valid(
+        "name: x\nquestion: q?\nbackends: { latency: 10ms, pool: 1 }\n\
+         tasks: [{ name: t, steps: [query] }]\n",
+    )
+    .case(0);
+    assert_eq!(case.work.rows, ["backend-wait"]);
+    assert_eq!(case.work.summary, "1 task, back to back; a backend of 10 ms");
 }

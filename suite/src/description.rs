@@ -180,13 +180,15 @@ pub enum Capability {
     Cancel,
     /// Use one stream in several tasks at once.
     Share,
+    /// Open connections as a client.
+    Connect,
     /// Be the reference of every comparison across runs: hand-written in Quadrant itself, so no
     /// new version of a runtime changes it.
     Reference,
 }
 
 impl Capability {
-    pub const ALL: [Capability; 11] = [
+    pub const ALL: [Capability; 12] = [
         Capability::Echo,
         Capability::Tcp,
         Capability::Tasks,
@@ -197,6 +199,7 @@ impl Capability {
         Capability::ForeignSpawn,
         Capability::Cancel,
         Capability::Share,
+        Capability::Connect,
         Capability::Reference,
     ];
 
@@ -213,6 +216,7 @@ impl Capability {
             Capability::ForeignSpawn => "way to start a task from a thread that is not its own",
             Capability::Cancel => "way to cancel a task and wait for its end",
             Capability::Share => "reads and writes of a stream that several tasks share",
+            Capability::Connect => "way to open connections as a client",
             Capability::Reference => "place as the reference",
         }
     }
@@ -231,6 +235,7 @@ impl fmt::Display for Capability {
             Capability::ForeignSpawn => "foreign-spawn",
             Capability::Cancel => "cancel",
             Capability::Share => "share",
+            Capability::Connect => "connect",
             Capability::Reference => "reference",
         })
     }

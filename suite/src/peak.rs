@@ -30,6 +30,20 @@ pub fn readers(programs: &[Program], program: usize) -> u64 {
     peak(programs, program, reads, 0)
 }
 
+/// Only those that query a backend for which `counts` is true.
+pub fn queriers(
+    programs: &[Program],
+    program: usize,
+    counts: impl Fn(usize) -> bool + Copy,
+) -> u64 {
+    let queries = |program: &Program| {
+        let query =
+            |action: &Action| matches!(action, Action::Query(query) if counts(query.backend));
+        u64::from(program.iter().any(|step| query(&step.action)))
+    };
+    peak(programs, program, queries, 0)
+}
+
 /// Every program occurs once in the tree of programs, so this visits each once.
 fn peak(
     programs: &[Program],

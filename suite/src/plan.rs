@@ -41,6 +41,9 @@ pub struct Plan {
     pub groups: Vec<Group>,
     /// Present when steps read files.
     pub files: Option<FileSet>,
+    /// What `query` steps ask; they refer to them by index.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backends: Vec<Backend>,
     /// The behaviour check to run; there is no other work then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<PlannedCheck>,
@@ -128,6 +131,36 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+/// A backend outside of the subject. How long it takes to answer is not in the plan: the subject is
+/// not to know it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Backend {
+    /// Where the responder listens, on 127.0.0.1.
+    pub port: u16,
+    pub answer_bytes: usize,
+    pub pool: Option<Pool>,
+}
+
+/// The limit of the connections to a backend that the whole subject uses at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pool {
+    pub connections: u32,
+    /// The latency row of the waits for a connection.
+    pub wait_row: usize,
+}
+
+/// A query to a backend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Query {
+    pub backend: usize,
+    pub how: How,
+    /// Whether it opens a connection of its own and closes it.
+    pub new: bool,
+}
+
 /// One step, and the latency row it reports to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -153,6 +186,8 @@ pub enum Action {
     Hash { rounds: u64, expected: u64, how: How },
     /// Read one whole file and compare some of its contents; all of them after the window.
     ReadFile { file: FileChoice, how: How },
+    /// Send a request to a backend, receive the whole answer and check it.
+    Query(Query),
     /// Let others run.
     Yield,
     /// Start `count` tasks that each run `program` once.
@@ -278,6 +313,7 @@ impl Plan {
             server: None,
             groups: Vec::new(),
             files: None,
+            backends: Vec::new(),
             check: None,
         }
     }
@@ -342,10 +378,12 @@ impl Action {
                 vec![Capability::Timers]
             }
             Action::ReadFile { how: How::Await, .. } => vec![Capability::Files],
+            Action::Query(Query { how: How::Await, .. }) => vec![Capability::Connect],
             Action::Sleep { how: How::Offload, .. }
             | Action::Cpu { how: How::Offload, .. }
             | Action::Hash { how: How::Offload, .. }
-            | Action::ReadFile { how: How::Offload, .. } => vec![Capability::Offload],
+            | Action::ReadFile { how: How::Offload, .. }
+            | Action::Query(Query { how: How::Offload, .. }) => vec![Capability::Offload],
             Action::Spawn { .. } | Action::Gather { .. } | Action::PingPong { .. } => {
                 vec![Capability::Tasks]
             }

@@ -6,6 +6,7 @@
 mod connection;
 pub(crate) mod echo;
 mod files;
+mod query;
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use crate::clock::{Stamp, stamp};
 use crate::hash;
 use crate::injection;
+use crate::links::Idle;
 use crate::ping_pong::{Exchange, Side};
 use crate::plain_calls;
 use crate::plan::{Action, How};
@@ -59,6 +61,7 @@ pub(crate) struct Player<R: Runtime> {
     scene: &'static Scene,
     runtime: R,
     place: Place,
+    idle: Idle<R::Stream>,
     stream: Option<R::Stream>,
     /// The last request, plus one spare byte: a read that does not fill the buffer tells a runtime
     /// that the socket is empty, which saves it another call.
@@ -92,6 +95,7 @@ impl<R: Runtime> Player<R> {
             scene,
             runtime,
             place,
+            idle: Idle::NONE,
             stream,
             message: vec![0; message_bytes + spare_bytes],
             message_bytes,
@@ -102,6 +106,11 @@ impl<R: Runtime> Player<R> {
             files_read: 0,
             chance: scene.plan().seed ^ (u64::from(place.index) << 32) ^ 0x9E37_79B9_7F4A_7C15,
         }
+    }
+
+    /// With its root's connections to backends.
+    pub(crate) fn with(self, idle: Idle<R::Stream>) -> Self {
+        Self { idle, ..self }
     }
 
     /// Runs a program once and counts its error, if any.
@@ -180,6 +189,7 @@ impl<R: Runtime> Player<R> {
             }
             Action::Hash { rounds, expected, how } => self.hash(*rounds, *expected, *how).await,
             Action::ReadFile { file, how } => self.read_file(*file, *how).await,
+            Action::Query(query) => self.query(query).await,
             Action::Spawn { program, count } => {
                 self.spawned.reserve(*count as usize);
                 for index in 0..*count {
@@ -239,7 +249,8 @@ impl<R: Runtime> Player<R> {
         let is_followed = self.alive.is_none() || self.draw().is_multiple_of(16);
         let alive = is_followed.then(|| Arc::clone(self.alive.get_or_insert_default()));
         let work = Work::Child { program, place, alive };
-        self.spawned.push(self.runtime.spawn(Task::new(self.scene, &self.runtime, work)));
+        let task = Task::new(self.scene, &self.runtime, work).with(self.idle);
+        self.spawned.push(self.runtime.spawn(task));
     }
 
     /// Waits for all spawned tasks; those that hold `alive` must have ended then.

@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use crate::checks;
+use crate::links::Idle;
 use crate::runtime::{Refusal, Runtime, Task, Work, launch};
 use crate::scene::Scene;
 
@@ -21,13 +22,14 @@ impl Scene {
         if let Some(check) = &self.plan().check {
             return Box::pin(checks::at_root(self, &check.id, runtime, root == 0)).await;
         }
-        match self.open(&runtime, root, roots).await {
+        let idle = Idle::of_root(&self.plan().backends);
+        match self.open(&runtime, idle, root, roots).await {
             Ok(listener) => {
                 let ours = Arc::new(());
                 let alive = Arc::clone(&ours);
                 let control =
                     Task::new(self, &runtime, Work::Control { listener, root, roots, alive });
-                let joined = R::join(runtime.spawn(control)).await;
+                let joined = R::join(runtime.spawn(control.with(idle))).await;
                 let reason = match joined {
                     Err(error) => format!("the control task was lost: {error}"),
                     Ok(()) if Arc::strong_count(&ours) > 1 => {
@@ -44,12 +46,13 @@ impl Scene {
     async fn open<R: Runtime>(
         &'static self,
         runtime: &R,
+        idle: Idle<R::Stream>,
         root: usize,
         roots: usize,
     ) -> Result<R::Listener, String> {
         if self.plan().server.is_some() {
             let listener = self.listen_for_load(runtime, root, roots).await?;
-            launch(self, runtime, Work::Accept { listener });
+            launch(self, runtime, idle, Work::Accept { listener });
         }
         let (control, port) = listen(runtime, 0, false).await?;
         self.open_root(root, port, roots);

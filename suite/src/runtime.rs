@@ -19,6 +19,7 @@ pub use crate::scene::FilePath;
 
 use crate::check_part::{ByteReader, Part, SharedStream};
 use crate::description::{Description, RuntimeOption};
+use crate::links::Idle;
 use crate::ping_pong::Exchange;
 use crate::plain_calls::Descriptor;
 use crate::scene::Scene;
@@ -75,6 +76,11 @@ pub trait Runtime: Clone + 'static {
 
     /// Accepts the next connection and sets `TCP_NODELAY`.
     fn accept(listener: &mut Self::Listener) -> impl Future<Output = io::Result<Self::Stream>>;
+
+    /// Opens a connection to a loopback address and sets `TCP_NODELAY`.
+    fn connect(&self, _address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> {
+        async { Err(io::Error::other(claimed_without("connect", "connect"))) }
+    }
 
     /// Reads some bytes into `buffer[range]`; 0 means that the peer has closed.
     fn read(
@@ -178,6 +184,7 @@ pub fn yield_once() -> impl Future<Output = ()> + Send {
 pub struct Task<R: Runtime> {
     pub(crate) unended: Unended,
     pub(crate) runtime: R,
+    pub(crate) idle: Idle<R::Stream>,
     pub(crate) work: Work<R>,
 }
 
@@ -237,7 +244,12 @@ pub(crate) enum Work<R: Runtime> {
 
 impl<R: Runtime> Task<R> {
     pub(crate) fn new(scene: &'static Scene, runtime: &R, work: Work<R>) -> Self {
-        Self { unended: Unended(scene), runtime: runtime.clone(), work }
+        Self { unended: Unended(scene), runtime: runtime.clone(), idle: Idle::NONE, work }
+    }
+
+    /// With its root's connections to backends.
+    pub(crate) fn with(self, idle: Idle<R::Stream>) -> Self {
+        Self { idle, ..self }
     }
 }
 
@@ -257,8 +269,13 @@ impl Place {
 }
 
 /// Spawns a task that is not joined.
-pub(crate) fn launch<R: Runtime>(scene: &'static Scene, runtime: &R, work: Work<R>) {
-    if let Err(error) = R::detach(runtime.spawn(Task::new(scene, runtime, work))) {
+pub(crate) fn launch<R: Runtime>(
+    scene: &'static Scene,
+    runtime: &R,
+    idle: Idle<R::Stream>,
+    work: Work<R>,
+) {
+    if let Err(error) = R::detach(runtime.spawn(Task::new(scene, runtime, work).with(idle))) {
         scene.count_error(format!("a task could not be started: {error}"));
     }
 }

@@ -20,6 +20,7 @@ use crate::outcome::{
 use crate::pattern;
 use crate::plan::Plan;
 use crate::poll_wrapper::Meter;
+use crate::semaphore::{Permit, Semaphore};
 
 /// Operations of one task in which every other task of its group has begun to run, on any runtime
 /// that loses none.
@@ -38,6 +39,10 @@ pub struct Scene {
     injection_log: Option<InjectionLog>,
     pub(crate) faults: Faults,
     file_paths: Vec<PathBuf>,
+    /// The pools of the backends that have one.
+    pools: Vec<Option<Semaphore>>,
+    /// Connections to backends so far.
+    links: AtomicU64,
     /// Tasks with a fixed number of operations that have not completed them yet.
     repeating: AtomicU64,
     finished_at: AtomicU64,
@@ -88,12 +93,14 @@ impl Scene {
             .filter(|group| group.is_of_fixed_work())
             .map(|group| u64::from(group.count))
             .sum();
-        if plan.files.is_some() {
+        if plan.files.is_some() || !plan.backends.is_empty() {
             pattern::prepare();
         }
         let file_paths = plan.files.as_ref().map_or_else(Vec::new, |files| {
             (0..files.count).map(|i| Path::new(&files.directory).join(i.to_string())).collect()
         });
+        let pools = plan.backends.iter();
+        let pools = pools.map(|backend| Some(Semaphore::new(backend.pool?.connections))).collect();
         Self {
             meter: Meter::new(board, plan.clock, plan.stall_threshold_ns).only_if(plan.metered),
             groups: plan.groups.iter().map(|_| GroupLedger::default()).collect(),
@@ -106,6 +113,8 @@ impl Scene {
             impact: Row::default(),
             faults: Faults::default(),
             file_paths,
+            pools,
+            links: AtomicU64::new(0),
             repeating: AtomicU64::new(repeating),
             finished_at: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
@@ -150,6 +159,16 @@ impl Scene {
 
     pub(crate) fn file_path(&'static self, index: u32) -> FilePath {
         FilePath(&self.file_paths[index as usize])
+    }
+
+    /// Waits for a connection to a backend to be free, if it has a pool.
+    pub(crate) async fn permit(&'static self, backend: usize) -> Option<Permit> {
+        Some(self.pools[backend].as_ref()?.acquire().await)
+    }
+
+    /// The number of a new connection to a backend, which no other has.
+    pub(crate) fn number_link(&self) -> u64 {
+        self.links.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Nanoseconds from the creation of the scene to this moment.

@@ -8,6 +8,7 @@ use std::pin::pin;
 use crate::board::TOKEN_BYTES;
 use crate::clock::{Stamp, stamp};
 use crate::control::Message;
+use crate::links::Idle;
 use crate::ping_pong::Side;
 use crate::plain_calls;
 use crate::plan::Pace;
@@ -19,7 +20,7 @@ use crate::scene::{MANY_OPERATIONS, Scene};
 impl<R: Runtime> Task<R> {
     /// The future that an adapter passes to its runtime.
     pub async fn run(self) {
-        let Task { unended, runtime, work } = self;
+        let Task { unended, runtime, idle, work } = self;
         let scene = unended.0;
         let work = match work {
             // Neither measured nor caught: what a panic does is one of the questions. Boxed, so
@@ -29,7 +30,7 @@ impl<R: Runtime> Task<R> {
             Work::CheckShared(part) => return Box::pin(part.run::<R>()).await,
             work => work,
         };
-        let work = pin!(perform(scene, runtime, work));
+        let work = pin!(perform(scene, runtime, idle, work));
         if let Err(panic) = scene.meter().metered(work).await {
             scene.faults.panic(&panic);
         }
@@ -37,13 +38,18 @@ impl<R: Runtime> Task<R> {
     }
 }
 
-async fn perform<R: Runtime>(scene: &'static Scene, runtime: R, work: Work<R>) {
+async fn perform<R: Runtime>(
+    scene: &'static Scene,
+    runtime: R,
+    idle: Idle<R::Stream>,
+    work: Work<R>,
+) {
     match work {
         Work::Control { listener, root, roots, alive } => {
-            control(scene, runtime, listener, root, roots).await;
+            control(scene, runtime, idle, listener, root, roots).await;
             drop(alive);
         }
-        Work::Accept { listener } => accept(scene, runtime, listener).await,
+        Work::Accept { listener } => accept(scene, runtime, idle, listener).await,
         Work::Serve { mut stream } => {
             let Some(server) = &scene.plan().server else { return };
             if !is_driver::<R>(scene, &mut stream).await {
@@ -54,12 +60,13 @@ async fn perform<R: Runtime>(scene: &'static Scene, runtime: R, work: Work<R>) {
                     ending.count(scene);
                 }
             } else {
-                serve(scene, runtime, stream, server.program).await;
+                let player = Player::new(scene, runtime, Place::CONNECTION, Some(stream));
+                serve(scene, player.with(idle), server.program).await;
             }
         }
-        Work::Member { group, index } => member(scene, runtime, group, index).await,
+        Work::Member { group, index } => member(scene, runtime, idle, group, index).await,
         Work::Child { program, place, alive } => {
-            Player::new(scene, runtime, place, None).play_once(program).await;
+            Player::new(scene, runtime, place, None).with(idle).play_once(program).await;
             drop(alive);
         }
         Work::Partner { exchange, rounds } => {
@@ -75,6 +82,7 @@ async fn perform<R: Runtime>(scene: &'static Scene, runtime: R, work: Work<R>) {
 async fn control<R: Runtime>(
     scene: &'static Scene,
     runtime: R,
+    idle: Idle<R::Stream>,
     mut listener: R::Listener,
     root: usize,
     roots: usize,
@@ -97,7 +105,7 @@ async fn control<R: Runtime>(
     // If the parent disconnects, the outcome is not needed.
     while let Some(message) = parent.next_message().await {
         match Message::decode(&message) {
-            Some(Message::Go) => start_groups(scene, &runtime, root, roots),
+            Some(Message::Go) => start_groups(scene, &runtime, idle, root, roots),
             Some(Message::Stop) => {
                 parent.check_whole_files(root, roots).await;
                 return scene.close_root();
@@ -110,23 +118,34 @@ async fn control<R: Runtime>(
 }
 
 /// Starts this root's share of every group.
-fn start_groups<R: Runtime>(scene: &'static Scene, runtime: &R, root: usize, roots: usize) {
+fn start_groups<R: Runtime>(
+    scene: &'static Scene,
+    runtime: &R,
+    idle: Idle<R::Stream>,
+    root: usize,
+    roots: usize,
+) {
     for (group, description) in scene.plan().groups.iter().enumerate() {
         for index in (root as u32..description.count).step_by(roots) {
             if !R::CALLS_BLOCK {
                 scene.count_launched_member(group);
             }
-            launch(scene, runtime, Work::Member { group, index });
+            launch(scene, runtime, idle, Work::Member { group, index });
         }
     }
 }
 
-async fn accept<R: Runtime>(scene: &'static Scene, runtime: R, mut listener: R::Listener) {
+async fn accept<R: Runtime>(
+    scene: &'static Scene,
+    runtime: R,
+    idle: Idle<R::Stream>,
+    mut listener: R::Listener,
+) {
     loop {
         match waiting!(R, scene, R::accept(&mut listener)) {
             Ok(stream) => {
                 scene.count_accepted();
-                launch(scene, &runtime, Work::Serve { stream });
+                launch(scene, &runtime, idle, Work::Serve { stream });
             }
             Err(error) => {
                 scene.count_error(format!("accepting a connection failed: {error}"));
@@ -150,17 +169,22 @@ async fn is_driver<R: Runtime>(scene: &'static Scene, stream: &mut R::Stream) ->
     scene.is_driver(&token[..filled])
 }
 
-async fn serve<R: Runtime>(scene: &'static Scene, runtime: R, stream: R::Stream, program: usize) {
-    let mut player = Player::new(scene, runtime, Place::CONNECTION, Some(stream));
+async fn serve<R: Runtime>(scene: &'static Scene, mut player: Player<R>, program: usize) {
     if let Err(ending) = player.play(program, true).await {
         ending.count(scene);
     }
 }
 
-async fn member<R: Runtime>(scene: &'static Scene, runtime: R, group: usize, index: u32) {
+async fn member<R: Runtime>(
+    scene: &'static Scene,
+    runtime: R,
+    idle: Idle<R::Stream>,
+    group: usize,
+    index: u32,
+) {
     let description = &scene.plan().groups[group];
     let place = Place::member(index, description.count);
-    let mut player = Player::new(scene, runtime.clone(), place, None);
+    let mut player = Player::new(scene, runtime.clone(), place, None).with(idle);
     let mut done = 0;
     let mut due = stamp();
     // Where a task is a thread, the system decides when it runs.

@@ -18,6 +18,7 @@ use clap::{Parser, Subcommand};
 
 use crate::driver;
 use crate::fixtures::slow_disk;
+use crate::responder;
 use crate::terminal::color::Color;
 use crate::trial::inside::{self, InsideArguments};
 use check::CheckOptions;
@@ -92,6 +93,8 @@ enum Command {
     Driver,
     #[command(name = slow_disk::process::SUBCOMMAND, hide = true)]
     SlowDisk,
+    #[command(name = responder::process::SUBCOMMAND, hide = true)]
+    Responder,
     #[command(name = hog::SUBCOMMAND, hide = true)]
     Hog(HogArguments),
     #[command(name = watcher::SUBCOMMAND, hide = true)]
@@ -118,6 +121,7 @@ impl CommandLine {
             Command::Watcher(arguments) => watcher::run(&arguments).map(|()| 0)?,
             Command::SlowDisk => slow_disk::process::run_from_stdin().map(|()| 0)?,
             Command::Driver => driver::run_from_stdin(),
+            Command::Responder => responder::run_from_stdin(),
         })
     }
 }

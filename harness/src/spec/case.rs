@@ -7,11 +7,12 @@ use std::time::Duration;
 use quadrant_reports::number::{counted, grouped};
 use quadrant_reports::record::AxisValue;
 use quadrant_reports::record::expectation::Expectation;
-use quadrant_suite::plan::{Group, Pace, Program, Server};
+use quadrant_suite::plan::{Group, Pace, Pool, Program, Server};
 
 use super::arrivals;
 use super::quantity::{DURATION, SIZE};
 use crate::driver::arrivals::Arrivals;
+use crate::responder::latency::Latency;
 use crate::system::allocator::Allocator;
 
 /// One combination of the axes' values.
@@ -47,6 +48,8 @@ pub struct Work {
     pub groups: Vec<Group>,
     /// Present when this case reads files.
     pub files: Option<Files>,
+    /// Present when this case queries one of them.
+    pub backends: Vec<Backend>,
     /// Present exactly when `server` is.
     pub load: Option<Load>,
     pub warmup_ns: u64,
@@ -66,6 +69,15 @@ pub struct Files {
     pub cold: bool,
     /// Of each read, on a slow disk; nothing there is ever cached.
     pub latency: Option<Duration>,
+}
+
+/// A backend that the responder plays.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Backend {
+    pub name: String,
+    pub latency: Latency,
+    pub answer_bytes: usize,
+    pub pool: Option<Pool>,
 }
 
 /// What the driver does to the server.
@@ -93,6 +105,7 @@ impl Work {
             groups => parts.push(format!("{} groups of tasks", groups.len())),
         }
         parts.extend(self.files.map(Files::summarized));
+        parts.extend(summary_of_backends(&self.backends));
         parts.join("; ")
     }
 }
@@ -120,6 +133,26 @@ impl Files {
             (None, false) => "hot".to_owned(),
         };
         format!("{} of {}, {speed}", counted(self.count.into(), "file"), SIZE.written(self.bytes))
+    }
+}
+
+fn summary_of_backends(backends: &[Backend]) -> Option<String> {
+    match backends {
+        [] => None,
+        [Backend { latency, .. }] => {
+            let written = |ns: &u64| DURATION.written(*ns);
+            Some(match latency {
+                Latency::Fixed(ns) => format!("a backend of {}", written(ns)),
+                Latency::Uniform { least, most } => {
+                    format!("a backend of {} to {}", written(least), written(most))
+                }
+                Latency::Exponential(mean) => {
+                    format!("a backend of {} exponentially", written(mean))
+                }
+                Latency::Quantiles(_) => "a backend with quantiles".to_owned(),
+            })
+        }
+        backends => Some(format!("{} backends", backends.len())),
     }
 }
 

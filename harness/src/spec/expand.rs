@@ -10,6 +10,7 @@ use quadrant_suite::plan::{Group, Pace, Program, Server};
 
 use super::arrivals;
 use super::axes::{Axis, CaseValues};
+use super::backends;
 use super::case::{Case, Files, Load, Work};
 use super::draft::Runner;
 use super::error::{Place, SpecError, error};
@@ -23,7 +24,7 @@ use super::quantity::SIZE;
 use super::yaml::{Node, Scalar};
 use crate::system::allocator::Allocator;
 
-pub(super) const KEYS: &str = "name question subjects compare axes workers allocator server tasks load files time stall expect behaviours";
+pub(super) const KEYS: &str = "name question subjects compare axes workers allocator server tasks load files backends time stall expect behaviours";
 
 /// The name of a server's operation in records.
 const OPERATION_OF_A_SERVER: &str = "request";
@@ -47,6 +48,8 @@ pub(super) struct Expanded {
     pub(super) used: Vec<bool>,
     pub(super) hashes: Vec<(u64, Place)>,
     pub(super) reads_files: bool,
+    /// Which of its backends it queries.
+    pub(super) queried: Vec<bool>,
     pub(super) mistakes: Mistakes,
 }
 
@@ -55,7 +58,7 @@ pub(super) fn expand(scenario: &Fields<'_>, axes: Option<&[Axis]>, case: usize) 
     let mut values = CaseValues::of(axes.unwrap_or_default(), case);
     values.lacks_axes = axes.is_none();
     let mut work = read_settings(scenario, &mut values);
-    let hashes = add_programs(&mut work, scenario, &mut values);
+    let (hashes, queried) = add_programs(&mut work, scenario, &mut values);
     values.mistakes.keep(check_parts(scenario));
     let mut reads_files = false;
     let is_whole = values.mistakes.is_empty();
@@ -65,6 +68,9 @@ pub(super) fn expand(scenario: &Fields<'_>, axes: Option<&[Axis]>, case: usize) 
     }
     if !reads_files {
         work.files = None;
+    }
+    if !queried.contains(&true) {
+        work.backends.clear();
     }
     let connections = scenario.get("load").and_then(|load| load.node.find("connections"));
     let connections = connections.and_then(|connections| connections.text().ok());
@@ -85,7 +91,7 @@ pub(super) fn expand(scenario: &Fields<'_>, axes: Option<&[Axis]>, case: usize) 
     }
     let case = Case { values: values.list(), work, expectations };
     let CaseValues { used, mistakes, .. } = values;
-    Expanded { case, used, hashes, reads_files, mistakes }
+    Expanded { case, used, hashes, reads_files, queried, mistakes }
 }
 
 /// Everything but the programs.
@@ -96,6 +102,7 @@ fn read_settings(scenario: &Fields<'_>, values: &mut CaseValues<'_>) -> Work {
     let compares_backends = values.one_of(scenario.get("compare"), compared);
     let files = fields_in(scenario, "files", "count size cache latency", values);
     let files = files.map(|files| read_files(&files, values));
+    let backends = backends::read(scenario, values);
     let time = fields_in(scenario, "time", "warmup measure", values);
     let mut time = |key, limit| values.quantity_if(time.as_ref()?, key, limit);
     let warmup_ns = time("warmup", limits::WARMUP);
@@ -108,6 +115,7 @@ fn read_settings(scenario: &Fields<'_>, values: &mut CaseValues<'_>) -> Work {
         allocator,
         compares_backends: compares_backends.unwrap_or(false),
         files,
+        backends,
         load,
         warmup_ns: warmup_ns.unwrap_or(limits::WARMUP_DEFAULT_NS),
         measure_ns,
@@ -163,18 +171,23 @@ fn read_load(fields: &Fields<'_>, measure_ns: u64, values: &mut CaseValues<'_>) 
     Load { connections, message_bytes: bytes as usize, arrivals }
 }
 
-/// The steps of the server and of every group of tasks. Returns the rounds of all hashes.
+/// The steps of the server and of every group of tasks. Returns the rounds of all hashes, and which
+/// backends are queried.
 fn add_programs<'a>(
     work: &mut Work,
     scenario: &Fields<'a>,
     values: &mut CaseValues<'a>,
-) -> Vec<(u64, Place)> {
+) -> (Vec<(u64, Place)>, Vec<bool>) {
     let server = fields_in(scenario, "server", "steps", values);
     let groups = read_groups(scenario, values);
     // Where their number cannot be read, any file can be.
     let has_files = scenario.has_unknown || scenario.get("files").is_some();
     let any = has_files.then_some(limits::FILES.most as u32);
-    let mut programs = Programs::new(values, work.files.map(|files| files.count).or(any));
+    let mut programs = Programs::new(
+        values,
+        work.files.map(|files| files.count).or(any),
+        std::mem::take(&mut work.backends),
+    );
     if let Some(server) = server {
         let steps = server.need("steps").map(|steps| steps.node);
         let program = programs.add(steps, Runner::Connection, server.at);
@@ -190,7 +203,8 @@ fn add_programs<'a>(
     }
     work.programs = programs.programs;
     work.rows = programs.rows;
-    programs.hashes
+    work.backends = programs.backends;
+    (programs.hashes, programs.queried)
 }
 
 /// Name, number of tasks, pace and steps of each group that has a name.
@@ -293,6 +307,22 @@ fn check_together(
             values.in_case(),
             grouped(limits::TASKS)
         ));
+    }
+    let unpooled = |backend: usize| work.backends[backend].pool.is_none();
+    let queries = roots.iter().fold(0_u64, |sum, (count, program)| {
+        let queriers = peak::queriers(&work.programs, *program, unpooled);
+        sum.saturating_add(queriers.saturating_mul(*count))
+    });
+    if queries > limits::QUERIES {
+        let at = scenario.get("backends").map_or(scenario.at, |backends| backends.node.at);
+        return Err(error!(
+            at,
+            "{} queries could wait at once{}, each on a connection of its own; {} are possible",
+            grouped(queries),
+            values.in_case(),
+            grouped(limits::QUERIES)
+        )
+        .help("limit the connections: `pool: 100`"));
     }
     let readers = together(peak::readers);
     let buffers = readers.saturating_mul(work.files.map_or(0, |files| files.bytes));

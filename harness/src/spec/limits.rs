@@ -23,6 +23,7 @@ pub(super) const CASES: usize = 10_000;
 pub(super) const STEPS: usize = 1_000;
 /// Step lists inside step lists.
 pub(super) const NESTING: usize = 8;
+pub(super) const BACKENDS: usize = 16;
 pub(super) const NAME_CHARS: usize = 64;
 pub(super) const QUESTION_CHARS: usize = 300;
 /// Different patterns of subjects; each is compiled.
@@ -39,6 +40,8 @@ pub(super) const MISTAKES_AGAIN: usize = 2_000;
 pub(super) const IN_FLIGHT_BYTES: u64 = 2 * GIB;
 /// Tasks alive at once, those that others spawn included.
 pub(super) const TASKS: u64 = 1_000_000;
+/// Queries at once to backends without a pool: each needs a connection.
+pub(super) const QUERIES: u64 = 10_000;
 /// All files of a scenario together, and all files being read at once.
 pub(super) const FILES_BYTES: u64 = 4 * GIB;
 /// Every different number of rounds is computed once when the scenario is loaded.
@@ -63,10 +66,14 @@ pub(super) const FILE_SIZE: Limit = limit(&SIZE, 1, GIB);
 /// A subject that is killed in such a read ends only with the read: this is shorter than the time that a
 /// killed process gets.
 pub(super) const LATENCY: Limit = limit(&DURATION, 10 * US, 2 * S);
+pub(super) const BACKEND_LATENCY: Limit = limit(&DURATION, 0, 10 * S);
+pub(super) const ANSWER: Limit = limit(&SIZE, 1, MIB);
+pub(super) const POOL: Limit = limit(&COUNT, 1, 10_000);
 pub(super) const WARMUP: Limit = limit(&DURATION, 0, 60 * S);
 pub(super) const MEASURE: Limit = limit(&DURATION, 10 * MS, 600 * S);
 pub(super) const STALL: Limit = limit(&DURATION, 100 * US, 10 * S);
 
+pub(super) const ANSWER_DEFAULT: usize = 64;
 pub(super) const WARMUP_DEFAULT_NS: u64 = 200 * MS;
 pub(super) const MEASURE_DEFAULT_NS: u64 = S;
 pub(super) const STALL_DEFAULT_NS: u64 = 10 * MS;

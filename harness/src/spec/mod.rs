@@ -13,6 +13,7 @@
 mod advice;
 mod arrivals;
 mod axes;
+mod backends;
 mod behaviours;
 mod case;
 mod draft;
@@ -36,7 +37,7 @@ use std::path::Path;
 
 pub use axes::Axis;
 pub use behaviours::Demand;
-pub use case::{Case, Expected, Files, Load, Work};
+pub use case::{Backend, Case, Expected, Files, Load, Work};
 pub use error::SpecError;
 pub use known::DeclaredFailure;
 pub use mistakes::SpecErrors;

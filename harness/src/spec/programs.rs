@@ -3,9 +3,11 @@
 //! Never lets a step stand where it cannot work; a program that leaves here can be run.
 
 use quadrant_reports::number::grouped;
-use quadrant_suite::plan::{Action, FileChoice, How, Program};
+use quadrant_suite::plan::{Action, FileChoice, How, Pool, Program, Query};
 
 use super::axes::CaseValues;
+use super::backends::NO_ROW;
+use super::case::Backend;
 use super::draft::{Draft, Runner};
 use super::error::{Place, SpecError, error};
 use super::fields::Fields;
@@ -21,6 +23,9 @@ pub(super) struct Programs<'v, 'a> {
     values: &'v mut CaseValues<'a>,
     /// How many files there are to read.
     files: Option<u32>,
+    /// What can be queried, and which of it is.
+    pub(super) backends: Vec<Backend>,
+    pub(super) queried: Vec<bool>,
     pub(super) programs: Vec<Program>,
     pub(super) rows: Vec<String>,
     rows_at: Vec<Place>,
@@ -30,10 +35,16 @@ pub(super) struct Programs<'v, 'a> {
 }
 
 impl<'v, 'a> Programs<'v, 'a> {
-    pub(super) fn new(values: &'v mut CaseValues<'a>, files: Option<u32>) -> Self {
+    pub(super) fn new(
+        values: &'v mut CaseValues<'a>,
+        files: Option<u32>,
+        backends: Vec<Backend>,
+    ) -> Self {
         Self {
             values,
             files,
+            queried: vec![false; backends.len()],
+            backends,
             programs: Vec::new(),
             rows: Vec::new(),
             rows_at: Vec::new(),
@@ -149,6 +160,7 @@ impl<'v, 'a> Programs<'v, 'a> {
                 Action::Hash { rounds, expected: 0, how }
             }
             "read_file" => Action::ReadFile { file: self.file(&step)?, how },
+            "query" => Action::Query(self.query(&step, how)?),
             "yield" => Action::Yield,
             "spawn" => {
                 let count = values.quantity(fields, "count", limits::SPAWNED);
@@ -225,6 +237,43 @@ impl<'v, 'a> Programs<'v, 'a> {
         }
     }
 
+    fn query(&mut self, step: &Step<'a>, how: How) -> Result<Query, SpecError> {
+        let names: Vec<String> = self.backends.iter().map(|it| it.name.clone()).collect();
+        let words = names.iter().enumerate().map(|(index, name)| (name.as_str(), index));
+        let backend = match (step.fields.get("backend"), names.len()) {
+            (_, 0) => {
+                return Err(error!(step.at, "there is no backend to query")
+                    .help("add one: `backends: { latency: 10ms }`")
+                    .consequence_if(!self.values.mistakes.is_empty()));
+            }
+            (None, 1) => 0,
+            (None, _) => {
+                return Err(error!(step.at, "there are several backends: which one?")
+                    .help(format!("write it like `- query: {}`", names[0])));
+            }
+            (named, _) => self.values.one_of(named, words).unwrap_or(0),
+        };
+        self.queried[backend] = true;
+        let new = self.values.one_of(step.fields.get("new"), [("true", true), ("false", false)]);
+        let new = new.unwrap_or(false);
+        if let Some(pool) = self.backends[backend].pool {
+            if new {
+                return Err(error!(
+                    step.at,
+                    "`new` opens a connection for each query, and the `pool` of `{}` keeps them{}",
+                    names[backend],
+                    self.values.in_case()
+                )
+                .help("leave out one of the two"));
+            }
+            if pool.wait_row == NO_ROW {
+                let wait_row = self.add_row(&format!("{}-wait", names[backend]), step.at)?;
+                self.backends[backend].pool = Some(Pool { wait_row, ..pool });
+            }
+        }
+        Ok(Query { backend, how, new })
+    }
+
     fn branches(&mut self, step: &Step<'a>, draft: &Draft) -> Result<Vec<usize>, SpecError> {
         let branches = step.fields.need("branches")?.node.list()?;
         if branches.is_empty() {
@@ -277,22 +326,23 @@ impl<'v, 'a> Programs<'v, 'a> {
     fn new_row(&mut self, name: &Node) -> Result<usize, SpecError> {
         let name = name.text()?;
         names::check(name)?;
-        if let Some(first) = self.rows.iter().position(|row| *row == name.text) {
-            let (line, name_text) = (self.rows_at[first].line, &name.text);
+        self.add_row(&name.text, name.at)
+    }
+
+    fn add_row(&mut self, name: &str, at: Place) -> Result<usize, SpecError> {
+        if let Some(first) = self.rows.iter().position(|row| row == name) {
+            let line = self.rows_at[first].line;
             return Err(error!(
-                name.at,
-                "a step in line {line} is named `{name_text}` already; every name has one row"
+                at,
+                "a step in line {line} is named `{name}` already; every name has one row"
             ));
         }
         if self.rows.len() == limits::ROWS {
             let most = limits::ROWS;
-            return Err(error!(
-                name.at,
-                "there are too many named steps; a scenario can have {most}"
-            ));
+            return Err(error!(at, "there are too many named steps; a scenario can have {most}"));
         }
-        self.rows.push(name.text.clone());
-        self.rows_at.push(name.at);
+        self.rows.push(name.to_owned());
+        self.rows_at.push(at);
         Ok(self.rows.len() - 1)
     }
 }

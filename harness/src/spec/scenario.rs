@@ -182,6 +182,7 @@ fn check_cases(
     }
     let mut used = vec![false; axes_or_none.len()];
     let mut reads_files = false;
+    let mut queried = Vec::new();
     for case in 0..checked {
         let expanded = expand(scenario, axes, case);
         mistakes.add_case(expanded.mistakes);
@@ -192,6 +193,10 @@ fn check_cases(
             *all |= one;
         }
         reads_files |= expanded.reads_files;
+        queried.resize(expanded.queried.len(), false);
+        for (all, one) in queried.iter_mut().zip(expanded.queried) {
+            *all |= one;
+        }
         for (rounds, at) in expanded.hashes {
             if hashes.insert(rounds, 0).is_some() {
                 continue;
@@ -215,6 +220,12 @@ fn check_cases(
             mistakes.add(
                 error!(files.node.at, "no step reads these files")
                     .help("read them with the step `read_file`"),
+            );
+        }
+        if let Some(backends) = scenario.get("backends").filter(|_| queried.contains(&false)) {
+            mistakes.add(
+                error!(backends.node.at, "no step queries one of these backends")
+                    .help("ask it with the step `query`, or leave it out"),
             );
         }
     }

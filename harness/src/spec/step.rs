@@ -26,6 +26,7 @@ const EXCHANGE: &[How] = &[How::Await, How::Blocking, How::Polling];
 const SLEEP: &[How] = &[How::Await, How::Blocking, How::Polling, How::Offload];
 const COMPUTE: &[How] = &[How::Blocking, How::Offload];
 const READ: &[How] = &[How::Await, How::Blocking, How::Offload];
+const QUERY: &[How] = &[How::Await, How::Blocking, How::Offload];
 
 /// In the order in which `specs/README.md` teaches them.
 const SHAPES: &[Shape] = &[
@@ -36,6 +37,7 @@ const SHAPES: &[Shape] = &[
     shape("cpu", "for", "for how as", COMPUTE, "- cpu: 1ms"),
     shape("hash", "rounds", "rounds how as", COMPUTE, "- hash: 20000"),
     shape("read_file", "file", "file how as", READ, ""),
+    shape("query", "backend", "backend new how as", QUERY, ""),
     shape("yield", "", "as", &[], ""),
     shape("spawn", "", "count steps as", &[], "- spawn: { count: 10, steps: [yield] }"),
     shape("join", "", "as", &[], ""),

@@ -12,6 +12,7 @@ use super::freeze::Freeze;
 use super::library_file::LibraryFile;
 use super::memory::Memory;
 use crate::driver::arrivals::Arrivals;
+use crate::responder::order::Backend;
 use crate::system::cpus::Division;
 use crate::system::forbid::Forbidden;
 
@@ -43,6 +44,8 @@ pub struct Order<'a> {
     pub library: &'a Arc<LibraryFile>,
     pub plan: &'a Plan,
     pub load: Option<LoadShape>,
+    /// What the responder plays; the plan has the same backends.
+    pub backends: &'a [Backend],
     pub cpus: &'a Division,
     pub warmup: Duration,
     pub measure: Duration,

@@ -3,6 +3,7 @@
 //! Starts them, reads what they report, holds them to their limits, and ends everything that was
 //! started. Never measures.
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -15,6 +16,7 @@ use quadrant_suite::board::{Board, Phase};
 use quadrant_suite::clock::stamp;
 use quadrant_suite::control::Message;
 use quadrant_suite::outcome::{Findings, Outcome};
+use quadrant_suite::plan::Plan;
 
 use super::adapter_process::{AdapterProcess, within};
 use super::inside::NOT_LOADED;
@@ -24,6 +26,8 @@ use crate::driver::order::{Load, Order as LoadOrder, Report};
 use crate::driver::pacer::send_ping;
 use crate::driver::process::Driver;
 use crate::fixtures::CacheDropper;
+use crate::responder::order::{Answers, Order as ResponderOrder};
+use crate::responder::process::Responder;
 use crate::system::board_memory::BoardMemory;
 use crate::system::child::{ending, wait_for_output};
 use crate::system::cpus;
@@ -80,6 +84,8 @@ pub struct Processes {
     subject: AdapterProcess,
     library: Arc<LibraryFile>,
     memory: Arc<BoardMemory>,
+    /// Dropped after the subject, which would fail without it.
+    responder: Option<Responder>,
     /// Where files are to be cold.
     _cache_dropper: Option<CacheDropper>,
     /// One connection to each root.
@@ -94,7 +100,17 @@ pub struct Processes {
 impl Processes {
     /// Starts the subject, and the load once it is ready. Nothing moves before `Message::Go`.
     pub fn start(order: &Order) -> Result<Self, Stop> {
-        let mut processes = Self::spawn(order).map_err(|error| {
+        let memory = BoardMemory::create().map(Arc::new).map_err(|error| {
+            because(Status::Unmeasured, format!("the board could not be made: {error}"))
+        })?;
+        // Random, and not from the run's seed: another process must not guess it.
+        memory.board().set_token(RandomState::new().build_hasher().finish());
+        let started = start_responder(order, &memory);
+        let (responder, plan) = started.map_err(|reason| match interrupt::requested() {
+            true => Stop::Interrupted,
+            false => because(Status::Unmeasured, reason),
+        })?;
+        let mut processes = Self::spawn(order, &plan, memory, responder).map_err(|error| {
             let reason = format!("the subject's process could not be started: {error}");
             because(Status::Unmeasured, reason)
         })?;
@@ -150,12 +166,14 @@ impl Processes {
         ))
     }
 
-    fn spawn(order: &Order) -> std::io::Result<Self> {
-        let memory = Arc::new(BoardMemory::create()?);
-        // Random, and not from the run's seed: another process must not guess it.
-        memory.board().set_token(RandomState::new().build_hasher().finish());
+    fn spawn(
+        order: &Order,
+        plan: &Plan,
+        memory: Arc<BoardMemory>,
+        responder: Option<Responder>,
+    ) -> std::io::Result<Self> {
         let board = memory.inherited()?;
-        let plan = serde_json::to_vec(order.plan)?;
+        let plan = serde_json::to_vec(plan)?;
         let subject = AdapterProcess::spawn(
             order.executable,
             "__trial",
@@ -180,6 +198,7 @@ impl Processes {
             subject,
             library: Arc::clone(order.library),
             memory,
+            responder,
             _cache_dropper: cache_dropper,
             controls: Vec::new(),
             limits: order.limits,
@@ -198,6 +217,23 @@ impl Processes {
 
     pub fn driver_pid(&self) -> Option<u32> {
         self.driver.as_ref().map(Driver::id)
+    }
+
+    /// The processes beside the subject that a trial needs: they are no noise.
+    pub fn helper_pids(&self) -> Vec<u32> {
+        let responder = self.responder.as_ref().map(Responder::id);
+        [self.driver_pid(), responder].into_iter().flatten().collect()
+    }
+
+    /// What the responder counted, once the board's phase is `Over`. To be called before `finish`: a
+    /// subject whose backends are gone fails, and is not to blame.
+    pub fn take_answers(&mut self) -> Result<Option<Answers>, Stop> {
+        let limit = self.limits.answer;
+        let answers = self.responder.as_mut().map(|responder| responder.answers(limit));
+        answers.transpose().map_err(|reason| match interrupt::requested() {
+            true => Stop::Interrupted,
+            false => because(Status::Unmeasured, reason),
+        })
     }
 
     /// Of all of them, the subject's first.
@@ -461,6 +497,29 @@ impl Processes {
             Some(ending) => Err(self.crashed(&ending)),
         }
     }
+}
+
+/// Starts the responder, if there are backends. Returns it with the plan, in which its port is then.
+fn start_responder<'o>(
+    order: &'o Order,
+    memory: &BoardMemory,
+) -> Result<(Option<Responder>, Cow<'o, Plan>), String> {
+    if order.backends.is_empty() {
+        return Ok((None, Cow::Borrowed(order.plan)));
+    }
+    let responder_order = ResponderOrder {
+        backends: order.backends.to_vec(),
+        seed: order.plan.seed,
+        clock: order.plan.clock,
+        cpus: order.cpus.driver.clone(),
+        board_fd: 0,
+        parent: 0,
+    };
+    let limit = order.limits.answer;
+    let (responder, port) = Responder::spawn(order.executable, responder_order, memory, limit)?;
+    let mut plan = order.plan.clone();
+    plan.backends.iter_mut().for_each(|backend| backend.port = port);
+    Ok((Some(responder), Cow::Owned(plan)))
 }
 
 /// Connects from a port that is published on the board first: the root serves no other.

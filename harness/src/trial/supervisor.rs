@@ -15,6 +15,7 @@ use super::processes::{Failed, Look, Processes, Stop, because};
 use super::stalls::{self, Sighting};
 use super::watch::{LOOK_EVERY, Seen, Watch};
 use crate::driver::order::Load;
+use crate::responder::order::Answers;
 use crate::system::cgroup::PidsCgroup;
 use crate::system::noise::NoiseWatch;
 use crate::system::process;
@@ -36,6 +37,8 @@ pub enum Ended {
 pub struct Measured {
     pub findings: Findings,
     pub load: Option<Load>,
+    /// Of the responder, where there are backends.
+    pub answers: Option<Answers>,
     pub window_ns: u64,
     /// See [`ProgressSamples`](super::progress_samples::ProgressSamples).
     pub progress: Vec<(u64, u64)>,
@@ -99,7 +102,7 @@ fn conduct(
     }
     let gather_evidence = order.attention == Attention::Evidence;
     let mut observation = Observation::begin(pid, cgroup, gather_evidence);
-    let noise_watch = NoiseWatch::begin(pid, trial.driver_pid().as_slice(), order.cpus);
+    let noise_watch = NoiseWatch::begin(pid, &trial.helper_pids(), order.cpus);
     let faults = || process::page_faults(pid).unwrap_or(0);
     let page_faults = faults();
     let opened = ClockReading::now();
@@ -129,6 +132,7 @@ fn conduct(
     let peak = process::rss_peak_bytes(pid).unwrap_or(rss_start).max(rss_start);
     let rss = Rss { start: rss_start, peak };
 
+    let answers = trial.take_answers()?;
     let (load, findings) = trial.finish()?;
     let sightings = glances.take_sightings();
     let stalls = stalls::read(trial.board(), order.plan, glances);
@@ -142,6 +146,7 @@ fn conduct(
     Ok(Measured {
         findings,
         load,
+        answers,
         window_ns,
         progress,
         observation,

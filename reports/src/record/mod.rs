@@ -246,6 +246,9 @@ pub struct Metrics {
     /// Present when a driver made the load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<LoadMetrics>,
+    /// Present when tasks queried backends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub responder: Option<ResponderMetrics>,
     pub concurrency: Concurrency,
     /// Named steps.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -333,6 +336,27 @@ pub struct CutShort {
     pub errors: u64,
     pub wrong_answers: u64,
     pub load: LoadMetrics,
+}
+
+/// What the process that plays the backends reports.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResponderMetrics {
+    pub backends: Vec<BackendMetrics>,
+    /// How late the sending of answers began, which is no latency of the subject's.
+    pub lateness_ns: Latency,
+    /// CPU time of the responder within the window.
+    pub busy_ns: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BackendMetrics {
+    pub name: String,
+    /// Sent within the window.
+    pub answers: u64,
+    /// How long it took for them, as drawn from the scenario's latency.
+    pub delay_ns: Latency,
+    /// The most queries that waited at once, during the whole trial.
+    pub in_flight_peak: u64,
 }
 
 /// System calls of the subject, counted in a pass that is not timed.

@@ -87,6 +87,7 @@ pub(crate) fn metrics(ops_per_sec: f64, latency_us: u64) -> Metrics {
             names: BTreeMap::from([("worker".to_owned(), 2)]),
         },
         stalls: Stalls { threshold_ns: 10_000_000, polls: 400_000, ..Stalls::default() },
+        responder: None,
         impact_ns: Some(latency(90)),
         cpu_ns: (ops_per_sec * 5_400.0) as u64,
         page_faults: 0,

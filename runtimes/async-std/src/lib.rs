@@ -51,6 +51,7 @@ impl Adapter for AsyncStd {
                     Capability::ForeignSpawn,
                     Capability::Cancel,
                     Capability::Share,
+                    Capability::Connect,
                 ]
                 .into(),
                 tasks_max: None,
@@ -109,6 +110,12 @@ impl Runtime for AsyncStd {
 
     async fn accept(listener: &mut Self::Listener) -> io::Result<Self::Stream> {
         let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<Self::Stream> {
+        let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }

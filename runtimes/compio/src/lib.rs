@@ -50,6 +50,7 @@ impl Adapter for Compio {
                 Capability::Shutdown,
                 Capability::Cancel,
                 Capability::Share,
+                Capability::Connect,
             ]
             .into(),
             tasks_max: None,
@@ -160,6 +161,12 @@ impl Runtime for Compio {
 
     async fn accept(listener: &mut Self::Listener) -> io::Result<Self::Stream> {
         let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<Self::Stream> {
+        let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }

@@ -50,6 +50,7 @@ impl Adapter for Glommio {
                     Capability::Offload,
                     Capability::Shutdown,
                     Capability::Cancel,
+                    Capability::Connect,
                 ]
                 .into(),
                 tasks_max: None,
@@ -141,6 +142,12 @@ impl Runtime for Glommio {
 
     async fn accept(listener: &mut Self::Listener) -> io::Result<Self::Stream> {
         let stream = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<Self::Stream> {
+        let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }

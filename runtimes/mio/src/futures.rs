@@ -9,7 +9,7 @@ mod reactor;
 mod timers;
 mod wakes;
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
@@ -76,6 +76,24 @@ impl Runtime for Futures {
             listener.socket.perform(Direction::Read, |socket| socket.accept()).await?;
         stream.set_nodelay(true)?;
         listener.executor.reactor().register(stream, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<Self::Stream> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let mut stream = self.0.reactor().register(TcpStream::connect(address)?, interest)?;
+        let connected = |socket: &mut TcpStream| match socket.take_error()? {
+            Some(error) => Err(error),
+            None => match socket.peer_addr() {
+                // Under way: an event comes when it is over.
+                Err(error) if error.kind() == ErrorKind::NotConnected => {
+                    Err(ErrorKind::WouldBlock.into())
+                }
+                peer => peer.map(drop),
+            },
+        };
+        stream.perform(Direction::Write, connected).await?;
+        stream.source().set_nodelay(true)?;
+        Ok(stream)
     }
 
     async fn read(

@@ -54,6 +54,7 @@ impl Adapter for Mio {
                         Capability::Timers,
                         Capability::Offload,
                         Capability::Shutdown,
+                        Capability::Connect,
                         Capability::Reference,
                     ],
                 ),

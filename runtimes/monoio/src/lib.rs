@@ -49,6 +49,7 @@ impl Adapter for Monoio {
                 Capability::Files,
                 Capability::Offload,
                 Capability::Shutdown,
+                Capability::Connect,
             ]
             .into(),
             tasks_max: None,
@@ -141,6 +142,12 @@ impl Runtime for Monoio {
 
     async fn accept(listener: &mut Self::Listener) -> io::Result<Self::Stream> {
         let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<Self::Stream> {
+        let stream = TcpStream::connect_addr(address).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }

@@ -59,6 +59,7 @@ impl Adapter for Smol {
                 Capability::ForeignSpawn,
                 Capability::Cancel,
                 Capability::Share,
+                Capability::Connect,
             ]
             .iter()
             .chain(more)
@@ -155,6 +156,12 @@ impl Runtime for Smol {
 
     async fn accept(listener: &mut Self::Listener) -> io::Result<Self::Stream> {
         let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<Self::Stream> {
+        let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }

@@ -47,6 +47,7 @@ impl Adapter for Threads {
                     Capability::Shutdown,
                     Capability::ForeignSpawn,
                     Capability::Share,
+                    Capability::Connect,
                     Capability::Reference,
                 ]
                 .into(),
@@ -127,6 +128,12 @@ impl Runtime for Threads {
 
     async fn accept(listener: &mut Self::Listener) -> io::Result<Self::Stream> {
         let (stream, _) = listener.accept()?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<Self::Stream> {
+        let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }

@@ -60,6 +60,7 @@ impl Adapter for Tokio {
                 Capability::ForeignSpawn,
                 Capability::Cancel,
                 Capability::Share,
+                Capability::Connect,
             ]);
             if executor == "local" {
                 // A `LocalSet` has no handle for other threads.
@@ -247,6 +248,12 @@ impl Runtime for Handle {
 
     async fn accept(listener: &mut Self::Listener) -> io::Result<Self::Stream> {
         let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<Self::Stream> {
+        let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }

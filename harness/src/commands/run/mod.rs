@@ -14,6 +14,7 @@ mod options;
 mod planned_case;
 mod prepare;
 mod record;
+mod responder_checks;
 mod results;
 mod run_file;
 mod stop;

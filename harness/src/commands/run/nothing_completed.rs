@@ -23,7 +23,8 @@ struct Window {
     kept_waiting: Duration,
     in_flight: u64,
     pings: u64,
-    /// Whether an operation may take long without using a CPU: it sleeps, or reads from a device.
+    /// Whether an operation may take long without using a CPU: it sleeps, queries a backend, or reads
+    /// from a device.
     may_rest: bool,
 }
 
@@ -39,7 +40,9 @@ pub fn why(measured: &Measured, case: &PlannedCase, advice: String) -> String {
         kept_waiting: Duration::from_nanos(kept_waiting),
         pings: measured.findings.impact.count(),
         in_flight: of_load.unwrap_or_else(|| of_groups.sum()),
-        may_rest: case.sleeps() || case.case.work.files.is_some_and(|files| files.cold),
+        may_rest: case.sleeps()
+            || case.queries()
+            || case.case.work.files.is_some_and(|files| files.cold),
     };
     format!(
         "no operation was completed within {}: {}",

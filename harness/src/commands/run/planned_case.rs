@@ -8,13 +8,14 @@ use std::time::Duration;
 use quadrant_reports::number::round_duration;
 use quadrant_reports::record::{AxisValue, Status};
 use quadrant_suite::clock::ClockScale;
-use quadrant_suite::plan::{Action, FileSet, Group, Pace, Plan};
+use quadrant_suite::plan::{self, Action, FileSet, Group, Pace, Plan};
 
 use super::options::CellOptions;
 use crate::adapters::subject::{State, Subject};
 use crate::commands::selection::Selected;
 use crate::fixtures::slow_disk_works;
-use crate::spec::{Case, Demand};
+use crate::responder::order::Backend;
+use crate::spec::{self, Case, Demand};
 use crate::system::allocator::Allocator;
 use crate::system::cpus::Division;
 use crate::trial::{Attention, Limits, LoadShape, Memory, Order};
@@ -44,6 +45,8 @@ pub struct PlannedCase<'a> {
     /// The scenario's measuring time, where `--quick` cut it.
     pub uncut: Option<Duration>,
     pub load: Option<LoadShape>,
+    /// What the responder plays.
+    pub backends: Vec<Backend>,
     seed: u64,
     clock: ClockScale,
 }
@@ -62,7 +65,14 @@ impl<'a> PlannedCase<'a> {
             message_bytes: load.message_bytes,
             arrivals: load.arrivals.map(|arrivals| arrivals.within(measure.as_nanos() as u64)),
         });
-        let division = Division::of(&circumstances.cpus, load.is_some());
+        // The responder has the driver's CPUs.
+        let is_divided = load.is_some() || !case.work.backends.is_empty();
+        let division = Division::of(&circumstances.cpus, is_divided);
+        let backends = case.work.backends.iter().map(|backend| Backend {
+            name: backend.name.clone(),
+            latency: backend.latency.clone(),
+            answer_bytes: backend.answer_bytes,
+        });
         let workers_asked = options.workers.or(case.work.workers);
         let workers = workers_asked.unwrap_or((division.subject.len() as u32).clamp(1, 64));
         let allocator = options.allocator.or(case.work.allocator).unwrap_or_default();
@@ -78,6 +88,7 @@ impl<'a> PlannedCase<'a> {
             measure,
             uncut: Some(Duration::from_nanos(case.work.measure_ns)).filter(|it| *it > measure),
             load,
+            backends: backends.collect(),
             seed: circumstances.seed,
             clock: circumstances.clock,
             case,
@@ -111,6 +122,7 @@ impl<'a> PlannedCase<'a> {
                 cold: shape.cold,
                 latency_ns: shape.latency.map_or(0, |latency| latency.as_nanos() as u64),
             }),
+            backends: work.backends.iter().map(planned_backend).collect(),
             check: None,
         }
     }
@@ -155,6 +167,11 @@ impl<'a> PlannedCase<'a> {
         steps.any(|step| matches!(step.action, Action::Sleep { .. }))
     }
 
+    /// Whether any step waits for a backend.
+    pub fn queries(&self) -> bool {
+        !self.backends.is_empty()
+    }
+
     /// Why the case cannot be measured in turns, and what to do instead; `None` if it can.
     pub fn no_turns(&self) -> Option<&'static str> {
         if self.load.is_some_and(|load| load.arrivals.is_some()) {
@@ -168,6 +185,11 @@ impl<'a> PlannedCase<'a> {
             return Some(
                 "it has tasks on a schedule (`every`), which goes on while a subject is frozen: use \
                  `run`",
+            );
+        }
+        if self.queries() {
+            return Some(
+                "it queries backends, which go on answering while a subject is frozen: use `run`",
             );
         }
         self.has_fixed_work().then_some(
@@ -204,6 +226,7 @@ impl<'a> PlannedCase<'a> {
             library,
             plan,
             load: self.load,
+            backends: &self.backends,
             cpus: &self.division,
             warmup: self.warmup,
             measure: self.measure,
@@ -216,10 +239,21 @@ impl<'a> PlannedCase<'a> {
 
     /// What may distort every trial of this case.
     pub fn warnings(&self) -> Vec<String> {
-        let shares = self.load.is_some() && self.division.subject == self.division.driver;
-        let warning = "subject and driver share the only CPU: each measures the other as well";
-        shares.then(|| warning.to_owned()).into_iter().collect()
+        let shares = self.division.subject == self.division.driver;
+        let other = match (self.load, self.queries()) {
+            (Some(_), _) => "driver",
+            (None, true) => "responder",
+            (None, false) => return Vec::new(),
+        };
+        let warning =
+            || format!("subject and {other} share the only CPU: each measures the other as well");
+        shares.then(warning).into_iter().collect()
     }
+}
+
+/// Its port is put in when the responder listens.
+fn planned_backend(backend: &spec::Backend) -> plan::Backend {
+    plan::Backend { port: 0, answer_bytes: backend.answer_bytes, pool: backend.pool }
 }
 
 pub fn case_key(scenario: &str, values: &[AxisValue]) -> String {

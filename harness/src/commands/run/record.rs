@@ -4,8 +4,8 @@
 
 use quadrant_reports::number::counted;
 use quadrant_reports::record::{
-    Concurrency, Cpus, CutShort, GroupMetrics, Latency, LoadMetrics, Metrics, Pass, Record, SCHEMA,
-    Status, Unended,
+    BackendMetrics, Concurrency, Cpus, CutShort, GroupMetrics, Latency, LoadMetrics, Metrics, Pass,
+    Record, ResponderMetrics, SCHEMA, Status, Unended,
 };
 use quadrant_suite::histogram::Histogram;
 use quadrant_suite::outcome::{Findings, GroupFindings};
@@ -15,6 +15,7 @@ use super::{load_checks, nothing_completed, warnings};
 use crate::adapters::subject::Subject;
 use crate::commands::selection::unmatched;
 use crate::driver::order::Load;
+use crate::responder::order::Answers;
 use crate::trial::Measured;
 
 /// The record of a trial without a result.
@@ -41,7 +42,10 @@ pub fn new(
         workers_asked: case.workers_asked,
         cpus: Some(Cpus {
             subject: case.division.subject.clone(),
-            driver: case.load.map_or_else(Vec::new, |_| case.division.driver.clone()),
+            driver: match case.load.is_some() || case.queries() {
+                true => case.division.driver.clone(),
+                false => Vec::new(),
+            },
         }),
         status: Status::Unmeasured,
         reason: None,
@@ -158,6 +162,7 @@ fn metrics(measured: Measured) -> Metrics {
     let mut groups: Vec<GroupMetrics> =
         findings.groups.into_iter().map(|group| group_metrics(group, elapsed_ns)).collect();
     let load_metrics = load.as_ref().map(load_metrics);
+    let responder = measured.answers.map(responder_metrics);
     let primary = match load {
         Some(load) => {
             unended = Some(unended_of(&load.unanswered));
@@ -177,6 +182,7 @@ fn metrics(measured: Measured) -> Metrics {
         latency_ns: primary.latency_ns,
         unended: unended.unwrap_or_default(),
         load: load_metrics,
+        responder,
         concurrency: primary.concurrency,
         steps: steps.map(|row| (row.name, Latency::from(row.latency))).collect(),
         groups,
@@ -217,6 +223,20 @@ fn group_metrics(group: GroupFindings, elapsed_ns: u64) -> GroupMetrics {
             peak: group.in_flight_peak,
             mean: group.in_flight_mean_milli as f64 / 1_000.0,
         },
+    }
+}
+
+fn responder_metrics(answers: Answers) -> ResponderMetrics {
+    let backends = answers.backends.into_iter().map(|backend| BackendMetrics {
+        name: backend.name,
+        answers: backend.delay.count(),
+        delay_ns: Latency::from(backend.delay),
+        in_flight_peak: backend.in_flight_peak,
+    });
+    ResponderMetrics {
+        backends: backends.collect(),
+        lateness_ns: Latency::from(answers.lateness),
+        busy_ns: answers.busy_ns,
     }
 }
 

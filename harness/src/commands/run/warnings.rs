@@ -8,9 +8,9 @@ use quadrant_reports::record::noise::{GOVERNOR, OTHERS, STEAL, UNSTEADY, UNSTEAD
 use quadrant_reports::record::{Metrics, Noise};
 use quadrant_suite::board::LOOPS_MAX;
 
-use super::load_checks;
 use super::options::CellOptions;
 use super::planned_case::PlannedCase;
+use super::{load_checks, responder_checks};
 use crate::adapters::subject::Subject;
 use crate::commands::selection::Selected;
 use crate::trial::Measured;
@@ -44,6 +44,7 @@ const IN_FLIGHT_MIN: f64 = 8.0;
 /// All that a trial's own measurements show.
 pub fn of_trial(measured: &Measured, case: &PlannedCase) -> Vec<String> {
     let mut warnings = measured.load.as_ref().map(load_checks::warnings).unwrap_or_default();
+    warnings.extend(measured.answers.iter().flat_map(responder_checks::warnings));
     if measured.findings.strangers > 0 {
         warnings.push(format!(
             "{} to the subject's ports came from other processes; none was served",

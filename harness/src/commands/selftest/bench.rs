@@ -108,6 +108,7 @@ impl Prepared<'_> {
             library: self.library,
             plan: &self.plan,
             load: self.trial.load,
+            backends: &[],
             cpus: &self.trial.cpus,
             warmup: WARMUP,
             measure: self.trial.measure,

@@ -101,6 +101,7 @@ fn gather(bench: &Bench, subject: &Subject) -> Result<(Gathered, String), Unmeas
         library,
         plan: &plan,
         load: case.load,
+        backends: &case.backends,
         cpus: &case.division,
         warmup,
         measure,

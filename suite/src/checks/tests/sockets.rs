@@ -70,6 +70,14 @@ impl Listener {
 }
 
 impl Stream {
+    /// On loopback a connect is over at once.
+    pub(super) fn connect(executor: &Arc<Executor>, address: SocketAddr) -> io::Result<Self> {
+        let socket = TcpStream::connect(address)?;
+        socket.set_nodelay(true)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket, executor: Arc::clone(executor) })
+    }
+
     pub(super) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let executor = Arc::clone(&self.executor);
         while executor.is(Rule::SocketsOnlyWhenIdle) && !lock(&executor.state).ready.is_empty() {

@@ -157,6 +157,10 @@ impl Runtime for Tiny {
         listener.accept().await
     }
 
+    async fn connect(&self, address: SocketAddr) -> io::Result<Stream> {
+        Stream::connect(&self.0, address)
+    }
+
     async fn read(
         stream: &mut Stream,
         buffer: &mut Vec<u8>,

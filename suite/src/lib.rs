@@ -32,5 +32,6 @@ pub mod poll_wrapper;
 mod root;
 pub mod runtime;
 pub mod scene;
+pub mod shared;
 mod task;
 mod thread_times;

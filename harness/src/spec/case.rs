@@ -5,7 +5,7 @@
 use quadrant_reports::number::{counted, grouped};
 use quadrant_reports::record::AxisValue;
 use quadrant_reports::record::expectation::Expectation;
-use quadrant_suite::plan::{Group, Pace, Program, Server};
+use quadrant_suite::plan::{Group, Pace, PlannedChannel, Program, Server};
 
 use super::quantity::{DURATION, RATE, SIZE};
 use crate::system::allocator::Allocator;
@@ -41,6 +41,10 @@ pub struct Work {
     pub programs: Vec<Program>,
     pub server: Option<Server>,
     pub groups: Vec<Group>,
+    /// What tasks share, as in the plan.
+    pub locks: Vec<String>,
+    pub barriers: Vec<u32>,
+    pub channels: Vec<PlannedChannel>,
     /// Present when this case reads files.
     pub files: Option<Files>,
     /// Present exactly when `server` is.

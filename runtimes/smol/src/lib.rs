@@ -17,6 +17,7 @@ use quadrant_suite::plain_calls::{self, Descriptor};
 use quadrant_suite::runtime::Task;
 use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime, Spawner};
 use quadrant_suite::scene::Scene;
+use quadrant_suite::shared::ForAnyRuntime;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::{TcpListener, TcpStream};
 
@@ -108,6 +109,7 @@ impl Runtime for Smol {
     type Stream = TcpStream;
     type Join = smol::Task<()>;
     type Contents = Vec<u8>;
+    type Shared = ForAnyRuntime;
 
     fn spawn(&self, task: Task<Self>) -> Self::Join {
         EXECUTOR.spawn(task.run())

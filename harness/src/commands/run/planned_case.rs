@@ -109,6 +109,9 @@ impl<'a> PlannedCase<'a> {
                 bytes: shape.bytes,
                 cold: shape.cold,
             }),
+            locks: work.locks.clone(),
+            barriers: work.barriers.clone(),
+            channels: work.channels.clone(),
             check: None,
         }
     }
@@ -143,10 +146,10 @@ impl<'a> PlannedCase<'a> {
         }
     }
 
-    /// Whether any step sleeps: time passes while a subject is frozen.
+    /// Whether any step waits for a time: time passes while a subject is frozen.
     pub fn sleeps(&self) -> bool {
         let mut steps = self.case.work.programs.iter().flatten();
-        steps.any(|step| matches!(step.action, Action::Sleep { .. }))
+        steps.any(|step| matches!(step.action, Action::Sleep { .. } | Action::Timeout { .. }))
     }
 
     /// Why the case cannot be measured in turns, and what to do instead; `None` if it can.

@@ -17,10 +17,9 @@ use super::fields::Fields;
 use super::limits;
 use super::names;
 use super::quantity::{COUNT, Limit};
+use super::shared::Shared;
 use super::step::Step;
 use super::yaml::{Node, Value};
-use sharing::Shared;
-
 use crate::terminal::nearest::{hint, quoted};
 
 /// All programs of one case.

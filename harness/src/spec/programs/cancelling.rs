@@ -7,7 +7,7 @@ use quadrant_suite::plan::Action;
 use super::Programs;
 use crate::spec::draft::{Draft, Runner};
 use crate::spec::error::{SpecError, error};
-use crate::spec::limits;
+use crate::spec::limits::SLEEP;
 use crate::spec::step::Step;
 
 impl<'a> Programs<'_, 'a> {
@@ -24,7 +24,7 @@ impl<'a> Programs<'_, 'a> {
             inside
         };
         let action = if word == "timeout" {
-            let ns = self.values.quantity(&step.fields, "for", limits::SLEEP);
+            let ns = self.values.quantity(&step.fields, "for", SLEEP);
             let steps = step.fields.need("steps")?.node.list()?;
             Action::Timeout { ns, program: self.program(steps, inside(), step.at), row }
         } else {

@@ -111,6 +111,8 @@ fn record(scenario: &str, trial: u32, ops_per_sec: f64) -> Record {
             },
             stalls: Stalls { threshold_ns: 10_000_000, ..Stalls::default() },
             responder: None,
+            cancelled: BTreeMap::new(),
+            shared_types: BTreeMap::new(),
             impact_ns: None,
             cpu_ns: 900_000_000,
             page_faults: 0,

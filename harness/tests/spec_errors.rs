@@ -48,6 +48,44 @@ fn errors_of_servers(scenarios: &[(&str, &str)]) -> String {
 }
 
 #[test]
+fn wrong_cancelled_and_shared_steps_are_explained() {
+    let in_timeout = |step: &str| format!("[{{ timeout: {{ for: 1s, steps: [{step}] }} }}]");
+    let group = |name: &str, step: &str| format!("  - {{ name: {name}, steps: [{step}] }}\n");
+    let tasks = |groups: &[String]| format!("tasks:\n{}", groups.concat());
+    let scenarios = [
+        ("tasks in a timeout", task(&in_timeout("{ gather: [yield] }"))),
+        ("a barrier in a timeout", task(&in_timeout("barrier"))),
+        ("sending in a lock in a timeout", task(&in_timeout("{ lock: { name: l, steps: [send_to: c] } }"))),
+        ("a race of one", task("[{ race: [yield] }]")),
+        ("a race of none", task("[{ race: [] }]")),
+        ("a barrier in a lock", task("[{ lock: { name: l, steps: [barrier] } }]")),
+        (
+            "a lock in itself",
+            task("[{ lock: { name: l, steps: [{ lock: { name: l, steps: [yield] } }] } }]"),
+        ),
+        ("a barrier in a branch", task("[{ gather: [barrier] }]")),
+        ("only consumers", task("[{ receive_from: jobs }]")),
+        ("only producers", task("[{ send_to: jobs }]")),
+        (
+            "two capacities",
+            tasks(&[
+                group("a", "{ send_to: { channel: jobs, capacity: 3 } }"),
+                group("b", "{ send_to: { channel: jobs, capacity: 4 } }, { receive_from: jobs }"),
+            ]),
+        ),
+        (
+            "too many pairs",
+            "tasks:\n  - { name: a, count: 3000, steps: [send_to: jobs] }\n  - { name: b, count: 3000, steps: [receive_from: jobs] }\n".to_owned(),
+        ),
+        ("the word's row is taken", task("[{ sleep: { for: 1s, as: lock } }, { lock: { name: l, steps: [yield] } }]")),
+        ("a timeout around an exchange", "server: { steps: [timeout: { for: 1s, steps: [echo] }] }\nload: { connections: 1, send: 1B }\n".to_owned()),
+        ("a lock around an exchange", "server: { steps: [recv, { lock: { name: l, steps: [send] } }] }\nload: { connections: 1, send: 1B }\n".to_owned()),
+    ];
+    let scenarios = scenarios.each_ref().map(|(title, text)| (*title, text.as_str()));
+    snapshot("sharing", &errors_of(&scenarios));
+}
+
+#[test]
 fn wrong_shapes_are_explained() {
     snapshot(
         "shape",

@@ -7,7 +7,7 @@ use quadrant::driver::arrivals::{Arrivals, Rate};
 use quadrant::spec::{self, Case, Scenario};
 use quadrant_reports::record::expectation::Comparison;
 use quadrant_suite::hash;
-use quadrant_suite::plan::{Action, FileChoice, How, Pace, Program};
+use quadrant_suite::plan::{Action, FileChoice, How, Pace, PlannedChannel, Program};
 
 fn valid(text: &str) -> Scenario {
     spec::parse("x.yaml", text).unwrap_or_else(|error| panic!("{error}\n{text}"))
@@ -67,6 +67,13 @@ fn every_step_becomes_its_action() {
         ("[{ yield: {} }]", Action::Yield),
         ("[{ ping_pong: 100 }]", Action::PingPong { rounds: 100 }),
         ("[{ gather: [yield, [yield, yield]] }]", Action::Gather { programs: vec![1, 2] }),
+        (
+            "[{ timeout: { for: 10ms, steps: [yield] } }]",
+            Action::Timeout { ns, program: 1, row: 0 },
+        ),
+        ("[{ race: [yield, [yield, yield]] }]", Action::Race { programs: vec![1, 2], row: 0 }),
+        ("[{ lock: { name: l, steps: [yield] } }]", Action::Lock { lock: 0, program: 1, row: 0 }),
+        ("[barrier]", Action::Barrier { barrier: 0, row: 0 }),
     ] {
         assert_eq!(actions(&task(steps)), [expected], "{steps}");
     }
@@ -74,6 +81,44 @@ fn every_step_becomes_its_action() {
         actions(&task("[{ spawn: { count: 5, steps: [yield] } }, yield, join]")),
         [Action::Spawn { program: 1, count: 5 }, Action::Yield, Action::Join]
     );
+}
+
+#[test]
+fn steps_without_a_name_share_the_row_of_their_word() {
+    let lock = |name: &str| format!("{{ lock: {{ name: {name}, steps: [yield] }} }}");
+    let case = task(&format!(
+        "[{}, {}, {}, barrier, {{ barrier: {{ as: all }} }}]",
+        lock("a"),
+        lock("b"),
+        lock("a")
+    ));
+    assert_eq!(case.work.rows, ["lock", "barrier", "all"]);
+    assert_eq!(case.work.locks, ["a", "b"]);
+    let locks: Vec<(usize, usize)> = actions(&case)
+        .iter()
+        .filter_map(|action| match action {
+            Action::Lock { lock, row, .. } => Some((*lock, *row)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(locks, [(0, 0), (1, 0), (0, 0)]);
+}
+
+#[test]
+fn tasks_of_several_groups_have_their_own_place_in_a_channel() {
+    let send = "{ send_to: jobs }, { send_to: { channel: jobs, capacity: 3 } }";
+    let text = format!(
+        "name: x\nquestion: q?\ntasks:\n  - {{ name: a, count: 5, steps: [{send}] }}\n  - {{ name: b, count: 2, steps: [{{ receive_from: jobs }}, barrier] }}\n  - {{ name: c, count: 4, steps: [{send}] }}\n"
+    );
+    let work = valid(&text).case(0).work;
+    let name = "jobs".to_owned();
+    let channel = PlannedChannel { name, capacity: 3, producers: 9, consumers: 2 };
+    assert_eq!(work.channels, [channel]);
+    assert_eq!(work.barriers, [2]);
+    let first = |group: usize| work.programs[work.groups[group].program][0].action.clone();
+    assert_eq!(first(0), Action::SendTo { channel: 0, first: 0 });
+    assert_eq!(first(1), Action::ReceiveFrom { channel: 0, first: 0 });
+    assert_eq!(first(2), Action::SendTo { channel: 0, first: 5 });
 }
 
 #[test]
@@ -314,11 +359,13 @@ fn any_steps() -> impl Strategy<Value = String> {
     ];
     let step = leaf.prop_recursive(4, 40, 4, |inner| {
         let list = prop::collection::vec(inner, 1..4).prop_map(|steps| steps.join(", "));
-        (list, 0..5, 1..9_u32).prop_map(|(list, kind, n)| match kind {
+        (list, 0..7, 1..9_u32).prop_map(|(list, kind, n)| match kind {
             0 => format!("{{ repeat: {{ times: {n}, as: r@, steps: [{list}] }} }}"),
             1 => format!("{{ repeat: {{ times: {n}, steps: [{list}] }} }}"),
             2 => format!("{{ sequence: {{ as: r@, steps: [{list}] }} }}"),
             3 => format!("{{ sequence: [{{ spawn: {{ count: {n}, steps: [{list}] }} }}, join] }}"),
+            4 => format!("{{ lock: {{ name: l{n}, as: r@, steps: [{{ repeat: {{ times: {n}, steps: [yield] }} }}] }} }}"),
+            5 => format!("{{ timeout: {{ for: {n}ms, steps: [yield, {{ race: [yield, yield] }}] }} }}"),
             _ => format!("{{ gather: [{list}] }}"),
         })
     });
@@ -370,7 +417,10 @@ proptest! {
             for step in program {
                 match &step.action {
                     Action::Spawn { program, .. } => assert!(referred.insert(*program)),
-                    Action::Gather { programs } => {
+                    Action::Timeout { program, .. } | Action::Lock { program, .. } => {
+                        assert!(referred.insert(*program));
+                    }
+                    Action::Gather { programs } | Action::Race { programs, .. } => {
                         programs.iter().for_each(|program| assert!(referred.insert(*program)));
                     }
                     Action::Hash { rounds, expected, .. } => assert_eq!(*expected, hash::chain(*rounds)),

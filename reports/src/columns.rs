@@ -122,6 +122,11 @@ pub(crate) fn columns(
                 alone(row, &|figures| quantile(figures.steps.get(name), share))
             });
         }
+        if all_alone().any(|figures| figures.cancelled.contains_key(name)) {
+            add("steps", [&heading, "cancelled"], &|row| {
+                alone(row, &|figures| cancelled(figures, name))
+            });
+        }
     }
     columns
 }
@@ -287,6 +292,11 @@ fn in_flight(figures: &Alone) -> table::Cell {
         true => peak.with(format!(" ({})", number::mean_count(figures.in_flight_mean))),
         false => peak,
     }
+}
+
+/// How many programs a step has cancelled, in all trials together.
+fn cancelled(figures: &Alone, step: &str) -> table::Cell {
+    table::Cell::maybe(figures.cancelled.get(step).map(|count| number::count(*count)))
 }
 
 fn workers(cell: &Cell) -> table::Cell {

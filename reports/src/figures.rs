@@ -77,6 +77,8 @@ pub(crate) struct Alone {
     pub evidence: Option<Evidence>,
     pub groups: BTreeMap<String, Rate>,
     pub steps: BTreeMap<String, Histogram>,
+    /// Of the steps that cancel: how often in all trials together.
+    pub cancelled: BTreeMap<String, u64>,
 }
 
 impl Figures {
@@ -270,12 +272,16 @@ fn together(trials: &[&Metrics]) -> Alone {
     let in_flight: Vec<f64> = all().map(|metrics| metrics.concurrency.mean).collect();
     let mut groups: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     let mut steps: BTreeMap<String, Histogram> = BTreeMap::new();
+    let mut cancelled: BTreeMap<String, u64> = BTreeMap::new();
     for metrics in all() {
         for group in &metrics.groups {
             groups.entry(group.name.clone()).or_default().push(group.ops_per_sec);
         }
         for (name, latency) in &metrics.steps {
             steps.entry(name.clone()).or_default().merge(&latency.histogram);
+        }
+        for (name, count) in &metrics.cancelled {
+            *cancelled.entry(name.clone()).or_default() += count;
         }
     }
     let group = |(name, rates): (String, Vec<f64>)| {
@@ -305,6 +311,7 @@ fn together(trials: &[&Metrics]) -> Alone {
         evidence: None,
         groups: groups.into_iter().map(group).collect(),
         steps,
+        cancelled,
     }
 }
 

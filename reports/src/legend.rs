@@ -67,7 +67,10 @@ const MEANINGS: [(&str, &str); 18] = [
         "backend",
         "what operations were seen to wait by. unknown: the calls do not decide. !: not what the subject claims. files: read by io_uring's ring, by a pool of threads, or inline on the threads that run tasks",
     ),
-    ("steps", "latency of that named step alone"),
+    (
+        "steps",
+        "latency of that named step alone: for a lock the time to get it, for a barrier how late a task went on after all had arrived; cancelled: programs dropped before their end, in all trials",
+    ),
     (
         SUMMARY,
         "counts cases. best: ahead of all others. among the best: in the leading group, which holds every subject not shown to be behind. a = b: both lead in as many cases. Choose by the scenario that resembles your program",

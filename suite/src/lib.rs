@@ -35,5 +35,6 @@ mod root;
 pub mod runtime;
 pub mod scene;
 mod semaphore;
+pub mod shared;
 mod task;
 mod thread_times;

@@ -3,6 +3,7 @@
 //! It returns to the harness as one JSON text and holds only what cannot be observed from outside.
 //! Threads, CPU time and memory are never taken from here.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
@@ -16,7 +17,7 @@ use crate::plan::Hold;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Outcome {
-    Finished(Findings),
+    Finished(Box<Findings>),
     /// A behaviour check has its answer.
     Checked(Verdict),
     /// The runtime cannot run this here; the reason includes a remedy if there is one.
@@ -80,6 +81,9 @@ pub struct Findings {
     pub strangers: u64,
     /// When groups with a fixed number of operations had completed them.
     pub finished_after_ns: Option<u64>,
+    /// The types of the objects that tasks share: those of `lock`, `channel` and `barrier`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shared_types: BTreeMap<String, String>,
     /// The injected stalls, if the plan injects any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub injected: Vec<Injected>,
@@ -116,6 +120,9 @@ pub struct GroupFindings {
 pub struct RowFindings {
     pub name: String,
     pub latency: Histogram,
+    /// What the step has cancelled, if it is one that cancels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled: Option<u64>,
 }
 
 /// One injected stall, as it was measured by the task that made it.

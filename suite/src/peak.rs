@@ -44,7 +44,8 @@ pub fn queriers(
     peak(programs, program, queries, 0)
 }
 
-/// Every program occurs once in the tree of programs, so this visits each once.
+/// Every program occurs once in the tree of programs, so this visits each once. `partner` is what a
+/// further task counts by itself: programs that run in the task of their step count without it.
 fn peak(
     programs: &[Program],
     program: usize,
@@ -65,6 +66,12 @@ fn peak(
             }
             Action::Gather { programs } => {
                 programs.iter().fold(0_u64, |sum, branch| sum.saturating_add(below(*branch)))
+            }
+            Action::Race { programs, .. } => programs.iter().fold(0_u64, |sum, branch| {
+                sum.saturating_add(below(*branch).saturating_sub(partner))
+            }),
+            Action::Timeout { program, .. } | Action::Lock { program, .. } => {
+                below(*program).saturating_sub(partner)
             }
             Action::PingPong { .. } => partner,
             _ => 0,

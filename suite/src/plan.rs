@@ -44,6 +44,14 @@ pub struct Plan {
     /// What `query` steps ask; they refer to them by index.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub backends: Vec<Backend>,
+    /// The names of the locks; `Action::Lock` refers to them by index.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locks: Vec<String>,
+    /// For each barrier the tasks that wait at it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub barriers: Vec<u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<PlannedChannel>,
     /// The behaviour check to run; there is no other work then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<PlannedCheck>,
@@ -161,6 +169,16 @@ pub struct Query {
     pub new: bool,
 }
 
+/// A channel, and how many tasks of groups send to it and receive from it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedChannel {
+    pub name: String,
+    pub capacity: u32,
+    pub producers: u32,
+    pub consumers: u32,
+}
+
 /// One step, and the latency row it reports to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -198,6 +216,18 @@ pub enum Action {
     Gather { programs: Vec<usize> },
     /// Pass a message to a partner task and back, `rounds` times.
     PingPong { rounds: u32 },
+    /// Run `program` for at most this long; if it takes longer, it is dropped and counted in `row`.
+    Timeout { ns: u64, program: usize, row: usize },
+    /// Run each program once, all in this task, until one ends; the others are dropped and counted.
+    Race { programs: Vec<usize>, row: usize },
+    /// Run `program` inside a lock. The time to get the lock goes to `row`.
+    Lock { lock: usize, program: usize, row: usize },
+    /// Wait until all tasks of the group are there. How late the task goes on then goes to `row`.
+    Barrier { barrier: usize, row: usize },
+    /// Send a message. The task is the producer `first` plus its index in its group.
+    SendTo { channel: usize, first: u32 },
+    /// Receive a message, as the consumer `first` plus the task's index in its group.
+    ReceiveFrom { channel: usize, first: u32 },
     /// Run the next `length` steps `times` times.
     Repeat { times: u64, length: usize },
     /// A named compound step begins …
@@ -314,6 +344,9 @@ impl Plan {
             groups: Vec::new(),
             files: None,
             backends: Vec::new(),
+            locks: Vec::new(),
+            barriers: Vec::new(),
+            channels: Vec::new(),
             check: None,
         }
     }
@@ -346,6 +379,11 @@ impl Plan {
         steps.into_iter().any(|step| matches!(step.action, Action::Inject { .. }))
     }
 
+    /// Whether steps drop work of their own before its end.
+    pub fn cancels(&self) -> bool {
+        self.programs.iter().flatten().any(|step| step.action.cancels_in().is_some())
+    }
+
     /// Whether connections do nothing but receive and send back, with `how: await`.
     pub(crate) fn serves_plain_echo(&self) -> bool {
         self.server.as_ref().is_some_and(|server| {
@@ -369,14 +407,22 @@ impl Plan {
 }
 
 impl Action {
+    /// The row that counts what it cancels, if it cancels something.
+    pub(crate) fn cancels_in(&self) -> Option<usize> {
+        match self {
+            Action::Timeout { row, .. } | Action::Race { row, .. } => Some(*row),
+            _ => None,
+        }
+    }
+
     fn needs(&self) -> Vec<Capability> {
         match self {
             Action::Recv { how } | Action::Send { how } if *how != How::Await => {
                 vec![Capability::Tcp]
             }
-            Action::Sleep { how: How::Await, .. } | Action::Inject { .. } => {
-                vec![Capability::Timers]
-            }
+            Action::Sleep { how: How::Await, .. }
+            | Action::Timeout { .. }
+            | Action::Inject { .. } => vec![Capability::Timers],
             Action::ReadFile { how: How::Await, .. } => vec![Capability::Files],
             Action::Query(Query { how: How::Await, .. }) => vec![Capability::Connect],
             Action::Sleep { how: How::Offload, .. }

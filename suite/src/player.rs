@@ -3,10 +3,12 @@
 //! Programs are flat, so the player is a loop and never recursive: a recursive future would have to
 //! be boxed, and the box would have to fix whether it is `Send`.
 
+mod cancelling;
 mod connection;
 pub(crate) mod echo;
 mod files;
 mod query;
+mod sharing;
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -113,6 +115,13 @@ impl<R: Runtime> Player<R> {
         Self { idle, ..self }
     }
 
+    /// For a program that runs inside of a step of this task. It has no connection.
+    fn inner(&mut self) -> Self {
+        let chance = self.draw();
+        let inner = Self::new(self.scene, self.runtime.clone(), self.place, None);
+        Self { idle: self.idle, files_read: self.files_read, chance, ..inner }
+    }
+
     /// Runs a program once and counts its error, if any.
     pub(crate) async fn play_once(mut self, program: usize) {
         if let Err(ending) = self.play(program, false).await {
@@ -209,6 +218,14 @@ impl<R: Runtime> Player<R> {
                 joined
             }
             Action::PingPong { rounds } => self.ping_pong(*rounds).await,
+            Action::Timeout { ns, program, row } => {
+                self.timeout(Duration::from_nanos(*ns), *program, *row).await
+            }
+            Action::Race { programs, row } => self.race(programs, *row).await,
+            Action::Lock { lock, program, row } => self.lock(*lock, *program, *row).await,
+            Action::Barrier { barrier, row } => self.barrier(*barrier, *row).await,
+            Action::SendTo { channel, first } => self.send_to(*channel, *first).await,
+            Action::ReceiveFrom { channel, first } => self.receive_from(*channel, *first).await,
             Action::Inject { injections } => {
                 // Boxed, so that the futures of the other steps stay small.
                 Box::pin(injection::series(self.scene, &self.runtime, injections))

@@ -23,6 +23,7 @@ use crate::links::Idle;
 use crate::ping_pong::Exchange;
 use crate::plain_calls::Descriptor;
 use crate::scene::Scene;
+use crate::shared::Shared;
 
 /// A library that can run trials, published by `export!`.
 pub trait Adapter {
@@ -47,6 +48,8 @@ pub trait Runtime: Clone + 'static {
     type Join: 'static;
     /// The contents of a file, in the type that the runtime reads into.
     type Contents: Deref<Target = [u8]>;
+    /// Locks, channels and barriers: the runtime's own, or `shared::ForAnyRuntime`.
+    type Shared: Shared;
 
     /// Whether operations block the thread. Then the time between two of them counts as one poll.
     const CALLS_BLOCK: bool = false;

@@ -21,6 +21,7 @@ use crate::pattern;
 use crate::plan::Plan;
 use crate::poll_wrapper::Meter;
 use crate::semaphore::{Permit, Semaphore};
+use crate::shared::SharedObjects;
 
 /// Operations of one task in which every other task of its group has begun to run, on any runtime
 /// that loses none.
@@ -34,6 +35,9 @@ pub struct Scene {
     began: Stamp,
     groups: Vec<GroupLedger>,
     rows: Vec<Row>,
+    /// For each row what its steps have cancelled.
+    cancelled: Vec<AtomicU64>,
+    pub(crate) shared: SharedObjects,
     impact: Row,
     /// Only if the plan injects stalls.
     injection_log: Option<InjectionLog>,
@@ -105,6 +109,8 @@ impl Scene {
             meter: Meter::new(board, plan.clock, plan.stall_threshold_ns).only_if(plan.metered),
             groups: plan.groups.iter().map(|_| GroupLedger::default()).collect(),
             rows: plan.rows.iter().map(|_| Row::default()).collect(),
+            cancelled: plan.rows.iter().map(|_| AtomicU64::new(0)).collect(),
+            shared: SharedObjects::of(&plan),
             injection_log: plan.injects().then(InjectionLog::default),
             plan,
             board,
@@ -215,6 +221,24 @@ impl Scene {
         }
     }
 
+    /// A step of this row has cancelled so many of its programs.
+    pub(crate) fn count_cancelled(&self, row: usize, programs: u64) {
+        if self.board.is_measuring() {
+            self.cancelled[row].fetch_add(programs, Ordering::Relaxed);
+        }
+    }
+
+    /// What the steps of each row have cancelled; `None` for rows of other steps.
+    fn cancelled(&self) -> Vec<Option<u64>> {
+        let mut cancelled = vec![None; self.rows.len()];
+        for step in self.plan.programs.iter().flatten() {
+            if let Some(row) = step.action.cancels_in() {
+                cancelled[row] = Some(self.cancelled[row].load(Ordering::Relaxed));
+            }
+        }
+        cancelled
+    }
+
     /// A ping was read. All pings but the first are sent within the window, so one that is read
     /// after its end still belongs to it.
     pub fn answer_ping(&self, sent: Stamp) {
@@ -287,6 +311,14 @@ impl Scene {
         }
     }
 
+    fn judge_channels(&self) {
+        for channel in &self.shared.channels {
+            if let Err(wrong) = channel.check_complete() {
+                self.faults.wrong_answer(wrong);
+            }
+        }
+    }
+
     /// A root is ready for the parent's messages.
     pub fn open_root(&self, root: usize, control_port: u16, roots: usize) {
         self.roots_left.fetch_add(1, Ordering::AcqRel);
@@ -337,7 +369,7 @@ impl Scene {
     /// A root has received `Stop`; the last one passes on the outcome.
     pub fn close_root(&self) {
         if self.roots_left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            (self.hand_in)(&Outcome::Finished(self.findings()));
+            (self.hand_in)(&Outcome::Finished(Box::new(self.findings())));
         }
     }
 
@@ -381,6 +413,7 @@ impl Scene {
 
     fn findings(&self) -> Findings {
         self.judge_tasks();
+        self.judge_channels();
         let window_start = self.board.window_start();
         let window_ns = self.since_began(window_start);
         let end_ns = self.since_began(match self.board.window_end() {
@@ -405,12 +438,13 @@ impl Scene {
                 in_flight_mean_milli,
             }
         });
-        let rows = self
-            .plan
-            .rows
-            .iter()
-            .zip(&self.rows)
-            .map(|(name, row)| RowFindings { name: name.clone(), latency: row.total() });
+        let rows = self.plan.rows.iter().zip(&self.rows).zip(self.cancelled()).map(
+            |((name, row), cancelled)| RowFindings {
+                name: name.clone(),
+                latency: row.total(),
+                cancelled,
+            },
+        );
         let (injected, pings) =
             self.injection_log.as_ref().map(InjectionLog::taken).unwrap_or_default();
         Findings {
@@ -424,6 +458,7 @@ impl Scene {
             strangers: self.strangers(),
             finished_after_ns: (finished_at != 0)
                 .then(|| self.plan.clock.ns_between(window_start, finished_at)),
+            shared_types: self.shared.types(),
             injected,
             pings,
         }

@@ -158,6 +158,12 @@ impl Subject {
         if let Some(lacking) = lacking {
             return Some(format!("this executor has no {}", lacking.lacking()));
         }
+        if plan.cancels() && executor.workers == Workers::PerTask {
+            return Some(
+                "its calls block, so `timeout` and `race` could not end them before their time"
+                    .to_owned(),
+            );
+        }
         let connections = plan.server.as_ref().map_or(0, |server| u64::from(server.connections));
         if let Some(files_max) = limits::open_files_max()
             && connections + FILES_BESIDE_CONNECTIONS > files_max

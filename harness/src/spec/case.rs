@@ -7,7 +7,7 @@ use std::time::Duration;
 use quadrant_reports::number::{counted, grouped};
 use quadrant_reports::record::AxisValue;
 use quadrant_reports::record::expectation::Expectation;
-use quadrant_suite::plan::{Group, Pace, Pool, Program, Server};
+use quadrant_suite::plan::{Group, Pace, PlannedChannel, Pool, Program, Server};
 
 use super::arrivals;
 use super::quantity::{DURATION, SIZE};
@@ -46,6 +46,10 @@ pub struct Work {
     pub programs: Vec<Program>,
     pub server: Option<Server>,
     pub groups: Vec<Group>,
+    /// What tasks share, as in the plan.
+    pub locks: Vec<String>,
+    pub barriers: Vec<u32>,
+    pub channels: Vec<PlannedChannel>,
     /// Present when this case reads files.
     pub files: Option<Files>,
     /// Present when this case queries one of them.

@@ -13,11 +13,25 @@ pub(super) enum Runner {
     Task,
     Spawned,
     Branch,
+    /// A step, by its word, in the task that it stands in.
+    Inner(&'static str),
+}
+
+/// What surrounds a program.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Around {
+    /// The step that may drop the program before its end.
+    pub(super) cancelled_by: Option<&'static str>,
+    /// The locks that are held meanwhile, by their indexes.
+    pub(super) locks: Vec<usize>,
+    /// Whether a task of a group runs it itself.
+    pub(super) is_of_group: bool,
 }
 
 pub(super) struct Draft {
     pub(super) steps: Program,
     runner: Runner,
+    pub(super) around: Around,
     /// Step lists around this one.
     pub(super) depth: usize,
     /// Inside `repeat`.
@@ -35,6 +49,7 @@ impl Draft {
         Self {
             steps: Program::new(),
             runner,
+            around: Around { is_of_group: runner == Runner::Task, ..Around::default() },
             depth,
             repeated: false,
             is_incomplete: false,
@@ -42,6 +57,40 @@ impl Draft {
             recv: None,
             send: None,
         }
+    }
+
+    /// For a program that a step in this one runs.
+    pub(super) fn inside(&self, runner: Runner) -> Self {
+        let is_of_group = self.around.is_of_group && matches!(runner, Runner::Inner(_));
+        let around = Around { is_of_group, ..self.around.clone() };
+        Self { around, ..Self::new(runner, self.depth + 1) }
+    }
+
+    /// That what surrounds the program allows this step.
+    pub(super) fn check_around(&self, word: &str, at: Place) -> Result<(), SpecError> {
+        let reason = match (word, self.around.cancelled_by) {
+            ("spawn" | "gather" | "ping_pong", Some(_)) => {
+                "the tasks that it starts would go on after it was cancelled"
+            }
+            ("send_to", Some(_)) => "a cancelled message would be missing in its channel",
+            ("barrier", Some(_)) => "the other tasks would wait for one that was cancelled",
+            _ => "",
+        };
+        if let (Some(by), false) = (self.around.cancelled_by, reason.is_empty()) {
+            return Err(error!(at, "`{word}` cannot stand in `{by}`: {reason}"));
+        }
+        if word == "barrier" && !self.around.locks.is_empty() {
+            let rule = "the other tasks could not arrive while one holds the lock";
+            return Err(error!(at, "`barrier` cannot stand in `lock`: {rule}"));
+        }
+        let is_for_groups = matches!(word, "barrier" | "send_to" | "receive_from");
+        if is_for_groups && !self.around.is_of_group {
+            return Err(error!(
+                at,
+                "`{word}` cannot stand here: it is for the tasks of a group, not for connections, spawned tasks and branches of `gather`"
+            ));
+        }
+        Ok(())
     }
 
     pub(super) fn push(&mut self, action: Action, row: Option<usize>) {
@@ -70,6 +119,14 @@ impl Draft {
     /// That `recv`, `send` or `echo` may stand here, and comes once and in order.
     pub(super) fn check_exchange(&mut self, word: &str, at: Place) -> Result<(), SpecError> {
         let connectionless = match self.runner {
+            Runner::Inner(outer) => {
+                let why = match self.around.cancelled_by {
+                    Some(_) => "what a cancelled one has moved would be lost",
+                    None => "its steps run without the connection",
+                };
+                return Err(error!(at, "`{word}` cannot stand in `{outer}`: {why}")
+                    .help("receive before it and send after it"));
+            }
             Runner::Connection => None,
             Runner::Task => Some("a task"),
             Runner::Spawned => Some("a spawned task"),

@@ -198,13 +198,24 @@ fn add_programs<'a>(
         });
     }
     for (name, count, pace, steps) in groups {
+        programs.shared.begin_group(count);
         let program = programs.add(steps, Runner::Task, name.at);
         work.groups.push(Group { name: name.text.clone(), count, program, pace });
     }
+    let (channels, wrong) = programs.shared.channels();
     work.programs = programs.programs;
     work.rows = programs.rows;
     work.backends = programs.backends;
-    (programs.hashes, programs.queried)
+    work.locks = programs.shared.locks;
+    work.barriers = programs.shared.barriers;
+    work.channels = channels;
+    let (hashes, queried) = (programs.hashes, programs.queried);
+    // A channel lacks a side where the step of that side has a mistake.
+    let is_whole = values.mistakes.is_empty();
+    for mistake in wrong {
+        values.mistakes.add(mistake.consequence_if(!is_whole));
+    }
+    (hashes, queried)
 }
 
 /// Name, number of tasks, pace and steps of each group that has a name.

@@ -44,6 +44,8 @@ pub(super) const TASKS: u64 = 1_000_000;
 pub(super) const QUERIES: u64 = 10_000;
 /// All files of a scenario together, and all files being read at once.
 pub(super) const FILES_BYTES: u64 = 4 * GIB;
+/// Producers times consumers of a channel: the order of messages is checked for each pair.
+pub(super) const CHANNEL_PAIRS: u64 = 4_000_000;
 /// Every different number of rounds is computed once when the scenario is loaded.
 pub(super) const HASH_ROUNDS_TOGETHER: u64 = 20_000_000;
 
@@ -61,6 +63,7 @@ pub(super) const SLEEP: Limit = limit(&DURATION, 1, 60 * S);
 pub(super) const CPU: Limit = limit(&DURATION, 1, 10 * S);
 pub(super) const HASH_ROUNDS: Limit = limit(&COUNT, 1, 10_000_000);
 pub(super) const PING_PONG_ROUNDS: Limit = limit(&COUNT, 1, 1_000_000_000);
+pub(super) const CHANNEL_CAPACITY: Limit = limit(&COUNT, 1, 1_000_000);
 pub(super) const FILES: Limit = limit(&COUNT, 1, 100_000);
 pub(super) const FILE_SIZE: Limit = limit(&SIZE, 1, GIB);
 /// A subject that is killed in such a read ends only with the read: this is shorter than the time that a
@@ -74,6 +77,7 @@ pub(super) const MEASURE: Limit = limit(&DURATION, 10 * MS, 600 * S);
 pub(super) const STALL: Limit = limit(&DURATION, 100 * US, 10 * S);
 
 pub(super) const ANSWER_DEFAULT: usize = 64;
+pub(super) const CHANNEL_CAPACITY_DEFAULT: u32 = 64;
 pub(super) const WARMUP_DEFAULT_NS: u64 = 200 * MS;
 pub(super) const MEASURE_DEFAULT_NS: u64 = S;
 pub(super) const STALL_DEFAULT_NS: u64 = 10 * MS;

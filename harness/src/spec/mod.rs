@@ -28,6 +28,7 @@ mod names;
 mod programs;
 mod quantity;
 mod scenario;
+mod shared;
 mod step;
 mod yaml;
 

@@ -2,6 +2,11 @@
 //!
 //! Never lets a step stand where it cannot work; a program that leaves here can be run.
 
+mod cancelling;
+mod sharing;
+
+use std::collections::BTreeSet;
+
 use quadrant_reports::number::grouped;
 use quadrant_suite::plan::{Action, FileChoice, How, Pool, Program, Query};
 
@@ -14,6 +19,7 @@ use super::fields::Fields;
 use super::limits;
 use super::names;
 use super::quantity::{COUNT, Limit};
+use super::shared::Shared;
 use super::step::Step;
 use super::yaml::{Node, Value};
 use crate::terminal::nearest::{hint, quoted};
@@ -29,6 +35,10 @@ pub(super) struct Programs<'v, 'a> {
     pub(super) programs: Vec<Program>,
     pub(super) rows: Vec<String>,
     rows_at: Vec<Place>,
+    /// Those of them that are named for the word of their steps.
+    word_rows: BTreeSet<usize>,
+    /// What the tasks share.
+    pub(super) shared: Shared,
     /// Every `hash`, so that its answer can be computed once for all cases.
     pub(super) hashes: Vec<(u64, Place)>,
     steps_written: usize,
@@ -48,6 +58,8 @@ impl<'v, 'a> Programs<'v, 'a> {
             programs: Vec::new(),
             rows: Vec::new(),
             rows_at: Vec::new(),
+            word_rows: BTreeSet::new(),
+            shared: Shared::default(),
             hashes: Vec::new(),
             steps_written: 0,
         }
@@ -62,7 +74,7 @@ impl<'v, 'a> Programs<'v, 'a> {
     ) -> usize {
         let steps = steps.and_then(|steps| self.count(steps).and_then(|()| steps.list()));
         match self.values.mistakes.keep(steps) {
-            Some(steps) => self.program(steps, runner, at, 0),
+            Some(steps) => self.program(steps, Draft::new(runner, 0), at),
             None => 0,
         }
     }
@@ -86,10 +98,9 @@ impl<'v, 'a> Programs<'v, 'a> {
         }
     }
 
-    fn program(&mut self, steps: &'a [Node], runner: Runner, at: Place, depth: usize) -> usize {
+    fn program(&mut self, steps: &'a [Node], mut draft: Draft, at: Place) -> usize {
         let index = self.programs.len();
         self.programs.push(Program::new());
-        let mut draft = Draft::new(runner, depth);
         self.list(steps, &mut draft, at);
         self.values.mistakes.keep(draft.check_finished(at));
         self.programs[index] = draft.steps;
@@ -139,6 +150,7 @@ impl<'v, 'a> Programs<'v, 'a> {
         if matches!(shape.word, "recv" | "send" | "echo") {
             draft.check_exchange(shape.word, *at)?;
         }
+        draft.check_around(shape.word, *at)?;
         let values = &mut *self.values;
         let action = match shape.word {
             "echo" | "sequence" | "repeat" => return self.compound(&step, how, draft),
@@ -165,7 +177,7 @@ impl<'v, 'a> Programs<'v, 'a> {
             "spawn" => {
                 let count = values.quantity(fields, "count", limits::SPAWNED);
                 let steps = fields.need("steps")?.node.list()?;
-                let program = self.program(steps, Runner::Spawned, *at, draft.depth + 1);
+                let program = self.program(steps, draft.inside(Runner::Spawned), *at);
                 draft.spawned = Some(*at);
                 Action::Spawn { program, count }
             }
@@ -177,7 +189,12 @@ impl<'v, 'a> Programs<'v, 'a> {
                 }
                 Action::Join
             }
-            "gather" => Action::Gather { programs: self.branches(&step, draft)? },
+            "gather" => {
+                let inside = || draft.inside(Runner::Branch);
+                Action::Gather { programs: self.branches(&step, inside)? }
+            }
+            "timeout" | "race" => return self.cancelling(&step, draft),
+            "lock" | "barrier" | "send_to" | "receive_from" => return self.sharing(&step, draft),
             "ping_pong" => {
                 let rounds = values.quantity(fields, "rounds", limits::PING_PONG_ROUNDS);
                 Action::PingPong { rounds }
@@ -274,10 +291,14 @@ impl<'v, 'a> Programs<'v, 'a> {
         Ok(Query { backend, how, new })
     }
 
-    fn branches(&mut self, step: &Step<'a>, draft: &Draft) -> Result<Vec<usize>, SpecError> {
+    fn branches(
+        &mut self,
+        step: &Step<'a>,
+        inside: impl Fn() -> Draft,
+    ) -> Result<Vec<usize>, SpecError> {
         let branches = step.fields.need("branches")?.node.list()?;
         if branches.is_empty() {
-            return Err(error!(step.at, "`gather` has no branches"));
+            return Err(error!(step.at, "`{}` has no branches", step.shape.word));
         }
         let mut programs = Vec::new();
         for branch in branches {
@@ -285,7 +306,7 @@ impl<'v, 'a> Programs<'v, 'a> {
                 Value::List(steps) => steps,
                 _ => std::slice::from_ref(branch),
             };
-            programs.push(self.program(steps, Runner::Branch, step.at, draft.depth + 1));
+            programs.push(self.program(steps, inside(), step.at));
         }
         Ok(programs)
     }
@@ -321,6 +342,23 @@ impl<'v, 'a> Programs<'v, 'a> {
     fn row(&mut self, fields: &Fields<'a>) -> Option<usize> {
         let row = self.new_row(fields.get("as")?.node);
         self.values.mistakes.keep(row)
+    }
+
+    /// The row of a step that always has one: without a name it is named for the step's word, and
+    /// all such steps share it.
+    fn row_or_word(&mut self, step: &Step<'a>) -> Result<usize, SpecError> {
+        if let Some(name) = step.fields.get("as") {
+            return self.new_row(name.node);
+        }
+        let word = step.shape.word;
+        match self.rows.iter().position(|row| row == word) {
+            Some(row) if self.word_rows.contains(&row) => Ok(row),
+            _ => {
+                let row = self.add_row(word, step.at)?;
+                self.word_rows.insert(row);
+                Ok(row)
+            }
+        }
     }
 
     fn new_row(&mut self, name: &Node) -> Result<usize, SpecError> {

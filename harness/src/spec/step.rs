@@ -45,6 +45,12 @@ const SHAPES: &[Shape] = &[
     shape("sequence", "steps", "steps as", &[], "- sequence: [recv, send]"),
     shape("repeat", "", "times steps as", &[], "- repeat: { times: 10, steps: [yield] }"),
     shape("ping_pong", "rounds", "rounds as", &[], "- ping_pong: 100"),
+    shape("timeout", "", "for steps as", &[], "- timeout: { for: 10ms, steps: [sleep: 1s] }"),
+    shape("race", "branches", "branches as", &[], "- race: [{ sleep: 1ms }, { sleep: 2ms }]"),
+    shape("lock", "", "name steps as", &[], "- lock: { name: table, steps: [yield] }"),
+    shape("barrier", "", "as", &[], ""),
+    shape("send_to", "channel", "channel capacity as", &[], "- send_to: jobs"),
+    shape("receive_from", "channel", "channel as", &[], "- receive_from: jobs"),
     shape("choose", "", "", &[], "- choose: { by: $axis, one: [yield], two: [join] }"),
 ];
 

@@ -549,7 +549,7 @@ fn findings(line: &str) -> Result<Findings, Stop> {
         return Err(because(Status::Unmeasured, reason));
     }
     match serde_json::from_str(line) {
-        Ok(Outcome::Finished(findings)) => Ok(findings),
+        Ok(Outcome::Finished(findings)) => Ok(*findings),
         Ok(Outcome::Unsupported { reason }) => Err(because(Status::Unsupported, reason)),
         Ok(Outcome::Failed { reason }) => Err(because(Status::Failed, reason)),
         Ok(Outcome::Checked(_)) | Err(_) => {

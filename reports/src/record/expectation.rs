@@ -103,7 +103,7 @@ pub fn metric_names() -> Vec<&'static str> {
 }
 
 /// The unit of a metric that a scenario may ask for: one of [`metric_names`],
-/// `steps.<step>.<latency>`, `groups.<group>.ops`, `groups.<group>.ops_per_sec` or
+/// `steps.<step>.<latency>`, `steps.<step>.cancelled`, `groups.<group>.ops`, `groups.<group>.ops_per_sec` or
 /// `groups.<group>.latency.<latency>`.
 pub fn metric_unit(name: &str) -> Option<Unit> {
     metric(name).map(|(unit, _)| unit)
@@ -133,6 +133,9 @@ fn metric(name: &str) -> Option<(Unit, ReadNamed<'_>)> {
     }
     let (unit, read): (Unit, ReadNamed) = match (kind, figure) {
         ("groups", "ops") => (Unit::Count, Box::new(move |m| Some(group(m, owner)?.ops as f64))),
+        ("steps", "cancelled") => {
+            (Unit::Count, Box::new(move |m| Some(*m.cancelled.get(owner)? as f64)))
+        }
         ("groups", "ops_per_sec") => {
             (Unit::PerSecond, Box::new(move |m| Some(group(m, owner)?.ops_per_sec)))
         }

@@ -253,6 +253,12 @@ pub struct Metrics {
     /// Named steps.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub steps: BTreeMap<String, Latency>,
+    /// For the named steps that cancel: how many of their programs were dropped before their end.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cancelled: BTreeMap<String, u64>,
+    /// The types of the objects that tasks share: those of `lock`, `channel` and `barrier`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shared_types: BTreeMap<String, String>,
     /// The groups of tasks beside the one that `operation` names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<GroupMetrics>,

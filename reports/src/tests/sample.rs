@@ -75,6 +75,8 @@ pub(crate) fn metrics(ops_per_sec: f64, latency_us: u64) -> Metrics {
         load: None,
         concurrency: Concurrency { peak: 1024, mean: 1024.0 },
         steps: BTreeMap::new(),
+        cancelled: BTreeMap::new(),
+        shared_types: BTreeMap::new(),
         groups: Vec::new(),
         threads: Threads {
             peak: 3,

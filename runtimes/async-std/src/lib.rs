@@ -18,6 +18,7 @@ use quadrant_suite::plain_calls::{self, Descriptor};
 use quadrant_suite::runtime::Task;
 use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime, Spawner};
 use quadrant_suite::scene::Scene;
+use quadrant_suite::shared::ForAnyRuntime;
 
 quadrant_suite::export!(AsyncStd);
 
@@ -81,6 +82,7 @@ impl Runtime for AsyncStd {
     type Stream = TcpStream;
     type Join = JoinHandle<()>;
     type Contents = Vec<u8>;
+    type Shared = ForAnyRuntime;
 
     fn spawn(&self, task: Task<Self>) -> Self::Join {
         task::spawn(task.run())

@@ -24,6 +24,7 @@ use quadrant_suite::plain_calls::Descriptor;
 use quadrant_suite::runtime::Task;
 use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
 use quadrant_suite::scene::Scene;
+use quadrant_suite::shared::ForAnyRuntime;
 
 quadrant_suite::export!(Compio);
 
@@ -130,6 +131,7 @@ impl Runtime for Compio {
     type Stream = TcpStream;
     type Join = JoinHandle<()>;
     type Contents = Vec<u8>;
+    type Shared = ForAnyRuntime;
 
     fn spawn(&self, task: Task<Self>) -> Self::Join {
         compio::runtime::spawn(task.run())

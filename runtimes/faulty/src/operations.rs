@@ -14,6 +14,7 @@ use quadrant_suite::plain_calls::Descriptor;
 use quadrant_suite::runtime::Task;
 use quadrant_suite::runtime::{FilePath, Runtime, yield_once};
 use quadrant_suite::scene::Scene;
+use quadrant_suite::shared::ForAnyRuntime;
 
 use crate::block_on;
 use crate::fault::Fault;
@@ -124,6 +125,7 @@ impl<const CALLS_BLOCK: bool> Runtime for Handle<CALLS_BLOCK> {
     type Stream = Stream;
     type Join = io::Result<JoinHandle<()>>;
     type Contents = Vec<u8>;
+    type Shared = ForAnyRuntime;
 
     const CALLS_BLOCK: bool = CALLS_BLOCK;
 

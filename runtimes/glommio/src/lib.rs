@@ -23,6 +23,7 @@ use quadrant_suite::plain_calls::Descriptor;
 use quadrant_suite::runtime::Task;
 use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
 use quadrant_suite::scene::Scene;
+use quadrant_suite::shared::ForAnyRuntime;
 
 quadrant_suite::export!(Glommio);
 
@@ -112,6 +113,7 @@ impl Runtime for Glommio {
     type Stream = TcpStream;
     type Join = glommio::Task<()>;
     type Contents = ReadResult;
+    type Shared = ForAnyRuntime;
 
     fn spawn(&self, task: Task<Self>) -> Self::Join {
         glommio::spawn_local(task.run())

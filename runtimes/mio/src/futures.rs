@@ -22,6 +22,7 @@ use quadrant_suite::plain_calls::Descriptor;
 use quadrant_suite::runtime::Task;
 use quadrant_suite::runtime::{Refusal, Runtime};
 use quadrant_suite::scene::Scene;
+use quadrant_suite::shared::ForAnyRuntime;
 
 use executor::{Completion, Executor};
 use reactor::{Direction, Registered};
@@ -47,6 +48,7 @@ impl Runtime for Futures {
     type Stream = Registered<TcpStream>;
     type Join = Rc<Completion>;
     type Contents = Vec<u8>;
+    type Shared = ForAnyRuntime;
 
     fn spawn(&self, task: Task<Self>) -> Self::Join {
         self.0.spawn(task.run())

@@ -18,6 +18,7 @@ use quadrant_suite::plain_calls::{self, Descriptor};
 use quadrant_suite::runtime::Task;
 use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime, Spawner};
 use quadrant_suite::scene::Scene;
+use quadrant_suite::shared::ForAnyRuntime;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::{TcpListener, TcpStream};
 
@@ -127,6 +128,7 @@ impl Runtime for Smol {
     type Stream = TcpStream;
     type Join = smol::Task<()>;
     type Contents = Vec<u8>;
+    type Shared = ForAnyRuntime;
 
     fn spawn(&self, task: Task<Self>) -> Self::Join {
         self.start(task.run())

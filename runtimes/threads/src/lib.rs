@@ -21,6 +21,8 @@ use quadrant_suite::runtime::Task;
 use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime, Spawner};
 use quadrant_suite::scene::Scene;
 
+mod shared;
+
 quadrant_suite::export!(Threads);
 
 #[derive(Clone)]
@@ -103,6 +105,7 @@ impl Runtime for Threads {
     type Stream = TcpStream;
     type Join = io::Result<JoinHandle<()>>;
     type Contents = Vec<u8>;
+    type Shared = shared::OfStd;
 
     const CALLS_BLOCK: bool = true;
 

@@ -24,6 +24,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime as TokioRuntime};
 use tokio::task::{JoinHandle, LocalSet};
 
+mod shared;
+
 quadrant_suite::export!(Tokio);
 
 /// Chosen at build time, for the whole process.
@@ -216,6 +218,7 @@ impl Runtime for Handle {
     type Stream = TcpStream;
     type Join = JoinHandle<()>;
     type Contents = Vec<u8>;
+    type Shared = shared::OfTokio;
 
     fn spawn(&self, task: Task<Self>) -> Self::Join {
         if self.local { tokio::task::spawn_local(task.run()) } else { tokio::spawn(task.run()) }

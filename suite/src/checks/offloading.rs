@@ -200,7 +200,7 @@ async fn pool_meet<R: Runtime>(lab: &Lab<R>) -> Verdict {
     const LARGEST: u64 = 16;
     const ROUNDS: u64 = 10;
     let met = Arc::new(AtomicU64::new(0));
-    let _deadline = lab.progress(&met, Duration::from_secs(6), "the jobs did not end");
+    let _deadline = lab.progress(&met, Duration::from_secs(10), "the jobs did not end");
     // Each size meets a pool with one idle thread less, and then one with enough of them.
     for jobs in 2..=LARGEST {
         for round in 0..ROUNDS {

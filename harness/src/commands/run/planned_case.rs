@@ -123,6 +123,9 @@ impl<'a> PlannedCase<'a> {
                 latency_ns: shape.latency.map_or(0, |latency| latency.as_nanos() as u64),
             }),
             backends: work.backends.iter().map(planned_backend).collect(),
+            locks: work.locks.clone(),
+            barriers: work.barriers.clone(),
+            channels: work.channels.clone(),
             check: None,
         }
     }
@@ -157,14 +160,14 @@ impl<'a> PlannedCase<'a> {
         }
     }
 
-    /// Whether any step waits for a time that passes while a subject is frozen, too: it sleeps, or
-    /// reads from a slow disk.
+    /// Whether any step waits for a time that passes while a subject is frozen, too: it sleeps, has a
+    /// limit, or reads from a slow disk.
     pub fn sleeps(&self) -> bool {
         if self.case.work.files.is_some_and(|files| files.latency.is_some()) {
             return true;
         }
         let mut steps = self.case.work.programs.iter().flatten();
-        steps.any(|step| matches!(step.action, Action::Sleep { .. }))
+        steps.any(|step| matches!(step.action, Action::Sleep { .. } | Action::Timeout { .. }))
     }
 
     /// Whether any step waits for a backend.

@@ -8,7 +8,7 @@ use quadrant_reports::record::{
     Record, ResponderMetrics, SCHEMA, Status, Unended,
 };
 use quadrant_suite::histogram::Histogram;
-use quadrant_suite::outcome::{Findings, GroupFindings};
+use quadrant_suite::outcome::{Findings, GroupFindings, RowFindings};
 
 use super::planned_case::PlannedCase;
 use super::{load_checks, nothing_completed, warnings};
@@ -171,6 +171,8 @@ fn metrics(measured: Measured) -> Metrics {
         None if groups.is_empty() => group_metrics(GroupFindings::default(), elapsed_ns),
         None => groups.remove(0),
     };
+    let cancelled = |row: &RowFindings| Some((row.name.clone(), row.cancelled?));
+    let cancelled = findings.rows.iter().filter_map(cancelled).collect();
     let steps = findings.rows.into_iter().filter(|row| !row.latency.is_empty());
     Metrics {
         operation: primary.name,
@@ -185,6 +187,8 @@ fn metrics(measured: Measured) -> Metrics {
         responder,
         concurrency: primary.concurrency,
         steps: steps.map(|row| (row.name, Latency::from(row.latency))).collect(),
+        cancelled,
+        shared_types: findings.shared_types,
         groups,
         threads: observation.threads(measured.loops),
         stalls: measured.stalls,

@@ -23,6 +23,7 @@ use super::sockets::{Listener, Stream};
 use crate::plain_calls::Descriptor;
 use crate::runtime::{FilePath, Refusal, Runtime, Spawner, Task, yield_once};
 use crate::scene::Scene;
+use crate::shared::ForAnyRuntime;
 
 pub(super) fn run(scene: &'static Scene, broken: Option<Rule>) -> Result<(), Refusal> {
     let locked = getrlimit(Resource::Memlock).current.unwrap_or(u64::MAX);
@@ -103,6 +104,7 @@ impl Runtime for Tiny {
     type Stream = Stream;
     type Join = Handle;
     type Contents = Vec<u8>;
+    type Shared = ForAnyRuntime;
 
     fn spawn(&self, task: Task<Self>) -> Handle {
         if self.0.is(Rule::HangsOnSpawnsAtTheEnd) && lock(&self.0.state).ended {

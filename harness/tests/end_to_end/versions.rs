@@ -42,6 +42,8 @@ impl Scene {
              quadrant-suite = {{ path = {suite:?} }}\n"
         );
         let folder = stage.workspace(&[("x", &rest, &code)]);
+        let shared = Path::new("runtimes").join("threads/src/shared.rs");
+        fs::copy(workspace().join(shared), folder.join("runtimes/x/src/shared.rs")).unwrap();
         // The same versions as in the workspace, so that nothing is downloaded.
         fs::copy(workspace().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
         // Always the same build folder, so that unchanged crates are not compiled again.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use quadrant::driver::alone::next_report;
 use quadrant::driver::arrivals::Arrivals;
 use quadrant::driver::null_server::NullServer;
-use quadrant::driver::order::{Load, Order, Report};
+use quadrant::driver::order::{ClientGroup, Load, Order, Report};
 use quadrant::driver::process::Driver;
 use quadrant::system::board_memory::BoardMemory;
 use quadrant::system::cpus::{self, Division};
@@ -34,20 +34,10 @@ fn main() -> anyhow::Result<()> {
         (64, Some(2_000)),
         (64, Some(50_000)),
     ] {
-        let order = Order {
-            port: server.port,
-            server: None,
-            connections,
-            message_bytes: 64,
-            arrivals: rate.map(Arrivals::even),
-            seed: 1,
-            clock,
-            cpus: cpus.driver.clone(),
-            connect_limit_ns: 10_000_000_000,
-            board_fd: 0,
-            ping_fds: Vec::new(),
-            parent: 0,
-        };
+        let arrivals = rate.map(Arrivals::even);
+        let clients = ClientGroup { arrivals, ..ClientGroup::plain(connections, 64) };
+        let order =
+            Order { cpus: cpus.driver.clone(), ..Order::new(server.port, vec![clients], clock) };
         let (load, ready) = measure(exe, &order)?;
         println!(
             "{:11} {:>9} {:11} {:15} ns {:5} % {:8.1} {:8.1} {:7} {:9}",

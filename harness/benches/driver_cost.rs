@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use quadrant::driver::alone::next_report;
 use quadrant::driver::null_server::NullServer;
-use quadrant::driver::order::{Order, Report};
+use quadrant::driver::order::{ClientGroup, Order, Report};
 use quadrant::driver::process::Driver;
 use quadrant::system::board_memory::BoardMemory;
 use quadrant::system::cpus::{self, Division};
@@ -22,7 +22,6 @@ use quadrant::system::{clock, limits};
 use quadrant_suite::board::{Phase, TOKEN_BYTES};
 use quadrant_suite::clock::stamp;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::time::{ClockId, clock_gettime};
 
 /// The share of the plain client's cost that the driver's may be.
 const DEMAND: f64 = 1.02;
@@ -85,20 +84,8 @@ fn median(values: &mut [f64]) -> f64 {
 
 /// CPU time for a request, in nanoseconds.
 fn of_driver(port: u16, connections: u32, cpus: &[usize]) -> anyhow::Result<f64> {
-    let order = Order {
-        port,
-        server: None,
-        connections,
-        message_bytes: MESSAGE_BYTES,
-        arrivals: None,
-        seed: 1,
-        clock: clock::choose(),
-        cpus: cpus.to_vec(),
-        connect_limit_ns: 10_000_000_000,
-        board_fd: 0,
-        ping_fds: Vec::new(),
-        parent: 0,
-    };
+    let clients = ClientGroup::plain(connections, MESSAGE_BYTES);
+    let order = Order { cpus: cpus.to_vec(), ..Order::new(port, vec![clients], clock::choose()) };
     let memory = BoardMemory::create()?;
     let mut driver =
         Driver::spawn(Path::new(env!("CARGO_BIN_EXE_quadrant")), &order, &memory, &[])?;
@@ -168,17 +155,13 @@ fn plain_client(port: u16, connections: usize, cpus: &[usize]) -> anyhow::Result
             continue;
         }
         match counted_from {
-            None if began.elapsed() >= WARMUP => counted_from = Some((requests, cpu_ns())),
+            None if began.elapsed() >= WARMUP => {
+                counted_from = Some((requests, clock::thread_cpu_ns()))
+            }
             Some((before, used)) if began.elapsed() >= WARMUP + WINDOW => {
-                return Ok((cpu_ns() - used) as f64 / (requests - before) as f64);
+                return Ok((clock::thread_cpu_ns() - used) as f64 / (requests - before) as f64);
             }
             _ => {}
         }
     }
-}
-
-/// Of this thread.
-fn cpu_ns() -> u64 {
-    let used = clock_gettime(ClockId::ThreadCPUTime);
-    used.tv_sec as u64 * 1_000_000_000 + used.tv_nsec as u64
 }

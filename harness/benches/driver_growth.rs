@@ -12,7 +12,7 @@ use quadrant::driver::alone::next_report;
 use quadrant::driver::arrivals::Arrivals;
 use quadrant::driver::ceiling;
 use quadrant::driver::null_server::NullServer;
-use quadrant::driver::order::{Order, Report};
+use quadrant::driver::order::{ClientGroup, Order, Report};
 use quadrant::driver::process::Driver;
 use quadrant::system::board_memory::BoardMemory;
 use quadrant::system::cpus::{self, Division};
@@ -36,24 +36,13 @@ fn main() -> anyhow::Result<()> {
     limits::raise();
     let clock = clock::choose();
     clock.install();
-    let ceiling = ceiling::measure(exe, (CONNECTIONS, MESSAGE_BYTES), clock, &cpus)?;
+    let clients = ClientGroup::plain(CONNECTIONS, MESSAGE_BYTES);
+    let ceiling = ceiling::measure(exe, &clients, clock, &cpus)?;
     let rate = (ceiling as f64 * SHARE) as u64;
     println!("ceiling {ceiling}/s, rate {rate}/s, {} s", window.as_secs());
     let server = NullServer::start(&cpus.subject)?;
-    let order = Order {
-        port: server.port,
-        server: None,
-        connections: CONNECTIONS,
-        message_bytes: MESSAGE_BYTES,
-        arrivals: Some(Arrivals::even(rate)),
-        seed: 1,
-        clock,
-        cpus: cpus.driver.clone(),
-        connect_limit_ns: 10_000_000_000,
-        board_fd: 0,
-        ping_fds: Vec::new(),
-        parent: 0,
-    };
+    let groups = vec![ClientGroup { arrivals: Some(Arrivals::even(rate)), ..clients }];
+    let order = Order { cpus: cpus.driver.clone(), ..Order::new(server.port, groups, clock) };
     let memory = BoardMemory::create()?;
     let mut driver = Driver::spawn(exe, &order, &memory, &[])?;
     next_report(&mut driver)?;

@@ -68,6 +68,8 @@ fn record(scenario: &str, trial: u32, ops_per_sec: f64) -> Record {
         workload: "64 B".into(),
         case: vec![AxisValue { axis: "connections".into(), value: "50".into() }],
         crossovers: false,
+        rows_axis: None,
+        claim: None,
         pass: Pass::Alone,
         trial,
         turns: None,
@@ -105,6 +107,7 @@ fn record(scenario: &str, trial: u32, ops_per_sec: f64) -> Record {
                 loops: 1,
                 kernel: 0,
                 created: None,
+                migrations: None,
                 timeline: Vec::new(),
                 method: "sampled".into(),
                 names: BTreeMap::new(),
@@ -117,7 +120,7 @@ fn record(scenario: &str, trial: u32, ops_per_sec: f64) -> Record {
             cpu_ns: 900_000_000,
             page_faults: 0,
             context_switches: ContextSwitches { voluntary: 1, involuntary: 1 },
-            rss_bytes: Rss { start: 1 << 20, peak: 2 << 20 },
+            rss_bytes: Rss { start: 1 << 20, peak: 2 << 20, before_load: None, with_load: None },
         }),
         noise: None,
         evidence: None,
@@ -254,4 +257,15 @@ fn a_report_shows_what_the_run_showed() {
     assert_eq!(records.len(), 6);
     let empty = Folder::new("empty", &run_file(), &[]);
     check(&quadrant(&["report"], &[&empty.0]), 4, &["there are no records"]);
+}
+
+#[test]
+fn the_page_of_claims_shows_what_its_records_show() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs/claims");
+    let page = fs::read_to_string(folder.join("README.md")).unwrap();
+    let output = quadrant(&["report", "--format", "markdown"], &[&folder.join("one-machine")]);
+    let report = String::from_utf8_lossy(&output.stdout);
+    let table = page.lines().filter(|line| line.starts_with("| ")).collect::<Vec<_>>().join("\n");
+    assert!(table.contains("| claim | holds | does not hold | cannot tell |"), "{table}");
+    assert!(report.contains(&table), "{report}");
 }

@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use quadrant::driver::null_server::NullServer;
-use quadrant::driver::order::{Order, Report};
+use quadrant::driver::order::{ClientGroup, Order, Report};
 use quadrant::driver::process::{Driver, DriverError, SUBCOMMAND};
 use quadrant::fixtures::FixtureStore;
 use quadrant::system::board_memory::BoardMemory;
@@ -43,18 +43,9 @@ fn main() -> ExitCode {
 
 fn order(port: u16) -> Order {
     Order {
-        port,
-        server: None,
-        connections: 4,
-        message_bytes: 64,
-        arrivals: None,
         seed: 7,
-        clock: ClockScale::MONOTONIC,
-        cpus: vec![],
         connect_limit_ns: 1_000_000_000,
-        board_fd: 0,
-        ping_fds: Vec::new(),
-        parent: 0,
+        ..Order::new(port, vec![ClientGroup::plain(4, 64)], ClockScale::MONOTONIC)
     }
 }
 
@@ -100,7 +91,7 @@ fn a_driver_runs_a_trial(exe: &Path) {
 
 fn an_impossible_order_is_an_error(exe: &Path) {
     let memory = BoardMemory::create().unwrap();
-    let impossible = Order { connections: 0, ..order(1) };
+    let impossible = Order { groups: Vec::new(), ..order(1) };
     let mut driver = Driver::spawn(exe, &impossible, &memory, &[]).unwrap();
     let error = next_report(&mut driver).unwrap_err().to_string();
     assert!(error.contains("a load needs a connection"), "{error}");

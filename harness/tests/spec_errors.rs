@@ -25,6 +25,8 @@ fn errors_of(scenarios: &[(&str, &str)]) -> String {
     text
 }
 
+const GROUP_OF_N: &str = "tasks: [{ name: t, count: $n, steps: [yield] }]\n";
+
 fn task(steps: &str) -> String {
     format!("tasks:\n  - name: t\n    steps: {steps}\n")
 }
@@ -58,6 +60,12 @@ fn wrong_cancelled_and_shared_steps_are_explained() {
         ("sending in a lock in a timeout", task(&in_timeout("{ lock: { name: l, steps: [send_to: c] } }"))),
         ("a race of one", task("[{ race: [yield] }]")),
         ("a race of none", task("[{ race: [] }]")),
+        (
+            "a write that is cancelled",
+            task("[{ timeout: { for: 1ms, steps: [{ write_file: 1KiB }] } }]"),
+        ),
+        ("too much written at once", task("[{ spawn: { count: 5000, steps: [{ write_file: 1MiB }] } }, join]")),
+        ("a write without a size", task("[write_file]")),
         ("a barrier in a lock", task("[{ lock: { name: l, steps: [barrier] } }]")),
         (
             "a lock in itself",
@@ -93,6 +101,31 @@ fn wrong_shapes_are_explained() {
             ("unknown key", "taks: []\n"),
             ("unknown key that is near to nothing", "workload: []\n"),
             ("unknown key inside", "load: { conections: 5 }\n"),
+            (
+                "a group of clients without a name",
+                "server: { steps: [echo] }\nload:\n  - { connections: 1, send: 1B }\n",
+            ),
+            (
+                "two groups with one name",
+                "server: { steps: [echo] }\nload:\n  - { name: a, connections: 1, send: 1B }\n  - { name: a, connections: 2, send: 1B }\n",
+            ),
+            (
+                "clients and tasks with one name",
+                &format!(
+                    "server: {{ steps: [echo] }}\nload: [{{ name: t, connections: 1, send: 1B }}]\n{}",
+                    task("[yield]")
+                ),
+            ),
+            ("no groups of clients", "server: { steps: [echo] }\nload: []\n"),
+            (
+                "a schedule and a pause to think",
+                "server: { steps: [echo] }\nload: { connections: 1, send: 1B, rate: 1/s, think: 1s }\n",
+            ),
+            (
+                "a size without room for the length",
+                "server: { steps: [echo] }\nload: { connections: 1, send: [{ size: 3B }, { size: 8B }] }\n",
+            ),
+            ("no sizes", "server: { steps: [echo] }\nload: { connections: 1, send: [] }\n"),
             ("an empty list of subjects", &format!("subjects: []\n{}", task("[yield]"))),
             ("a bad pattern", &format!("subjects: [tokio, \"smol/[\"]\n{}", task("[yield]"))),
             ("subjects left empty", "subjects:\n"),
@@ -263,7 +296,7 @@ fn wrong_steps_are_explained() {
                 "[{ repeat: { times: 9, steps: [{ spawn: { count: 1, steps: [yield] } }] } }, join]",
             ),
             ("an impossible how", "[{ hash: { rounds: 1, how: polling } }]"),
-            ("forced", "[{ sleep: { for: 1ms, how: forced } }]"),
+            ("forced computing", "[{ cpu: { for: 1ms, how: forced } }]"),
             ("no how at all", "[{ sleep: { for: 1ms, how: bloking } }]"),
             ("read_file without files", "[{ read_file: next }]"),
             ("a doubled row", "[{ sleep: { for: 1ms, as: a } }, { cpu: { for: 1ms, as: a } }]"),
@@ -422,7 +455,7 @@ fn wrong_axes_are_explained() {
             ("a repeated value", &with("{ pause: [1ms, 2ms, 1ms], how: [await] }")),
             ("a value that does not fit", &with("{ pause: [1ms, 10fortnights], how: [await] }")),
             ("a value out of range", &with("{ pause: [1ms, 61s], how: [await] }")),
-            ("a how that does not fit", &with("{ pause: [1ms], how: [await, forced] }")),
+            ("a how that does not fit", &with("{ pause: [1ms], how: [await, forked] }")),
             ("bad characters in a value", &with("{ pause: [1 ms], how: [await] }")),
             ("a bad name", &with("{ Pause: [1ms], how: [await] }")),
             ("too many values", &with(&many)),
@@ -481,6 +514,62 @@ fn wrong_expectations_are_explained() {
             ("unknown value", &with("{ when: { how: ofload }, errors: 0 }")),
             ("a bad pattern", &with("{ subjects: \"tokio/[\", errors: 0 }")),
             ("a doubled figure", &with("{ errors: 0, errors: 1 }")),
+        ]),
+    );
+}
+
+#[test]
+fn wrong_claims_are_explained() {
+    let with = |rest: &str| {
+        format!(
+            "axes: {{ how: [blocking, offload], n: [1, 2] }}\n{}{rest}",
+            "tasks: [{ name: t, count: $n, steps: [{ hash: { rounds: 10, how: $how } }] }]\n"
+        )
+    };
+    let ratio = |ratio: &str| with(&format!("expect:\n  - ratio: {ratio}\n"));
+    let good = "of: { how: offload }, to: { how: blocking }, figure: ops_per_sec";
+    let figure = "figure: ops, is: \"< 2\"";
+    let of = |of: &str, to: &str| ratio(&format!("{{ of: {of}, to: {to}, {figure} }}"));
+    let with_backend =
+        ratio(&format!("{{ of: {{ backend: 1 }}, to: {{ backend: 2 }}, {figure} }}"));
+    let with_backend = with_backend.replace(" n: [", " backend: [").replace("$n", "$backend");
+    snapshot(
+        "claims",
+        &errors_of(&[
+            ("a claim without a ratio", &with("claim: It is faster.\n")),
+            ("a claim that asks", &with("claim: Is it faster?\n")),
+            ("no figure", &ratio("{ of: { how: offload }, to: { how: blocking }, is: \"< 2\" }")),
+            ("an unknown figure", &ratio(&format!("{{ {}x, is: \"< 2\" }}", good))),
+            ("no comparison", &ratio(&format!("{{ {good}, is: 2 }}"))),
+            ("no number", &ratio(&format!("{{ {good}, is: \"< few\" }}"))),
+            ("an unknown axis", &of("{ hwo: offload }", "{ how: blocking }")),
+            ("an unknown value", &of("{ how: ofload }", "{ how: blocking }")),
+            (
+                "a part and a misspelt axis",
+                &of("{ backend: poll, m: 1 }", "{ backend: epoll, m: 2 }"),
+            ),
+            ("different parts", &of("{ backend: poll }", "{ executor: local }")),
+            ("a part that is an axis", &with_backend),
+            ("different axes", &of("{ how: offload }", "{ n: 1 }")),
+            ("the same cases", &of("{ how: offload }", "{ how: offload }")),
+            ("no case", &of("{}", "{}")),
+            ("another key", &with("expect:\n  - { ratio: {}, when: {} }\n")),
+        ]),
+    );
+}
+
+#[test]
+fn wrong_rows_are_explained() {
+    let with = |table: &str| format!("axes: {{ n: [1, 2] }}\n{table}{}", GROUP_OF_N);
+    snapshot(
+        "rows",
+        &errors_of(&[
+            ("an unknown axis", &with("table: { rows: m }\n")),
+            ("an axis with its sign", &with("table: { rows: $n }\n")),
+            ("no rows", &with("table: {}\n")),
+            ("another key", &with("table: { columns: n }\n")),
+            ("no map", &with("table: n\n")),
+            ("no axes", "table: { rows: n }\ntasks: [{ name: t, steps: [yield] }]\n"),
         ]),
     );
 }

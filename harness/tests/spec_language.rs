@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use proptest::prelude::*;
 use quadrant::driver::arrivals::{Arrivals, Rate};
+use quadrant::driver::order::{Habits, Parts};
 use quadrant::spec::{self, Case, Scenario};
 use quadrant_reports::record::expectation::Comparison;
 use quadrant_suite::hash;
@@ -71,15 +72,30 @@ fn every_step_becomes_its_action() {
             "[{ timeout: { for: 10ms, steps: [yield] } }]",
             Action::Timeout { ns, program: 1, row: 0 },
         ),
+        (
+            "[{ write_file: { size: 4KiB, sync: true, how: forced } }]",
+            Action::WriteFile { bytes: 4_096, sync: true, how: Forced },
+        ),
         ("[{ race: [yield, [yield, yield]] }]", Action::Race { programs: vec![1, 2], row: 0 }),
-        ("[{ lock: { name: l, steps: [yield] } }]", Action::Lock { lock: 0, program: 1, row: 0 }),
+        (
+            "[{ lock: { name: l, steps: [yield] } }]",
+            Action::Lock { lock: 0, program: 1, row: 0, how: Await },
+        ),
+        (
+            "[{ lock: { name: l, how: polling, steps: [yield] } }]",
+            Action::Lock { lock: 0, program: 1, row: 0, how: Polling },
+        ),
         ("[barrier]", Action::Barrier { barrier: 0, row: 0 }),
     ] {
         assert_eq!(actions(&task(steps)), [expected], "{steps}");
     }
     assert_eq!(
         actions(&task("[{ spawn: { count: 5, steps: [yield] } }, yield, join]")),
-        [Action::Spawn { program: 1, count: 5 }, Action::Yield, Action::Join]
+        [Action::Spawn { program: 1, count: 5 }, Action::Yield, Action::Join { how: Await }]
+    );
+    assert_eq!(
+        actions(&task("[{ spawn: { count: 5, steps: [yield] } }, join: forced]")),
+        [Action::Spawn { program: 1, count: 5 }, Action::Join { how: Forced }]
     );
 }
 
@@ -132,6 +148,28 @@ fn an_alias_stands_for_its_anchor() {
 }
 
 #[test]
+fn clients_have_sizes_and_habits() {
+    let load = "load:
+  - { name: mixed, connections: 2, send: [{ size: 64B, weight: 9 }, { size: 1KiB }] }
+  - { name: slow, connections: 3, send: 64B, think: 5s, read: { of: 1B, pause: 2ms }, requests: 7 }
+  - { name: queued, connections: 1, send: 64B, pipeline: 4, fragments: { of: 10B, pause: 1ms } }";
+    let text = format!("name: x\nquestion: q?\nserver: {{ steps: [echo] }}\n{load}\n");
+    let work = valid(&text).case(0).work;
+    let [mixed, slow, queued] = &work.load[..] else { panic!("{work:?}") };
+    let sizes: Vec<_> = mixed.sizes.iter().map(|size| (size.bytes, size.weight)).collect();
+    assert_eq!((mixed.message_bytes, sizes), (1_024, vec![(64, 9), (1_024, 1)]));
+    let read = Some(Parts { bytes: 1, pause_ns: 2_000_000 });
+    let habits =
+        Habits { read, think_ns: Some(5_000_000_000), requests: Some(7), ..Habits::default() };
+    assert_eq!((slow.habits, slow.sizes.len()), (habits, 0));
+    let fragments = Some(Parts { bytes: 10, pause_ns: 1_000_000 });
+    assert_eq!(queued.habits, Habits { fragments, pipeline: Some(4), ..Habits::default() });
+    let server = work.server.unwrap();
+    assert_eq!((server.connections, server.message_bytes), (6, 1_024));
+    assert!(server.with_lengths && server.reconnects);
+}
+
+#[test]
 fn workers_come_from_the_case_or_the_machine() {
     let tasks = "tasks: [{ name: t, steps: [yield] }]";
     let asked = |rest: &str| -> Vec<Option<u32>> {
@@ -179,7 +217,7 @@ fn an_echo_is_a_recv_and_a_send() {
     let plain = server("[echo]");
     assert_eq!(plain.programs, server("[recv, send]").programs);
     assert_eq!(plain.summary, "5 connections, 64 B, 100/s");
-    assert_eq!(plain.load.unwrap().arrivals.unwrap().mean_per_sec(), 100.0);
+    assert_eq!(plain.load[0].arrivals.unwrap().mean_per_sec(), 100.0);
     let arrivals = |load: &str| {
         let steps =
             format!("server: {{ steps: [echo] }}\nload: {{ connections: 5, send: 64B, {load} }}");
@@ -188,7 +226,7 @@ fn an_echo_is_a_recv_and_a_send() {
     let poisson = arrivals("rate: { from: 100/s, to: 2000/s }, arrivals: poisson");
     assert_eq!(poisson.summary, "5 connections, 64 B, 100/s to 2,000/s, Poisson");
     let rate = Rate { from: 100, to: 2_000, over_ns: 3_000_000_000 };
-    assert_eq!(poisson.load.unwrap().arrivals, Some(Arrivals::Poisson(rate)));
+    assert_eq!(poisson.load[0].arrivals, Some(Arrivals::Poisson(rate)));
     let bursts = arrivals("arrivals: { burst: 50, every: 20ms }");
     assert_eq!(bursts.summary, "5 connections, 64 B, 50 every 20 ms");
     let server_part = plain.server.unwrap();
@@ -251,6 +289,17 @@ fn a_scenario_may_name_its_subjects() {
     assert_eq!(about(""), [""; 0]);
     assert_eq!(about("subjects: tokio\n"), ["tokio"]);
     assert_eq!(about("subjects: [tokio, \"**/poll\"]\n"), ["tokio", "**/poll"]);
+}
+
+#[test]
+fn an_axis_may_be_the_rows() {
+    let with = |table: &str| {
+        let axes = "axes: { how: [await, blocking] }\n";
+        let tasks = "tasks: [{ name: t, steps: [sleep: { for: 1ms, how: $how }] }]\n";
+        valid(&format!("name: x\nquestion: q?\n{axes}{table}{tasks}"))
+    };
+    assert_eq!(with("table: { rows: how }\n").rows_axis(), Some("how"));
+    assert_eq!(with("").rows_axis(), None);
 }
 
 #[test]

@@ -1,10 +1,11 @@
-//! The report of one scenario case: its table, and what stands above and beneath it.
+//! The report of one scenario case, or of one subject in several: its table, and what stands above and
+//! beneath it.
 //!
-//! Never leaves a subject out: without figures it stands beneath, with its status and reason.
+//! Never leaves a row out: without figures it stands beneath, with its status and reason.
 
 use std::collections::BTreeSet;
 
-use crate::columns::{Row, choose, columns, sort};
+use crate::columns::{Row, Rows, choose, columns, sort};
 use crate::figures::{Cell, Outcome, severity, status_tint};
 use crate::number::{self, counted};
 use crate::prose::clean;
@@ -39,28 +40,53 @@ pub(crate) struct CaseTable {
 impl CaseTable {
     /// `None` of no records. All must be of one scenario case.
     pub(crate) fn new(records: &[Record], view: &View, width: usize) -> Option<Self> {
-        let first = records.first()?;
-        let cells = Cell::all_of(records);
-        let ranking = Ranking::new(&cells);
+        let labels = records.first()?.case.iter().map(ToString::to_string).collect();
+        Self::of(&Cell::all_of(records), Rows::Subjects, labels, view, width)
+    }
+
+    /// `labels` are what all rows have in common.
+    pub(crate) fn of(
+        cells: &[Cell],
+        are: Rows,
+        labels: Vec<String>,
+        view: &View,
+        width: usize,
+    ) -> Option<Self> {
+        let records = || cells.iter().flat_map(|cell| cell.trials.iter().copied());
+        let first = records().next()?;
+        let (heading, noun, ranking) = match are {
+            Rows::Subjects => ("subject", "subject", Ranking::new(cells)),
+            Rows::Values(axis) => (axis, "row", Ranking::of_cases(cells)),
+        };
+        let mut order = ranking.order;
+        let is_by_name = are != Rows::Subjects && matches!(view.sort, None | Some("subject"));
+        if is_by_name {
+            order.sort_unstable();
+        }
         let row = |index: &usize| {
             let cell = &cells[*index];
             Some(Row { cell, figures: cell.figures()?, compared: ranking.compared[*index] })
         };
-        let mut rows: Vec<Row> = ranking.order.iter().filter_map(row).collect();
-        if let Some(by) = view.sort {
+        let mut rows: Vec<Row> = order.iter().filter_map(row).collect();
+        if let Some(by) = view.sort.filter(|_| !is_by_name) {
             sort(&mut rows, by);
         }
-        let threshold_ns = records
-            .iter()
-            .find_map(Record::valid_metrics)
-            .map_or(0, |metrics| metrics.stalls.threshold_ns);
-        let operation = records.iter().find_map(Record::operation).filter(|_| !rows.is_empty());
-        let columns = operation
-            .map_or_else(Vec::new, |operation| columns(operation, threshold_ns, ranking.by, &rows));
-        let missing = without_figures(&cells);
+        let thresholds = records().filter_map(Record::valid_metrics);
+        let mut thresholds: Vec<u64> = thresholds.map(|it| it.stalls.threshold_ns).collect();
+        thresholds.dedup();
+        let operation = records().find_map(Record::operation).filter(|_| !rows.is_empty());
+        let columns = operation.map_or_else(Vec::new, |operation| {
+            columns(operation, &thresholds, ranking.by, &rows, are)
+        });
+        let mut missing = without_figures(cells);
+        if are == Rows::Subjects {
+            missing.sort_by_key(|(cell, ..)| &cell.subject.id);
+        }
+        missing.sort_by_key(|(_, status, _)| severity(*status));
         let mut table = Table {
-            names: rows.iter().map(|row| clean(&row.cell.subject.id)).collect(),
-            ..table_of(grouped(&missing).into_iter())
+            heading: clean(heading),
+            names: rows.iter().map(|row| clean(are.name(&row.cell.subject.id))).collect(),
+            ..table_of(grouped(&missing, are, noun).into_iter())
         };
         let mut left_out = BTreeSet::new();
         let block = Block::beside_names(&table, width);
@@ -69,14 +95,15 @@ impl CaseTable {
         table.columns = columns.into_iter().map(|(_, column)| column).collect();
         let heading = Heading {
             title: clean(&first.scenario),
-            labels: first.case.iter().map(|axis| clean(&axis.to_string())).collect(),
-            facts: vec![workload(records, &cells)],
+            labels: labels.iter().map(|label| clean(label)).collect(),
+            facts: vec![workload(cells)],
             text: clean(&first.question),
         };
-        let order = ranking.why.as_deref().map(|why| Item::new(Tint::Bold, "order", clean(why)));
-        let notes: Vec<Item> = order.into_iter().chain(remarks(&cells)).collect();
+        let why = if are == Rows::Subjects { "order" } else { "best" };
+        let why = ranking.why.as_deref().map(|text| Item::new(Tint::Bold, why, clean(text)));
+        let notes: Vec<Item> = why.into_iter().chain(remarks(cells)).collect();
         let mut parts = vec![Part::Heading(heading), Part::Table(table)];
-        parts.extend(ramp::table(&rows));
+        parts.extend(ramp::tables(&rows));
         parts.extend((!notes.is_empty()).then_some(Part::List(notes)));
         Some(Self {
             scenario: clean(&first.scenario),
@@ -91,13 +118,13 @@ impl CaseTable {
                 .collect(),
             columns: names,
             left_out,
-            shared: shared_remarks::of_case(&cells),
+            shared: shared_remarks::of_case(cells),
             parts,
         })
     }
 }
 
-/// A table of subjects that so far holds those without figures.
+/// A table that so far holds the rows without figures.
 pub(crate) fn table_of(without_figures: impl Iterator<Item = Item>) -> Table {
     Table {
         sentences: without_figures.collect(),
@@ -106,42 +133,39 @@ pub(crate) fn table_of(without_figures: impl Iterator<Item = Item>) -> Table {
     }
 }
 
-/// The worst first.
 fn without_figures<'c>(cells: &'c [Cell]) -> Vec<(&'c Cell<'c>, Status, &'c str)> {
     let missing = |cell: &'c Cell<'c>| match &cell.outcome {
         Outcome::Measured(_) => None,
         Outcome::NoFigures { status, text } => Some((cell, *status, text.as_str())),
     };
-    let mut missing: Vec<_> = cells.iter().filter_map(missing).collect();
-    missing.sort_by_key(|(cell, status, _)| (severity(*status), &cell.subject.id));
-    missing
+    cells.iter().filter_map(missing).collect()
 }
 
-/// One item for each reason: of one subject, or of several with their names behind it.
-fn grouped(missing: &[(&Cell, Status, &str)]) -> Vec<Item> {
+/// One item for each reason: of one row, or of several with their names behind it.
+fn grouped(missing: &[(&Cell, Status, &str)], are: Rows, noun: &str) -> Vec<Item> {
     let mut reasons: Vec<(Status, &str, Vec<String>)> = Vec::new();
     for (cell, status, text) in missing {
-        let id = clean(&cell.subject.id);
+        let name = clean(are.name(&cell.subject.id));
         match reasons.iter_mut().find(|(_, known, _)| known == text) {
-            Some((.., subjects)) => subjects.push(id),
-            None => reasons.push((*status, text, vec![id])),
+            Some((.., names)) => names.push(name),
+            None => reasons.push((*status, text, vec![name])),
         }
     }
-    let item = |(status, text, subjects): (Status, &str, Vec<String>)| match &*subjects {
+    let item = |(status, text, names): (Status, &str, Vec<String>)| match &*names {
         [one] => Item::new(status_tint(status), one, text),
         many => {
             let text = format!("{text} ({})", many.join(", "));
-            Item::new(status_tint(status), counted(many.len() as u64, "subject"), text)
+            Item::new(status_tint(status), counted(many.len() as u64, noun), text)
         }
     };
     reasons.into_iter().map(item).collect()
 }
 
 /// `64 B, closed loop, 3 trials × 1 s, 10 starts in turns`.
-fn workload(records: &[Record], cells: &[Cell]) -> String {
+fn workload(cells: &[Cell]) -> String {
+    let records = || cells.iter().flat_map(|cell| cell.trials.iter().copied());
     let most = |pass| cells.iter().map(|cell| cell.of_pass(pass).count()).max().unwrap_or_default();
-    let lengths: Vec<f64> = records
-        .iter()
+    let lengths: Vec<f64> = records()
         .filter_map(Record::valid_metrics)
         .map(|metrics: &Metrics| metrics.elapsed_ns as f64)
         .collect();
@@ -156,14 +180,23 @@ fn workload(records: &[Record], cells: &[Cell]) -> String {
     };
     let trials = number_of(most(Pass::Alone), "trial", &length);
     // A reference takes part in every group of a start.
-    let starts =
-        records.iter().filter(|record| record.valid_turns().is_some()).map(|record| record.trial);
+    let in_turns = records().filter(|record| record.valid_turns().is_some());
+    let starts = in_turns.map(|record| record.trial);
     let starts = starts.max().map_or(0, |last| last as usize + 1);
     let starts = number_of(starts, "start", " in turns");
-    let cpus = records.iter().find_map(|record| record.cpus.as_ref());
-    let parts =
-        [clean(&records[0].workload), trials, starts, cpus.map_or_else(String::new, places)];
+    let cpus = records().find_map(|record| record.cpus.as_ref());
+    let parts = [work(records()), trials, starts, cpus.map_or_else(String::new, places)];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+/// What the work of all cases has in common: `64 B, closed loop`.
+fn work<'a>(mut records: impl Iterator<Item = &'a Record>) -> String {
+    let parts = |record: &'a Record| record.workload.split(", ");
+    let mut common: Vec<&str> = records.next().into_iter().flat_map(parts).collect();
+    for record in records {
+        common.retain(|part| parts(record).any(|other| other == *part));
+    }
+    clean(&common.join(", "))
 }
 
 /// `subject on CPU 0, driver on CPU 1`.

@@ -22,18 +22,41 @@ pub(crate) struct Row<'a> {
     pub compared: Option<Compared>,
 }
 
+/// What the rows of a table are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rows<'a> {
+    /// The subjects of one case.
+    Subjects,
+    /// The cases of one subject, by their values of this axis.
+    Values(&'a str),
+}
+
+impl Rows<'_> {
+    /// How a row is called beneath the heading: `64` for `connections=64`.
+    pub(crate) fn name<'i>(&self, id: &'i str) -> &'i str {
+        match self {
+            Rows::Subjects => id,
+            Rows::Values(axis) => {
+                let value = id.strip_prefix(axis).and_then(|rest| rest.strip_prefix('='));
+                value.unwrap_or(id)
+            }
+        }
+    }
+}
+
 /// About what the kernel needs for a page fault.
 const PAGE_FAULT_NS: f64 = 250.0;
 /// Page faults that cost less than this share of the CPU time of an operation are not shown.
 const PAGE_FAULTS_SHARE_MIN: f64 = 0.02;
 
-/// Every column that these figures can fill, with its name; `threshold_ns` is that of
+/// Every column that these figures can fill, with its name; `thresholds_ns` are those of
 /// stalls, and `by` decides the order.
 pub(crate) fn columns(
     operation: &str,
-    threshold_ns: u64,
+    thresholds_ns: &[u64],
     by: Figure,
     rows: &[Row],
+    are: Rows,
 ) -> Vec<(&'static str, Column)> {
     let operation = clean(operation);
     let mut columns = Vec::new();
@@ -56,7 +79,11 @@ pub(crate) fn columns(
             Figure::Cpu => format!("by CPU per {operation}"),
             Figure::P99 => "by p99".to_owned(),
         };
-        add("best", ["against the best", &heading], &|row| standing(row, by));
+        let heading = match are {
+            Rows::Subjects => ["against the best", &heading],
+            Rows::Values(_) => ["against the best row", &format!("{heading}, alone")],
+        };
+        add("best", heading, &|row| standing(row, by, are));
     }
     if rows.iter().filter_map(|row| row.compared).any(|compared| !besides(compared).is_empty()) {
         add("besides", ["besides", ""], &|row| {
@@ -76,7 +103,10 @@ pub(crate) fn columns(
         add("workers", ["workers", "(asked)"], &|row| workers(row.cell));
     }
     add("threads", ["threads", "peak (loops)"], &|row| alone(row, &threads));
-    let stall_heading = format!("stalls ≥ {}", number::round_duration(threshold_ns));
+    let stall_heading = match thresholds_ns {
+        [one] => format!("stalls ≥ {}", number::round_duration(*one)),
+        _ => "stalls".to_owned(),
+    };
     add("stalls", [&stall_heading, "count, longest"], &|row| alone(row, &stalls));
     let all_alone = || rows.iter().filter_map(|row| row.figures.alone.as_ref());
     if all_alone().any(|figures| figures.impact.is_some()) {
@@ -91,6 +121,13 @@ pub(crate) fn columns(
                 figures.groups.get(name).copied().map_or_else(table::Cell::none, throughput)
             })
         });
+        if all_alone().any(|figures| figures.clients.contains_key(name)) {
+            for (point, share) in [("p50", 0.5), ("p99", 0.99)] {
+                add("others", [&clean(name), point], &|row| {
+                    alone(row, &|figures| quantile(figures.clients.get(name), share))
+                });
+            }
+        }
     }
     add("cpu", ["CPU per", &operation], &|row| {
         table::Cell::maybe(row.figures.cpu_ns_per_op.map(number::duration))
@@ -108,6 +145,30 @@ pub(crate) fn columns(
     add("memory", ["memory", "peak"], &|row| {
         alone(row, &|figures| table::Cell::number(number::bytes(figures.rss_peak_bytes)))
     });
+    type Latencies = fn(&Alone) -> Option<&Histogram>;
+    let of_clients: [(&str, Latencies); 2] = [
+        ("connect", |figures| figures.connect.as_ref()),
+        ("first answer", |figures| figures.first_answer.as_ref()),
+    ];
+    for (heading, histogram) in of_clients {
+        if all_alone().any(|figures| histogram(figures).is_some()) {
+            for (point, share) in [("p50", 0.5), ("p99", 0.99)] {
+                add("others", [heading, point], &|row| {
+                    alone(row, &|figures| quantile(histogram(figures), share))
+                });
+            }
+        }
+    }
+    if all_alone().any(|figures| figures.all_accepted_ns.is_some()) {
+        add("others", ["all accepted", "after"], &|row| {
+            alone(row, &|figures| table::Cell::maybe(figures.all_accepted_ns.map(number::duration)))
+        });
+    }
+    if all_alone().any(|figures| figures.rss_per_connection.is_some()) {
+        add("others", ["memory per", "connection"], &|row| {
+            alone(row, &|figures| table::Cell::maybe(figures.rss_per_connection.map(number::bytes)))
+        });
+    }
     if all_alone().any(|figures| figures.evidence.is_some()) {
         add("syscalls", ["syscalls", "per op"], &|row| alone(row, &syscalls));
         add("backend", ["backend", "seen"], &|row| {
@@ -219,7 +280,10 @@ fn make_narrow(name: &str, column: &mut Column) {
     }
     let [first, second] = &mut column.heading;
     match name {
-        "best" => (*first, *second) = ("against".to_owned(), "the best".to_owned()),
+        "best" => {
+            *second = first.replacen("against ", "", 1);
+            "against".clone_into(first);
+        }
         "stalls" => {
             let threshold = first.split_off(first.find('≥').unwrap_or(first.len()));
             *second = threshold.replacen(' ', "", 1);
@@ -239,7 +303,7 @@ fn throughput(Rate { per_sec, spread }: Rate) -> table::Cell {
     table::Cell::number(number::rate(per_sec)).with(spread.unwrap_or_default())
 }
 
-fn standing(row: &Row, by: Figure) -> table::Cell {
+fn standing(row: &Row, by: Figure, are: Rows) -> table::Cell {
     if let Some((served, connections)) = row.figures.starving() {
         let (served, all) = (number::count(served), number::count(connections));
         return table::Cell::words(format!("served {served} of {all}")).tinted(Tint::Bad);
@@ -253,7 +317,10 @@ fn standing(row: &Row, by: Figure) -> table::Cell {
             Some(below) => format!("same (< {})", number::percent_above(below)),
             None => format!("{doubt}same"),
         },
-        Standing::MayBeBest => format!("may be best, {}", with_range(compared.effect)),
+        Standing::MayBeBest if are == Rows::Subjects => {
+            format!("may be best, {}", with_range(compared.effect))
+        }
+        Standing::MayBeBest => format!("cannot tell, {}", with_range(compared.effect)),
         Standing::Behind if compared.by != by => {
             let what = if compared.by == Figure::Cpu { "CPU" } else { "rate" };
             format!("{} in {what}", with_range(compared.effect))
@@ -261,7 +328,11 @@ fn standing(row: &Row, by: Figure) -> table::Cell {
         Standing::Behind => with_range(compared.effect),
         Standing::Reference => format!("reference, {}", with_range(compared.effect)),
     };
-    let tint = if compared.standing.is_leading() { Tint::Good } else { Tint::Plain };
+    let tint = match compared.standing {
+        Standing::MayBeBest if are != Rows::Subjects => Tint::Doubtful,
+        standing if standing.is_leading() => Tint::Good,
+        _ => Tint::Plain,
+    };
     table::Cell::words(text).tinted(tint)
 }
 

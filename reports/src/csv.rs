@@ -15,7 +15,7 @@ use crate::visible;
 /// Each column and where its cell is found in the record as JSON. What lies beneath `made` and the
 /// sum over the rounds of a start are added to it; `thawed` is from being thawed to being frozen
 /// again. A cell that is not found is empty.
-const COLUMNS: [(&str, &str); 82] = [
+const COLUMNS: [(&str, &str); 85] = [
     ("schema", "/schema"),
     ("run_id", "/run_id"),
     ("seed", "/seed"),
@@ -63,6 +63,7 @@ const COLUMNS: [(&str, &str); 82] = [
     ("threads_loops", "/metrics/threads/loops"),
     ("threads_kernel", "/metrics/threads/kernel"),
     ("threads_created", "/metrics/threads/created"),
+    ("threads_migrations", "/metrics/threads/migrations"),
     ("threads_method", "/metrics/threads/method"),
     ("stalls_threshold_ns", "/metrics/stalls/threshold_ns"),
     ("stalls_count", "/metrics/stalls/count"),
@@ -81,6 +82,8 @@ const COLUMNS: [(&str, &str); 82] = [
     ("rss_peak_bytes", "/metrics/rss_bytes/peak"),
     ("groups_json", "/made/groups"),
     ("steps_json", "/made/steps"),
+    ("cancelled_json", "/metrics/cancelled"),
+    ("load_json", "/made/load"),
     ("turns_group", "/turns/group"),
     ("turns_reference", "/turns/reference"),
     ("turns_operation", "/turns/operation"),
@@ -138,8 +141,7 @@ fn push(row: &mut String, cell: Option<&Value>) {
 fn whole(record: &Record) -> Value {
     let mut whole = json!(without_histograms(record));
     let case: Vec<String> = record.case.iter().map(ToString::to_string).collect();
-    let (met, missed): (Vec<_>, Vec<_>) =
-        record.expectations.iter().partition(|checked| checked.met);
+    let (met, missed): (Vec<_>, Vec<_>) = record.demands().partition(|checked| checked.met);
     let missed: Vec<&str> = missed.iter().map(|checked| checked.expected.as_str()).collect();
     whole["made"] = json!({
         "case": case.join("; "),
@@ -156,15 +158,16 @@ fn whole(record: &Record) -> Value {
         let mut groups = json!({});
         for group in &metrics.groups {
             let mut figures = json!(group);
-            remove(&mut figures["latency_ns"], "histogram");
-            remove(&mut figures, "name");
+            figures.as_object_mut().and_then(|figures| figures.remove("name"));
             groups[&group.name] = figures;
         }
-        let mut steps = json!(metrics.steps);
-        steps.as_object_mut().into_iter().flatten().for_each(|(_, step)| remove(step, "histogram"));
-        let filled = |map: Value| if map == json!({}) { Value::Null } else { map };
+        let filled = |mut map: Value| {
+            remove_histograms(&mut map);
+            if map == json!({}) { Value::Null } else { map }
+        };
         whole["made"]["groups"] = filled(groups);
-        whole["made"]["steps"] = filled(steps);
+        whole["made"]["steps"] = filled(json!(metrics.steps));
+        whole["made"]["load"] = filled(json!(metrics.load));
     }
     whole
 }
@@ -173,18 +176,32 @@ fn whole(record: &Record) -> Value {
 fn without_histograms(record: &Record) -> Record {
     let mut record = record.clone();
     if let Some(metrics) = &mut record.metrics {
-        let groups = metrics.groups.iter_mut().map(|group| &mut group.latency_ns);
+        let mut loads: Vec<_> = metrics.load.iter_mut().collect();
+        let mut of_groups = Vec::new();
+        for group in &mut metrics.groups {
+            of_groups.push(&mut group.latency_ns);
+            loads.extend(&mut group.load);
+        }
+        let of_loads = loads.into_iter().flat_map(|load| {
+            let reconnecting = load.connect_ns.iter_mut().chain(&mut load.first_answer_ns);
+            reconnecting.chain(&mut load.uncorrected_latency_ns).chain(&mut load.send_lag_ns)
+        });
         let latencies = iter::once(&mut metrics.latency_ns)
             .chain(metrics.steps.values_mut())
-            .chain(groups)
+            .chain(of_groups)
+            .chain(of_loads)
             .chain(&mut metrics.impact_ns);
         latencies.for_each(|latency| latency.histogram = Histogram::default());
     }
     record
 }
 
-fn remove(object: &mut Value, key: &str) {
-    object.as_object_mut().and_then(|object| object.remove(key));
+/// The empty histograms that are left of the latencies, at any depth.
+fn remove_histograms(value: &mut Value) {
+    if let Value::Object(object) = value {
+        object.remove("histogram");
+        object.values_mut().for_each(remove_histograms);
+    }
 }
 
 /// RFC 4180: a comma, a quote or a line's end puts the cell in quotes, and quotes are doubled.
@@ -199,6 +216,7 @@ fn quoted(cell: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::LoadMetrics;
     use crate::tests::sample;
 
     #[test]
@@ -226,6 +244,19 @@ mod tests {
             let row = row(&Record { reason: None, workload: String::new(), ..record });
             assert_eq!(row.matches(',').count(), columns, "{row}");
         }
+    }
+
+    #[test]
+    fn clients_and_what_steps_cancelled_are_cells_without_histograms() {
+        let mut record = sample::open_loop()[0].clone();
+        let metrics = record.metrics.as_mut().unwrap();
+        let connect_ns = Some(sample::latency(40_000));
+        metrics.groups[0].load = Some(LoadMetrics { connect_ns, ..sample::load(3, 3, None) });
+        metrics.cancelled.insert("slow".to_owned(), 7);
+        let row = row(&record);
+        assert!(row.contains(r#","{""slow"":7}",""#), "{row}");
+        assert!(row.contains(r#"""connect_ns"":{""max"":"#), "{row}");
+        assert!(!row.contains("histogram"), "{row}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use quadrant_suite::histogram::Histogram;
 use crate::number::counted;
 use crate::prose::clean;
 use crate::record::turns::{self, Thawed, Turn};
-use crate::record::{Evidence, Latency, Metrics, Pass, Record, Status, Subject};
+use crate::record::{Evidence, Latency, LoadMetrics, Metrics, Pass, Record, Status, Subject};
 use crate::series::{Bases, Figure, KEPT, Merits};
 use crate::statistics::{mean, median, spread};
 use crate::table::Tint;
@@ -76,10 +76,22 @@ pub(crate) struct Alone {
     /// Of the pass before the trials, if there was one.
     pub evidence: Option<Evidence>,
     pub groups: BTreeMap<String, Rate>,
+    /// Latency of the groups of clients.
+    pub clients: BTreeMap<String, Histogram>,
     pub steps: BTreeMap<String, Histogram>,
     /// Of the steps that cancel: how often in all trials together.
     pub cancelled: BTreeMap<String, u64>,
+    /// Of clients that reconnect.
+    pub connect: Option<Histogram>,
+    pub first_answer: Option<Histogram>,
+    /// From the first connect until all connections were accepted; of many.
+    pub all_accepted_ns: Option<u64>,
+    /// How much the memory grew for each of many connections.
+    pub rss_per_connection: Option<u64>,
 }
+
+/// With fewer connections, other things decide how much the memory grows.
+const MANY_CONNECTIONS: u64 = 1_000;
 
 impl Figures {
     pub(crate) fn starving(&self) -> Option<(u64, u64)> {
@@ -93,15 +105,15 @@ impl Figures {
 
 impl<'a> Cell<'a> {
     /// The cells of one scenario case, in the order their subjects first appear.
-    pub(crate) fn all_of(records: &'a [Record]) -> Vec<Cell<'a>> {
+    pub(crate) fn all_of(records: impl IntoIterator<Item = &'a Record> + Clone) -> Vec<Cell<'a>> {
         let mut cells: Vec<(&Subject, Vec<&Record>)> = Vec::new();
-        for record in records {
+        for record in records.clone() {
             match cells.iter_mut().find(|(subject, _)| subject.id == record.subject.id) {
                 Some((_, trials)) => trials.push(record),
                 None => cells.push((&record.subject, vec![record])),
             }
         }
-        let bases = Bases::new(records.iter());
+        let bases = Bases::new(records);
         let cell = |(subject, trials): (&'a Subject, Vec<&'a Record>)| Cell {
             subject,
             outcome: outcome(&trials, &bases),
@@ -271,11 +283,16 @@ fn together(trials: &[&Metrics]) -> Alone {
     let sum = |read: fn(&Metrics) -> u64| all().map(read).fold(0, u64::saturating_add);
     let in_flight: Vec<f64> = all().map(|metrics| metrics.concurrency.mean).collect();
     let mut groups: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let mut clients: BTreeMap<String, Histogram> = BTreeMap::new();
     let mut steps: BTreeMap<String, Histogram> = BTreeMap::new();
     let mut cancelled: BTreeMap<String, u64> = BTreeMap::new();
     for metrics in all() {
         for group in &metrics.groups {
             groups.entry(group.name.clone()).or_default().push(group.ops_per_sec);
+            if group.load.is_some() {
+                let latency = clients.entry(group.name.clone()).or_default();
+                latency.merge(&group.latency_ns.histogram);
+            }
         }
         for (name, latency) in &metrics.steps {
             steps.entry(name.clone()).or_default().merge(&latency.histogram);
@@ -310,9 +327,36 @@ fn together(trials: &[&Metrics]) -> Alone {
         rss_peak_bytes: most(|metrics| metrics.rss_bytes.peak),
         evidence: None,
         groups: groups.into_iter().map(group).collect(),
+        clients,
         steps,
         cancelled,
+        connect: pooled_if_any(loads(trials).filter_map(|load| load.connect_ns.as_ref())),
+        first_answer: pooled_if_any(loads(trials).filter_map(|it| it.first_answer_ns.as_ref())),
+        all_accepted_ns: median_of(many(trials).filter_map(|(_, load)| load.all_accepted_ns)),
+        rss_per_connection: median_of(
+            many(trials).filter_map(|(metrics, _)| metrics.rss_per_connection()),
+        ),
     }
+}
+
+fn loads<'a>(trials: &'a [&'a Metrics]) -> impl Iterator<Item = &'a LoadMetrics> {
+    trials.iter().filter_map(|metrics| metrics.load.as_ref())
+}
+
+/// The trials with many connections.
+fn many<'a>(trials: &'a [&'a Metrics]) -> impl Iterator<Item = (&'a Metrics, &'a LoadMetrics)> {
+    let loads = trials.iter().filter_map(|metrics| Some((*metrics, metrics.load.as_ref()?)));
+    loads.filter(|(_, load)| load.connections >= MANY_CONNECTIONS)
+}
+
+fn median_of(values: impl Iterator<Item = u64>) -> Option<u64> {
+    let values: Vec<f64> = values.map(|value| value as f64).collect();
+    median(&values).map(|value| value as u64)
+}
+
+fn pooled_if_any<'a>(latencies: impl Iterator<Item = &'a Latency>) -> Option<Histogram> {
+    let pooled = pooled(latencies);
+    (!pooled.is_empty()).then_some(pooled)
 }
 
 /// By the median trial, so that one that the machine spoilt does not decide.
@@ -331,7 +375,7 @@ fn starving<'a>(trials: impl Iterator<Item = &'a Metrics>) -> Option<(u64, u64)>
         .filter_map(|metrics| Some((metrics.ops, metrics.load.as_ref()?)))
         .filter(|(ops, load)| {
             let asked = if load.asked_per_sec.is_some() { *ops } else { u64::MAX };
-            load.connections_served < load.connections.min(asked)
+            load.connections_served + load.connections_idle < load.connections.min(asked)
         })
         .map(|(_, load)| (load.connections_served, load.connections))
         .min()

@@ -18,15 +18,17 @@ pub enum Format {
     Markdown,
     /// For checks only: tests, as CI services read them.
     Junit,
+    /// For records only: the verdicts on claims and ratios, as JSON.
+    Claims,
 }
 
 impl Format {
     /// Those in which records are reported.
-    pub const OF_RECORDS: [Format; 5] =
-        [Format::Table, Format::Json, Format::Jsonl, Format::Csv, Format::Markdown];
+    pub const OF_RECORDS: [Format; 6] =
+        [Format::Table, Format::Json, Format::Jsonl, Format::Csv, Format::Markdown, Format::Claims];
 
     pub fn name(self) -> &'static str {
-        ["table", "json", "jsonl", "csv", "markdown", "junit"][self as usize]
+        ["table", "json", "jsonl", "csv", "markdown", "junit", "claims"][self as usize]
     }
 
     /// For reports without records to export: any other format than JSON and Markdown is a table.

@@ -24,7 +24,7 @@ const MEANINGS: [(&str, &str); 18] = [
     ),
     (
         "best",
-        "against the best. best: ahead of all others. joint best: the highest of a leading group. same (< 4 %): in that group, and less than 4 % from the best. may be best: in that group, because the range includes the best. 0.79× (0.61…0.85): this share of the best, and the range that holds the true one in 99 of 100 cases. reference: there for others to be compared with, not ranked. ~: too few trials for a range. served 2 of 9: the other connections got no answer, so it is not compared",
+        "against the best. best: ahead of all others. joint best: the highest of a leading group. same (< 4 %): in that group, and less than 4 % from the best. may be best: in that group, because the range includes the best. 0.79× (0.61…0.85): this share of the best, and the range that holds the true one in 99 of 100 cases. reference: there for others to be compared with, not ranked. against the best row, where rows are the values of an axis: by trials alone, case after case; cannot tell: the range includes the best row. ~: too few trials for a range. served 2 of 9: the other connections got no answer, so it is not compared",
     ),
     (
         "besides",

@@ -2,14 +2,17 @@
 //!
 //! This crate is pure: it never measures, never spawns and never asks the system for anything.
 
+mod axis_table;
 pub mod behaviour;
 mod case_table;
+mod claims;
 mod columns;
 pub mod comparison;
 mod crossover;
 mod csv;
 pub mod duel;
 mod effect;
+mod expectation_text;
 mod figures;
 pub mod format;
 pub mod interval;
@@ -24,6 +27,7 @@ pub mod ranking;
 pub mod record;
 mod remarks;
 pub mod report;
+mod scale;
 pub mod selftest;
 mod series;
 mod shared_remarks;

@@ -34,9 +34,12 @@ fn list(items: &[Item]) -> String {
     for item in items {
         name = if item.name.is_empty() { name } else { &item.name };
         let mark = if matches!(item.tint, Tint::Plain | Tint::Dim) { "" } else { "**" };
-        let said: Vec<String> =
-            [&item.text].into_iter().chain(&item.details).map(|line| escape(line)).collect();
-        text.push_str(&format!("- {mark}{}{mark}: {}\n", escape(name), said.join(". ")));
+        let mut said = escape(&item.text);
+        for detail in &item.details {
+            said.push_str(if said.ends_with(['.', '?']) { " " } else { ". " });
+            said.push_str(&escape(detail));
+        }
+        text.push_str(&format!("- {mark}{}{mark}: {said}\n", escape(name)));
     }
     text
 }

@@ -1,21 +1,43 @@
-//! The second table of a case with a rate that changes: latency and backlog over that rate.
+//! The tables below that of a case with a rate that changes: latency and backlog over that rate.
 //!
 //! Never judges: at which rate answers are late enough is for the reader.
+
+use std::collections::BTreeSet;
 
 use crate::columns::Row;
 use crate::number;
 use crate::prose::clean;
-use crate::record::{Pass, RampSlice};
+use crate::record::{LoadMetrics, Metrics, Pass, RampSlice};
 use crate::statistics::median;
 use crate::table::{Cell, Column, Part, Table};
 
+/// One for all clients, or for each group of clients that has a ramp.
+pub(crate) fn tables(rows: &[Row]) -> Vec<Part> {
+    let trials = rows.iter().flat_map(|row| trials(row));
+    let groups = trials.flat_map(|metrics| &metrics.groups);
+    let groups: BTreeSet<&str> = groups.map(|group| group.name.as_str()).collect();
+    let of_all = table(rows, None);
+    of_all.into_iter().chain(groups.into_iter().filter_map(|it| table(rows, Some(it)))).collect()
+}
+
+fn trials<'a>(row: &'a Row<'_>) -> impl Iterator<Item = &'a Metrics> {
+    row.cell.of_pass(Pass::Alone).filter_map(|record| record.valid_metrics())
+}
+
+/// Of all clients, or of a group of them.
+fn load<'a>(metrics: &'a Metrics, group: Option<&str>) -> Option<&'a LoadMetrics> {
+    match group {
+        None => metrics.load.as_ref(),
+        Some(name) => metrics.groups.iter().find(|group| group.name == name)?.load.as_ref(),
+    }
+}
+
 /// Three lines for each subject, in the order of the rows; `None` of any other load.
-pub(crate) fn table(rows: &[Row]) -> Option<Part> {
+fn table(rows: &[Row], group: Option<&str>) -> Option<Part> {
     let ramps: Vec<(&Row, Vec<&[RampSlice]>)> = rows
         .iter()
         .map(|row| {
-            let trials = row.cell.of_pass(Pass::Alone).filter_map(|record| record.valid_metrics());
-            let ramps = trials.filter_map(|metrics| Some(&*metrics.load.as_ref()?.ramp));
+            let ramps = trials(row).filter_map(|metrics| Some(&*load(metrics, group)?.ramp));
             (row, ramps.filter(|ramp| !ramp.is_empty()).collect())
         })
         .filter(|(_, ramps): &(_, Vec<_>)| !ramps.is_empty())
@@ -23,7 +45,9 @@ pub(crate) fn table(rows: &[Row]) -> Option<Part> {
     let rates = ramps.first()?.1.first()?.iter();
     let heading = |slice: &RampSlice| ["".to_owned(), number::rate(slice.asked_per_sec as f64)];
     let columns = rates.map(|slice| Column { heading: heading(slice), cells: Vec::new() });
-    let mut table = Table { columns: columns.collect(), ..Table::new(&["due at requests/s"]) };
+    let due = "due at requests/s";
+    let heading_of_rows = group.map_or(due.to_owned(), |name| format!("{}, {due}", clean(name)));
+    let mut table = Table { columns: columns.collect(), ..Table::new(&[&heading_of_rows]) };
     for (row, ramps) in ramps {
         let duration = |ns: f64| number::duration(ns as u64);
         let p50 = cells(&ramps, |slice| latency(slice, 0.5, slice.p50_ns), duration);
@@ -93,8 +117,7 @@ mod tests {
         let trial = |id: &str, trial: u32, late: bool| {
             sample::edit(sample::ok(id, trial, 8_000.0, 300), |metrics| {
                 let ramp = (0..10).map(|index| slice(index, late)).collect();
-                metrics.load =
-                    Some(crate::record::LoadMetrics { ramp, ..sample::load(64, 64, Some(8_000)) });
+                metrics.load = Some(LoadMetrics { ramp, ..sample::load(64, 64, Some(8_000)) });
             })
         };
         (0..3)

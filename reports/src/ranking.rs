@@ -10,7 +10,7 @@ use crate::figures::{Cell, Figures};
 use crate::number;
 use crate::record::driver_limit::BUSY_MAX;
 use crate::record::{Pass, Record};
-use crate::series::Figure;
+use crate::series::{Figure, Merits};
 use crate::speeds::two_speeds;
 
 /// With fewer starts or trials an interval may be narrow by chance, and is no reason to stop.
@@ -70,12 +70,25 @@ struct Entry<'c> {
     id: &'c str,
     figures: &'c Figures,
     is_ranked: bool,
+    against: Against,
 }
+
+/// How the ratio of two of them is estimated.
+type Against = fn(&Merits, &Merits, Figure) -> Option<Effect>;
 
 impl Ranking {
     /// The cells must be all of one case.
     pub(crate) fn new(cells: &[Cell]) -> Self {
-        let entries = entries(cells);
+        Self::by(cells, Merits::against)
+    }
+
+    /// The cells must be of one subject, and of a case each.
+    pub(crate) fn of_cases(cells: &[Cell]) -> Self {
+        Self::by(cells, Merits::against_other_case)
+    }
+
+    fn by(cells: &[Cell], against: Against) -> Self {
+        let entries = entries(cells, against);
         let mut ranked: Vec<&Entry> = entries.iter().filter(|entry| entry.is_ranked).collect();
         let (by, why) = decide(&ranked);
         let mut compared = vec![None; cells.len()];
@@ -131,7 +144,7 @@ pub fn widest_interval(records: &[Record]) -> Option<f64> {
     }
     let compared: Vec<&Compared> = ranking.compared.iter().flatten().collect();
     if compared.is_empty() {
-        let own = entries(&cells).into_iter().next()?;
+        let own = entries(&cells, Merits::against).into_iter().next()?;
         return own.figures.merits.series(ranking.by).alone()?.uncertainty();
     }
     let apart = compared
@@ -142,7 +155,7 @@ pub fn widest_interval(records: &[Record]) -> Option<f64> {
         .try_fold(0.0_f64, |widest, uncertainty| Some(widest.max(uncertainty?)))
 }
 
-fn entries<'c>(cells: &'c [Cell]) -> Vec<Entry<'c>> {
+fn entries<'c>(cells: &'c [Cell], against: Against) -> Vec<Entry<'c>> {
     let measured =
         || cells.iter().enumerate().filter_map(|(at, cell)| Some((at, cell, cell.figures()?)));
     let wanted = measured().filter(|(_, cell, _)| !cell.is_only_reference()).count();
@@ -152,13 +165,14 @@ fn entries<'c>(cells: &'c [Cell]) -> Vec<Entry<'c>> {
         figures,
         // A single other subject can be compared with nothing but the reference.
         is_ranked: figures.starving().is_none() && (wanted < 2 || !cell.is_only_reference()),
+        against,
     };
     measured().map(entry).collect()
 }
 
 impl Entry<'_> {
     fn against(&self, other: &Entry, figure: Figure) -> Option<Effect> {
-        self.figures.merits.against(&other.figures.merits, figure)
+        (self.against)(&self.figures.merits, &other.figures.merits, figure)
     }
 }
 

@@ -4,12 +4,12 @@
 //! Never leaves out which subjects a remark is about. What is the same under every table is not
 //! here: it stands once at the end (`shared_remarks`).
 
+use crate::expectation_text::{expectation_text, missed_text};
 use crate::figures::{Cell, status_word};
-use crate::number::{self, counted};
+use crate::number::counted;
 use crate::prose::clean;
 use crate::ranged::Ranged;
 use crate::record::Pass;
-use crate::record::expectation::{Expectation, Unit, metric_unit};
 use crate::record::noise::is_of_machine;
 use crate::table::{Item, Tint};
 
@@ -126,7 +126,7 @@ fn about(subjects: &[&str], cells: &[Cell]) -> String {
 fn expectations(cells: &[Cell]) -> Vec<Item> {
     let mut known: Vec<&str> = Vec::new();
     for record in cells.iter().flat_map(|cell| &cell.trials) {
-        for checked in &record.expectations {
+        for checked in record.demands() {
             if !known.contains(&checked.expected.as_str()) {
                 known.push(&checked.expected);
             }
@@ -136,7 +136,7 @@ fn expectations(cells: &[Cell]) -> Vec<Item> {
     for expected in known {
         let before = items.len();
         for cell in cells {
-            let all = cell.trials.iter().flat_map(|record| &record.expectations);
+            let all = cell.trials.iter().flat_map(|record| record.demands());
             let all: Vec<_> = all.filter(|checked| checked.expected == expected).collect();
             let missed: Vec<_> = all.iter().filter(|checked| !checked.met).collect();
             if let Some(first) = missed.first() {
@@ -164,72 +164,6 @@ fn expectations(cells: &[Cell]) -> Vec<Item> {
         items.push(Item::new(Tint::Good, "as expected", text));
     }
     items
-}
-
-/// `latency.p99 ≤ 5 ms` for `latency.p99 <= 5000000`.
-fn expectation_text(expected: &str) -> String {
-    let with_unit = |wanted: Expectation| with_value(&wanted, in_unit);
-    Expectation::parse(expected).map_or_else(|| clean(expected), with_unit)
-}
-
-fn with_value(expectation: &Expectation, write: fn(&str, f64) -> String) -> String {
-    let symbol = match expectation.comparison.symbol() {
-        "<=" => "≤",
-        ">=" => "≥",
-        symbol => symbol,
-    };
-    let metric = &expectation.metric;
-    format!("{} {symbol} {}", clean(metric), write(metric, expectation.value))
-}
-
-/// What was expected and what was seen instead, with as many digits as it takes to see the
-/// difference.
-fn missed_text(expected: &str, seen: &[Option<f64>]) -> String {
-    let values = || seen.iter().copied().flatten();
-    let (Some(low), Some(high)) = (values().reduce(f64::min), values().reduce(f64::max)) else {
-        return format!("{}, saw nothing to measure", expectation_text(expected));
-    };
-    let range = |metric: &str, write: fn(&str, f64) -> String| match (
-        write(metric, low),
-        write(metric, high),
-    ) {
-        (low, high) if low == high => low,
-        (low, high) => format!("{low} … {high}"),
-    };
-    let Some(expectation) = Expectation::parse(expected) else {
-        return format!("{}, saw {}", clean(expected), range("", in_unit));
-    };
-    let metric = expectation.metric.as_str();
-    let wanted = in_unit(metric, expectation.value);
-    let is_hidden = [low, high].iter().any(|value| in_unit(metric, *value) == wanted);
-    let write = if is_hidden { exactly } else { in_unit };
-    format!("{}, saw {}", with_value(&expectation, write), range(metric, write))
-}
-
-fn in_unit(metric: &str, value: f64) -> String {
-    let whole = value.fract() == 0.0 && (0.0..1e6).contains(&value);
-    match metric_unit(metric) {
-        // A conversion of a float saturates, so nothing wraps.
-        Some(Unit::Nanoseconds) => number::round_duration(value.round() as u64),
-        Some(Unit::Bytes) => number::bytes(value.round() as u64),
-        Some(Unit::PerSecond) => format!("{}/s", number::rate(value)),
-        _ if whole => number::count(value as u64),
-        _ => number::rate(value),
-    }
-}
-
-/// All digits, in the unit of the record.
-fn exactly(metric: &str, value: f64) -> String {
-    let unit = match metric_unit(metric) {
-        Some(Unit::Nanoseconds) => " ns",
-        Some(Unit::Bytes) => " B",
-        Some(Unit::PerSecond) => "/s",
-        _ => "",
-    };
-    match value.fract() == 0.0 {
-        true => format!("{}{unit}", number::grouped(value as u64)),
-        false => format!("{value}{unit}"),
-    }
 }
 
 #[cfg(test)]
@@ -368,6 +302,7 @@ mod tests {
             let mut record = sample::ok("a/b/c", 0, 10.0, 5);
             record.expectations = vec![crate::record::CheckedExpectation {
                 expected: expected.into(),
+                when: Vec::new(),
                 seen,
                 answer: None,
                 met: false,
@@ -381,6 +316,7 @@ mod tests {
         let mut record = sample::ok("a/b/c", 0, 10.0, 5);
         record.expectations = vec![crate::record::CheckedExpectation {
             expected: "behaviours.handle-drop = cancels".to_owned(),
+            when: Vec::new(),
             seen: None,
             answer: Some("detaches: the task went on to its end".to_owned()),
             met: false,

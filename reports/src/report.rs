@@ -1,17 +1,20 @@
 //! Writes records in one format, case by case while a run continues.
 //!
-//! Never keeps the records of a case once they are written; of a scenario that is not over, the
-//! throughput of its trials is kept.
+//! Never keeps the records of a case once they are written. Of a scenario that is not over, the figures
+//! that its cases are compared by are kept, and where the values of an axis are rows, its trials.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
+use crate::axis_table::{self, AxisTables};
 use crate::case_table::CaseTable;
+use crate::claims::{Claims, Judged};
 use crate::crossover::Crossovers;
+use crate::figures::Cell;
 use crate::format::Format;
 use crate::prose::clean;
 use crate::record::Record;
-use crate::shared_remarks::SharedRemarks;
+use crate::shared_remarks::{self, SharedRemarks};
 use crate::style::Style;
 use crate::summary::Summary;
 use crate::table::{Part, Tint};
@@ -32,6 +35,8 @@ pub struct Reporter<W> {
     summary: Summary,
     shared: SharedRemarks,
     crossovers: Crossovers,
+    claims: Claims,
+    axis_tables: AxisTables,
     /// Names of columns that have appeared, and of those that did not fit.
     columns: BTreeSet<&'static str>,
     left_out: BTreeSet<&'static str>,
@@ -46,7 +51,7 @@ impl<W: Write> Reporter<W> {
         match format {
             Format::Json => output.write_all(b"[")?,
             Format::Csv => output.write_all(csv::header().as_bytes())?,
-            Format::Table | Format::Jsonl | Format::Markdown | Format::Junit => {}
+            Format::Table | Format::Jsonl | Format::Markdown | Format::Junit | Format::Claims => {}
         }
         Ok(Self {
             output,
@@ -56,6 +61,8 @@ impl<W: Write> Reporter<W> {
             summary: Summary::default(),
             shared: SharedRemarks::default(),
             crossovers: Crossovers::new(view.crossovers),
+            claims: Claims::default(),
+            axis_tables: AxisTables::default(),
             columns: BTreeSet::new(),
             left_out: BTreeSet::new(),
             view,
@@ -69,6 +76,7 @@ impl<W: Write> Reporter<W> {
         for record in records {
             self.tally.add(record);
         }
+        self.claims.add(records);
         match self.format {
             Format::Table | Format::Markdown | Format::Junit => self.table(records)?,
             Format::Json | Format::Jsonl | Format::Csv => {
@@ -76,14 +84,18 @@ impl<W: Write> Reporter<W> {
                     self.record(record)?;
                 }
             }
+            Format::Claims => {}
         }
         self.output.flush()
     }
 
     /// No more cases of this scenario will come: what they say together.
     pub fn end_scenario(&mut self, run_id: &str, scenario: &str) -> io::Result<()> {
+        let tables = self.axis_tables.end(run_id, scenario, &self.view, self.width());
+        self.tables(tables)?;
         let sweeps = self.crossovers.end(run_id, scenario);
-        self.parts(&sweeps)?;
+        let judged = self.claims.end(run_id, scenario);
+        self.together(sweeps, judged)?;
         self.output.flush()
     }
 
@@ -94,17 +106,35 @@ impl<W: Write> Reporter<W> {
 
     /// Closes the report, and gives back where it was written and what became of the run.
     pub fn finish(mut self) -> io::Result<(W, Tally)> {
+        let tables = self.axis_tables.end_all(&self.view, self.width());
+        self.tables(tables)?;
         let sweeps = self.crossovers.end_all();
-        self.parts(&sweeps)?;
+        let judged = self.claims.end_all();
+        self.together(sweeps, judged)?;
         match self.format {
             Format::Json => {
                 self.output.write_all(if self.written > 0 { b"\n]\n" } else { b"]\n" })?
             }
             Format::Jsonl | Format::Csv => {}
+            Format::Claims => {
+                let json = std::mem::take(&mut self.claims).into_json();
+                self.output.write_all(visible::text(&format!("{json:#}\n")).as_bytes())?;
+            }
             Format::Table | Format::Markdown | Format::Junit => self.end_of_tables()?,
         }
         self.output.flush()?;
         Ok((self.output, self.tally))
+    }
+
+    /// What the cases of scenarios say together.
+    fn together(&mut self, sweeps: Vec<Part>, judged: Judged) -> io::Result<()> {
+        self.tally.expectations_missed += judged.missed;
+        match self.format {
+            Format::Table | Format::Markdown | Format::Junit => {
+                self.parts(&[sweeps, judged.parts].concat())
+            }
+            Format::Json | Format::Jsonl | Format::Csv | Format::Claims => Ok(()),
+        }
     }
 
     fn record(&mut self, record: &Record) -> io::Result<()> {
@@ -122,23 +152,46 @@ impl<W: Write> Reporter<W> {
         Ok(())
     }
 
+    fn width(&self) -> usize {
+        if self.format == Format::Table { self.style.width } else { usize::MAX }
+    }
+
+    /// That of the case, unless its rows belong into tables that need the other cases.
     fn table(&mut self, records: &[Record]) -> io::Result<()> {
-        let width = if self.format == Format::Table { self.style.width } else { usize::MAX };
-        let Some(mut table) = CaseTable::new(records, &self.view, width) else {
-            return Ok(());
-        };
-        self.summary.add(&table);
-        let shared = std::mem::take(&mut table.shared);
-        self.shared.add(shared, table.standings.iter().map(|(id, _)| id));
         self.crossovers.add(records);
-        self.columns.extend(&table.columns);
-        self.left_out.extend(&table.left_out);
         let measured = records.iter().filter(|record| record.metrics.is_some());
         self.versions.extend(measured.map(version));
-        self.parts(&table.parts)
+        if let Some(axis) = records.first().and_then(|it| axis_table::axis(it, &self.view)) {
+            self.axis_tables.add(&axis, records);
+            let cells = Cell::all_of(axis_table::used(records));
+            let measured = cells.iter().filter(|cell| cell.figures().is_some());
+            let measured: Vec<String> = measured.map(|it| clean(&it.subject.id)).collect();
+            self.shared.add(shared_remarks::of_case(&cells), measured.iter());
+            return Ok(());
+        }
+        let Some(mut table) = CaseTable::new(records, &self.view, self.width()) else {
+            return Ok(());
+        };
+        // A claim is answered by itself, and not by what is best in its cases.
+        if !records.iter().any(Record::has_sentence) {
+            self.summary.add(&table);
+        }
+        let shared = std::mem::take(&mut table.shared);
+        self.shared.add(shared, table.standings.iter().map(|(id, _)| id));
+        self.tables(vec![table])
+    }
+
+    fn tables(&mut self, tables: Vec<CaseTable>) -> io::Result<()> {
+        for table in tables {
+            self.columns.extend(&table.columns);
+            self.left_out.extend(&table.left_out);
+            self.parts(&table.parts)?;
+        }
+        Ok(())
     }
 
     fn end_of_tables(&mut self) -> io::Result<()> {
+        self.parts(&self.claims.summary(self.format == Format::Markdown))?;
         if self.summary.is_needed() {
             self.parts(&self.summary.parts())?;
             self.columns.insert(legend::SUMMARY);
@@ -270,6 +323,31 @@ mod tests {
         let columns = vec!["p99", "rate", "backend"];
         let view = View { columns, sort: Some("p99"), ..View::default() };
         insta::assert_snapshot!(viewed(Format::Table, Style::PLAIN, view, &two_small_cases()));
+    }
+
+    #[test]
+    fn rows_are_of_the_axis_asked_for_where_there_is_one() {
+        let cases = |rows_axis: Option<&str>| {
+            let mut cases = two_small_cases();
+            for record in cases.iter_mut().flatten() {
+                record.rows_axis = rows_axis.map(str::to_owned);
+            }
+            cases
+        };
+        let heading = |written: Option<&str>, asked: Option<&str>| {
+            let view = View { rows: asked.map(str::to_owned), ..View::default() };
+            let text = viewed(Format::Table, Style::PLAIN, view, &cases(written));
+            let second = text.lines().find(|line| line.contains("in flight")).unwrap();
+            let names = text.lines().skip_while(|line| *line != second).nth(1).unwrap();
+            (names.split_whitespace().next().unwrap().to_owned(), text.contains("\nsummary"))
+        };
+        let of_subjects = ("subject".to_owned(), true);
+        let of_values = ("connections".to_owned(), false);
+        assert_eq!(heading(None, None), of_subjects);
+        assert_eq!(heading(Some("connections"), None), of_values);
+        assert_eq!(heading(None, Some("connections")), of_values);
+        assert_eq!(heading(Some("connections"), Some("size")), of_values);
+        assert_eq!(heading(Some("size"), Some("how")), of_subjects);
     }
 
     #[test]

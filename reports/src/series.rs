@@ -72,12 +72,15 @@ type Key = (u32, u32);
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Series {
     /// Ratios to the reference, or where there is none to another subject of the same turns.
-    turns: BTreeMap<Key, f64>,
+    turns: Values<Key>,
     /// Whether those are to the reference, so that groups and runs can be joined.
     is_to_reference: bool,
     /// By trial. Empty if a single one of them has no such figure.
-    alone: BTreeMap<u32, f64>,
+    alone: Values<u32>,
 }
+
+/// By ascending key. Those of all cases are kept until the end, and maps take twice the memory.
+type Values<K> = Box<[(K, f64)]>;
 
 /// What one subject of a case reached by each figure.
 #[derive(Debug, Clone)]
@@ -94,9 +97,11 @@ pub(crate) struct Bases<'a> {
 }
 
 impl<'a> Bases<'a> {
-    pub(crate) fn new(records: impl Iterator<Item = &'a Record> + Clone) -> Self {
-        let believed =
-            || records.clone().filter_map(|record| Some((record, record.valid_turns()?)));
+    pub(crate) fn new(records: impl IntoIterator<Item = &'a Record> + Clone) -> Self {
+        let believed = || {
+            let all = records.clone().into_iter();
+            all.filter_map(|record| Some((record, record.valid_turns()?)))
+        };
         let reference = believed().find_map(|(_, turns)| turns.reference.as_deref());
         let mut starts: BTreeMap<(u32, &str), usize> = BTreeMap::new();
         for (record, turns) in believed() {
@@ -133,10 +138,20 @@ impl Merits {
     /// This subject's figure by that of another one of the case; without a range where no trials
     /// of the two belong together.
     pub(crate) fn against(&self, other: &Merits, figure: Figure) -> Option<Effect> {
-        self.series(figure).against(other.series(figure)).or_else(|| {
-            let ratio = self.value(figure) / other.value(figure);
-            ratio.is_finite().then(|| Effect::of_ratio(ratio))
-        })
+        let paired = self.series(figure).against(other.series(figure));
+        paired.or_else(|| self.ratio_to(other, figure))
+    }
+
+    /// The same in another case: no trial of one belongs to a trial of the other.
+    pub(crate) fn against_other_case(&self, other: &Merits, figure: Figure) -> Option<Effect> {
+        let [of, to] = [self, other].map(|merits| merits.series(figure).trials());
+        let apart = estimate_difference(&of, &to).map(Effect::of_logarithms);
+        apart.or_else(|| self.ratio_to(other, figure))
+    }
+
+    fn ratio_to(&self, other: &Merits, figure: Figure) -> Option<Effect> {
+        let ratio = self.value(figure) / other.value(figure);
+        ratio.is_finite().then(|| Effect::of_ratio(ratio))
     }
 }
 
@@ -158,10 +173,11 @@ impl Series {
         };
         let alone: BTreeMap<u32, f64> = records.clone().filter_map(of_trial).collect();
         let is_whole = alone.values().all(|value| value.is_finite());
+        let turns: BTreeMap<Key, f64> = records.filter_map(of_start).collect();
         Self {
-            turns: records.filter_map(of_start).collect(),
+            turns: turns.into_iter().collect(),
             is_to_reference: bases.reference.is_some(),
-            alone: if is_whole { alone } else { BTreeMap::new() },
+            alone: if is_whole { alone.into_iter().collect() } else { Values::default() },
         }
     }
 
@@ -190,7 +206,7 @@ impl Series {
 
     /// Logarithms of the ratios to the reference, start by start.
     pub(crate) fn in_turns(&self) -> Vec<f64> {
-        self.turns.values().copied().collect()
+        self.turns.iter().map(|(_, value)| *value).collect()
     }
 
     /// The same; nothing where there is no reference.
@@ -204,14 +220,18 @@ impl Series {
 
     /// How sure its own mean is, where there is nothing to compare it with.
     pub(crate) fn alone(&self) -> Option<Effect> {
-        let values: Vec<f64> = self.alone.values().copied().collect();
-        estimate(&values).map(Effect::of_logarithms)
+        estimate(&self.trials()).map(Effect::of_logarithms)
+    }
+
+    fn trials(&self) -> Vec<f64> {
+        self.alone.iter().map(|(_, value)| *value).collect()
     }
 }
 
 /// The differences of values that belong together.
-fn common<K: Ord>(of: &BTreeMap<K, f64>, to: &BTreeMap<K, f64>) -> Vec<f64> {
-    of.iter().filter_map(|(key, value)| Some(value - to.get(key)?)).collect()
+fn common<K: Ord>(of: &[(K, f64)], to: &[(K, f64)]) -> Vec<f64> {
+    let of_key = |key: &K| to.binary_search_by(|(other, _)| other.cmp(key)).ok();
+    of.iter().filter_map(|(key, value)| Some(value - to[of_key(key)?].1)).collect()
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ impl Tally {
             Status::Unmeasured => &mut self.unmeasured,
         };
         *count += 1;
-        let missed = record.expectations.iter().filter(|checked| !checked.met).count();
+        let missed = record.demands().filter(|checked| !checked.met).count();
         self.expectations_missed += missed as u64;
     }
 

@@ -55,4 +55,6 @@ pub struct View {
     pub legend: bool,
     /// Whether backends are compared along the axes of every scenario.
     pub crossovers: bool,
+    /// The axis whose values are rows, in tables of scenarios that have it.
+    pub rows: Option<String>,
 }

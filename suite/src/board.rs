@@ -10,8 +10,9 @@ use crate::clock::Stamp;
 
 /// The most roots (workers of a per-core executor) a subject may have.
 pub const ROOTS_MAX: usize = 64;
-/// The highest `tasks_max` of an executor that runs each task on its own thread.
-pub const THREADED_TASKS_MAX: u64 = 4_096;
+/// The highest `tasks_max` of an executor that runs each task on its own thread: about as many threads
+/// as a process may have where `vm.max_map_count` is that of Linux (each needs two maps).
+pub const THREADED_TASKS_MAX: u64 = 32_768;
 /// Loops that can be measured, each in its own slot: one thread per task, plus the threads that
 /// accept connections and read the parent's messages. Further loops are only counted. Unused slots
 /// cost no memory.
@@ -111,6 +112,8 @@ pub struct LoopSlot {
     /// Start of the poll in progress; 0 between polls.
     pub poll_started: AtomicU64,
     pub polls: AtomicU64,
+    /// Polls of tasks that another thread had polled before.
+    pub migrations: AtomicU64,
     /// Operations of the plan's first group that this loop has completed since the trial began.
     pub operations: AtomicU64,
     /// Polls of at least 1 ms, of at least the plan's threshold, of at least 100 ms.

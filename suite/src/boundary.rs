@@ -23,7 +23,7 @@ use crate::scene::Scene;
 /// "QUADRANT", to recognise a library that is something else.
 pub const MAGIC: u64 = u64::from_be_bytes(*b"QUADRANT");
 /// Increased whenever the table, the board or a text that crosses changes its meaning.
-pub const ABI_VERSION: u32 = 7;
+pub const ABI_VERSION: u32 = 9;
 /// The name of the exported symbol.
 pub const SYMBOL: &str = "QUADRANT_ADAPTER";
 

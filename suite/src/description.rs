@@ -170,6 +170,8 @@ pub enum Capability {
     Timers,
     /// Read files in a way of its own.
     Files,
+    /// Write files in a way of its own.
+    WriteFiles,
     /// Run blocking work beside the loop and await it.
     Offload,
     /// End when its root returns: `run` builds the runtime, and drops it.
@@ -188,12 +190,13 @@ pub enum Capability {
 }
 
 impl Capability {
-    pub const ALL: [Capability; 12] = [
+    pub const ALL: [Capability; 13] = [
         Capability::Echo,
         Capability::Tcp,
         Capability::Tasks,
         Capability::Timers,
         Capability::Files,
+        Capability::WriteFiles,
         Capability::Offload,
         Capability::Shutdown,
         Capability::ForeignSpawn,
@@ -211,6 +214,7 @@ impl Capability {
             Capability::Tasks => "tasks of its own, only connections",
             Capability::Timers => "timers",
             Capability::Files => "file operations",
+            Capability::WriteFiles => "way to write files",
             Capability::Offload => "pool for blocking work",
             Capability::Shutdown => "end: it is one for the whole process",
             Capability::ForeignSpawn => "way to start a task from a thread that is not its own",
@@ -230,6 +234,7 @@ impl fmt::Display for Capability {
             Capability::Tasks => "tasks",
             Capability::Timers => "timers",
             Capability::Files => "files",
+            Capability::WriteFiles => "write-files",
             Capability::Offload => "offload",
             Capability::Shutdown => "shutdown",
             Capability::ForeignSpawn => "foreign-spawn",

@@ -79,6 +79,9 @@ pub struct Findings {
     /// Connections of processes other than the parent and the driver. None was served.
     #[serde(default)]
     pub strangers: u64,
+    /// When as many connections were accepted as the load opens at first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all_accepted_at: Option<Stamp>,
     /// When groups with a fixed number of operations had completed them.
     pub finished_after_ns: Option<u64>,
     /// The types of the objects that tasks share: those of `lock`, `channel` and `barrier`.

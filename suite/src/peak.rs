@@ -30,6 +30,18 @@ pub fn readers(programs: &[Program], program: usize) -> u64 {
     peak(programs, program, reads, 0)
 }
 
+/// The bytes of all files that can be written at once.
+pub fn written_bytes(programs: &[Program], program: usize) -> u64 {
+    let largest = |program: &Program| {
+        let bytes = program.iter().filter_map(|step| match step.action {
+            Action::WriteFile { bytes, .. } => Some(bytes),
+            _ => None,
+        });
+        bytes.max().unwrap_or_default()
+    };
+    peak(programs, program, largest, 0)
+}
+
 /// Only those that query a backend for which `counts` is true.
 pub fn queriers(
     programs: &[Program],
@@ -60,7 +72,7 @@ fn peak(
                 spawned = spawned.saturating_add(below(*program).saturating_mul((*count).into()));
                 0
             }
-            Action::Join => {
+            Action::Join { .. } => {
                 spawned = 0;
                 0
             }

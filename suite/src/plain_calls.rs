@@ -3,9 +3,12 @@
 //!
 //! Never changes a descriptor's mode, because the runtime continues to use it.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
+
+use crate::file_path::FileWrite;
 
 /// The system's handle of a socket.
 #[cfg(unix)]
@@ -33,6 +36,68 @@ pub fn try_receive(socket: Descriptor, buffer: &mut [u8]) -> io::Result<usize> {
 pub fn try_send(socket: Descriptor, buffer: &[u8]) -> io::Result<usize> {
     use rustix::net::{SendFlags, send};
     Ok(send(borrow(socket), buffer, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
+}
+
+/// Holds the thread until something has arrived.
+pub(crate) fn receive(socket: Descriptor, buffer: &mut [u8]) -> io::Result<usize> {
+    hold(socket, Direction::Receive, || try_receive(socket, buffer))
+}
+
+/// Holds the thread until the socket takes something.
+pub(crate) fn send(socket: Descriptor, buffer: &[u8]) -> io::Result<usize> {
+    hold(socket, Direction::Send, || try_send(socket, buffer))
+}
+
+fn hold(
+    socket: Descriptor,
+    direction: Direction,
+    mut attempt: impl FnMut() -> io::Result<usize>,
+) -> io::Result<usize> {
+    loop {
+        match attempt() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => wait_ready(socket, direction)?,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+/// Begins to connect, and does not wait for it.
+#[cfg(unix)]
+pub(crate) fn begin_connect(address: SocketAddr) -> io::Result<TcpStream> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    match connect(&socket, &address) {
+        Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(socket.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Returns `WouldBlock` as long as it is connecting. Blocking calls may use it afterwards.
+#[cfg(unix)]
+pub(crate) fn try_connect(stream: &TcpStream) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    if poll(&mut [PollFd::new(stream, PollFlags::OUT)], Some(&now))? == 0 {
+        return Err(ErrorKind::WouldBlock.into());
+    }
+    stream.take_error()?.map_or_else(|| stream.set_nonblocking(false), Err)
+}
+
+/// How many bytes have arrived and were not read.
+#[cfg(unix)]
+pub(crate) fn unread(socket: Descriptor) -> io::Result<u64> {
+    Ok(rustix::io::ioctl_fionread(borrow(socket))?)
+}
+
+#[cfg(unix)]
+pub(crate) fn descriptor(stream: &TcpStream) -> Descriptor {
+    std::os::fd::AsRawFd::as_raw_fd(stream)
 }
 
 /// The port of the peer; `None` if it has disconnected already.
@@ -91,10 +156,24 @@ mod elsewhere {
         unsupported()
     }
 
+    pub fn begin_connect(_: SocketAddr) -> io::Result<TcpStream> {
+        unsupported()
+    }
+
+    pub fn descriptor(stream: &TcpStream) -> Descriptor {
+        std::os::windows::io::AsRawSocket::as_raw_socket(stream)
+    }
+
+    pub fn try_connect(_: &TcpStream) -> io::Result<()> {
+        unsupported()
+    }
+
     pub fn peer_port(_: Descriptor) -> Option<u16> {
         None
     }
 }
+#[cfg(not(unix))]
+pub(crate) use elsewhere::{begin_connect, descriptor, try_connect};
 #[cfg(not(unix))]
 pub use elsewhere::{peer_port, try_receive, try_send, wait_ready};
 
@@ -137,6 +216,12 @@ pub fn listen_shared(address: SocketAddr, reuse_port: bool) -> io::Result<TcpLis
     }
 }
 
+pub fn write_file(write: FileWrite) -> io::Result<()> {
+    let mut file = File::create(write.path)?;
+    file.write_all(write.contents())?;
+    if write.sync { file.sync_all() } else { Ok(()) }
+}
+
 /// CPU time used by this thread.
 pub(crate) fn thread_cpu_time() -> Duration {
     #[cfg(unix)]
@@ -168,11 +253,11 @@ mod tests {
     #[test]
     fn a_try_would_block_and_a_wait_does_not_return_early() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (server, _) = listener.accept().unwrap();
         let mut buffer = [0; 8];
         let error = try_receive(server.as_raw_fd(), &mut buffer).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
         client.write_all(b"abc").unwrap();
         wait_ready(server.as_raw_fd(), Direction::Receive).unwrap();
         assert_eq!(try_receive(server.as_raw_fd(), &mut buffer).unwrap(), 3);
@@ -184,9 +269,8 @@ mod tests {
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.local_addr().unwrap();
         let patience = Duration::from_millis(500);
-        let burst: Vec<_> = (0..500)
-            .map(|_| std::net::TcpStream::connect_timeout(&address, patience).unwrap())
-            .collect();
+        let burst: Vec<_> =
+            (0..500).map(|_| TcpStream::connect_timeout(&address, patience).unwrap()).collect();
         assert_eq!(burst.len(), 500);
     }
 

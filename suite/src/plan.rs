@@ -41,6 +41,9 @@ pub struct Plan {
     pub groups: Vec<Group>,
     /// Present when steps read files.
     pub files: Option<FileSet>,
+    /// The folder for the files that steps write, if any do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<String>,
     /// What `query` steps ask; they refer to them by index.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub backends: Vec<Backend>,
@@ -80,15 +83,25 @@ pub struct PlannedCheck {
 pub type Program = Vec<Step>;
 
 /// The subject listens and every connection runs `program` once per request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
     pub program: usize,
-    /// Size of a request, and of its answer.
+    /// Size of a request, and of its answer; of the largest, where they differ.
     pub message_bytes: usize,
-    /// How many connections the load will open.
+    /// How many connections the load will have open at once.
     pub connections: u32,
+    /// Whether each request begins with its length, because lengths differ or the next request may
+    /// come before the answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub with_lengths: bool,
+    /// Whether the load opens new connections during the trial.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reconnects: bool,
 }
+
+/// Where requests begin with their length: 4 bytes, little-endian, which count too.
+pub const LENGTH_BYTES: usize = 4;
 
 /// `count` tasks that each run `program` again and again; one pass is one operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -204,6 +217,8 @@ pub enum Action {
     Hash { rounds: u64, expected: u64, how: How },
     /// Read one whole file and compare some of its contents; all of them after the window.
     ReadFile { file: FileChoice, how: How },
+    /// Write one whole file, and with `sync` wait until it is on the disk. Compared after the window.
+    WriteFile { bytes: u64, sync: bool, how: How },
     /// Send a request to a backend, receive the whole answer and check it.
     Query(Query),
     /// Let others run.
@@ -211,7 +226,7 @@ pub enum Action {
     /// Start `count` tasks that each run `program` once.
     Spawn { program: usize, count: u32 },
     /// Wait for all tasks this task has spawned.
-    Join,
+    Join { how: How },
     /// Run each program once, all at the same time, and wait for all of them.
     Gather { programs: Vec<usize> },
     /// Pass a message to a partner task and back, `rounds` times.
@@ -221,7 +236,7 @@ pub enum Action {
     /// Run each program once, all in this task, until one ends; the others are dropped and counted.
     Race { programs: Vec<usize>, row: usize },
     /// Run `program` inside a lock. The time to get the lock goes to `row`.
-    Lock { lock: usize, program: usize, row: usize },
+    Lock { lock: usize, program: usize, row: usize, how: How },
     /// Wait until all tasks of the group are there. How late the task goes on then goes to `row`.
     Barrier { barrier: usize, row: usize },
     /// Send a message. The task is the producer `first` plus its index in its group.
@@ -282,6 +297,8 @@ pub enum How {
     Blocking,
     /// Non-blocking attempts, with a yield after each that would block.
     Polling,
+    /// The runtime's own asynchronous operation, but the task's thread waits for it on the spot.
+    Forced,
     /// The blocking call on the runtime's blocking pool, awaited.
     Offload,
 }
@@ -293,8 +310,19 @@ impl How {
             How::Await => "await",
             How::Blocking => "blocking",
             How::Polling => "polling",
+            How::Forced => "forced",
             How::Offload => "offload",
         }
+    }
+
+    /// Whether it needs neither another thread nor the task's own to wait.
+    pub(crate) fn is_direct(self) -> bool {
+        matches!(self, How::Await | How::Blocking | How::Polling)
+    }
+
+    /// Whether it is the runtime that performs the operation.
+    pub(crate) fn is_of_runtime(self) -> bool {
+        matches!(self, How::Await | How::Forced)
     }
 }
 
@@ -343,6 +371,7 @@ impl Plan {
             server: None,
             groups: Vec::new(),
             files: None,
+            written: None,
             backends: Vec::new(),
             locks: Vec::new(),
             barriers: Vec::new(),
@@ -357,8 +386,8 @@ impl Plan {
         if let Some(check) = &self.check {
             needs.extend(&check.needs);
         }
-        if self.server.is_some() {
-            let plain = self.serves_plain_echo();
+        if let Some(server) = &self.server {
+            let plain = self.serves_plain_echo() && !server.with_lengths;
             needs.insert(if plain { Capability::Echo } else { Capability::Tcp });
         }
         if !self.groups.is_empty() {
@@ -399,14 +428,34 @@ impl Plan {
 
     /// The ways in which files are read.
     pub(crate) fn file_reads(&self) -> impl Iterator<Item = How> {
-        [How::Await, How::Blocking, How::Offload].into_iter().filter(|wanted| {
+        [How::Await, How::Blocking, How::Polling, How::Offload].into_iter().filter(|wanted| {
             let mut steps = self.programs.iter().flatten();
-            steps.any(|step| matches!(&step.action, Action::ReadFile { how, .. } if how == wanted))
+            steps.any(|step| match &step.action {
+                Action::ReadFile { how, .. } if how.is_of_runtime() => *wanted == How::Await,
+                Action::ReadFile { how, .. } => how == wanted,
+                _ => false,
+            })
         })
     }
 }
 
 impl Action {
+    /// The way to perform it, where there are several.
+    pub(crate) fn how(&self) -> Option<How> {
+        match self {
+            Action::Recv { how }
+            | Action::Send { how }
+            | Action::Sleep { how, .. }
+            | Action::Cpu { how, .. }
+            | Action::Hash { how, .. }
+            | Action::ReadFile { how, .. }
+            | Action::WriteFile { how, .. }
+            | Action::Join { how }
+            | Action::Query(Query { how, .. }) => Some(*how),
+            _ => None,
+        }
+    }
+
     /// The row that counts what it cancels, if it cancels something.
     pub(crate) fn cancels_in(&self) -> Option<usize> {
         match self {
@@ -417,19 +466,19 @@ impl Action {
 
     fn needs(&self) -> Vec<Capability> {
         match self {
+            Action::Recv { how: How::Offload } | Action::Send { how: How::Offload } => {
+                vec![Capability::Tcp, Capability::Offload]
+            }
             Action::Recv { how } | Action::Send { how } if *how != How::Await => {
                 vec![Capability::Tcp]
             }
-            Action::Sleep { how: How::Await, .. }
+            _ if self.how() == Some(How::Offload) => vec![Capability::Offload],
+            Action::Sleep { how: How::Await | How::Forced, .. }
             | Action::Timeout { .. }
             | Action::Inject { .. } => vec![Capability::Timers],
-            Action::ReadFile { how: How::Await, .. } => vec![Capability::Files],
-            Action::Query(Query { how: How::Await, .. }) => vec![Capability::Connect],
-            Action::Sleep { how: How::Offload, .. }
-            | Action::Cpu { how: How::Offload, .. }
-            | Action::Hash { how: How::Offload, .. }
-            | Action::ReadFile { how: How::Offload, .. }
-            | Action::Query(Query { how: How::Offload, .. }) => vec![Capability::Offload],
+            Action::ReadFile { how, .. } if how.is_of_runtime() => vec![Capability::Files],
+            Action::WriteFile { how, .. } if how.is_of_runtime() => vec![Capability::WriteFiles],
+            Action::Query(query) if query.how.is_of_runtime() => vec![Capability::Connect],
             Action::Spawn { .. } | Action::Gather { .. } | Action::PingPong { .. } => {
                 vec![Capability::Tasks]
             }

@@ -3,11 +3,13 @@
 //! Programs are flat, so the player is a loop and never recursive: a recursive future would have to
 //! be boxed, and the box would have to fix whether it is `Send`.
 
+mod attempts;
 mod cancelling;
 mod connection;
 pub(crate) mod echo;
 mod files;
 mod query;
+mod requests;
 mod sharing;
 
 use std::future::{Future, poll_fn};
@@ -17,6 +19,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::block_on::block_on;
 use crate::clock::{Stamp, stamp};
 use crate::hash;
 use crate::injection;
@@ -26,6 +29,8 @@ use crate::plain_calls;
 use crate::plan::{Action, How};
 use crate::runtime::{Place, Runtime, Task, Work, waiting};
 use crate::scene::Scene;
+use attempts::looks;
+use requests::Requests;
 
 /// Why a program did not run to its end.
 #[derive(Debug)]
@@ -57,18 +62,13 @@ struct Round {
     left: u64,
 }
 
-const SPARE_BYTES: usize = 1;
-
 pub(crate) struct Player<R: Runtime> {
     scene: &'static Scene,
     runtime: R,
     place: Place,
     idle: Idle<R::Stream>,
     stream: Option<R::Stream>,
-    /// The last request, plus one spare byte: a read that does not fill the buffer tells a runtime
-    /// that the socket is empty, which saves it another call.
-    message: Vec<u8>,
-    message_bytes: usize,
+    requests: Requests,
     spawned: Vec<R::Join>,
     /// Some of these tasks hold it too, until they have ended. Made for the first.
     alive: Option<Arc<()>>,
@@ -87,20 +87,17 @@ impl<R: Runtime> Player<R> {
         place: Place,
         stream: Option<R::Stream>,
     ) -> Self {
-        let message_bytes = match (&stream, &scene.plan().server) {
-            (Some(_), Some(server)) => server.message_bytes,
-            _ => 0,
+        let requests = match (&stream, &scene.plan().server) {
+            (Some(_), Some(server)) => Requests::of(server),
+            _ => Requests::none(),
         };
-        // Tasks without a connection allocate nothing: an operation may spawn many of them.
-        let spare_bytes = if stream.is_some() { SPARE_BYTES } else { 0 };
         Self {
             scene,
             runtime,
             place,
             idle: Idle::NONE,
             stream,
-            message: vec![0; message_bytes + spare_bytes],
-            message_bytes,
+            requests,
             spawned: Vec::new(),
             alive: None,
             rounds: Vec::new(),
@@ -159,16 +156,7 @@ impl<R: Runtime> Player<R> {
                 Action::Close { row } => self.close(*row),
                 action => {
                     let started = step.row.map(|row| (row, stamp()));
-                    // The steps of every request are part of the task's own future. The futures
-                    // of the others are many times larger, so they are boxed: otherwise every
-                    // task would contain them, and move them at every step.
-                    let performed = match action {
-                        Action::Recv { how } => self.receive(*how).await,
-                        Action::Send { how } => self.send(*how).await,
-                        Action::Yield => self.yield_now().await,
-                        action => Box::pin(self.perform(action)).await,
-                    };
-                    if let Err(ending) = performed {
+                    if let Err(ending) = self.step(action).await {
                         self.rounds.clear();
                         self.opened.clear();
                         return Err(ending);
@@ -178,6 +166,20 @@ impl<R: Runtime> Player<R> {
                     }
                 }
             }
+        }
+    }
+
+    /// Performs one step in its way.
+    pub(crate) async fn step(&mut self, action: &'static Action) -> Result<(), Ending> {
+        // The steps of every request are part of the task's own future. The futures of the others
+        // are many times larger, so they are boxed: otherwise every task would contain them, and
+        // move them at every step.
+        match action {
+            Action::Recv { how } if how.is_direct() => self.receive(*how).await,
+            Action::Send { how } if how.is_direct() => self.send(*how).await,
+            Action::Yield => self.yield_now().await,
+            action if action.how() == Some(How::Forced) => block_on(Box::pin(self.perform(action))),
+            action => Box::pin(self.perform(action)).await,
         }
     }
 
@@ -198,6 +200,7 @@ impl<R: Runtime> Player<R> {
             }
             Action::Hash { rounds, expected, how } => self.hash(*rounds, *expected, *how).await,
             Action::ReadFile { file, how } => self.read_file(*file, *how).await,
+            Action::WriteFile { bytes, sync, how } => self.write_file(*bytes, *sync, *how).await,
             Action::Query(query) => self.query(query).await,
             Action::Spawn { program, count } => {
                 self.spawned.reserve(*count as usize);
@@ -207,13 +210,13 @@ impl<R: Runtime> Player<R> {
                 }
                 Ok(())
             }
-            Action::Join => self.join().await,
+            Action::Join { how } => self.join(*how).await,
             Action::Gather { programs } => {
                 let earlier = (take(&mut self.spawned), self.alive.take());
                 for (index, &program) in programs.iter().enumerate() {
                     self.spawn(program, Place::member(index as u32, programs.len() as u32));
                 }
-                let joined = self.join().await;
+                let joined = self.join(How::Await).await;
                 (self.spawned, self.alive) = earlier;
                 joined
             }
@@ -222,7 +225,9 @@ impl<R: Runtime> Player<R> {
                 self.timeout(Duration::from_nanos(*ns), *program, *row).await
             }
             Action::Race { programs, row } => self.race(programs, *row).await,
-            Action::Lock { lock, program, row } => self.lock(*lock, *program, *row).await,
+            Action::Lock { lock, program, row, how } => {
+                self.lock(*lock, *program, *row, *how).await
+            }
             Action::Barrier { barrier, row } => self.barrier(*barrier, *row).await,
             Action::SendTo { channel, first } => self.send_to(*channel, *first).await,
             Action::ReceiveFrom { channel, first } => self.receive_from(*channel, *first).await,
@@ -232,13 +237,14 @@ impl<R: Runtime> Player<R> {
                     .await
                     .map_err(|error| Ending::error("inject", &error))
             }
-            // Done by `play`.
-            Action::Recv { .. }
-            | Action::Send { .. }
-            | Action::Yield
-            | Action::Repeat { .. }
-            | Action::Open { .. }
-            | Action::Close { .. } => Ok(()),
+            // The other ways are done by `step`, and the actions below by `play`.
+            Action::Recv { how: How::Offload } => self.receive_offloaded().await,
+            Action::Send { how: How::Offload } => self.send_offloaded().await,
+            Action::Recv { how } => self.receive(*how).await,
+            Action::Send { how } => self.send(*how).await,
+            Action::Yield | Action::Repeat { .. } | Action::Open { .. } | Action::Close { .. } => {
+                Ok(())
+            }
         }
     }
 
@@ -271,12 +277,15 @@ impl<R: Runtime> Player<R> {
     }
 
     /// Waits for all spawned tasks; those that hold `alive` must have ended then.
-    async fn join(&mut self) -> Result<(), Ending> {
+    async fn join(&mut self, how: How) -> Result<(), Ending> {
         let (spawned, alive) = (take(&mut self.spawned), self.alive.take());
         let count = spawned.len();
         for join in spawned {
-            waiting!(R, self.scene, R::join(join))
-                .map_err(|error| Ending::error("join", &error))?;
+            let joined = match how {
+                How::Polling => looks::<R, _>(R::join(join)).await,
+                _ => waiting!(R, self.scene, R::join(join)),
+            };
+            joined.map_err(|error| Ending::error("join", &error))?;
         }
         match alive.map_or(0, |alive| Arc::strong_count(&alive) - 1) {
             0 => Ok(()),
@@ -298,7 +307,7 @@ impl<R: Runtime> Player<R> {
 
     async fn sleep(&mut self, time: Duration, how: How) -> Result<(), Ending> {
         match how {
-            How::Await => waiting!(R, self.scene, self.runtime.sleep(time)),
+            How::Await | How::Forced => waiting!(R, self.scene, self.runtime.sleep(time)),
             How::Polling => {
                 let clock = self.scene.plan().clock;
                 let end = stamp() + clock.ticks(time.as_nanos() as u64);

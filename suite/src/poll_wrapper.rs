@@ -12,6 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -112,6 +113,12 @@ impl Meter {
     /// Runs `poll` as one poll of a task on this thread.
     #[inline(always)]
     pub fn poll<T>(&self, poll: impl FnOnce() -> T) -> T {
+        self.poll_here(poll).0
+    }
+
+    /// The same; returns this thread's slot as well.
+    #[inline(always)]
+    fn poll_here<T>(&self, poll: impl FnOnce() -> T) -> (T, Option<&'static LoopSlot>) {
         // Looked up once: in a dynamically loaded library each access is a call.
         HERE.with(|here| {
             let slot = if self.on { self.slot(here) } else { None };
@@ -125,7 +132,7 @@ impl Meter {
                 (None, Some(slot)) => count_poll(slot),
                 (None, None) => {}
             }
-            result
+            (result, slot)
         })
     }
 
@@ -133,8 +140,7 @@ impl Meter {
     #[inline]
     pub(crate) fn count_operation(&self) {
         HERE.with(|here| match self.slot(here) {
-            // Only one thread writes a slot, so the slower atomic addition is not needed.
-            Some(slot) => slot.operations.store(slot.operations.load(Relaxed) + 1, Relaxed),
+            Some(slot) => add_one(&slot.operations),
             None => self.board.count_operation_without_slot(),
         });
     }
@@ -270,9 +276,16 @@ impl Meter {
         &self,
         mut future: Pin<&mut impl Future<Output = ()>>,
     ) -> impl Future<Output = Result<(), String>> {
+        let mut last: Option<&'static LoopSlot> = None;
         poll_fn(move |context| {
-            let polled =
-                self.poll(|| catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))));
+            let (polled, here) =
+                self.poll_here(|| catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))));
+            if let (Some(last), Some(here)) = (last, here)
+                && !std::ptr::eq(last, here)
+            {
+                add_one(&here.migrations);
+            }
+            last = here;
             match polled {
                 Ok(Poll::Ready(())) => Poll::Ready(Ok(())),
                 Ok(Poll::Pending) => Poll::Pending,
@@ -282,10 +295,15 @@ impl Meter {
     }
 }
 
-/// Only one thread writes a slot, so no atomic addition is needed.
 #[inline(always)]
 fn count_poll(slot: &LoopSlot) {
-    slot.polls.store(slot.polls.load(Relaxed) + 1, Relaxed);
+    add_one(&slot.polls);
+}
+
+/// Only one thread writes a slot, so no atomic addition is needed.
+#[inline(always)]
+fn add_one(counter: &AtomicU64) {
+    counter.store(counter.load(Relaxed) + 1, Relaxed);
 }
 
 #[cfg(test)]
@@ -294,6 +312,7 @@ mod tests {
     use crate::board::{LOOPS_MAX, Phase};
     use crate::plain_calls;
     use std::pin::pin;
+    use std::task::{Context, Waker};
 
     fn meter() -> Meter {
         let board = Box::leak(Board::blank());
@@ -345,6 +364,36 @@ mod tests {
         for stall in stalls {
             assert!(stall.cpu_ns + stall.run_queue_ns <= stall.end - stall.start);
         }
+    }
+
+    #[test]
+    fn a_task_that_goes_on_in_another_thread_is_counted() {
+        let meter = meter();
+        let mut future = pin!(async {
+            for _ in 0..3 {
+                crate::runtime::yield_once().await;
+            }
+        });
+        let task = std::sync::Mutex::new(Box::pin(meter.metered(future.as_mut())));
+        let poll = || {
+            let mut context = Context::from_waker(Waker::noop());
+            let _ = task.lock().unwrap().as_mut().poll(&mut context);
+        };
+        // Threads that live as long as the task: another may be given the slot of one that ended.
+        let gate = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                poll();
+                poll();
+                gate.wait();
+                gate.wait();
+            });
+            gate.wait();
+            poll();
+            gate.wait();
+        });
+        let slots = meter.board.slots().iter();
+        assert_eq!(slots.map(|slot| slot.migrations.load(Relaxed)).sum::<u64>(), 1);
     }
 
     #[test]

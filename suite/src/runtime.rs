@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+pub use crate::file_path::{FilePath, FileWrite};
 pub use crate::outcome::Refusal;
-pub use crate::scene::FilePath;
 
 use crate::check_part::{ByteReader, Part, SharedStream};
 use crate::description::{Description, RuntimeOption};
@@ -143,6 +143,11 @@ pub trait Runtime: Clone + 'static {
     /// Reads a whole file of unknown size, as users of the runtime do.
     fn read_file(&self, _path: FilePath) -> impl Future<Output = io::Result<Self::Contents>> {
         async { Err(io::Error::other(claimed_without("files", "read_file"))) }
+    }
+
+    /// Writes a whole file, which may exist, as users of the runtime do.
+    fn write_file(&self, _write: FileWrite) -> impl Future<Output = io::Result<()>> {
+        async { Err(io::Error::other(claimed_without("write-files", "write_file"))) }
     }
 
     /// Runs `_job` on the runtime's pool for blocking work.

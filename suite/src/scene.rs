@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::board::{Board, Phase};
 use crate::check_part::RootPart;
 use crate::clock::{Stamp, stamp};
+use crate::file_path::FilePath;
 use crate::in_flight::{Flight, InFlight};
 use crate::injection_log::InjectionLog;
 use crate::ledger::{Faults, Row};
@@ -22,6 +23,7 @@ use crate::plan::Plan;
 use crate::poll_wrapper::Meter;
 use crate::semaphore::{Permit, Semaphore};
 use crate::shared::SharedObjects;
+use crate::written_files::WrittenFiles;
 
 /// Operations of one task in which every other task of its group has begun to run, on any runtime
 /// that loses none.
@@ -43,6 +45,7 @@ pub struct Scene {
     injection_log: Option<InjectionLog>,
     pub(crate) faults: Faults,
     file_paths: Vec<PathBuf>,
+    written: WrittenFiles,
     /// The pools of the backends that have one.
     pools: Vec<Option<Semaphore>>,
     /// Connections to backends so far.
@@ -56,6 +59,8 @@ pub struct Scene {
     roots_left: AtomicU32,
     /// Connections accepted on the server's port, and connections of other processes.
     accepted: AtomicU64,
+    /// When the last connection of the load was accepted for the first time.
+    all_accepted_at: AtomicU64,
     refused: AtomicU64,
     /// What the next root does in a check that starts the runtime itself.
     root_part: Mutex<Option<RootPart>>,
@@ -97,12 +102,13 @@ impl Scene {
             .filter(|group| group.is_of_fixed_work())
             .map(|group| u64::from(group.count))
             .sum();
-        if plan.files.is_some() || !plan.backends.is_empty() {
+        if plan.files.is_some() || plan.written.is_some() || !plan.backends.is_empty() {
             pattern::prepare();
         }
         let file_paths = plan.files.as_ref().map_or_else(Vec::new, |files| {
             (0..files.count).map(|i| Path::new(&files.directory).join(i.to_string())).collect()
         });
+        let written = WrittenFiles::of(&plan);
         let pools = plan.backends.iter();
         let pools = pools.map(|backend| Some(Semaphore::new(backend.pool?.connections))).collect();
         Self {
@@ -119,6 +125,7 @@ impl Scene {
             impact: Row::default(),
             faults: Faults::default(),
             file_paths,
+            written,
             pools,
             links: AtomicU64::new(0),
             repeating: AtomicU64::new(repeating),
@@ -126,6 +133,7 @@ impl Scene {
             dropped: AtomicU64::new(0),
             roots_left: AtomicU32::new(0),
             accepted: AtomicU64::new(0),
+            all_accepted_at: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             root_part: Mutex::new(None),
             agreed_port: Mutex::new(None),
@@ -164,7 +172,11 @@ impl Scene {
     }
 
     pub(crate) fn file_path(&'static self, index: u32) -> FilePath {
-        FilePath(&self.file_paths[index as usize])
+        FilePath::of(&self.file_paths[index as usize])
+    }
+
+    pub(crate) fn written(&self) -> &WrittenFiles {
+        &self.written
     }
 
     /// Waits for a connection to a backend to be free, if it has a pool.
@@ -221,7 +233,7 @@ impl Scene {
         }
     }
 
-    /// A step of this row has cancelled so many of its programs.
+    /// Counts programs that a step of this row has cancelled.
     pub(crate) fn count_cancelled(&self, row: usize, programs: u64) {
         if self.board.is_measuring() {
             self.cancelled[row].fetch_add(programs, Ordering::Relaxed);
@@ -337,7 +349,15 @@ impl Scene {
 
     /// A connection to the server's port was accepted.
     pub fn count_accepted(&self) {
-        self.accepted.fetch_add(1, Ordering::Relaxed);
+        let accepted = self.accepted.fetch_add(1, Ordering::Relaxed) + 1;
+        if accepted == self.connections_expected() {
+            self.all_accepted_at.store(stamp(), Ordering::Relaxed);
+        }
+    }
+
+    /// How many the load opens at first.
+    fn connections_expected(&self) -> u64 {
+        self.plan.server.as_ref().map_or(0, |server| u64::from(server.connections))
     }
 
     /// Whether a connection that began with these bytes is the driver's. Any other has to be closed.
@@ -361,9 +381,11 @@ impl Scene {
     /// known only by the excess.
     fn strangers(&self) -> u64 {
         let refused = self.refused.load(Ordering::Relaxed);
-        let expected = self.plan.server.as_ref().map_or(0, |server| u64::from(server.connections));
+        if self.plan.server.as_ref().is_some_and(|server| server.reconnects) {
+            return refused;
+        }
         let accepted = self.accepted.load(Ordering::Relaxed);
-        refused.max(accepted.saturating_sub(expected))
+        refused.max(accepted.saturating_sub(self.connections_expected()))
     }
 
     /// A root has received `Stop`; the last one passes on the outcome.
@@ -456,29 +478,15 @@ impl Scene {
             panics: self.faults.panics.load(Ordering::Relaxed),
             first_error: self.faults.first(),
             strangers: self.strangers(),
+            all_accepted_at: match self.all_accepted_at.load(Ordering::Relaxed) {
+                0 => None,
+                at => Some(at),
+            },
             finished_after_ns: (finished_at != 0)
                 .then(|| self.plan.clock.ns_between(window_start, finished_at)),
             shared_types: self.shared.types(),
             injected,
             pings,
         }
-    }
-}
-
-/// The path of a file of the trial. A type of its own, because the compiler can prove a future
-/// `Send` that holds it, but not one that holds a bare `&Path`.
-#[derive(Debug, Clone, Copy)]
-pub struct FilePath(&'static Path);
-
-impl FilePath {
-    /// Of a file that a check has made; a process has few of them.
-    pub(crate) fn leaked(path: PathBuf) -> Self {
-        Self(path.leak())
-    }
-}
-
-impl AsRef<Path> for FilePath {
-    fn as_ref(&self) -> &Path {
-        self.0
     }
 }

@@ -120,6 +120,8 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
     use std::task::Wake;
 
+    use crate::block_on::block_on;
+
     fn leaked(permits: u32) -> &'static Semaphore {
         Box::leak(Box::new(Semaphore::new(permits)))
     }
@@ -180,22 +182,8 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    struct Unpark(std::thread::Thread);
-                    impl Wake for Unpark {
-                        fn wake(self: Arc<Self>) {
-                            self.0.unpark();
-                        }
-                    }
-                    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-                    let mut context = Context::from_waker(&waker);
                     for _ in 0..500 {
-                        let mut wait = pin!(semaphore.acquire());
-                        let permit = loop {
-                            match wait.as_mut().poll(&mut context) {
-                                Poll::Ready(permit) => break permit,
-                                Poll::Pending => std::thread::park(),
-                            }
-                        };
+                        let permit = block_on(semaphore.acquire());
                         most.fetch_max(used.fetch_add(1, SeqCst) + 1, SeqCst);
                         std::thread::yield_now();
                         used.fetch_sub(1, SeqCst);

@@ -4,6 +4,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use crate::board::TOKEN_BYTES;
 use crate::clock::{Stamp, stamp};
@@ -17,11 +18,15 @@ use crate::player::echo::echo;
 use crate::runtime::{Place, Runtime, Task, Work, launch, waiting};
 use crate::scene::{MANY_OPERATIONS, Scene};
 
+/// After the window: a file that is still being written could not be compared.
+const WRITES_END_WITHIN: Duration = Duration::from_millis(100);
+
 impl<R: Runtime> Task<R> {
     /// The future that an adapter passes to its runtime.
     pub async fn run(self) {
         let Task { unended, runtime, idle, work } = self;
         let scene = unended.0;
+        #[cfg(feature = "checks")]
         let work = match work {
             // Neither measured nor caught: what a panic does is one of the questions. Boxed, so
             // that no task is larger for it.
@@ -56,7 +61,7 @@ async fn perform<R: Runtime>(
                 return;
             }
             if scene.plan().serves_plain_echo() {
-                if let Err(ending) = echo::<R>(scene, stream, server.message_bytes).await {
+                if let Err(ending) = echo::<R>(scene, stream, server).await {
                     ending.count(scene);
                 }
             } else {
@@ -108,6 +113,13 @@ async fn control<R: Runtime>(
             Some(Message::Go) => start_groups(scene, &runtime, idle, root, roots),
             Some(Message::Stop) => {
                 parent.check_whole_files(root, roots).await;
+                let over = Instant::now();
+                while scene.written().is_being_written() && over.elapsed() < WRITES_END_WITHIN {
+                    R::step_aside().await;
+                }
+                for wrong in scene.written().check_and_remove() {
+                    scene.faults.wrong_answer(wrong);
+                }
                 return scene.close_root();
             }
             Some(Message::Ping(sent)) => scene.answer_ping(sent),
@@ -235,7 +247,7 @@ async fn next_due<R: Runtime>(
     let due = last_due + clock.ticks(period_ns);
     let ahead = clock.ns_between(stamp(), due);
     if ahead > 0 {
-        let time = std::time::Duration::from_nanos(ahead);
+        let time = Duration::from_nanos(ahead);
         waiting!(R, scene, runtime.sleep(time));
     }
     due

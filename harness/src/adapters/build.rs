@@ -52,7 +52,7 @@ pub fn target_folder(workspace: &Path) -> PathBuf {
 /// and the library has the same name in all builds of an adapter.
 pub fn folder_of(workspace: &Path, recipe: &Recipe) -> PathBuf {
     let cfg = recipe.cfg.iter().map(|name| format!("cfg-{name}"));
-    let features = recipe.features.iter().map(|name| format!("feature-{name}"));
+    let features = recipe.features.iter().map(|name| format!("feature-{}", name.replace('/', "-")));
     let flags: Vec<String> = cfg.chain(features).collect();
     match flags.is_empty() {
         true => target_folder(workspace),

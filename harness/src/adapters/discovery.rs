@@ -31,10 +31,24 @@ const BUILT_AT_ONCE: usize = 2;
 #[derive(Debug, Clone)]
 pub enum Source {
     /// The packages of a workspace, built first if `build` is set.
-    Workspace { folder: PathBuf, build: bool, with_test_adapters: bool, with_references: bool },
+    Workspace { folder: PathBuf, build: bool, with_test_adapters: bool, purpose: Purpose },
     /// Libraries in a folder.
     Folder(PathBuf),
 }
+
+/// What libraries are wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To know or to measure the subjects that were asked for.
+    Subjects,
+    /// The same, and to compare them with the references.
+    Run,
+    /// To ask the behaviour kit, which trials need not compile.
+    Checks,
+}
+
+/// Compiles the kit into an adapter.
+const CHECKS_FEATURE: &str = "quadrant-suite/checks";
 
 impl fmt::Display for Source {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -114,9 +128,9 @@ fn look_into(
     let is_wanted = |build: &Build| filters.iter().any(|filter| filter.may_select(build));
     match source {
         Source::Folder(folder) => in_folder(folder, is_wanted),
-        Source::Workspace { folder, build, with_test_adapters, with_references } => {
+        Source::Workspace { folder, build, with_test_adapters, purpose } => {
             let is_reference = |declared: &Declared| {
-                *with_references
+                *purpose == Purpose::Run
                     && declared.role == Role::Reference
                     && declared.build.variant.is_none()
                     && declared.build.version.is_none()
@@ -126,6 +140,11 @@ fn look_into(
             let versions: Vec<Declared> =
                 versions.into_iter().flat_map(|version| of_version(&declared, version)).collect();
             declared.extend(versions);
+            if *purpose == Purpose::Checks {
+                for recipe in declared.iter_mut().filter_map(|it| it.recipe.as_mut().ok()) {
+                    recipe.features.push(CHECKS_FEATURE.to_owned());
+                }
+            }
             let (wanted, left_out): (Vec<Declared>, Vec<Declared>) = declared
                 .into_iter()
                 .filter(|declared| *with_test_adapters || declared.role != Role::Test)

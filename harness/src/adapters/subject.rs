@@ -165,8 +165,14 @@ impl Subject {
             );
         }
         let connections = plan.server.as_ref().map_or(0, |server| u64::from(server.connections));
+        // A thread that runs tasks holds a file open, from which it reads its time in the run queue.
+        let (threads_too, files) = match executor.workers {
+            Workers::PerTask => (" and a thread for each", 2 * connections),
+            _ => ("", connections),
+        };
+        let files = files + FILES_BESIDE_CONNECTIONS;
         if let Some(files_max) = limits::open_files_max()
-            && connections + FILES_BESIDE_CONNECTIONS > files_max
+            && files > files_max
         {
             if connections == 0 {
                 return Some(format!(
@@ -175,9 +181,8 @@ impl Subject {
                 ));
             }
             return Some(format!(
-                "{connections} connections need more open files than the {files_max} that are \
-                 allowed here; `ulimit -Hn {}`, as root, allows them",
-                connections + FILES_BESIDE_CONNECTIONS
+                "{connections} connections{threads_too} need more open files than the {files_max} \
+                 that are allowed here; `ulimit -Hn {files}`, as root, allows them"
             ));
         }
         let tasks = plan.tasks_peak();

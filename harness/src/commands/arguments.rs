@@ -49,15 +49,18 @@ pub struct TableOptions {
     /// scenarios and subjects that differ by backends
     #[arg(long)]
     crossovers: bool,
+    /// One table for each subject, with the values of this axis as rows, of scenarios that have it
+    /// [default: the scenario's `table: { rows: … }`, else the subjects of each case]
+    #[arg(long, value_name = "AXIS")]
+    rows: Option<String>,
 }
 
 impl TableOptions {
     pub fn view(&self, format: Format) -> Result<View, Failure> {
         let is_table = matches!(format, Format::Table | Format::Markdown);
-        if !is_table && (!self.columns.is_empty() || self.sort.is_some()) {
+        if !is_table && (!self.columns.is_empty() || self.sort.is_some() || self.rows.is_some()) {
             return Err(Failure::usage(format!(
-                "--columns and --sort are for tables: --format {} always has every figure of every \
-                 trial",
+                "--columns, --sort and --rows are for tables, and --format {} prints none",
                 format.name()
             )));
         }
@@ -66,8 +69,37 @@ impl TableOptions {
             sort: self.sort,
             legend: self.legend,
             crossovers: self.crossovers,
+            rows: self.rows.clone(),
         })
     }
+
+    /// An error if `--rows` names none of these axes.
+    pub fn check_rows<'a>(&self, axes: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+        self.rows.as_deref().map_or(Ok(()), |axis| check_axis(axis, axes))
+    }
+}
+
+/// An error if an axis is none of these.
+pub fn check_axis<'a>(axis: &str, axes: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+    let names = unique(axes);
+    if names.contains(&axis) {
+        return Ok(());
+    }
+    Err(Failure::usage(match names.as_slice() {
+        [] => format!("there is no axis `{axis}`: these scenarios have none"),
+        _ => format!("there is no axis `{axis}`; there is {}", names.join(", ")),
+    }))
+}
+
+/// In the order of their first appearance.
+pub fn unique<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut unique = Vec::new();
+    for one in all {
+        if !unique.contains(&one) {
+            unique.push(one);
+        }
+    }
+    unique
 }
 
 fn one_of(names: &'static [&'static str]) -> impl TypedValueParser<Value = &'static str> {

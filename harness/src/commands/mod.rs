@@ -2,6 +2,7 @@
 
 pub mod arguments;
 mod check;
+mod classify;
 mod compare;
 pub mod doctor;
 mod drive;
@@ -22,6 +23,7 @@ use crate::responder;
 use crate::terminal::color::Color;
 use crate::trial::inside::{self, InsideArguments};
 use check::CheckOptions;
+use classify::ClassifyOptions;
 use compare::CompareOptions;
 use doctor::DoctorOptions;
 use drive::DriveOptions;
@@ -69,6 +71,8 @@ enum Command {
     Run(Box<RunOptions>),
     /// Check how runtimes behave: what each must do, and in what they differ
     Check(CheckOptions),
+    /// Find out in which quadrant each operation is: when control comes back, and what does the work
+    Classify(ClassifyOptions),
     /// Compare two runs cell by cell: regressed, improved, same, or cannot tell
     Compare(CompareOptions),
     /// Let two subjects take turns in lock-step, the sharpest comparison
@@ -107,6 +111,7 @@ impl CommandLine {
         Ok(match self.command {
             Command::Run(options) => run::run(*options, self.color)?,
             Command::Check(options) => check::check(&options, self.color)?,
+            Command::Classify(options) => classify::classify(&options, self.color)?,
             Command::Compare(options) => compare::compare(&options, self.color)?,
             Command::Duel(options) => duel::duel(&options, self.color)?,
             Command::Drive(options) => drive::drive(&options, self.color)?,

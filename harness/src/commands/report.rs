@@ -1,7 +1,7 @@
 //! `quadrant report`: the tables of a run again, from its records.
 //!
-//! Never measures, and never holds more than a few cases. Its exit code does not repeat the outcome
-//! of the run.
+//! Never measures, and never holds more than a few cases, or the cases of a scenario whose axis is the
+//! rows of its tables. Its exit code does not repeat the outcome of the run.
 
 use std::io::{self, BufWriter};
 use std::iter;
@@ -20,9 +20,9 @@ use crate::terminal::color::Color;
 use crate::terminal::standard_error::say;
 use crate::terminal::standard_output;
 
-/// Records that are passed on together, with the rest of their case: waking the thread that writes
-/// takes as long as reading several.
-const TOGETHER: usize = 256;
+/// Cases that are passed on together: waking the thread that writes takes as long as reading several
+/// records.
+const TOGETHER: usize = 16;
 
 #[derive(Debug, Clone, Args)]
 pub struct ReportOptions {
@@ -42,6 +42,7 @@ pub fn report(options: &ReportOptions, color: Color) -> Result<u8, Failure> {
         say!("there are no records in {}", options.folder.display());
         return Ok(4);
     }
+    options.tables.check_rows(cases.axes())?;
     let output = BufWriter::new(io::stdout());
     let mut reporter = Reporter::new(output, options.format, standard_output::style(color), view)?;
     // Some are read while those before are written, which takes about as long.
@@ -49,18 +50,11 @@ pub fn report(options: &ReportOptions, color: Color) -> Result<u8, Failure> {
     let written = thread::scope(|scope| {
         scope.spawn(move || {
             let next = || next_case(&options.folder, &mut cases).transpose();
-            let mut left = iter::from_fn(next).peekable();
-            // When nothing more can be written, the channel is closed.
-            while left.peek().is_some() {
-                let mut records = 0;
-                let mut together = Vec::new();
-                while records < TOGETHER
-                    && let Some(case) = left.next()
-                {
-                    records += case.as_ref().map_or(TOGETHER, |case| case.records.len());
-                    together.push(case);
-                }
-                if sender.send(together).is_err() {
+            let mut left = iter::from_fn(next);
+            loop {
+                let together: Vec<_> = left.by_ref().take(TOGETHER).collect();
+                // When nothing more can be written, the channel is closed.
+                if together.is_empty() || sender.send(together).is_err() {
                     break;
                 }
             }

@@ -16,7 +16,7 @@ use quadrant_suite::clock::ClockScale;
 
 use super::alone;
 use super::null_server::NullServer;
-use super::order::{Load, Order};
+use super::order::{ClientGroup, Load, Order};
 use crate::system::cpus::Division;
 
 const WARMUP: Duration = Duration::from_millis(50);
@@ -26,28 +26,20 @@ const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// With fewer requests there is no result.
 const REQUESTS_MIN: u64 = 100;
 
-/// Requests a second of this many connections and bytes, with driver and server on the CPUs that
-/// driver and subject will have. Takes some 250 ms; an interruption ends it at once.
+/// Requests a second of clients like these, which send on without a rate, with driver and server on
+/// the CPUs that driver and subject will have. Takes some 250 ms; an interruption ends it at once.
 pub fn measure(
     executable: &Path,
-    (connections, message_bytes): (u32, usize),
+    clients: &ClientGroup,
     clock: ClockScale,
     cpus: &Division,
 ) -> anyhow::Result<u64> {
     let server = NullServer::start(&cpus.subject)?;
+    let clients = ClientGroup { arrivals: None, ..clients.clone() };
     let order = Order {
-        port: server.port,
-        server: None,
-        connections,
-        message_bytes,
-        arrivals: None,
-        seed: 1,
-        clock,
         cpus: cpus.driver.clone(),
         connect_limit_ns: CONNECT_MAX.as_nanos() as u64,
-        board_fd: 0,
-        ping_fds: Vec::new(),
-        parent: 0,
+        ..Order::new(server.port, vec![clients], clock)
     };
     of(&alone::run(executable, &order, WARMUP, WINDOW)?)
 }

@@ -5,10 +5,13 @@
 //! that doubles. Sends the token that identifies the driver to the subject, and nothing else.
 
 use std::io::{self, ErrorKind, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::time::{Duration, Instant};
 
 use quadrant_suite::board::TOKEN_BYTES;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use super::order::Order;
 
@@ -18,12 +21,16 @@ const CONNECT_MAX: Duration = Duration::from_millis(20);
 const REMOTE_CONNECT_MAX: Duration = Duration::from_secs(3);
 const PAUSE_MIN: Duration = Duration::from_micros(500);
 const PAUSE_MAX: Duration = Duration::from_millis(50);
+/// A source address has some 28,000 ports, and with most of them taken a free one is found slowly.
+const CONNECTIONS_PER_SOURCE: usize = 10_000;
+/// For a client that reads slowly: as little as the system allows.
+const SMALL_RECEIVE_BUFFER: usize = 1;
 
 /// What the connections lead to.
 pub(super) struct Target {
     pub(super) address: SocketAddr,
     /// A connection to a subject begins with it.
-    token: Option<[u8; TOKEN_BYTES]>,
+    pub(super) token: Option<[u8; TOKEN_BYTES]>,
 }
 
 impl Target {
@@ -33,25 +40,74 @@ impl Target {
             None => Self { address: (Ipv4Addr::LOCALHOST, order.port).into(), token: Some(token) },
         }
     }
+
+    /// Begins to connect; the socket becomes writable when that has succeeded or failed. Client
+    /// number `number` of the load has its source address.
+    pub(super) fn begin(&self, number: usize, reads_slowly: bool) -> io::Result<TcpStream> {
+        let family = match self.address {
+            SocketAddr::V4(_) => AddressFamily::INET,
+            SocketAddr::V6(_) => AddressFamily::INET6,
+        };
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+        // With Nagle's algorithm a request might wait for the acknowledgement of the one before.
+        sockopt::set_tcp_nodelay(&socket, true)?;
+        if reads_slowly {
+            sockopt::set_socket_recv_buffer_size(&socket, SMALL_RECEIVE_BUFFER)?;
+        }
+        let source = (number / CONNECTIONS_PER_SOURCE) as u32;
+        if self.address.ip() == Ipv4Addr::LOCALHOST && source > 0 {
+            let source = Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + source);
+            rustix::net::bind(&socket, &SocketAddrV4::new(source, 0))?;
+        }
+        match rustix::net::connect(&socket, &self.address) {
+            Ok(()) | Err(Errno::INPROGRESS) => Ok(socket.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn connect(&self, number: usize, reads_slowly: bool) -> io::Result<TcpStream> {
+        let mut socket = self.begin(number, reads_slowly)?;
+        let is_near = self.address.ip().is_loopback();
+        let limit = if is_near { CONNECT_MAX } else { REMOTE_CONNECT_MAX };
+        let limit = Timespec { tv_sec: limit.as_secs() as _, tv_nsec: limit.subsec_nanos() as _ };
+        let mut ready = [PollFd::new(&socket, PollFlags::OUT)];
+        if rustix::event::poll(&mut ready, Some(&limit))? == 0 {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        if let Some(error) = socket.take_error()? {
+            return Err(error);
+        }
+        if let Some(token) = &self.token {
+            socket.write_all(token)?;
+        }
+        Ok(socket)
+    }
 }
 
-/// Opens `wanted` connections, for at most `limit` or until `give_up`. Also returns the error if they
-/// are fewer than wanted.
+/// Opens a connection for each of `clients`, in their order, for at most `limit` or until `give_up`.
+/// A client is true if it reads slowly. Also returns the error if there are fewer connections than
+/// clients.
 pub(super) fn open(
     target: &Target,
-    wanted: u32,
+    clients: &[bool],
     limit: Duration,
     give_up: impl Fn() -> bool,
 ) -> io::Result<(Vec<TcpStream>, Option<String>)> {
     let began = Instant::now();
-    let mut sockets = Vec::with_capacity(wanted as usize);
+    let wanted = clients.len();
+    let mut sockets = Vec::with_capacity(wanted);
     let mut pause = PAUSE_MIN;
-    while sockets.len() < wanted as usize {
-        let error = match connect(target) {
+    while sockets.len() < wanted {
+        let number = sockets.len();
+        let error = match target.connect(number, clients[number]) {
             Ok(socket) => {
                 sockets.push(socket);
                 pause = PAUSE_MIN;
-                continue;
+                if sockets.len() == wanted || began.elapsed() < limit {
+                    continue;
+                }
+                "the time was over before they were tried".to_owned()
             }
             Err(error) if error.kind() == ErrorKind::TimedOut => {
                 "the subject did not accept them".to_owned()
@@ -62,7 +118,7 @@ pub(super) fn open(
         if began.elapsed() >= limit || give_up() {
             let error = format!(
                 "{} of {wanted} connections could not be opened within {} ms: {error}",
-                wanted as usize - sockets.len(),
+                wanted - sockets.len(),
                 limit.as_millis()
             );
             return Ok((sockets, Some(error)));
@@ -71,19 +127,6 @@ pub(super) fn open(
         pause = (pause * 2).min(PAUSE_MAX);
     }
     Ok((sockets, None))
-}
-
-fn connect(Target { address, token }: &Target) -> io::Result<TcpStream> {
-    let is_near = address.ip().is_loopback();
-    let limit = if is_near { CONNECT_MAX } else { REMOTE_CONNECT_MAX };
-    let mut socket = TcpStream::connect_timeout(address, limit)?;
-    // With Nagle's algorithm a request might wait for the acknowledgement of the one before.
-    socket.set_nodelay(true)?;
-    if let Some(token) = token {
-        socket.write_all(token)?;
-    }
-    socket.set_nonblocking(true)?;
-    Ok(socket)
 }
 
 fn is_transient(error: &io::Error) -> bool {

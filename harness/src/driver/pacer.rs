@@ -7,6 +7,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use quadrant_reports::random::SplitMix;
 use quadrant_suite::clock::stamp;
 use quadrant_suite::control::Message;
 
@@ -32,13 +33,13 @@ pub struct Pacer {
     /// When the period of the next ping ends, to which the dither is added.
     period_end: Instant,
     due: Instant,
-    chance: u64,
+    random: SplitMix,
 }
 
 impl Pacer {
     pub fn new(seed: u64) -> Self {
         let now = Instant::now();
-        Self { period_end: now, due: now, chance: seed | 1 }
+        Self { period_end: now, due: now, random: SplitMix(seed) }
     }
 
     /// Pings every root if it is time, and returns the time until the next ping.
@@ -68,10 +69,7 @@ impl Pacer {
     }
 
     fn dither(&mut self) -> Duration {
-        self.chance ^= self.chance << 13;
-        self.chance ^= self.chance >> 7;
-        self.chance ^= self.chance << 17;
-        DITHER * (self.chance % 1_000) as u32 / 1_000
+        DITHER * (self.random.draw() % 1_000) as u32 / 1_000
     }
 }
 

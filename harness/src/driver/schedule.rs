@@ -148,7 +148,7 @@ impl Curve {
 }
 
 impl Rate {
-    /// How many nanoseconds after the start of the ramp so many requests have become due.
+    /// The time from the start of the ramp until this many requests have been due, in nanoseconds.
     fn reaches(self, requests: f64) -> f64 {
         let (from, to, over) = (self.from as f64, self.to as f64, self.over_ns as f64 / 1e9);
         let in_ramp = from.midpoint(to) * over;
@@ -202,7 +202,7 @@ mod tests {
             let poisson = Arrivals::Poisson(Rate::constant(per_sec));
             let due = due_within(&mut schedule(500, poisson), 500, 500 + seconds * SEC);
             let asked = (per_sec * seconds) as f64;
-            // Six times the deviation that chance has: below 1 % of so many.
+            // Six standard deviations, which are less than 1 % of this many requests.
             assert!((due as f64 - asked).abs() < 6.0 * asked.sqrt(), "{per_sec}/s: {due}");
             assert!((due as f64 / asked - 1.0).abs() < 0.01, "{per_sec}/s: {due} of {asked}");
         }

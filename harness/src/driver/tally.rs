@@ -6,13 +6,13 @@
 use quadrant_suite::board::{Board, Phase};
 use quadrant_suite::clock::{ClockScale, Stamp, stamp};
 use quadrant_suite::histogram::Histogram;
-use rustix::time::{ClockId, clock_gettime};
 
 use super::arrivals::Arrivals;
-use super::connection::{Answer, Connection};
+use super::connection::{Answer, Connection, Request};
 use super::in_flight::InFlight;
-use super::order::{Load, Order};
+use super::order::{ClientGroup, Load, Order};
 use super::ramp::RampTally;
+use crate::system::clock::thread_cpu_ns;
 
 pub(super) struct Tally<'a> {
     board: &'a Board,
@@ -20,20 +20,55 @@ pub(super) struct Tally<'a> {
     /// The window as far as it is known; `Stamp::MAX` where it is not.
     start: Stamp,
     end: Stamp,
+    /// Of all groups.
     in_flight: InFlight,
     cpu_at_start: u64,
+    busy_ns: u64,
     /// Ticks within the window spent polling for the moment of a request.
     spun: u64,
+    groups: Vec<GroupTally>,
+    /// Errors of the whole load, and wrong answers with the first of both.
+    errors: u64,
+    wrong_answers: u64,
+    first_error: Option<String>,
+}
+
+struct GroupTally {
     /// Open loop: requests that were due within the window.
     due: u64,
     ramp: Option<RampTally>,
     load: Load,
+    /// Only where there are several: else it is that of all.
+    in_flight: Option<InFlight>,
+}
+
+impl GroupTally {
+    fn new(group: &ClientGroup, is_one_of_several: bool, clock: ClockScale) -> Self {
+        let of_open_loop = group.arrivals.map(|_| Histogram::default());
+        let ramp = group.arrivals.and_then(Arrivals::ramp);
+        let load = Load {
+            name: group.name.clone(),
+            asked_per_sec: group.arrivals.and_then(Arrivals::exact_per_sec),
+            interval_ns: group.arrivals.map(Arrivals::interval_ns),
+            uncorrected_latency: of_open_loop.clone(),
+            send_lag: of_open_loop,
+            connect: group.habits.requests.map(|_| Histogram::default()),
+            first_answer: group.habits.requests.map(|_| Histogram::default()),
+            ..Load::default()
+        };
+        Self {
+            due: 0,
+            ramp: ramp.map(|rate| RampTally::new(rate, clock)),
+            load,
+            in_flight: is_one_of_several.then(InFlight::default),
+        }
+    }
 }
 
 impl<'a> Tally<'a> {
     pub(super) fn new(order: &Order, board: &'a Board) -> Self {
-        let of_open_loop = order.arrivals.map(|_| Histogram::default());
-        let ramp = order.arrivals.and_then(Arrivals::ramp);
+        let are_several = order.groups.len() > 1;
+        let group = |group| GroupTally::new(group, are_several, order.clock);
         Self {
             board,
             clock: order.clock,
@@ -41,16 +76,12 @@ impl<'a> Tally<'a> {
             end: Stamp::MAX,
             in_flight: InFlight::default(),
             cpu_at_start: 0,
+            busy_ns: 0,
             spun: 0,
-            due: 0,
-            ramp: ramp.map(|rate| RampTally::new(rate, order.clock)),
-            load: Load {
-                asked_per_sec: order.arrivals.and_then(Arrivals::exact_per_sec),
-                interval_ns: order.arrivals.map(Arrivals::interval_ns),
-                uncorrected_latency: of_open_loop.clone(),
-                send_lag: of_open_loop,
-                ..Load::default()
-            },
+            groups: order.groups.iter().map(group).collect(),
+            errors: 0,
+            wrong_answers: 0,
+            first_error: None,
         }
     }
 
@@ -66,18 +97,25 @@ impl<'a> Tally<'a> {
                 return;
             }
             self.start = self.board.window_start();
-            self.in_flight.open(self.start);
-            if let Some(ramp) = &mut self.ramp {
-                ramp.open_window(self.start);
+            let start = self.start;
+            self.all_in_flight().for_each(|in_flight| in_flight.open(start));
+            for ramp in self.groups.iter_mut().filter_map(|group| group.ramp.as_mut()) {
+                ramp.open_window(start);
             }
             self.cpu_at_start = thread_cpu_ns();
         }
         if self.board.phase() == Phase::Over {
             self.end = self.board.window_end();
-            self.in_flight.close(self.end);
+            let end = self.end;
+            self.all_in_flight().for_each(|in_flight| in_flight.close(end));
             let used_ns = thread_cpu_ns().saturating_sub(self.cpu_at_start);
-            self.load.busy_ns = used_ns.saturating_sub(self.clock.ns(self.spun));
+            self.busy_ns = used_ns.saturating_sub(self.clock.ns(self.spun));
         }
+    }
+
+    fn all_in_flight(&mut self) -> impl Iterator<Item = &mut InFlight> {
+        let groups = self.groups.iter_mut().filter_map(|group| group.in_flight.as_mut());
+        std::iter::once(&mut self.in_flight).chain(groups)
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -89,17 +127,17 @@ impl<'a> Tally<'a> {
     }
 
     /// The connection's answer was complete at `at`; `next` is when the request was due that is
-    /// sent now on the same connection, if there is one. Call `observe` first.
+    /// sent now on the same connection, if there is one, and its size. Call `observe` first.
     #[inline]
     pub(super) fn answered(
         &mut self,
         connection: &mut Connection,
-        answer: Answer,
+        (request, answer): (Request, Answer),
         at: Stamp,
-        next: Option<Stamp>,
+        next: Option<(Stamp, usize)>,
     ) {
         if answer == Answer::Wrong {
-            self.load.wrong_answers += 1;
+            self.wrong_answers += 1;
             let number = connection.answers;
             self.note_error(format!(
                 "a wrong answer: request {number} of a connection came back changed"
@@ -107,95 +145,128 @@ impl<'a> Tally<'a> {
         } else {
             self.board.count_answer();
             if self.is_in_window(at) {
-                self.count_answer(connection, at);
+                self.count_answer(connection, &request, at);
             } else if self.end <= at {
-                self.unanswered(connection.due_at);
+                self.unanswered(connection.group, request.due_at);
             }
         }
         // The first request of a connection is not in flight: it may wait in the accept queue.
         match (connection.answers > 1, next.is_some()) {
-            (true, false) => self.in_flight.remove(at),
-            (false, true) => self.in_flight.add(at),
-            _ => {}
+            (true, false) => self.remove_in_flight(connection.group, at),
+            (true, true) => {}
+            // From the first answer on they are, with those that were sent before it.
+            (false, follows) => (0..connection.requests.len() + usize::from(follows))
+                .for_each(|_| self.add_in_flight(connection.group, at)),
         }
         connection.free_at = at;
-        if let Some(due) = next {
-            self.begin(connection, due, at);
+        if let Some((due, bytes)) = next {
+            self.begin(connection, due, at, bytes);
         }
     }
 
     #[inline]
-    fn begin(&mut self, connection: &mut Connection, due: Stamp, at: Stamp) {
-        self.due(due);
+    fn begin(&mut self, connection: &mut Connection, due: Stamp, at: Stamp, bytes: usize) {
+        self.due(connection.group, due);
         let is_in_window = self.is_in_window(at);
-        if let Some(send_lag) = self.load.send_lag.as_mut().filter(|_| is_in_window) {
+        let load = &mut self.groups[connection.group].load;
+        if let Some(send_lag) = load.send_lag.as_mut().filter(|_| is_in_window) {
             let sendable = due.max(connection.free_at);
             send_lag.record(self.clock.ns_between(sendable, at));
         }
-        connection.begin(due, at);
+        connection.begin(due, at, bytes);
     }
 
     /// Counts a right answer within the window.
     #[inline]
-    fn count_answer(&mut self, connection: &mut Connection, at: Stamp) {
-        self.load.requests += 1;
-        let latency_ns = self.clock.ns_between(connection.due_at, at);
-        self.load.latency.record(latency_ns);
-        if let Some(ramp) = &mut self.ramp {
-            ramp.answered(connection.due_at, latency_ns);
+    fn count_answer(&mut self, connection: &mut Connection, request: &Request, at: Stamp) {
+        let GroupTally { load, ramp, .. } = &mut self.groups[connection.group];
+        load.requests += 1;
+        let latency_ns = self.clock.ns_between(request.due_at, at);
+        load.latency.record(latency_ns);
+        if let Some(ramp) = ramp {
+            ramp.answered(request.due_at, latency_ns);
         }
-        if let Some(uncorrected) = &mut self.load.uncorrected_latency {
-            uncorrected.record(self.clock.ns_between(connection.sent_at, at));
+        if let Some(uncorrected) = &mut load.uncorrected_latency {
+            uncorrected.record(self.clock.ns_between(request.sent_at, at));
         }
         if !connection.served_in_window {
             connection.served_in_window = true;
-            self.load.connections_served += 1;
+            load.connections_served += 1;
         }
     }
 
-    /// A request is sent on a connection that had none.
-    pub(super) fn sent(&mut self, connection: &mut Connection, due: Stamp, at: Stamp) {
+    #[inline]
+    fn add_in_flight(&mut self, group: usize, at: Stamp) {
+        self.in_flight.add(at);
+        if let Some(in_flight) = &mut self.groups[group].in_flight {
+            in_flight.add(at);
+        }
+    }
+
+    #[inline]
+    fn remove_in_flight(&mut self, group: usize, at: Stamp) {
+        self.in_flight.remove(at);
+        if let Some(in_flight) = &mut self.groups[group].in_flight {
+            in_flight.remove(at);
+        }
+    }
+
+    /// A request of `bytes` bytes is sent on a connection that had room for it.
+    pub(super) fn sent(
+        &mut self,
+        connection: &mut Connection,
+        due: Stamp,
+        at: Stamp,
+        bytes: usize,
+    ) {
         self.observe();
-        self.begin(connection, due, at);
+        self.begin(connection, due, at, bytes);
         if connection.answers > 0 {
-            self.in_flight.add(at);
+            self.add_in_flight(connection.group, at);
         }
     }
 
     /// A connection has ended. After the window the subject may close it.
     pub(super) fn lost(&mut self, connection: &Connection, error: String) {
         self.observe();
-        if connection.busy && connection.answers > 0 {
-            self.in_flight.remove(stamp());
-        }
+        // As when they were sent.
+        let counted = if connection.answers > 0 { connection.requests.len() } else { 0 };
+        (0..counted).for_each(|_| self.remove_in_flight(connection.group, stamp()));
         if !self.is_over() {
-            self.load.errors += 1;
+            self.errors += 1;
             self.note_error(error);
         }
     }
 
+    /// A connection of this group was opened.
+    pub(super) fn connected(&mut self, group: usize) {
+        self.groups[group].load.connections += 1;
+    }
+
     /// Connections that could not be opened.
     pub(super) fn refused(&mut self, missing: u32, error: String) {
-        self.load.errors += u64::from(missing);
+        self.errors += u64::from(missing);
         self.note_error(error);
     }
 
-    /// This many requests were due at `at` with no free connection.
-    pub(super) fn backlog(&mut self, waiting: u64, at: Stamp) {
+    /// This many requests of a group were due at `at` with no free connection.
+    pub(super) fn backlog(&mut self, group: usize, waiting: u64, at: Stamp) {
         if self.start <= at {
-            self.load.backlog_peak = self.load.backlog_peak.max(waiting);
-            if let Some(ramp) = &mut self.ramp {
+            let GroupTally { load, ramp, .. } = &mut self.groups[group];
+            load.backlog_peak = load.backlog_peak.max(waiting);
+            if let Some(ramp) = ramp {
                 ramp.backlog(waiting, at);
             }
         }
     }
 
-    /// A request was due. To be called once for each, when it is sent or never will be.
+    /// A request of a group was due. To be called once for each, when it is sent or never will be.
     #[inline]
-    pub(super) fn due(&mut self, due: Stamp) {
+    pub(super) fn due(&mut self, group: usize, due: Stamp) {
         if self.is_in_window(due) {
-            self.due += 1;
-            if let Some(ramp) = &mut self.ramp {
+            let GroupTally { due: count, ramp, .. } = &mut self.groups[group];
+            *count += 1;
+            if let Some(ramp) = ramp {
                 ramp.due(due);
             }
         }
@@ -218,16 +289,51 @@ impl<'a> Tally<'a> {
         self.end
     }
 
-    /// A request that was due at `due` has no answer at the window's end.
-    pub(super) fn unanswered(&mut self, due: Stamp) {
+    /// A connection is open at the window's end.
+    pub(super) fn left(&mut self, connection: &Connection) {
+        for request in &connection.requests {
+            self.unanswered(connection.group, request.due_at);
+        }
+        // One that asked only in the second half is not starving: it may be answered in a moment.
+        let half = self.start.midpoint(self.end);
+        let asked_late = connection.requests.front().is_none_or(|request| request.due_at > half);
+        if asked_late && !connection.served_in_window {
+            self.groups[connection.group].load.connections_idle += 1;
+        }
+    }
+
+    /// A connection that was begun anew is open at `at`.
+    pub(super) fn reconnected(&mut self, connection: &Connection, at: Stamp) {
+        self.observe();
+        let taken_ns = self.clock.ns_between(connection.began_at, at);
+        let is_in_window = self.is_in_window(at);
+        let connect = self.groups[connection.group].load.connect.as_mut();
+        if let Some(connect) = connect.filter(|_| is_in_window) {
+            connect.record(taken_ns);
+        }
+    }
+
+    /// The first answer on a connection that was begun anew is complete at `at`.
+    pub(super) fn answered_first(&mut self, connection: &Connection, at: Stamp) {
+        let taken_ns = self.clock.ns_between(connection.began_at, at);
+        let is_in_window = self.is_in_window(at);
+        let first = self.groups[connection.group].load.first_answer.as_mut();
+        if let Some(first) = first.filter(|_| is_in_window) {
+            first.record(taken_ns);
+        }
+    }
+
+    /// A request of a group that was due at `due` has no answer at the window's end.
+    pub(super) fn unanswered(&mut self, group: usize, due: Stamp) {
         let age_ns = self.clock.ns_between(due, self.end);
-        self.load.unanswered.record(age_ns);
-        if let Some(ramp) = &mut self.ramp {
+        let GroupTally { load, ramp, .. } = &mut self.groups[group];
+        load.unanswered.record(age_ns);
+        if let Some(ramp) = ramp {
             ramp.unanswered(due, age_ns);
         }
     }
 
-    pub(super) fn finish(mut self, connections: u32) -> Load {
+    pub(super) fn finish(self) -> Load {
         // A window that never opened or closed has no length.
         let is_whole = self.start < self.end && self.is_over();
         let window_ns = if is_whole { self.clock.ns_between(self.start, self.end) } else { 0 };
@@ -235,26 +341,37 @@ impl<'a> Tally<'a> {
             let rate = (u128::from(requests) * 1_000_000_000).checked_div(window_ns.into());
             rate.and_then(|rate| rate.try_into().ok()).unwrap_or(0)
         };
-        self.load.achieved_per_sec = per_sec(self.load.requests);
-        if self.load.interval_ns.is_some() {
-            self.load.asked_per_sec.get_or_insert(per_sec(self.due));
+        let finished = |load: &mut Load, in_flight: &InFlight| {
+            load.achieved_per_sec = per_sec(load.requests);
+            load.window_ns = window_ns;
+            load.in_flight_peak = in_flight.peak();
+            load.in_flight_mean_milli = in_flight.mean_milli();
+        };
+        let groups = self.groups.into_iter().map(|group| {
+            let GroupTally { due, ramp, mut load, in_flight } = group;
+            if load.interval_ns.is_some() {
+                load.asked_per_sec.get_or_insert(per_sec(due));
+            }
+            load.ramp = ramp.map_or_else(Vec::new, RampTally::finish);
+            finished(&mut load, in_flight.as_ref().unwrap_or(&self.in_flight));
+            load
+        });
+        let mut groups: Vec<Load> = groups.collect();
+        let mut all = Load::together(&groups);
+        finished(&mut all, &self.in_flight);
+        groups.retain(|group| !group.name.is_empty());
+        Load {
+            groups,
+            errors: self.errors,
+            wrong_answers: self.wrong_answers,
+            first_error: self.first_error,
+            busy_ns: self.busy_ns,
+            ..all
         }
-        self.load.ramp = self.ramp.map_or_else(Vec::new, RampTally::finish);
-        self.load.window_ns = window_ns;
-        self.load.in_flight_peak = self.in_flight.peak();
-        self.load.in_flight_mean_milli = self.in_flight.mean_milli();
-        self.load.connections = connections;
-        self.load
     }
 
     #[cold]
     fn note_error(&mut self, error: String) {
-        self.load.first_error.get_or_insert(error);
+        self.first_error.get_or_insert(error);
     }
-}
-
-/// The CPU time of the driver's only thread.
-fn thread_cpu_ns() -> u64 {
-    let used = clock_gettime(ClockId::ThreadCPUTime);
-    used.tv_sec as u64 * 1_000_000_000 + used.tv_nsec as u64
 }

@@ -12,47 +12,27 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, BufRead, Read, Write};
+use std::io;
 
 use anyhow::Context;
 
 use crate::system::board_memory::BoardMemory;
 use crate::system::child::die_with_parent;
+use crate::system::ordered_process::obey;
 use crate::system::{clock, cpus, limits};
 use order::{Order, Report};
 
-/// An order is a few hundred bytes for each backend.
-const ORDER_BYTES_MAX: u64 = 64 * 1024;
-
-/// The responder process: reads its order from standard input and reports on standard output.
-/// Returns the exit code.
+/// The responder process. Returns the exit code.
 pub fn run_from_stdin() -> u8 {
-    // The harness waits for each line, so none stays in a buffer.
-    let send = &mut |report: Report| {
-        let mut line = serde_json::to_vec(&report)?;
-        line.push(b'\n');
-        io::stdout().lock().write_all(&line)?;
-        io::stdout().lock().flush()
-    };
-    match run(send) {
-        Ok(()) => 0,
-        Err(error) => {
-            // Fails only when the harness has ended.
-            let _ = send(Report::Failed(format!("{error:#}")));
-            1
-        }
-    }
+    obey(Report::Failed, run)
 }
 
-fn run(send: &mut dyn FnMut(Report) -> io::Result<()>) -> anyhow::Result<()> {
-    let mut line = String::new();
-    io::stdin().lock().take(ORDER_BYTES_MAX).read_line(&mut line).context("reading the order")?;
-    let order: Order = serde_json::from_str(&line).context("the order is not understood")?;
+fn run(order: &Order, send: &mut dyn FnMut(Report) -> io::Result<()>) -> anyhow::Result<()> {
     die_with_parent(order.parent)?;
     cpus::stay_on(&order.cpus)?;
     clock::wake_on_time()?;
     limits::raise();
     order.clock.install();
     let board = BoardMemory::from_inherited(order.board_fd).context("taking over the board")?;
-    respond::respond(&order, board, send)
+    respond::respond(order, board, send)
 }

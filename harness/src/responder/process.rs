@@ -1,29 +1,23 @@
 //! The harness's side of the responder process: starts it, reads its reports, ends it.
 
-use std::io::{self, Write};
 use std::path::Path;
-use std::process::{ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::order::{Answers, Order, Report};
 use crate::system::board_memory::BoardMemory;
-use crate::system::child::{ChildGroup, Keep, Output, ending, wait_for_output};
+use crate::system::child::{ending, wait_for_output};
 use crate::system::interrupt;
+use crate::system::ordered_process::{NoReport, OrderedProcess};
 
 /// The subcommand under which the `quadrant` executable is a responder.
 pub const SUBCOMMAND: &str = "__responder";
 /// A result has a histogram for each backend, of at most some 30 KiB.
 const LINE_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// How long its end may take to follow that of its output.
-const EXIT_LIMIT: Duration = Duration::from_millis(300);
 /// An interruption is noticed this late.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A running responder. Dropping it ends the process.
-pub struct Responder {
-    child: ChildGroup,
-    stdout: Output<ChildStdout>,
-}
+pub struct Responder(OrderedProcess);
 
 impl Responder {
     /// Starts `exe __responder` with `order`, on `board`. Fills in `board_fd` and `parent`. Returns it
@@ -35,35 +29,20 @@ impl Responder {
         board: &BoardMemory,
         limit: Duration,
     ) -> Result<(Self, u16), String> {
-        let started = Self::start(exe, order, board);
-        let mut responder =
-            started.map_err(|error| format!("the responder could not be started: {error}"))?;
+        let could_not = |error| format!("the responder could not be started: {error}");
+        let passed = board.inherited().map_err(could_not)?;
+        let order = Order { board_fd: passed.number(), parent: std::process::id(), ..order };
+        let started = OrderedProcess::start(exe, SUBCOMMAND, &order, LINE_BYTES_MAX);
+        drop(passed);
+        let mut responder = Self(started.map_err(could_not)?);
         match responder.next_report(limit)? {
             Report::Listening(port) => Ok((responder, port)),
             _ => Err("the responder gave a result before it was asked".to_owned()),
         }
     }
 
-    fn start(exe: &Path, order: Order, board: &BoardMemory) -> io::Result<Self> {
-        let passed = board.inherited()?;
-        let mut command = Command::new(exe);
-        command.arg(SUBCOMMAND).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = ChildGroup::spawn(&mut command)?;
-        let order = Order { board_fd: passed.number(), parent: std::process::id(), ..order };
-        drop(passed);
-        let stdout = child.take_stdout().expect("standard output was piped");
-        let mut stdin = child.take_stdin().expect("standard input was piped");
-        let stdout = Output::new(stdout, Keep::Head { bytes_max: LINE_BYTES_MAX })?;
-        let responder = Self { child, stdout };
-        let mut line = serde_json::to_vec(&order)?;
-        line.push(b'\n');
-        // Smaller than any pipe, so this does not wait.
-        stdin.write_all(&line)?;
-        Ok(responder)
-    }
-
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.0.id()
     }
 
     /// What it counted, once the board's phase is `Over`.
@@ -77,28 +56,29 @@ impl Responder {
     fn next_report(&mut self, limit: Duration) -> Result<Report, String> {
         let end = Instant::now() + limit;
         loop {
-            self.stdout.read();
-            if let Some(line) = self.stdout.take_line() {
-                return match serde_json::from_str(&line) {
-                    Ok(Report::Failed(why)) => Err(format!("the responder failed: {why}")),
-                    Ok(report) => Ok(report),
-                    Err(_) => {
-                        let begin: String = line.chars().take(200).collect();
-                        Err(format!("the responder printed something that is no report: {begin}"))
-                    }
-                };
-            }
-            if self.stdout.source().is_none() {
-                return Err(match self.child.wait_within(EXIT_LIMIT) {
-                    Ok(Some(status)) => format!("the responder {}", ending(status)),
-                    _ => "the responder has closed its output without a result".to_owned(),
-                });
+            match self.0.try_read() {
+                Ok(Some(Report::Failed(why))) => {
+                    return Err(format!("the responder failed: {why}"));
+                }
+                Ok(Some(report)) => return Ok(report),
+                Ok(None) => {}
+                Err(NoReport::Ended(status)) => {
+                    return Err(format!("the responder {}", ending(status)));
+                }
+                Err(NoReport::Other(printed)) => {
+                    return Err(format!(
+                        "the responder printed something that is no report: {printed}"
+                    ));
+                }
+                Err(NoReport::Silent | NoReport::NotWaitedFor(_)) => {
+                    return Err("the responder has closed its output without a result".to_owned());
+                }
             }
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() || interrupt::requested() {
                 return Err(format!("the responder gave no report within {} s", limit.as_secs()));
             }
-            wait_for_output([self.stdout.source()], left.min(LOOK_EVERY));
+            wait_for_output([self.0.source()], left.min(LOOK_EVERY));
         }
     }
 }

@@ -12,24 +12,23 @@ use std::time::Duration;
 use anyhow::ensure;
 use mio::event::Event;
 use mio::net::TcpListener;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Token};
 use quadrant_reports::random::SplitMix;
 use quadrant_suite::board::Board;
 use quadrant_suite::clock::{Stamp, stamp};
 use quadrant_suite::plain_calls;
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
 use super::order::{Order, Report};
 use super::peer::{End, Peer, SCRATCH_BYTES};
 use super::tally::Tally;
+use crate::system::child::orphaned;
+use crate::system::timed_poll::{LONGEST, TIMER, TimedPoll, of_sockets, timer_ended};
 
-const LISTENER: Token = Token(usize::MAX);
+const LISTENER: Token = Token(TIMER.0 - 1);
 /// The system lowers it to `net.core.somaxconn`.
 const BACKLOG: i32 = 65_535;
 const EVENTS_MAX: usize = 1_024;
-/// The board cannot wake the loop, which therefore reads it this often when nothing else happens.
-const CHECK_EVERY: Duration = Duration::from_millis(1);
 
 /// Answers until the harness ends. `send` passes reports to it.
 pub(super) fn respond(
@@ -42,7 +41,7 @@ pub(super) fn respond(
     rustix::net::listen(&listener, BACKLOG)?;
     listener.set_nonblocking(true)?;
     let mut listener = TcpListener::from_std(listener);
-    let poll = Poll::new()?;
+    let poll = TimedPoll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let port = listener.local_addr()?.port();
     let chance = |backend: &super::order::Backend| {
@@ -69,7 +68,7 @@ struct Responder<'a> {
     order: &'a Order,
     board: &'a Board,
     listener: TcpListener,
-    poll: Poll,
+    poll: TimedPoll,
     /// One for each backend: the n-th query to it has the same delay for every subject.
     chances: Vec<SplitMix>,
     /// Indexed by the token of their socket; an ended one leaves its place to another.
@@ -100,8 +99,8 @@ impl Responder<'_> {
             }
             self.answer_due();
             self.wait(&mut events)?;
-            ensure!(!events.is_empty() || !orphaned(self.order), "the harness is gone");
-            for event in &events {
+            ensure!(!timer_ended(&events) || !orphaned(self.order.parent), "the harness is gone");
+            for event in of_sockets(&events) {
                 match event.token() {
                     LISTENER => self.accept()?,
                     Token(peer) => self.on_event(peer, event),
@@ -114,24 +113,8 @@ impl Responder<'_> {
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         let next = self.due.peek().map(|Reverse(due)| due.at);
         let left = next.map(|at| self.order.clock.ns_between(stamp(), at));
-        let wait = left.map_or(CHECK_EVERY, |ns| Duration::from_nanos(ns).min(CHECK_EVERY));
-        // The timeout of epoll, as mio sets it, is in whole milliseconds.
-        if !wait.is_zero() && wait < CHECK_EVERY {
-            let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(wait.subsec_nanos()) as _ };
-            let mut ready = [PollFd::new(self.poll.registry(), PollFlags::IN)];
-            match rustix::event::poll(&mut ready, Some(&timeout)) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let timeout = if wait < CHECK_EVERY { Duration::ZERO } else { CHECK_EVERY };
-        match self.poll.poll(events, Some(timeout)) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {
-                events.clear();
-                Ok(())
-            }
-            waited => waited,
-        }
+        let limit = left.map_or(LONGEST, Duration::from_nanos);
+        self.poll.wait(events, limit)
     }
 
     fn accept(&mut self) -> anyhow::Result<()> {
@@ -242,9 +225,4 @@ fn is_transient(error: &io::Error) -> bool {
 fn is_out_of_files(error: &io::Error) -> bool {
     let code = error.raw_os_error();
     [Errno::MFILE, Errno::NFILE].iter().any(|errno| code == Some(errno.raw_os_error()))
-}
-
-/// Whether the harness that gave the order has ended.
-fn orphaned(order: &Order) -> bool {
-    order.parent != 0 && std::os::unix::process::parent_id() != order.parent
 }

@@ -4,9 +4,9 @@
 
 use quadrant_suite::board::{Board, Phase};
 use quadrant_suite::clock::{ClockScale, Stamp};
-use rustix::time::{ClockId, clock_gettime};
 
 use super::order::{Answers, BackendAnswers, Order};
+use crate::system::clock::thread_cpu_ns;
 
 pub(super) struct Tally<'a> {
     board: &'a Board,
@@ -73,10 +73,4 @@ impl<'a> Tally<'a> {
     pub(super) fn count_stranger(&mut self) {
         self.answers.strangers += 1;
     }
-}
-
-/// The CPU time of the responder's only thread.
-fn thread_cpu_ns() -> u64 {
-    let used = clock_gettime(ClockId::ThreadCPUTime);
-    used.tv_sec as u64 * 1_000_000_000 + used.tv_nsec as u64
 }

@@ -33,7 +33,6 @@ const POINTS: [(&str, u32); 11] = [
     ("p9999", 999_900),
     ("p100", 1_000_000),
 ];
-const POINTS_KNOWN: &str = "p0 p10 p25 p50 p75 p90 p95 p99 p999 p9999 p100";
 
 pub(super) fn read(scenario: &Fields<'_>, values: &mut CaseValues<'_>) -> Vec<Backend> {
     let Some(field) = scenario.get("backends") else { return Vec::new() };
@@ -110,7 +109,8 @@ fn read_latency(field: Field<'_>, values: &mut CaseValues<'_>) -> Result<Latency
             values.read(mean, |text| limit.read(text)).map(Latency::Exponential)
         }
         "quantiles" => {
-            let points = Fields::of(value, "quantiles", POINTS_KNOWN, &mut values.mistakes)?;
+            let known = POINTS.map(|(key, _)| key).join(" ");
+            let points = Fields::of(value, "quantiles", &known, &mut values.mistakes)?;
             let mut read: Vec<(u32, u64)> = Vec::new();
             for (key, share) in POINTS {
                 let Some(point) = points.get(key) else { continue };

@@ -11,7 +11,7 @@ use quadrant_suite::plan::{Group, Pace, PlannedChannel, Pool, Program, Server};
 
 use super::arrivals;
 use super::quantity::{DURATION, SIZE};
-use crate::driver::arrivals::Arrivals;
+use crate::driver::order::{ClientGroup, Habits, Parts};
 use crate::responder::latency::Latency;
 use crate::system::allocator::Allocator;
 
@@ -30,6 +30,8 @@ pub struct Case {
 pub struct Expected {
     /// A glob over subject ids; `None` is all.
     pub subjects: Option<String>,
+    /// The axes for which `when` has one value, and these values.
+    pub when: Vec<AxisValue>,
     pub expectation: Expectation,
 }
 
@@ -52,10 +54,12 @@ pub struct Work {
     pub channels: Vec<PlannedChannel>,
     /// Present when this case reads files.
     pub files: Option<Files>,
+    /// Of all files that can be written at once.
+    pub written_bytes: u64,
     /// Present when this case queries one of them.
     pub backends: Vec<Backend>,
-    /// Present exactly when `server` is.
-    pub load: Option<Load>,
+    /// Of a server; empty exactly when there is none.
+    pub load: Vec<ClientGroup>,
     pub warmup_ns: u64,
     pub measure_ns: u64,
     pub stall_threshold_ns: u64,
@@ -84,15 +88,6 @@ pub struct Backend {
     pub pool: Option<Pool>,
 }
 
-/// What the driver does to the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Load {
-    pub connections: u32,
-    pub message_bytes: usize,
-    /// Requests of all connections together (open loop); `None` is a closed loop.
-    pub arrivals: Option<Arrivals>,
-}
-
 /// More groups than this are counted, not listed.
 const GROUPS_LISTED: usize = 3;
 
@@ -100,7 +95,7 @@ impl Work {
     /// What an axis sets is left out: the heading names the axes' values beside the summary.
     pub(super) fn summarized(&self, connections_vary: bool) -> String {
         let mut parts = Vec::new();
-        parts.extend(self.load.map(|load| load.summarized(connections_vary)));
+        parts.extend(self.load.iter().map(|group| summary_of_clients(group, connections_vary)));
         match self.groups.as_slice() {
             [group] if self.server.is_none() => parts.push(summary_of_group(group)),
             groups if groups.len() <= GROUPS_LISTED => parts.extend(
@@ -111,19 +106,6 @@ impl Work {
         parts.extend(self.files.map(Files::summarized));
         parts.extend(summary_of_backends(&self.backends));
         parts.join("; ")
-    }
-}
-
-impl Load {
-    fn summarized(self, connections_vary: bool) -> String {
-        let connections = counted(self.connections.into(), "connection");
-        let connections = (!connections_vary).then_some(connections);
-        let pace = self.arrivals.map(arrivals::summarized);
-        let rest = [
-            SIZE.written(self.message_bytes as u64),
-            pace.unwrap_or_else(|| "closed loop".to_owned()),
-        ];
-        connections.into_iter().chain(rest).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -158,6 +140,34 @@ fn summary_of_backends(backends: &[Backend]) -> Option<String> {
         }
         backends => Some(format!("{} backends", backends.len())),
     }
+}
+
+fn summary_of_clients(group: &ClientGroup, connections_vary: bool) -> String {
+    let connections = counted(group.connections.into(), "connection");
+    let connections = (!connections_vary).then_some(connections);
+    let pace = group.arrivals.map(arrivals::summarized);
+    let sizes: Vec<String> =
+        group.sizes.iter().map(|size| SIZE.written(size.bytes as u64)).collect();
+    let size = match &sizes[..] {
+        [] => SIZE.written(group.message_bytes as u64),
+        sizes => sizes.join(" or "),
+    };
+    let rest = [size, pace.unwrap_or_else(|| "closed loop".to_owned())];
+    let Habits { fragments, read, think_ns, pipeline, requests } = group.habits;
+    let parts = |what: &str, parts: Parts| {
+        let [of, pause] = [SIZE.written(parts.bytes as u64), DURATION.written(parts.pause_ns)];
+        format!("{what} {of} at a time with pauses of {pause}")
+    };
+    let habits = [
+        fragments.map(|it| parts("sent", it)),
+        read.map(|it| parts("read", it)),
+        think_ns.map(|ns| format!("{} to think", DURATION.written(ns))),
+        pipeline.map(|most| format!("{most} in flight each")),
+        requests.map(|most| format!("{} per connection", counted(most.into(), "request"))),
+    ];
+    let rest = rest.into_iter().chain(habits.into_iter().flatten());
+    let text = connections.into_iter().chain(rest).collect::<Vec<_>>().join(", ");
+    if group.name.is_empty() { text } else { format!("{}: {text}", group.name) }
 }
 
 fn summary_of_group(group: &Group) -> String {

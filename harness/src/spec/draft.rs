@@ -73,6 +73,9 @@ impl Draft {
                 "the tasks that it starts would go on after it was cancelled"
             }
             ("send_to", Some(_)) => "a cancelled message would be missing in its channel",
+            ("write_file", Some(_)) => {
+                "a cancelled write would leave a file that cannot be checked"
+            }
             ("barrier", Some(_)) => "the other tasks would wait for one that was cancelled",
             _ => "",
         };

@@ -8,26 +8,25 @@ use quadrant_reports::number::grouped;
 use quadrant_suite::peak;
 use quadrant_suite::plan::{Group, Pace, Program, Server};
 
-use super::arrivals;
 use super::axes::{Axis, CaseValues};
 use super::backends;
-use super::case::{Case, Files, Load, Work};
+use super::case::{Case, Files, Work};
+use super::claim;
 use super::draft::Runner;
 use super::error::{Place, SpecError, error};
 use super::expect::{self, Named};
 use super::fields::Fields;
 use super::limits;
+use super::load;
 use super::mistakes::Mistakes;
 use super::names;
 use super::programs::Programs;
 use super::quantity::SIZE;
 use super::yaml::{Node, Scalar};
+use crate::driver::order::{connections, need_lengths};
 use crate::system::allocator::Allocator;
 
-pub(super) const KEYS: &str = "name question subjects compare axes workers allocator server tasks load files backends time stall expect behaviours";
-
-/// The name of a server's operation in records.
-const OPERATION_OF_A_SERVER: &str = "request";
+pub(super) const KEYS: &str = "name question subjects compare axes table workers allocator server tasks load files backends time stall expect claim behaviours";
 
 /// The fields of a map in the scenario.
 fn fields_in<'a>(
@@ -60,12 +59,14 @@ pub(super) fn expand(scenario: &Fields<'_>, axes: Option<&[Axis]>, case: usize) 
     let mut work = read_settings(scenario, &mut values);
     let (hashes, queried) = add_programs(&mut work, scenario, &mut values);
     values.mistakes.keep(check_parts(scenario));
-    let mut reads_files = false;
+    let mut together = Together::default();
     let is_whole = values.mistakes.is_empty();
     if is_whole {
-        let read = check_together(&work, scenario, &values);
-        reads_files = values.mistakes.keep(read).unwrap_or_default();
+        let checked = check_together(&work, scenario, &values);
+        together = values.mistakes.keep(checked).unwrap_or_default();
     }
+    let Together { reads_files, written_bytes } = together;
+    work.written_bytes = written_bytes;
     if !reads_files {
         work.files = None;
     }
@@ -76,13 +77,18 @@ pub(super) fn expand(scenario: &Fields<'_>, axes: Option<&[Axis]>, case: usize) 
     let connections = connections.and_then(|connections| connections.text().ok());
     work.summary = work.summarized(connections.is_some_and(|text| text.axis().is_some()));
 
-    let names: Vec<&str> = work.groups.iter().map(|group| group.name.as_str()).collect();
+    let clients = work.load.iter().map(|group| group.name.as_str()).filter(|it| !it.is_empty());
+    let names: Vec<&str> =
+        clients.chain(work.groups.iter().map(|group| group.name.as_str())).collect();
     let (operation, groups) = names.split_at(usize::from(work.server.is_none()).min(names.len()));
     let operation = operation.first().copied();
     let named = Named { rows: &work.rows, groups, operation, is_whole };
     let mut expectations = Vec::new();
     let entries = scenario.items("expect");
     for node in values.mistakes.keep(entries).unwrap_or_default() {
+        if claim::is_ratio(node) {
+            continue;
+        }
         let read = expect::read(node, &mut values, &named);
         expectations.extend(values.mistakes.keep(read).unwrap_or_default());
         if values.mistakes.is_full() {
@@ -107,8 +113,7 @@ fn read_settings(scenario: &Fields<'_>, values: &mut CaseValues<'_>) -> Work {
     let mut time = |key, limit| values.quantity_if(time.as_ref()?, key, limit);
     let warmup_ns = time("warmup", limits::WARMUP);
     let measure_ns = time("measure", limits::MEASURE).unwrap_or(limits::MEASURE_DEFAULT_NS);
-    let load = fields_in(scenario, "load", "connections send rate arrivals", values);
-    let load = load.map(|load| read_load(&load, measure_ns, values));
+    let load = scenario.get("load").map(|load| load::read(load.node, measure_ns, values));
     let stall_threshold_ns = values.quantity_if(scenario, "stall", limits::STALL);
     Work {
         workers,
@@ -116,7 +121,7 @@ fn read_settings(scenario: &Fields<'_>, values: &mut CaseValues<'_>) -> Work {
         compares_backends: compares_backends.unwrap_or(false),
         files,
         backends,
-        load,
+        load: load.unwrap_or_default(),
         warmup_ns: warmup_ns.unwrap_or(limits::WARMUP_DEFAULT_NS),
         measure_ns,
         stall_threshold_ns: stall_threshold_ns.unwrap_or(limits::STALL_DEFAULT_NS),
@@ -151,26 +156,6 @@ fn read_files(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> Files {
     Files { count, bytes, cold: cold.unwrap_or(false), latency: latency.map(Duration::from_nanos) }
 }
 
-fn read_load(fields: &Fields<'_>, measure_ns: u64, values: &mut CaseValues<'_>) -> Load {
-    let connections: u32 = values.quantity(fields, "connections", limits::CONNECTIONS);
-    let bytes: u64 = values.quantity(fields, "send", limits::MESSAGE);
-    let arrivals = arrivals::read(fields, measure_ns, values);
-    let in_flight = u64::from(connections) * bytes;
-    if in_flight > limits::IN_FLIGHT_BYTES {
-        let at = fields.get("send").map_or(fields.at, |send| send.node.at);
-        values.mistakes.add(error!(
-            at,
-            "{} connections with {} each put {} in flight{}; {} is possible",
-            grouped(connections.into()),
-            SIZE.written(bytes),
-            SIZE.written(in_flight),
-            values.in_case(),
-            SIZE.written(limits::IN_FLIGHT_BYTES)
-        ));
-    }
-    Load { connections, message_bytes: bytes as usize, arrivals }
-}
-
 /// The steps of the server and of every group of tasks. Returns the rounds of all hashes, and which
 /// backends are queried.
 fn add_programs<'a>(
@@ -191,10 +176,13 @@ fn add_programs<'a>(
     if let Some(server) = server {
         let steps = server.need("steps").map(|steps| steps.node);
         let program = programs.add(steps, Runner::Connection, server.at);
-        work.server = work.load.map(|Load { connections, message_bytes, .. }| Server {
+        let largest = work.load.iter().map(|group| group.message_bytes).max();
+        work.server = largest.map(|largest| Server {
             program,
-            message_bytes,
-            connections,
+            message_bytes: largest,
+            connections: connections(&work.load),
+            with_lengths: need_lengths(&work.load),
+            reconnects: work.load.iter().any(|group| group.habits.requests.is_some()),
         });
     }
     for (name, count, pace, steps) in groups {
@@ -223,6 +211,7 @@ type WrittenGroup<'a> = (&'a Scalar, u32, Pace, Result<&'a Node, SpecError>);
 
 fn read_groups<'a>(scenario: &Fields<'a>, values: &mut CaseValues<'_>) -> Vec<WrittenGroup<'a>> {
     let mut groups: Vec<WrittenGroup<'a>> = Vec::new();
+    let clients = scenario.get("load").map_or_else(Vec::new, |load| load::names(load.node));
     let nodes = scenario.items("tasks");
     for node in values.mistakes.keep(nodes).unwrap_or_default() {
         if values.mistakes.is_full() {
@@ -234,31 +223,12 @@ fn read_groups<'a>(scenario: &Fields<'a>, values: &mut CaseValues<'_>) -> Vec<Wr
         let name = fields.need("name").and_then(|name| name.node.text());
         let (count, pace) = read_pace(&fields, values);
         let Some(name) = values.mistakes.keep(name) else { continue };
-        let checked = check_group_name(name, groups.iter().map(|(before, ..)| *before));
+        let clients = clients.iter().copied();
+        let checked = names::check_group(name, clients.chain(groups.iter().map(|it| it.0)));
         values.mistakes.keep(checked);
         groups.push((name, count, pace, fields.need("steps").map(|steps| steps.node)));
     }
     groups
-}
-
-fn check_group_name<'a>(
-    name: &Scalar,
-    mut before: impl Iterator<Item = &'a Scalar>,
-) -> Result<(), SpecError> {
-    names::check(name)?;
-    if name.text == OPERATION_OF_A_SERVER {
-        return Err(error!(
-            name.at,
-            "`request` is the name of a server's operation; take another name"
-        ));
-    }
-    if let Some(first) = before.find(|before| before.text == name.text) {
-        return Err(error!(
-            name.at,
-            "the tasks in line {} already have the name `{}`", first.at.line, name.text
-        ));
-    }
-    Ok(())
 }
 
 /// How many tasks a group has, and when each begins an operation.
@@ -293,12 +263,19 @@ fn check_parts(scenario: &Fields<'_>) -> Result<(), SpecError> {
     checked.map_err(|error| error.consequence_if(scenario.has_unknown))
 }
 
-/// The limits that bind several values together. Returns whether any task reads files.
+/// What all tasks of a case do with files.
+#[derive(Default)]
+struct Together {
+    reads_files: bool,
+    written_bytes: u64,
+}
+
+/// The limits that bind several values together.
 fn check_together(
     work: &Work,
     scenario: &Fields<'_>,
     values: &CaseValues<'_>,
-) -> Result<bool, SpecError> {
+) -> Result<Together, SpecError> {
     let server = work.server.iter().map(|server| (u64::from(server.connections), server.program));
     let groups = work.groups.iter().map(|group| (u64::from(group.count), group.program));
     let roots: Vec<(u64, usize)> = server.chain(groups).collect();
@@ -349,5 +326,15 @@ fn check_together(
             SIZE.written(limits::FILES_BYTES)
         ));
     }
-    Ok(readers > 0)
+    let written = together(peak::written_bytes);
+    if written > limits::FILES_BYTES {
+        return Err(error!(
+            scenario.at,
+            "files of {} could be written at once{}; {} is possible",
+            SIZE.written(written),
+            values.in_case(),
+            SIZE.written(limits::FILES_BYTES)
+        ));
+    }
+    Ok(Together { reads_files: readers > 0, written_bytes: written })
 }

@@ -2,6 +2,7 @@
 //!
 //! Never judges a figure; it reads what is expected and checks that there is such a figure.
 
+use quadrant_reports::record::AxisValue;
 use quadrant_reports::record::expectation::{
     Comparison, Expectation, Unit, metric_names, metric_unit,
 };
@@ -41,27 +42,26 @@ pub(super) fn read(
         return Err(error!(node.at, "this expects nothing")
             .help("name a figure, for example `stalls.count: 0`"));
     }
-    let mut included = true;
+    let mut included = Some(Vec::new());
     let mut metrics = Vec::new();
     for (key, value) in node.map()? {
         match key.text.as_str() {
             "when" => {
                 let read = includes(value, values);
-                included = values.mistakes.keep(read).unwrap_or(true);
+                included = values.mistakes.keep(read).unwrap_or_else(|| Some(Vec::new()));
             }
             "subjects" => {}
             _ => metrics.push((key, value)),
         }
     }
-    if !included {
-        return Ok(Vec::new());
-    }
+    let Some(when) = included else { return Ok(Vec::new()) };
     let mut expected = Vec::new();
     for (metric, value) in metrics {
         let read = read_metric(metric, value, values, named);
         let read = values.mistakes.keep(read);
         let subjects = subjects.map(|glob| glob.text.clone());
-        expected.extend(read.map(|expectation| Expected { subjects, expectation }));
+        let when = when.clone();
+        expected.extend(read.map(|expectation| Expected { subjects, when, expectation }));
         if values.mistakes.is_full() {
             break;
         }
@@ -83,16 +83,20 @@ fn read_metric(
     Ok(Expectation { metric: metric.text.clone(), comparison, value })
 }
 
-/// Whether every axis in `when` has one of the values given there.
-fn includes(when: &Node, values: &CaseValues<'_>) -> Result<bool, SpecError> {
+/// The axes that have one value in `when`; nothing if another axis, or one of these, has another.
+fn includes(when: &Node, values: &CaseValues<'_>) -> Result<Option<Vec<AxisValue>>, SpecError> {
     let mut all = true;
+    let mut single = Vec::new();
     for (name, wanted) in when.map()? {
         let axis = values.find("", &name.text, name.at)?;
         let wanted = wanted.texts()?;
         wanted.iter().try_for_each(|value| values.check_value(axis, value))?;
         all &= wanted.iter().any(|value| value.text == values.value(axis));
+        if let [only] = wanted.as_slice() {
+            single.push(AxisValue { axis: name.text.clone(), value: only.text.clone() });
+        }
     }
-    Ok(all)
+    Ok(all.then_some(single))
 }
 
 fn unit(metric: &Scalar, named: &Named<'_>) -> Result<Unit, SpecError> {
@@ -130,7 +134,7 @@ fn unit(metric: &Scalar, named: &Named<'_>) -> Result<Unit, SpecError> {
 }
 
 /// `<= 5` becomes "at most" and `5`; without a sign it has to be equal.
-fn comparison(text: &str) -> (Comparison, &str) {
+pub(super) fn comparison(text: &str) -> (Comparison, &str) {
     let text = text.trim();
     // Longest first: `<=` begins with `<`.
     let mut signs = Comparison::ALL;
@@ -152,7 +156,7 @@ fn amount(text: &str, unit: Unit) -> Result<f64, SpecError> {
     }
 }
 
-fn number(text: &str) -> Result<f64, SpecError> {
+pub(super) fn number(text: &str) -> Result<f64, SpecError> {
     let plain = text.starts_with(|c: char| c.is_ascii_digit())
         && text.chars().all(|c| c.is_ascii_digit() || c == '.');
     match text.parse::<f64>() {

@@ -42,14 +42,20 @@ pub(super) const IN_FLIGHT_BYTES: u64 = 2 * GIB;
 pub(super) const TASKS: u64 = 1_000_000;
 /// Queries at once to backends without a pool: each needs a connection.
 pub(super) const QUERIES: u64 = 10_000;
-/// All files of a scenario together, and all files being read at once.
+/// All files of a scenario together, and all files being read or written at once.
 pub(super) const FILES_BYTES: u64 = 4 * GIB;
 /// Producers times consumers of a channel: the order of messages is checked for each pair.
 pub(super) const CHANNEL_PAIRS: u64 = 4_000_000;
 /// Every different number of rounds is computed once when the scenario is loaded.
 pub(super) const HASH_ROUNDS_TOGETHER: u64 = 20_000_000;
 
-pub(super) const CONNECTIONS: Limit = limit(&COUNT, 1, 10_000);
+/// Groups of clients; each has figures of its own.
+pub(super) const CLIENT_GROUPS: usize = 8;
+pub(super) const CONNECTIONS: Limit = limit(&COUNT, 1, 50_000);
+pub(super) const WEIGHT: Limit = limit(&COUNT, 1, 1_000_000);
+pub(super) const PAUSE: Limit = limit(&DURATION, US, 60 * S);
+pub(super) const PIPELINE: Limit = limit(&COUNT, 1, 1_000);
+pub(super) const SIZES: usize = 64;
 pub(super) const MESSAGE: Limit = limit(&SIZE, 1, 16 * MIB);
 pub(super) const LOAD_RATE: Limit = limit(&RATE, 1, 1_000_000);
 pub(super) const BURST: Limit = limit(&COUNT, 1, 100_000);

@@ -10,6 +10,9 @@ use crate::adapters::filter::Pattern;
 use crate::adapters::version;
 use crate::terminal::nearest::quoted;
 
+/// The name of a server's operation in records.
+const OPERATION_OF_A_SERVER: &str = "request";
+
 /// Names of scenarios, axes, groups and rows.
 pub(super) fn check(name: &Scalar) -> Result<(), SpecError> {
     let text = name.text.as_str();
@@ -31,18 +34,48 @@ pub(super) fn check(name: &Scalar) -> Result<(), SpecError> {
     .help_if((!repaired.is_empty()).then(|| format!("for example `{repaired}`"))))
 }
 
+/// Groups of tasks and of clients, of which `before` are the names so far.
+pub(super) fn check_group<'a>(
+    name: &Scalar,
+    mut before: impl Iterator<Item = &'a Scalar>,
+) -> Result<(), SpecError> {
+    check(name)?;
+    if name.text == OPERATION_OF_A_SERVER {
+        return Err(error!(
+            name.at,
+            "`request` is the name of a server's operation; take another name"
+        ));
+    }
+    if let Some(first) = before.find(|before| before.text == name.text) {
+        return Err(error!(
+            name.at,
+            "the group in line {} already has the name `{}`", first.at.line, name.text
+        ));
+    }
+    Ok(())
+}
+
 /// The scenario's question, which heads its tables.
 pub(super) fn check_question(question: &Scalar) -> Result<(), SpecError> {
-    let text = question.text.trim_end();
-    if !text.ends_with('?') || text.len() == 1 {
-        return Err(error!(question.at, "the question is one sentence that ends with `?`"));
+    check_sentence(question, "question", '?')
+}
+
+/// The sentence that its cases are to show.
+pub(super) fn check_claim(claim: &Scalar) -> Result<(), SpecError> {
+    check_sentence(claim, "claim", '.')
+}
+
+fn check_sentence(sentence: &Scalar, what: &str, end: char) -> Result<(), SpecError> {
+    let text = sentence.text.trim_end();
+    if !text.ends_with(end) || text.len() == 1 {
+        return Err(error!(sentence.at, "the {what} is one sentence that ends with `{end}`"));
     }
     if text.chars().any(char::is_control) {
-        return Err(error!(question.at, "the question must fit on one line"));
+        return Err(error!(sentence.at, "the {what} must fit on one line"));
     }
     if text.chars().count() > limits::QUESTION_CHARS {
         let most = limits::QUESTION_CHARS;
-        return Err(error!(question.at, "the question is too long; it can have {most} characters"));
+        return Err(error!(sentence.at, "the {what} is too long; it can have {most} characters"));
     }
     Ok(())
 }

@@ -172,6 +172,11 @@ impl<'v, 'a> Programs<'v, 'a> {
                 Action::Hash { rounds, expected: 0, how }
             }
             "read_file" => Action::ReadFile { file: self.file(&step)?, how },
+            "write_file" => {
+                let bytes = values.quantity(fields, "size", limits::FILE_SIZE);
+                let sync = values.one_of(fields.get("sync"), [("true", true), ("false", false)]);
+                Action::WriteFile { bytes, sync: sync.unwrap_or(false), how }
+            }
             "query" => Action::Query(self.query(&step, how)?),
             "yield" => Action::Yield,
             "spawn" => {
@@ -187,14 +192,16 @@ impl<'v, 'a> Programs<'v, 'a> {
                         .help("`join` follows `spawn` in the same list of steps")
                         .consequence_if(draft.is_incomplete));
                 }
-                Action::Join
+                Action::Join { how }
             }
             "gather" => {
                 let inside = || draft.inside(Runner::Branch);
                 Action::Gather { programs: self.branches(&step, inside)? }
             }
             "timeout" | "race" => return self.cancelling(&step, draft),
-            "lock" | "barrier" | "send_to" | "receive_from" => return self.sharing(&step, draft),
+            "lock" | "barrier" | "send_to" | "receive_from" => {
+                return self.sharing(&step, how, draft);
+            }
             "ping_pong" => {
                 let rounds = values.quantity(fields, "rounds", limits::PING_PONG_ROUNDS);
                 Action::PingPong { rounds }

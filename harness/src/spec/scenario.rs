@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quadrant_reports::number::grouped;
 use quadrant_reports::record::AxisValue;
+use quadrant_reports::record::claim::Claim;
 use quadrant_suite::hash;
 use quadrant_suite::plan::Action;
 
 use super::axes::{self, Axis, CaseValues};
 use super::behaviours::{self, Demand};
 use super::case::Case;
+use super::claim;
 use super::error::{SpecError, error};
 use super::expand::{KEYS, expand};
 use super::expect;
@@ -19,6 +21,7 @@ use super::fields::Fields;
 use super::limits;
 use super::mistakes::{Mistakes, SpecErrors};
 use super::names;
+use super::table;
 use super::yaml::{self, Node, Scalar, Value};
 
 /// A scenario of which every case has been checked.
@@ -30,6 +33,8 @@ pub struct Scenario {
     subjects: Vec<String>,
     expected_subjects: BTreeSet<String>,
     behaviours: Vec<Demand>,
+    claim: Option<Claim>,
+    rows_axis: Option<String>,
     workers: Option<String>,
     source: String,
     root: Node,
@@ -74,6 +79,8 @@ impl Scenario {
         names::check_patterns(subjects.iter().copied(), mistakes);
         names::check_patterns(expected_subjects.values().copied(), mistakes);
         let behaviours = behaviours::read(&fields, mistakes);
+        let claim = claim::read(&fields, axes.as_deref(), mistakes);
+        let rows_axis = table::read_rows(&fields, axes.as_deref(), mistakes);
         let written = |pattern: &Scalar| pattern.text.clone();
         // A mistake in it is found with the cases.
         let workers = fields.get("workers").and_then(|workers| workers.node.text().ok());
@@ -88,6 +95,8 @@ impl Scenario {
             subjects: subjects.into_iter().map(written).collect(),
             expected_subjects: expected_subjects.into_values().map(written).collect(),
             behaviours,
+            claim,
+            rows_axis,
             workers,
             source: text.to_owned(),
             axes: axes?,
@@ -119,6 +128,16 @@ impl Scenario {
     /// What the behaviour kit has to find on each of its subjects.
     pub fn behaviours(&self) -> &[Demand] {
         &self.behaviours
+    }
+
+    /// What it says of its cases together.
+    pub fn claim(&self) -> Option<&Claim> {
+        self.claim.as_ref()
+    }
+
+    /// The axis whose values are the rows of its tables.
+    pub fn rows_axis(&self) -> Option<&str> {
+        self.rows_axis.as_deref()
     }
 
     /// In the order written.

@@ -22,32 +22,34 @@ pub(super) struct Shape {
     example: &'static str,
 }
 
-const EXCHANGE: &[How] = &[How::Await, How::Blocking, How::Polling];
-const SLEEP: &[How] = &[How::Await, How::Blocking, How::Polling, How::Offload];
+const ALL: &[How] = &[How::Await, How::Blocking, How::Polling, How::Forced, How::Offload];
+/// Systems have no writes to files that return instead of waiting.
+const WRITE: &[How] = &[How::Await, How::Blocking, How::Forced, How::Offload];
 const COMPUTE: &[How] = &[How::Blocking, How::Offload];
-const READ: &[How] = &[How::Await, How::Blocking, How::Offload];
-const QUERY: &[How] = &[How::Await, How::Blocking, How::Offload];
+/// Waiting for another task, of which there is no blocking call.
+const MEET: &[How] = &[How::Await, How::Polling, How::Forced];
 
 /// In the order in which `specs/README.md` teaches them.
 const SHAPES: &[Shape] = &[
-    shape("recv", "how", "how as", EXCHANGE, ""),
-    shape("send", "how", "how as", EXCHANGE, ""),
-    shape("echo", "how", "how as", EXCHANGE, ""),
-    shape("sleep", "for", "for how as", SLEEP, "- sleep: 10ms"),
+    shape("recv", "how", "how as", ALL, ""),
+    shape("send", "how", "how as", ALL, ""),
+    shape("echo", "how", "how as", ALL, ""),
+    shape("sleep", "for", "for how as", ALL, "- sleep: 10ms"),
     shape("cpu", "for", "for how as", COMPUTE, "- cpu: 1ms"),
     shape("hash", "rounds", "rounds how as", COMPUTE, "- hash: 20000"),
-    shape("read_file", "file", "file how as", READ, ""),
-    shape("query", "backend", "backend new how as", QUERY, ""),
+    shape("read_file", "file", "file how as", ALL, ""),
+    shape("write_file", "size", "size sync how as", WRITE, "- write_file: 4KiB"),
+    shape("query", "backend", "backend new how as", ALL, ""),
     shape("yield", "", "as", &[], ""),
     shape("spawn", "", "count steps as", &[], "- spawn: { count: 10, steps: [yield] }"),
-    shape("join", "", "as", &[], ""),
+    shape("join", "how", "how as", MEET, ""),
     shape("gather", "branches", "branches as", &[], "- gather: [{ sleep: 1ms }, { sleep: 2ms }]"),
     shape("sequence", "steps", "steps as", &[], "- sequence: [recv, send]"),
     shape("repeat", "", "times steps as", &[], "- repeat: { times: 10, steps: [yield] }"),
     shape("ping_pong", "rounds", "rounds as", &[], "- ping_pong: 100"),
     shape("timeout", "", "for steps as", &[], "- timeout: { for: 10ms, steps: [sleep: 1s] }"),
     shape("race", "branches", "branches as", &[], "- race: [{ sleep: 1ms }, { sleep: 2ms }]"),
-    shape("lock", "", "name steps as", &[], "- lock: { name: table, steps: [yield] }"),
+    shape("lock", "", "name steps how as", MEET, "- lock: { name: table, steps: [yield] }"),
     shape("barrier", "", "as", &[], ""),
     shape("send_to", "channel", "channel capacity as", &[], "- send_to: jobs"),
     shape("receive_from", "channel", "channel as", &[], "- receive_from: jobs"),

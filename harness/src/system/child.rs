@@ -151,6 +151,11 @@ pub fn die_with_parent(parent: u32) -> Result<()> {
     Ok(())
 }
 
+/// Whether the process that started this one, `parent`, has ended; 0 stands for a thread of this one.
+pub fn orphaned(parent: u32) -> bool {
+    parent != 0 && std::os::unix::process::parent_id() != parent
+}
+
 /// A second descriptor of something, which a child inherits under the same number.
 ///
 /// It stays open across `exec` (no CLOEXEC) from its making to its drop, for *every* process started

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use quadrant_suite::clock::{ClockScale, cpu_counter, monotonic_ns};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Long enough that reading both clocks a little apart is an error below one in 100,000.
 const CALIBRATION: Duration = Duration::from_millis(20);
@@ -25,6 +26,12 @@ pub fn choose() -> ClockScale {
     }
     let ns_per_tick_shifted = ((u128::from(ns) << 32) / u128::from(ticks)) as u64;
     ClockScale { cpu_counter: true, ns_per_tick_shifted }
+}
+
+/// The CPU time of this thread.
+pub fn thread_cpu_ns() -> u64 {
+    let used = clock_gettime(ClockId::ThreadCPUTime);
+    used.tv_sec as u64 * 1_000_000_000 + used.tv_nsec as u64
 }
 
 /// Both clocks at one moment: the reading with the shortest time in between out of several.

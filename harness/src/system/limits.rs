@@ -10,6 +10,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, getuid, setrlimit};
 
 use super::cgroup;
 
+/// Libraries, heaps and the rest of a subject.
+const OTHER_MAPS: u64 = 1_000;
+/// For the most connections that a scenario may have, on both sides.
+const FILES_WANTED: u64 = 120_000;
+
 /// Raises the soft limits on open files, locked memory and threads as far as is allowed, so that
 /// many connections, io_uring's rings and a thread for each of many tasks fit.
 pub fn raise() {
@@ -18,8 +23,12 @@ pub fn raise() {
         // Staying where it is, is no failure: what needs more is refused when it is planned.
         let _ = setrlimit(resource, Rlimit { current: limit.maximum, maximum: limit.maximum });
     }
+    // Root may go beyond the hard limit.
+    if open_files_max().is_some_and(|files| files < FILES_WANTED) {
+        let wanted = Rlimit { current: Some(FILES_WANTED), maximum: Some(FILES_WANTED) };
+        let _ = setrlimit(Resource::Nofile, wanted);
+    }
     if getrlimit(Resource::Memlock).maximum.is_some() {
-        // Root may go beyond the hard limit.
         let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
     }
 }
@@ -88,7 +97,17 @@ fn of_system() -> Vec<ThreadsAllowed> {
         let by = format!("kernel.{name} is {most}; `sysctl kernel.{name}=N`, as root, allows more");
         Some(ThreadsAllowed { more: most.saturating_sub(now.unwrap_or(0)), by })
     };
-    ["threads-max", "pid_max"].into_iter().filter_map(of).collect()
+    ["threads-max", "pid_max"].into_iter().filter_map(of).chain(of_maps()).collect()
+}
+
+/// The stack of a thread and the guard page before it are a map each.
+fn of_maps() -> Option<ThreadsAllowed> {
+    let most = number(Path::new("/proc/sys/vm/max_map_count"))?;
+    let by = format!(
+        "vm.max_map_count is {most}, and a thread needs two; `sysctl vm.max_map_count=N`, as root, \
+         allows more"
+    );
+    Some(ThreadsAllowed { more: most.saturating_sub(OTHER_MAPS) / 2, by })
 }
 
 /// `max` is none.
@@ -119,7 +138,7 @@ mod tests {
     #[test]
     fn the_system_itself_has_limits() {
         let limits = of_system();
-        assert_eq!(limits.len(), 2, "{limits:?}");
+        assert_eq!(limits.len(), 3, "{limits:?}");
         assert!(limits.iter().all(|limit| limit.more > 0), "{limits:?}");
     }
 }

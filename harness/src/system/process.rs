@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
+/// Nothing that goes on sleeps for so long at a time without having run in between.
+const STANDSTILL: Duration = Duration::from_millis(100);
+
 /// How many threads it has. The kernel keeps the number as the link count of a folder, so reading it
 /// costs the same however many there are.
 pub fn thread_count(pid: u32) -> Option<u64> {
@@ -46,6 +49,15 @@ pub fn cpu_ns(pid: u32) -> Option<u64> {
     // SAFETY: the call writes one timespec, which is there.
     let result = unsafe { libc::clock_gettime(clock, &raw mut time) };
     (result == 0).then(|| time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+}
+
+/// Whether none of its threads runs, not even now and then.
+pub fn stands_still(pid: u32) -> bool {
+    let before = cpu_ns(pid);
+    std::thread::sleep(STANDSTILL);
+    // One that only waits for a CPU runs too.
+    let runs = |task| activity(pid, task).is_none_or(|what| what == "running");
+    before.is_some() && before == cpu_ns(pid) && !tasks(pid).any(runs)
 }
 
 /// Voluntary and involuntary context switches of the threads that are alive.
@@ -439,6 +451,22 @@ mod tests {
         }
         assert!(found);
         assert_eq!((not_yet, resting), (None, None));
+    }
+
+    #[test]
+    fn only_a_process_that_waits_stands_still() {
+        let mut asleep = Command::new("sleep").arg("600").spawn().unwrap();
+        let end = Instant::now() + Duration::from_secs(20);
+        while !stands_still(asleep.id()) {
+            assert!(Instant::now() < end, "it sleeps");
+        }
+        let mut busy = busy_child();
+        assert!(!stands_still(busy.id()));
+        for child in [&mut asleep, &mut busy] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert!(!stands_still(child.id()), "it has ended");
+        }
     }
 
     fn busy_child() -> Child {

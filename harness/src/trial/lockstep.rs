@@ -98,7 +98,7 @@ impl Mark {
     fn now(side: &Processes, order: &Order, queue: &RunQueue) -> Self {
         Self {
             at: stamp(),
-            operations: side.board().done(order.load.is_some()),
+            operations: side.board().done(!order.load.is_empty()),
             waited_ns: queue.waited_ns(),
         }
     }
@@ -117,7 +117,7 @@ struct Account {
 impl Account {
     fn of(side: &Processes, order: &Order) -> Self {
         Self {
-            operations: side.board().done(order.load.is_some()),
+            operations: side.board().done(!order.load.is_empty()),
             cpu_ns: process::cpu_ns(side.pid()).unwrap_or(0),
             driver_cpu_ns: side.driver_pid().and_then(process::cpu_ns).unwrap_or(0),
             page_faults: process::page_faults(side.pid()).unwrap_or(0),
@@ -167,7 +167,7 @@ impl<'a> Lockstep<'a> {
         side.board().enter(Phase::Warmup, stamp());
         side.send(Message::Go);
         let began = Instant::now();
-        let done = |side: &Processes| side.board().done(order.load.is_some());
+        let done = |side: &Processes| side.board().done(!order.load.is_empty());
         let before = done(&side);
         // Longer for slow work, to find out how slow it is.
         let warmup = order.warmup.min(WARMUP_MAX);

@@ -25,6 +25,6 @@ pub use check_process::{CheckProcess, wait_for_any};
 pub use freeze::Freeze;
 pub use library_file::LibraryFile;
 pub use memory::Memory;
-pub use order::{Attention, Limits, LoadShape, Order};
+pub use order::{Attention, Limits, Order};
 pub use stalls::Sighting;
 pub use supervisor::{Ended, Measured, run};

@@ -175,6 +175,7 @@ impl Observation {
             kernel: self.kernel_peak,
             method: method.to_owned(),
             created: self.created,
+            migrations: None,
             timeline: self.timeline.points(),
             names: self.names.clone(),
         }

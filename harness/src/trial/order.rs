@@ -11,7 +11,7 @@ use quadrant_suite::plan::{Group, Plan};
 use super::freeze::Freeze;
 use super::library_file::LibraryFile;
 use super::memory::Memory;
-use crate::driver::arrivals::Arrivals;
+use crate::driver::order::ClientGroup;
 use crate::responder::order::Backend;
 use crate::system::cpus::Division;
 use crate::system::forbid::Forbidden;
@@ -43,7 +43,8 @@ pub struct Order<'a> {
     pub executable: &'a Path,
     pub library: &'a Arc<LibraryFile>,
     pub plan: &'a Plan,
-    pub load: Option<LoadShape>,
+    /// What the driver is to do; nothing without a load.
+    pub load: &'a [ClientGroup],
     /// What the responder plays; the plan has the same backends.
     pub backends: &'a [Backend],
     pub cpus: &'a Division,
@@ -66,23 +67,6 @@ pub enum Attention {
     Evidence,
     /// Nothing.
     None,
-}
-
-/// What the driver is to do, as written in the scenario.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LoadShape {
-    pub connections: u32,
-    pub message_bytes: usize,
-    /// Of an open loop; without them closed loop.
-    pub arrivals: Option<Arrivals>,
-}
-
-impl LoadShape {
-    /// The same for a window of another length.
-    pub fn within(self, window: Duration) -> Self {
-        let within = |arrivals: Arrivals| arrivals.within(window.as_nanos() as u64);
-        Self { arrivals: self.arrivals.map(within), ..self }
-    }
 }
 
 impl Order<'_> {

@@ -21,8 +21,8 @@ use quadrant_suite::plan::Plan;
 use super::adapter_process::{AdapterProcess, within};
 use super::inside::NOT_LOADED;
 use super::library_file::LibraryFile;
-use super::order::{Limits, LoadShape, Order};
-use crate::driver::order::{Load, Order as LoadOrder, Report};
+use super::order::{Limits, Order};
+use crate::driver::order::{self, Load, Order as LoadOrder, Report};
 use crate::driver::pacer::send_ping;
 use crate::driver::process::Driver;
 use crate::fixtures::CacheDropper;
@@ -91,6 +91,7 @@ pub struct Processes {
     /// One connection to each root.
     controls: Vec<TcpStream>,
     limits: Limits,
+    rss_before_load: Option<u64>,
     /// Whether there may be output that was not read yet.
     has_output: bool,
     /// Whether the subject was asked to stop, so that its outcome is due.
@@ -127,14 +128,18 @@ impl Processes {
     fn get_ready(&mut self, order: &Order, ports: &[u16]) -> Result<(), Stop> {
         self.connect(ports)?;
         self.try_instruments(order)?;
-        order.load.map_or(Ok(()), |shape| self.start_load(order, shape))
+        if order.load.is_empty() {
+            return Ok(());
+        }
+        self.rss_before_load = process::rss_bytes(self.pid());
+        self.start_load(order)
     }
 
     /// Tries the instruments that the trial is going to use, before anything else runs: a stall of
     /// known length on each root, and a ping to it. Where there is a load, the driver tries the ping.
     /// How long the subject takes is not judged.
     fn try_instruments(&mut self, order: &Order) -> Result<(), Stop> {
-        let is_pinged = order.is_pinged() && order.load.is_none();
+        let is_pinged = order.is_pinged() && order.load.is_empty();
         if order.plan.metered {
             self.send(Message::Canary);
         }
@@ -202,6 +207,7 @@ impl Processes {
             _cache_dropper: cache_dropper,
             controls: Vec::new(),
             limits: order.limits,
+            rss_before_load: None,
             has_output: false,
             outcome_is_due: false,
         })
@@ -213,6 +219,11 @@ impl Processes {
 
     pub fn pid(&self) -> u32 {
         self.subject.pid()
+    }
+
+    /// The subject's resident memory before the load opened its connections.
+    pub fn rss_before_load(&self) -> Option<u64> {
+        self.rss_before_load
     }
 
     pub fn driver_pid(&self) -> Option<u32> {
@@ -294,31 +305,30 @@ impl Processes {
         Ok(())
     }
 
-    fn start_load(&mut self, order: &Order, shape: LoadShape) -> Result<(), Stop> {
+    fn start_load(&mut self, order: &Order) -> Result<(), Stop> {
+        let (port, clock) = (self.board().server_port(), order.plan.clock);
+        let groups = order::within(order.load, order.measure);
         let load_order = LoadOrder {
-            port: self.board().server_port(),
-            server: None,
-            connections: shape.connections,
-            message_bytes: shape.message_bytes,
-            arrivals: shape.arrivals,
             seed: order.plan.seed,
-            clock: order.plan.clock,
             cpus: order.cpus.driver.clone(),
             connect_limit_ns: self.limits.answer.as_nanos() as u64,
-            board_fd: 0,
-            ping_fds: Vec::new(),
-            parent: 0,
+            ..LoadOrder::new(port, groups, clock)
         };
         let pinged = if order.is_pinged() { &self.controls[..] } else { &[] };
         let driver = Driver::spawn(order.executable, &load_order, &self.memory, pinged)
             .map_err(|error| because(Status::Unmeasured, error.to_string()))?;
         self.driver = Some(driver);
         let limit = self.limits.answer + Duration::from_secs(2);
+        let wanted = order::connections(order.load);
         match self.next_report(limit)? {
-            Some(Report::Connected(count)) if count == shape.connections => Ok(()),
+            Some(Report::Connected(count)) if count == wanted => Ok(()),
             Some(Report::Connected(count)) => Err(because(
-                Status::Failed,
-                format!("only {count} of {} connections were accepted", shape.connections),
+                Status::TimedOut,
+                format!(
+                    "only {count} of {wanted} connections were accepted within {} s; \
+                     `--time-limit` allows more time",
+                    self.limits.answer.as_secs_f64()
+                ),
             )),
             _ => Err(because(
                 Status::TimedOut,
@@ -377,7 +387,10 @@ impl Processes {
         }
     }
 
-    fn timed_out(&self, reason: String) -> Stop {
+    fn timed_out(&self, mut reason: String) -> Stop {
+        if process::stands_still(self.subject.pid()) {
+            reason += ", and none of its threads ran any more: a deadlock";
+        }
         because(Status::TimedOut, reason + &self.subject.last_line_printed())
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Never waits without a limit: whatever the subject does, this returns. One thread does it all.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use quadrant_reports::record::{Noise, Rss, Stalls, Status};
 use quadrant_suite::board::{Phase, Stall};
 use quadrant_suite::clock::{Stamp, stamp};
@@ -50,6 +52,8 @@ pub struct Measured {
     /// From when to when the subject was frozen on purpose.
     pub frozen: Option<(Stamp, Stamp)>,
     pub loops: u64,
+    /// How often a task went on in another thread than before.
+    pub migrations: u64,
     /// Those of them that had no slot on the board.
     pub loops_unmetered: u64,
     pub rss: Rss,
@@ -100,6 +104,8 @@ fn conduct(
         trial.send(Message::Go);
         trial.wait(order.warmup, |_| Look::<()>::Again(LOOK_EVERY))?;
     }
+    // Its connections have been served by now, if the subject keeps up.
+    let rss_with_load = process::rss_bytes(pid).filter(|_| !order.load.is_empty());
     let gather_evidence = order.attention == Attention::Evidence;
     let mut observation = Observation::begin(pid, cgroup, gather_evidence);
     let noise_watch = NoiseWatch::begin(pid, &trial.helper_pids(), order.cpus);
@@ -130,7 +136,8 @@ fn conduct(
     let noise = noise_watch.end();
     // The kernel counts in batches for each CPU: its peak may be below an earlier reading.
     let peak = process::rss_peak_bytes(pid).unwrap_or(rss_start).max(rss_start);
-    let rss = Rss { start: rss_start, peak };
+    let before_load = trial.rss_before_load();
+    let rss = Rss { start: rss_start, peak, before_load, with_load: rss_with_load };
 
     let answers = trial.take_answers()?;
     let (load, findings) = trial.finish()?;
@@ -138,6 +145,8 @@ fn conduct(
     let stalls = stalls::read(trial.board(), order.plan, glances);
     let (stall_log, _) = trial.board().stalls();
     let loops = trial.board().loops_peak();
+    let slots = trial.board().slots().iter();
+    let migrations = slots.map(|slot| slot.migrations.load(Relaxed)).sum();
     let loops_unmetered = trial.board().loops_unmetered();
     if let Some(reason) = contradiction(opened, closed, order.plan.clock) {
         return Err(because(Status::Unmeasured, reason));
@@ -155,6 +164,7 @@ fn conduct(
         sightings,
         frozen,
         loops,
+        migrations,
         loops_unmetered,
         rss,
         page_faults,

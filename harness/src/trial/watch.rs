@@ -43,7 +43,7 @@ pub struct Seen {
 impl Watch {
     /// The window of `subject` has opened.
     pub fn new(order: &Order, observation: Observation, subject: &Processes) -> Self {
-        let is_pacer = order.is_pinged() && order.load.is_none();
+        let is_pacer = order.is_pinged() && order.load.is_empty();
         Self {
             pacer: is_pacer.then(|| Pacer::new(order.plan.seed)),
             observation,

@@ -421,7 +421,9 @@ pub fn by_options() {
             what: "columns of a format without tables",
             call: |stage| stage.call().args(["run", "--columns", "rate", "--format", "csv"]),
             code: 2,
-            sentence: &["--columns and --sort are for tables: --format csv"],
+            sentence: &[
+                "--columns, --sort and --rows are for tables, and --format csv prints none",
+            ],
         },
         Attack {
             what: "a duel in a scenario that cannot be frozen",

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::stage::Stage;
+use crate::stage::{Stage, build_kit};
 
 /// The answers that `--format json` has printed.
 fn answers(stdout: &str) -> Vec<Value> {
@@ -15,6 +15,7 @@ fn outcome(answer: &Value) -> String {
 }
 
 fn check(stage: &Stage, words: &[&str]) -> crate::command::Ended {
+    build_kit();
     stage.call().args(["check", "--no-build"]).args(words).run()
 }
 
@@ -123,6 +124,7 @@ pub fn our_list_of_known_failures_holds_and_explains() {
 
 pub fn a_scenario_may_demand_behaviours() {
     let stage = Stage::new();
+    build_kit();
     let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specs/command/behaviours.yaml");
     let words = ["run", "--no-build", "--trials", "1", "--out", "run", spec];
     let subjects = ["-r", "threads", "-r", "tokio/current-thread/epoll"];
@@ -135,4 +137,40 @@ pub fn a_scenario_may_demand_behaviours() {
     let again = stage.call().args(["report", "run"]).run().expect_code(0);
     let text = again.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains(missed), "{}", again.stdout);
+}
+
+pub fn operations_are_in_their_quadrants() {
+    let stage = Stage::new();
+    build_kit();
+    let subjects = ["threads", "tokio/current-thread/epoll"];
+    let selected = subjects.iter().flat_map(|subject| ["-r", subject]);
+    let words: Vec<&str> = ["classify", "--no-build", "recv-*", "join-*"].into_iter().collect();
+    let words: Vec<&str> = words.into_iter().chain(selected).collect();
+    let ended = stage.call().args(&words).args(["--format", "json"]).run().expect_code(0);
+    stage.assert_soon_empty();
+    let answers = answers(&ended.stdout);
+    let word = |operation: &str, subject: &str| {
+        let is_it = |it: &&Value| {
+            it["check"] == operation && it["subject"].as_str().unwrap().starts_with(subject)
+        };
+        let answer = answers.iter().find(is_it).unwrap();
+        answer["outcome"]["answer"]["word"].as_str().unwrap_or("none").to_owned()
+    };
+    for (operation, on_threads, on_tokio) in [
+        ("recv-await", "sync blocking", "sync non-blocking"),
+        ("recv-blocking", "sync blocking", "sync blocking"),
+        ("recv-polling", "sync non-blocking", "sync non-blocking"),
+        ("recv-forced", "sync blocking", "deadlocks"),
+        ("recv-offload", "async blocking", "async non-blocking"),
+        ("join-await", "async blocking", "sync non-blocking"),
+    ] {
+        let seen = [word(operation, "threads"), word(operation, "tokio")];
+        assert_eq!(seen, [on_threads, on_tokio], "{operation}");
+    }
+    let picture = stage.call().args(&words).run().expect_code(0);
+    for text in ["join-await (1 of 2)", "deadlocks", "sb sync blocking"] {
+        assert!(picture.stdout.contains(text), "{}", picture.stdout);
+    }
+    let wrong = stage.call().args(["classify", "recv"]).run().expect_code(2);
+    assert!(wrong.stderr.contains("there is no operation `recv`"), "{}", wrong.stderr);
 }

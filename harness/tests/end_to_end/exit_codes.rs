@@ -33,6 +33,20 @@ pub fn one_means_an_unmet_expectation() {
     assert_eq!((checked.met, checked.seen), (false, Some(50.0)));
 }
 
+pub fn a_claim_that_does_not_hold_is_an_answer() {
+    let stage = Stage::new();
+    let claim = "claim: One thread is never enough.\ntasks:\n  - { name: work, repeat: 50, steps: [yield] }\n\
+                 expect:\n  - ops: \"> 50\"\n";
+    let file = stage.write("claim.yaml", &format!("name: claim\nquestion: Is it?\n{claim}"));
+    let out = stage.named("results");
+    let ended = stage.run(&[&file, "-r", "threads", "--trials", "2", "--out", &out]).run();
+    let ended = ended.expect_code(0);
+    assert!(ended.stdout.contains("does not hold: 50\n"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("not as expected"), "{}", ended.stdout);
+    let again = stage.quadrant(&["report", &out]).expect_code(0);
+    assert!(again.stdout.contains("does not hold: 50\n"), "{}", again.stdout);
+}
+
 pub fn two_means_wrong_usage_or_a_wrong_scenario() {
     let stage = Stage::new();
     let unfinished = stage.write("wrong.yaml", "name: wrong\nquestion: Why?\ntasks: 3\n");

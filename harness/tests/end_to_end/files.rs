@@ -1,12 +1,13 @@
-//! Reading files: a big file does not stall a runtime that reads on a pool, and cold files are not
-//! in the page cache.
+//! Files: a big one does not stall a runtime that reads on a pool, cold ones are not in the page
+//! cache, and written ones are compared.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use quadrant_reports::record::{Metrics, Record, Status};
 
 use crate::skip::{Need, skip};
-use crate::stage::Stage;
+use crate::stage::{Stage, Subject, ordinary_subjects};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -86,4 +87,33 @@ pub fn cold_reads_are_cold_or_warned_of() {
         // A single file cannot be dropped from the cache between two reads.
         assert_eq!(is_warned("cold-1"), [true; 3], "{subject}");
     }
+}
+
+const WRITING: &str = "\
+name: writing
+question: Does every file hold what was written?
+tasks:
+  - { name: durable, count: 2, steps: [{ write_file: { size: 4KiB, sync: true } }] }
+  - { name: quick, count: 3, steps: [{ write_file: 20KiB }] }
+  - { name: waiting, count: 1, steps: [{ write_file: { size: 4KiB, how: blocking } }] }
+time: { warmup: 50ms, measure: 200ms }
+";
+
+pub fn written_files_hold_what_was_written() {
+    let stage = Stage::new();
+    let spec = stage.write("writing.yaml", WRITING);
+    let claims = |subject: &&Subject| subject.capabilities.contains("write-files");
+    let mut runtimes = BTreeSet::new();
+    for subject in ordinary_subjects().iter().filter(claims).filter(|it| it.available) {
+        if !runtimes.insert((&subject.runtime, &subject.backend)) {
+            continue;
+        }
+        let what = [&spec, "--trials", "1", "-r", &subject.id];
+        let (_, records) = stage.measure(&what, &[], Duration::from_secs(60));
+        let metrics = records[0].metrics.as_ref();
+        let metrics = metrics.unwrap_or_else(|| panic!("{}: {:?}", subject.id, records[0].reason));
+        assert!(metrics.groups.iter().all(|group| group.ops > 0), "{}", subject.id);
+        stage.assert_soon_no_process();
+    }
+    assert!(runtimes.len() >= 6, "{runtimes:?}");
 }

@@ -148,6 +148,30 @@ pub fn a_numeric_axis_gets_a_crossover_sentence() {
     assert!(!one.stdout.contains("crossovers"), "one backend has nobody to overtake");
 }
 
+pub fn the_values_of_an_axis_become_rows() {
+    let stage = Stage::new();
+    let out = stage.named("results");
+    let subjects = ["-r", "threads", "-r", "tokio/current-thread/epoll"];
+    let words =
+        [&[SPEC, "--trials", "2", "--rows", "tasks", "--out", &out][..], &subjects].concat();
+    let ended = stage.run(&words).run().expect_code(0);
+    let lines = || ended.stdout.lines();
+    let first_word = |line: &'_ str| line.split(' ').next().unwrap_or_default().to_owned();
+    let headings = lines().filter_map(|line| line.strip_prefix("yield   ")).map(first_word);
+    let subjects = ["threads/thread-per-task/blocking", "tokio/current-thread/epoll"];
+    assert_eq!(headings.collect::<Vec<_>>(), subjects);
+    let names = lines().filter_map(|line| line.strip_prefix(' ')).map(first_word);
+    let rows = names.filter(|name| ["tasks", "1", "3"].contains(&name.as_str()));
+    assert_eq!(rows.collect::<Vec<_>>(), ["tasks", "1", "3"].repeat(2));
+    assert!(!ended.stdout.contains("summary"), "it counts the best subjects");
+
+    let again = stage.quadrant(&["report", &out, "--rows", "tasks"]).expect_code(0);
+    assert_eq!(again.stdout, ended.stdout);
+    for call in [&["report", &out, "--rows", "how"][..], &["run", SPEC, "--rows", "how"]] {
+        stage.quadrant(call).expect_code(2).expect_words(&["no axis `how`; there is tasks"]);
+    }
+}
+
 /// The memory does not grow with the records, beside what any report needs: each may take as many
 /// bytes.
 pub fn scattered_records_give_the_same_report() {

@@ -25,7 +25,7 @@ pub fn many_cases(a: usize, b: usize) -> String {
     }
     text.push_str("tasks:\n");
     for axis in ["a", "b", "c", "d"] {
-        writeln!(text, "  - {{ name: group-{axis}, count: 5000, steps: [").unwrap();
+        writeln!(text, "  - {{ name: group-{axis}, count: 10000, steps: [").unwrap();
         writeln!(text, "      {{ repeat: {{ times: ${axis}, steps: [yield] }} }}] }}").unwrap();
     }
     text

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quadrant_reports::record::Record;
+use quadrant_reports::record::{Record, Status};
 use serde_json::Value;
 
-use crate::stage::Stage;
+use crate::stage::{Stage, build_kit};
 
 /// 40 tasks that wait on the pool for blocking work, in executors with one worker.
 const OFFLOADED: &str = "\
@@ -40,6 +40,49 @@ pub fn an_option_takes_effect_in_its_own_subject() {
     assert!(usual.1 <= 2 && many.1 >= 4, "{usual:?} {many:?}");
 }
 
+/// A task that waits for a new one on the spot, and one that waits so for a request. Both need another
+/// worker.
+const FORCED: [(&str, &str); 2] = [
+    (
+        "join.yaml",
+        "\
+name: join
+question: Does another worker take a new task while this one waits for it?
+workers: 2
+tasks:
+  - { name: t, count: 1, steps: [{ spawn: { count: 1, steps: [yield] } }, { join: forced }] }
+time: { warmup: 50ms, measure: 200ms }
+",
+    ),
+    (
+        "receive.yaml",
+        "\
+name: receive
+question: Does another worker look for events while this one waits for a request?
+workers: 2
+server: { steps: [recv: forced, send] }
+load: { connections: 1, send: 64B, think: 5ms }
+time: { warmup: 50ms, measure: 300ms }
+",
+    ),
+];
+
+pub fn options_of_a_scheduler_decide_over_forced_waits() {
+    let stage = Stage::new();
+    let base = "tokio@epoll+unstable/multi-thread";
+    for ((name, text), option) in FORCED.into_iter().zip(["lifo=off", "eager-driver-handoff=on"]) {
+        let spec = stage.write(name, text);
+        let with_option = format!("{base}?{option}");
+        let words = [&*spec, "-r", base, "-r", &with_option, "--trials", "1", "--time-limit", "3"];
+        let (_, records) = stage.measure(&words, &[], Duration::from_secs(120));
+        for record in records {
+            let has_option = record.subject.id.ends_with(option);
+            let is_ok = record.status == Status::Ok;
+            assert_eq!(is_ok, has_option, "{}: {:?}", record.subject.id, record.reason);
+        }
+    }
+}
+
 pub fn options_are_listed_with_values_and_default() {
     let stage = Stage::new();
     let list = |words: &[&str]| stage.call().args(["list", "subjects", "--no-build"]).args(words);
@@ -62,6 +105,7 @@ pub fn options_are_listed_with_values_and_default() {
 }
 
 pub fn impossible_options_are_refused_with_a_hint() {
+    build_kit();
     let stage = Stage::new();
     for (pattern, words) in [
         ("tokio?evnt-interval=7", "tokio/per-core/epoll: did you mean `event-interval`?"),
@@ -75,6 +119,7 @@ pub fn impossible_options_are_refused_with_a_hint() {
 }
 
 pub fn checks_and_duels_name_the_option() {
+    build_kit();
     let stage = Stage::new();
     let [plain, spinning] =
         ["tokio/multi-thread/epoll", "tokio/multi-thread/epoll?event-interval=7"];

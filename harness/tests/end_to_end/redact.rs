@@ -47,6 +47,7 @@ pub fn shape(report: &str, subjects: &[&str]) -> String {
             && !first.contains('…');
         shown.push(redacted(&if is_winner { format!("{first}  …") } else { fields.join("  ") }));
     }
+    rows.sort();
     shown.append(&mut rows);
     shown.join("\n")
 }

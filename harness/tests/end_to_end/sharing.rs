@@ -83,3 +83,19 @@ pub fn cancelled_work_is_counted_and_gone() {
     assert_eq!(status, Status::Unsupported);
     assert!(reason.contains("its calls block"), "{reason}");
 }
+
+const FORCED: &str = "\
+name: forced
+question: Who completes an operation for which the thread waits on the spot?
+tasks:
+  - { name: waiter, count: 3, steps: [{ sleep: { for: 1ms, how: forced } }] }
+time: { warmup: 50ms, measure: 200ms }
+";
+
+pub fn a_forced_wait_ends_only_where_another_thread_helps() {
+    // smol's timers have a thread of their own; tokio's are run by the thread that waits.
+    let metrics = measure(FORCED, "smol/multi-thread/epoll").unwrap();
+    assert!(metrics.ops > 0 && metrics.threads.peak > 1, "{metrics:?}");
+    let (status, reason) = measure(FORCED, "tokio/current-thread/epoll").unwrap_err();
+    assert_eq!(status, Status::TimedOut, "{reason}");
+}

@@ -43,24 +43,22 @@ fn soon_unmounted(stage: &Stage) {
     }
 }
 
-/// Whether the test is skipped.
-fn is_impossible(stage: &Stage) -> bool {
+/// A stage with the scenario; nothing where the test is skipped.
+fn stage() -> Option<(Stage, String)> {
+    let stage = Stage::new();
     let ended = stage.quadrant(&["doctor", "--format", "json"]);
     let findings: Vec<serde_json::Value> = serde_json::from_str(&ended.stdout).unwrap();
     let fuse = findings.iter().find(|finding| finding["about"] == "slow disks").unwrap();
-    let is_missing = fuse["level"] != "ok";
-    if is_missing {
+    if fuse["level"] != "ok" {
         skip(Need::Fuse, fuse["says"].as_str().unwrap());
+        return None;
     }
-    is_missing
+    let spec = stage.write("slow.yaml", SPEC);
+    Some((stage, spec))
 }
 
 pub fn reads_together_wait_once() {
-    let stage = Stage::new();
-    if is_impossible(&stage) {
-        return;
-    }
-    let spec = stage.write("slow.yaml", SPEC);
+    let Some((stage, spec)) = stage() else { return };
     let subject = "tokio/current-thread/epoll";
     let ended = stage.run(&[&spec, "-r", subject, "--trials", "1", "--format", "json"]).run();
     assert_eq!(mounted(&stage), Vec::<String>::new());
@@ -79,11 +77,7 @@ pub fn reads_together_wait_once() {
 }
 
 pub fn a_killed_harness_leaves_no_mount() {
-    let stage = Stage::new();
-    if is_impossible(&stage) {
-        return;
-    }
-    let spec = stage.write("slow.yaml", SPEC);
+    let Some((stage, spec)) = stage() else { return };
     let words = [&spec, "-r", "threads", "--trials", "1"];
     for serves_on in [true, false] {
         let mut running = stage.run(&words).start();
@@ -113,11 +107,7 @@ pub fn a_killed_harness_leaves_no_mount() {
 }
 
 pub fn without_fuse_the_case_is_unsupported() {
-    let stage = Stage::new();
-    if is_impossible(&stage) {
-        return;
-    }
-    let spec = stage.write("slow.yaml", SPEC);
+    let Some((stage, spec)) = stage() else { return };
     let script = "mount --bind /dev/null /dev/fuse && exec \"$0\" \"$@\"";
     let ended = stage
         .call_through(&["unshare", "--mount", "sh", "-c", script])

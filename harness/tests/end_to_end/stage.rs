@@ -274,6 +274,17 @@ fn listed(option: &str) -> Vec<Subject> {
     serde_json::from_str(&call.limit(BUILD_LIMIT).run().expect_code(0).stdout).unwrap()
 }
 
+/// Builds the adapters with the behaviour kit that tests ask about, once.
+pub fn build_kit() {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let stage = Stage::bare();
+        let asked = ["threads", "tokio", "mio", "faulty"].map(|adapter| ["-r", adapter]);
+        let call = stage.call().args(["check", "wake-in-poll", "--with-test-adapters"]);
+        call.args(asked.as_flattened()).limit(BUILD_LIMIT).run();
+    });
+}
+
 /// Where the adapters of this workspace are built.
 pub fn adapters_folder() -> PathBuf {
     workspace().join("target/adapters/release")

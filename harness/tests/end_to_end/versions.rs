@@ -39,7 +39,7 @@ impl Scene {
         let suite = workspace().join("suite");
         let rest = format!(
             "[lib]\ncrate-type = [\"cdylib\"]\n[dependencies]\ntiny = {{ path = \"../../tiny\" }}\n\
-             quadrant-suite = {{ path = {suite:?} }}\n"
+             quadrant-suite = {{ path = {suite:?}, default-features = false }}\n"
         );
         let folder = stage.workspace(&[("x", &rest, &code)]);
         let shared = Path::new("runtimes").join("threads/src/shared.rs");

@@ -14,8 +14,6 @@ const LEGEND: &str = "✓ pass, ✗ fail, ∞ hung, † crashed, ~ known failure
 ? unmeasured, a b c … answers, explained at the end of their row. Where runtimes may differ, no answer is a failure.";
 
 pub(super) fn parts(findings: &Findings) -> Vec<Part> {
-    let subjects = findings.subjects.iter().enumerate();
-    let columns = subjects.map(|(index, id)| Item::new(Tint::Bold, column(index), id.as_str()));
     let mut parts = vec![
         Part::Heading(Heading {
             facts: vec![
@@ -25,7 +23,7 @@ pub(super) fn parts(findings: &Findings) -> Vec<Part> {
             ],
             ..Heading::new("behaviour")
         }),
-        Part::List(columns.collect()),
+        columns(findings),
     ];
     parts.extend(groups(findings));
     parts.extend(numbers(findings));
@@ -59,8 +57,15 @@ pub(super) fn list(checks: &[Asked]) -> Vec<Part> {
     vec![Part::Table(table)]
 }
 
+/// Which number stands for which subject.
+pub(super) fn columns(findings: &Findings) -> Part {
+    let subjects = findings.subjects.iter().enumerate();
+    let columns = subjects.map(|(index, id)| Item::new(Tint::Bold, column(index), id.as_str()));
+    Part::List(columns.collect())
+}
+
 /// A narrow name: subjects are numbered.
-fn column(index: usize) -> String {
+pub(super) fn column(index: usize) -> String {
     (index + 1).to_string()
 }
 

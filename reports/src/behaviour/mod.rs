@@ -6,6 +6,7 @@ mod difference;
 mod junit;
 mod known;
 mod matrix;
+mod quadrants;
 
 use quadrant_suite::checks::{Kind, Verdict};
 use serde::Serialize;
@@ -188,6 +189,11 @@ impl Findings {
         }
     }
 
+    /// In which quadrant the operations are; the evidence too, if it is wanted.
+    pub fn quadrants(&self, format: Format, style: Style, with_evidence: bool) -> String {
+        format.text(style, || quadrants::parts(self, with_evidence), || self.json())
+    }
+
     /// What changes for code that moves from the first subject to the second.
     pub fn difference(&self, format: Format, style: Style) -> String {
         let [from, to] = [0, 1].map(|index| self.subjects.get(index).map_or("", String::as_str));
@@ -224,14 +230,17 @@ impl Findings {
 pub(crate) mod tests {
     use super::*;
 
-    pub(crate) fn findings() -> Findings {
-        let asked = |id: &str, group: &str, kind| Asked {
+    pub(crate) fn asked(id: &str, group: &str, kind: Kind) -> Asked {
+        Asked {
             id: id.to_owned(),
             group: group.to_owned(),
             question: format!("What about {id}?"),
             why: "It matters.".to_owned(),
             kind,
-        };
+        }
+    }
+
+    pub(crate) fn findings() -> Findings {
         let pass = || Answer::Found(Verdict::Pass { seen: "as it should".to_owned() });
         let word = |word: &str| {
             Answer::Found(Verdict::Answer { word: word.to_owned(), seen: "seen".to_owned() })

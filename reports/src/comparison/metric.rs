@@ -47,7 +47,7 @@ pub enum Better {
 pub fn better(metric: &str) -> Option<Better> {
     metric_unit(metric)?;
     match metric {
-        "stalls.polls" | "threads.loops" => None,
+        "stalls.polls" | "threads.loops" | "threads.migrations" => None,
         "ops" | "ops_per_sec" | "concurrency.peak" | "concurrency.mean" => Some(Better::More),
         name if name.starts_with("groups.")
             && (name.ends_with(".ops") || name.ends_with(".ops_per_sec")) =>

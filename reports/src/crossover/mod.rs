@@ -10,7 +10,6 @@
 
 mod course;
 mod kept;
-mod scale;
 mod sentence;
 #[cfg(test)]
 mod tests;
@@ -19,11 +18,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::prose::clean;
 use crate::record::Record;
+use crate::scale::Scale;
 use crate::series::Figure;
 use crate::table::{Heading, Part, Tint};
 use course::{Course, Stop};
 use kept::{Contender, KeptCase};
-use scale::Scale;
 
 /// What is kept of scenarios that are not over yet, by run and scenario.
 #[derive(Debug)]
@@ -41,7 +40,8 @@ struct Kept {
     cases: Vec<KeptCase>,
 }
 
-const UNSURE: &str = "~: one trial only, so nothing is sure; use more of them (--trials)";
+pub(crate) const UNSURE: &str =
+    "~: one trial only, so nothing is sure; use more of them (--trials)";
 const UNCLEAR: &str =
     "cannot tell: the ranges are too wide; measure for a longer time (`--until 2%`)";
 

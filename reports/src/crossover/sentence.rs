@@ -5,9 +5,9 @@
 use std::collections::BTreeSet;
 
 use super::course::{Course, Lead, State, Stop};
-use super::scale::Scale;
 use crate::number;
 use crate::prose::clean;
+use crate::scale::Scale;
 use crate::table::{Item, Tint};
 
 pub(super) fn item(name: &str, course: &Course, names: [&str; 2], scale: &Scale) -> Item {

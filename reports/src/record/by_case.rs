@@ -20,6 +20,8 @@ pub struct Cases<R> {
     numbers: HashMap<String, usize>,
     /// By the number of a case.
     cases: Vec<Case>,
+    /// The names of the axes of each scenario, one after the other.
+    axes: Vec<String>,
     /// By the number of a scenario: the line that it ends with.
     scenario_ends: Vec<u64>,
     /// How many of `lines` were given out.
@@ -55,7 +57,7 @@ impl<R: Read + Seek> Cases<R> {
         let mut records = Records::new(BufReader::new(file));
         let (mut lines, mut cases, mut scenario_ends) =
             (Vec::new(), Vec::<Case>::new(), Vec::new());
-        let (mut numbers, mut scenarios) = (HashMap::new(), HashMap::new());
+        let (mut numbers, mut scenarios, mut axes) = (HashMap::new(), HashMap::new(), Vec::new());
         while let Some(record) = records.read::<Heading>()? {
             let end = records.begin();
             let next = cases.len();
@@ -67,6 +69,7 @@ impl<R: Read + Seek> Cases<R> {
                 let scenario = *scenarios.entry(scenario).or_insert(next);
                 if scenario == next {
                     scenario_ends.push(end);
+                    axes.extend(record.case.into_iter().map(|it| it.axis));
                 }
                 cases.push(Case { scenario, end });
             }
@@ -76,7 +79,7 @@ impl<R: Read + Seek> Cases<R> {
         }
         lines.sort_unstable_by_key(|line| (cases[line.case as usize].end, line.begin));
         let end = records.end();
-        Ok(Self { records, lines, numbers, cases, scenario_ends, given: 0, end })
+        Ok(Self { records, lines, numbers, cases, axes, scenario_ends, given: 0, end })
     }
 
     pub fn is_empty(&self) -> bool {
@@ -86,6 +89,11 @@ impl<R: Read + Seek> Cases<R> {
     /// How many records there are.
     pub fn len(&self) -> usize {
         self.lines.len()
+    }
+
+    /// The names of the axes of all scenarios.
+    pub fn axes(&self) -> impl Iterator<Item = &str> {
+        self.axes.iter().map(String::as_str)
     }
 
     /// Where the last whole record ends.

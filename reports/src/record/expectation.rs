@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::record::{CheckedExpectation, GroupMetrics, Latency, Metrics};
+use crate::record::{AxisValue, CheckedExpectation, GroupMetrics, Latency, Metrics};
 
 /// One demand: `stalls.count = 0`. The value is in the record's units (nanoseconds, bytes).
 #[derive(Debug, Clone, PartialEq)]
@@ -35,10 +35,11 @@ pub enum Unit {
 
 impl Expectation {
     /// A figure that does not exist (CPU per operation when none completed) is never as expected.
-    pub fn check(&self, metrics: &Metrics) -> CheckedExpectation {
-        let seen = metric_value(metrics, &self.metric);
+    pub fn check(&self, metrics: Option<&Metrics>, when: &[AxisValue]) -> CheckedExpectation {
+        let seen = metrics.and_then(|metrics| metric_value(metrics, &self.metric));
         CheckedExpectation {
             expected: self.to_string(),
+            when: when.to_vec(),
             seen,
             answer: None,
             met: seen.is_some_and(|seen| self.comparison.holds(seen, self.value)),
@@ -153,7 +154,7 @@ fn metric(name: &str) -> Option<(Unit, ReadNamed<'_>)> {
 
 type Read = fn(&Metrics) -> Option<f64>;
 
-const METRICS: [(&str, Unit, Read); 33] = {
+const METRICS: [(&str, Unit, Read); 35] = {
     use Unit::{Bytes, Count, Nanoseconds, PerSecond};
     [
         ("ops", Count, |m| Some(m.ops as f64)),
@@ -172,6 +173,7 @@ const METRICS: [(&str, Unit, Read); 33] = {
         ("threads.loops", Count, |m| Some(m.threads.loops as f64)),
         ("threads.kernel", Count, |m| Some(m.threads.kernel as f64)),
         ("threads.created", Count, |m| m.threads.created.map(|created| created as f64)),
+        ("threads.migrations", Count, |m| m.threads.migrations.map(|moved| moved as f64)),
         ("stalls.count", Count, |m| Some(m.stalls.count as f64)),
         ("stalls.count_1ms", Count, |m| Some(m.stalls.count_1ms as f64)),
         ("stalls.count_100ms", Count, |m| Some(m.stalls.count_100ms as f64)),
@@ -189,6 +191,7 @@ const METRICS: [(&str, Unit, Read); 33] = {
         ("context_switches.involuntary", Count, |m| Some(m.context_switches.involuntary as f64)),
         ("rss.start", Bytes, |m| Some(m.rss_bytes.start as f64)),
         ("rss.peak", Bytes, |m| Some(m.rss_bytes.peak as f64)),
+        ("rss.per_connection", Bytes, |m| m.rss_per_connection().map(|bytes| bytes as f64)),
     ]
 };
 
@@ -253,7 +256,8 @@ mod tests {
     #[test]
     fn every_listed_name_reads_its_own_figure() {
         let record = sample::open_loop().remove(0);
-        let metrics = record.metrics.unwrap();
+        let mut metrics = record.metrics.unwrap();
+        (metrics.rss_bytes.before_load, metrics.rss_bytes.with_load) = (Some(0), Some(50_000));
         for name in metric_names() {
             assert!(metric_value(&metrics, name).is_some(), "{name}");
         }
@@ -263,6 +267,7 @@ mod tests {
             ("threads.loops", 2.0),
             ("concurrency.mean", 12.4),
             ("rss.peak", (11 << 20) as f64),
+            ("rss.per_connection", 1_000.0),
             ("groups.hasher.ops_per_sec", 18.1),
             ("groups.hasher.latency.p99", metrics.groups[0].latency_ns.p99 as f64),
             ("steps.db.p50", metrics.steps["db"].p50 as f64),
@@ -281,7 +286,7 @@ mod tests {
         for metric in ["latency.p99", "cpu_ns_per_op"] {
             let expectation =
                 Expectation { metric: metric.into(), comparison: Comparison::AtMost, value: 1e9 };
-            let checked = expectation.check(&metrics);
+            let checked = expectation.check(Some(&metrics), &[]);
             assert_eq!((checked.seen, checked.met), (None, false));
         }
     }

@@ -5,6 +5,7 @@
 //! anything that compares or prints, so that measuring code needs this module only.
 
 pub mod by_case;
+pub mod claim;
 pub mod driver_limit;
 pub mod evidence;
 pub mod expectation;
@@ -40,6 +41,12 @@ pub struct Record {
     /// Whether the scenario asks where one backend overtakes another.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub crossovers: bool,
+    /// The axis whose values are the rows of the scenario's tables; without one, subjects are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_axis: Option<String>,
+    /// What the scenario says of its cases together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<claim::Claim>,
     /// Which pass over the case this trial belongs to.
     #[serde(default, skip_serializing_if = "Pass::is_alone")]
     pub pass: Pass,
@@ -77,7 +84,8 @@ pub struct Record {
     pub noise: Option<Noise>,
     #[serde(default)]
     pub warnings: Vec<String>,
-    /// What the scenario expects of this case, and whether it came so.
+    /// What the scenario expects of this case, and whether it came so. The conditions of a claim stand
+    /// here for a trial without figures, too.
     #[serde(default)]
     pub expectations: Vec<CheckedExpectation>,
     /// How long the whole trial took, with its start and end.
@@ -101,6 +109,25 @@ impl Record {
     pub fn valid_turns(&self) -> Option<&Turns> {
         let turns = self.turns.as_ref()?;
         (self.status == Status::Ok && !turns.rounds.is_empty()).then_some(turns)
+    }
+
+    /// What the trial has to meet. Where there is a claim, figures are its conditions instead.
+    pub fn demands(&self) -> impl Iterator<Item = &CheckedExpectation> {
+        self.expectations.iter().filter(|checked| !self.is_condition(checked))
+    }
+
+    /// What the answer to the scenario's claim depends on.
+    pub fn conditions(&self) -> impl Iterator<Item = &CheckedExpectation> {
+        self.expectations.iter().filter(|checked| self.is_condition(checked))
+    }
+
+    fn is_condition(&self, checked: &CheckedExpectation) -> bool {
+        self.has_sentence() && checked.answer.is_none()
+    }
+
+    /// Whether its scenario puts a sentence to the test.
+    pub(crate) fn has_sentence(&self) -> bool {
+        self.claim.as_ref().is_some_and(|claim| claim.sentence.is_some())
     }
 
     pub fn has_figures(&self) -> bool {
@@ -158,7 +185,7 @@ pub struct Layout {
     pub first_allocation_bytes: u32,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AxisValue {
     pub axis: String,
     pub value: String,
@@ -175,6 +202,9 @@ impl fmt::Display for AxisValue {
 pub struct CheckedExpectation {
     /// As in the scenario: `stalls.count = 0`.
     pub expected: String,
+    /// The axes for which its entry has one value in `when`, and these values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub when: Vec<AxisValue>,
     /// `None` when the trial has no such figure, as no latency when nothing completed.
     pub seen: Option<f64>,
     /// Where a behaviour was expected: what the behaviour kit has found.
@@ -259,7 +289,8 @@ pub struct Metrics {
     /// The types of the objects that tasks share: those of `lock`, `channel` and `barrier`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub shared_types: BTreeMap<String, String>,
-    /// The groups of tasks beside the one that `operation` names.
+    /// The groups of clients where they have names, then those of tasks beside the one that
+    /// `operation` names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<GroupMetrics>,
     pub threads: Threads,
@@ -276,6 +307,15 @@ pub struct Metrics {
     pub rss_bytes: Rss,
 }
 
+impl Metrics {
+    /// How much the memory had grown when the window opened, for each connection. `None` where it had
+    /// shrunk.
+    pub fn rss_per_connection(&self) -> Option<u64> {
+        let grown = self.rss_bytes.with_load?.checked_sub(self.rss_bytes.before_load?)?;
+        grown.checked_div(self.load.as_ref()?.connections)
+    }
+}
+
 /// Operations in flight at the window's end, and the longest time one had taken until then.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unended {
@@ -289,8 +329,11 @@ pub struct LoadMetrics {
     pub connections: u64,
     /// Answered at least once within the window.
     pub connections_served: u64,
-    /// Open loop: the rate asked for. `latency_ns` then is the *response* latency: it counts from
-    /// when a request was due.
+    /// Not answered within the window because they had asked nothing in its first half.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub connections_idle: u64,
+    /// Open loop: the rate asked for, of several groups where all have one. `latency_ns` then is the
+    /// *response* latency: it counts from when a request was due.
     pub asked_per_sec: Option<u64>,
     /// Open loop: the most requests that were due with no connection free for them.
     pub backlog_peak: Option<u64>,
@@ -304,6 +347,15 @@ pub struct LoadMetrics {
     pub ceiling_per_sec: Option<u64>,
     /// Open loop: the *service* latency, from when a request was really sent.
     pub uncorrected_latency_ns: Option<Latency>,
+    /// Clients that reconnect: the time to connect, and from beginning to connect to the first
+    /// answer on that connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_ns: Option<Latency>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_answer_ns: Option<Latency>,
+    /// From the first connect of the load until the subject had accepted all connections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all_accepted_ns: Option<u64>,
     /// Open loop: how late requests were sent that were due and had a connection free.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send_lag_ns: Option<Latency>,
@@ -365,6 +417,10 @@ pub struct BackendMetrics {
     pub in_flight_peak: u64,
 }
 
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// System calls of the subject, counted in a pass that is not timed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
@@ -413,6 +469,9 @@ pub struct GroupMetrics {
     pub ops_per_sec: f64,
     pub latency_ns: Latency,
     pub concurrency: Concurrency,
+    /// Where it is a group of clients, and not of tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadMetrics>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -473,6 +532,10 @@ pub struct Threads {
     /// Threads created in the window, those of the kernel not among them; not known everywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<u64>,
+    /// How often a task went on in another thread than the one that had polled it before, since the
+    /// trial began; not in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migrations: Option<u64>,
     /// When the number of threads changed, in milliseconds since the window opened, and to what,
     /// as sampled; in a restless window the highest of neighbouring numbers stands for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -543,4 +606,10 @@ pub struct Noise {
 pub struct Rss {
     pub start: u64,
     pub peak: u64,
+    /// Before the load's connections were opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_load: Option<u64>,
+    /// When the window opened, under the load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with_load: Option<u64>,
 }

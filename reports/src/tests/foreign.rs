@@ -28,9 +28,11 @@ fn assert_reported(records: &[Record]) {
         let text = String::from_utf8_lossy(text);
         assert!(!text.contains(|c| is_hidden(c) && c != '\n' && c != '\t'), "{text:?}");
     };
-    for format in Format::OF_RECORDS {
+    let axis = records.iter().find_map(|record| Some(record.case.first()?.axis.clone()));
+    let views = [None, axis].map(|rows| View { rows, ..View::default() });
+    for (format, view) in Format::OF_RECORDS.iter().flat_map(|it| views.clone().map(|v| (*it, v))) {
         let style = Style { color: false, width: 100 };
-        let mut reporter = Reporter::new(Vec::new(), format, style, View::default()).unwrap();
+        let mut reporter = Reporter::new(Vec::new(), format, style, view).unwrap();
         cases.iter().for_each(|case| reporter.case(case).unwrap());
         assert_plain(&reporter.finish().unwrap().0);
     }

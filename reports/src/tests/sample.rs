@@ -35,6 +35,8 @@ pub(crate) fn no_figures(id: &str, trial: u32, status: Status, reason: Option<&s
         workload: "64 B, closed loop".into(),
         case: vec![AxisValue { axis: "connections".into(), value: "1024".into() }],
         crossovers: false,
+        rows_axis: None,
+        claim: None,
         pass: record::Pass::Alone,
         trial,
         subject: Subject {
@@ -85,6 +87,7 @@ pub(crate) fn metrics(ops_per_sec: f64, latency_us: u64) -> Metrics {
             kernel: 0,
             method: "pids cgroup".into(),
             created: Some(0),
+            migrations: Some(0),
             timeline: vec![(0, 3)],
             names: BTreeMap::from([("worker".to_owned(), 2)]),
         },
@@ -94,7 +97,7 @@ pub(crate) fn metrics(ops_per_sec: f64, latency_us: u64) -> Metrics {
         cpu_ns: (ops_per_sec * 5_400.0) as u64,
         page_faults: 0,
         context_switches: ContextSwitches { voluntary: 1_200, involuntary: 80 },
-        rss_bytes: Rss { start: 4 << 20, peak: 11 << 20 },
+        rss_bytes: Rss { start: 4 << 20, peak: 11 << 20, before_load: None, with_load: None },
     }
 }
 
@@ -107,11 +110,15 @@ pub(crate) fn load(
     LoadMetrics {
         connections,
         connections_served,
+        connections_idle: 0,
         asked_per_sec,
         backlog_peak: None,
         busy_ns: 0,
         ceiling_per_sec: None,
         uncorrected_latency_ns: None,
+        connect_ns: None,
+        first_answer_ns: None,
+        all_accepted_ns: None,
         send_lag_ns: None,
         ramp: Vec::new(),
     }
@@ -184,12 +191,14 @@ pub(crate) fn everything() -> Vec<Record> {
         record.warnings.push(format!("driver at {} % of its ceiling", 80 + record.trial));
         record.expectations.push(CheckedExpectation {
             expected: "stalls.count = 0".into(),
+            when: Vec::new(),
             seen: Some(metrics.stalls.count as f64),
             answer: None,
             met: metrics.stalls.count == 0,
         });
         record.expectations.push(CheckedExpectation {
             expected: "latency.p99 <= 5000000".into(),
+            when: Vec::new(),
             seen: Some(metrics.latency_ns.p99 as f64),
             answer: None,
             met: true,
@@ -246,6 +255,7 @@ pub(crate) fn open_loop() -> Vec<Record> {
                     ops_per_sec: hashes,
                     latency_ns: latency(50_000),
                     concurrency: Concurrency { peak: 1, mean: 0.9 },
+                    load: None,
                 });
                 metrics.concurrency = Concurrency { peak: 50, mean: 12.4 };
                 metrics.load = Some(load(50, 50, Some(2_000)));

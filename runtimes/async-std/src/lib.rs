@@ -16,7 +16,7 @@ use async_std::task::{self, JoinHandle};
 use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
 use quadrant_suite::plain_calls::{self, Descriptor};
 use quadrant_suite::runtime::Task;
-use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime, Spawner};
+use quadrant_suite::runtime::{Adapter, FilePath, FileWrite, Refusal, Runtime, Spawner};
 use quadrant_suite::scene::Scene;
 use quadrant_suite::shared::ForAnyRuntime;
 
@@ -48,6 +48,7 @@ impl Adapter for AsyncStd {
                     Capability::Tasks,
                     Capability::Timers,
                     Capability::Files,
+                    Capability::WriteFiles,
                     Capability::Offload,
                     Capability::ForeignSpawn,
                     Capability::Cancel,
@@ -169,6 +170,16 @@ impl Runtime for AsyncStd {
     async fn read_file(&self, path: FilePath) -> io::Result<Vec<u8>> {
         let path: &std::path::Path = path.as_ref();
         async_std::fs::read(path).await
+    }
+
+    async fn write_file(&self, write: FileWrite) -> io::Result<()> {
+        let path: &std::path::Path = write.path.as_ref();
+        if !write.sync {
+            return async_std::fs::write(path, write.contents()).await;
+        }
+        let mut file = async_std::fs::File::create(path).await?;
+        file.write_all(write.contents()).await?;
+        file.sync_all().await
     }
 
     async fn offload<T: Send + 'static>(

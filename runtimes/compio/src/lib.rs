@@ -14,7 +14,7 @@ use std::time::Duration;
 use compio::BufResult;
 use compio::buf::{IntoInner, IoBuf};
 use compio::driver::{DriverType, ProactorBuilder};
-use compio::io::{AsyncRead, AsyncWrite};
+use compio::io::{AsyncRead, AsyncWrite, AsyncWriteAtExt};
 use compio::net::{TcpListener, TcpSocket, TcpStream};
 use compio::runtime::{JoinHandle, Runtime as CompioRuntime, RuntimeBuilder};
 use quadrant_suite::description::{
@@ -22,7 +22,7 @@ use quadrant_suite::description::{
 };
 use quadrant_suite::plain_calls::Descriptor;
 use quadrant_suite::runtime::Task;
-use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
+use quadrant_suite::runtime::{Adapter, FilePath, FileWrite, Refusal, Runtime};
 use quadrant_suite::scene::Scene;
 use quadrant_suite::shared::ForAnyRuntime;
 
@@ -47,6 +47,7 @@ impl Adapter for Compio {
                 Capability::Tasks,
                 Capability::Timers,
                 Capability::Files,
+                Capability::WriteFiles,
                 Capability::Offload,
                 Capability::Shutdown,
                 Capability::Cancel,
@@ -219,6 +220,16 @@ impl Runtime for Compio {
 
     fn read_file(&self, path: FilePath) -> impl Future<Output = io::Result<Vec<u8>>> {
         compio::fs::read(path)
+    }
+
+    async fn write_file(&self, write: FileWrite) -> io::Result<()> {
+        if !write.sync {
+            return compio::fs::write(write.path, write.contents()).await.0;
+        }
+        let mut file = compio::fs::File::create(write.path).await?;
+        file.write_all_at(write.contents(), 0).await.0?;
+        file.sync_all().await?;
+        file.close().await
     }
 
     async fn offload<T: Send + 'static>(

@@ -74,6 +74,8 @@ faults! {
     AnswersWrongly = "answers-wrongly",
     /// Flips a bit in the middle of every file.
     ReadsWrongly = "reads-wrongly",
+    /// Writes half of every file.
+    WritesWrongly = "writes-wrongly",
     /// Closes each connection after ten answers.
     ClosesConnections = "closes-connections",
     /// A yield is ready at once.

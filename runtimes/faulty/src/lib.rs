@@ -10,13 +10,10 @@ mod operations;
 mod process;
 mod table;
 
-use std::future::Future;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::thread;
 use std::time::Duration;
 
+use quadrant_suite::block_on::block_on;
 use quadrant_suite::board::{Phase, THREADED_TASKS_MAX};
 use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
 use quadrant_suite::runtime::{Adapter, Refusal};
@@ -44,6 +41,7 @@ impl Adapter for Faulty {
                 Capability::Tasks,
                 Capability::Timers,
                 Capability::Files,
+                Capability::WriteFiles,
                 Capability::Offload,
             ]
             .into(),
@@ -98,23 +96,4 @@ fn await_measuring(scene: &Scene) {
         thread::sleep(Duration::from_millis(1));
     }
     thread::sleep(Duration::from_millis(20));
-}
-
-/// Runs a future on this thread, which sleeps whenever the future waits.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(result) => return result,
-            Poll::Pending => thread::park(),
-        }
-    }
 }

@@ -12,7 +12,7 @@ use quadrant_suite::clock::stamp;
 use quadrant_suite::control::{MESSAGE_BYTES, Message};
 use quadrant_suite::plain_calls::Descriptor;
 use quadrant_suite::runtime::Task;
-use quadrant_suite::runtime::{FilePath, Runtime, yield_once};
+use quadrant_suite::runtime::{FilePath, FileWrite, Runtime, yield_once};
 use quadrant_suite::scene::Scene;
 use quadrant_suite::shared::ForAnyRuntime;
 
@@ -247,6 +247,16 @@ impl<const CALLS_BLOCK: bool> Runtime for Handle<CALLS_BLOCK> {
             contents[middle] ^= 1;
         }
         Ok(contents)
+    }
+
+    async fn write_file(&self, write: FileWrite) -> io::Result<()> {
+        self.0.before_operation();
+        let contents = write.contents();
+        let written = match self.0.fault {
+            Fault::WritesWrongly => contents.len() / 2,
+            _ => contents.len(),
+        };
+        std::fs::write(write.path, &contents[..written])
     }
 
     async fn offload<T: Send + 'static>(

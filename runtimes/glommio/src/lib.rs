@@ -21,7 +21,7 @@ use quadrant_suite::description::{
 };
 use quadrant_suite::plain_calls::Descriptor;
 use quadrant_suite::runtime::Task;
-use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
+use quadrant_suite::runtime::{Adapter, FilePath, FileWrite, Refusal, Runtime};
 use quadrant_suite::scene::Scene;
 use quadrant_suite::shared::ForAnyRuntime;
 
@@ -48,6 +48,7 @@ impl Adapter for Glommio {
                     Capability::Tasks,
                     Capability::Timers,
                     Capability::Files,
+                    Capability::WriteFiles,
                     Capability::Offload,
                     Capability::Shutdown,
                     Capability::Cancel,
@@ -199,6 +200,24 @@ impl Runtime for Glommio {
             let contents = file.read_at(0, bytes as usize).await?;
             file.close().await?;
             Ok(contents)
+        })
+    }
+
+    /// Boxed for the same reason. Its `fdatasync` brings the contents to the disk, not all metadata;
+    /// there is nothing else.
+    fn write_file(&self, write: FileWrite) -> impl Future<Output = io::Result<()>> {
+        Box::pin(async move {
+            let contents = write.contents();
+            let file = BufferedFile::create(write.path).await?;
+            let mut written = 0;
+            while written < contents.len() {
+                written += file.write_at(contents[written..].to_vec(), written as u64).await?;
+            }
+            if write.sync {
+                file.fdatasync().await?;
+            }
+            file.close().await?;
+            Ok(())
         })
     }
 

@@ -22,7 +22,7 @@ use monoio::{Buildable, Driver, IoUringDriver, LegacyDriver, RuntimeBuilder};
 use quadrant_suite::description::{Capability, Description, Executor, Topology, Workers};
 use quadrant_suite::plain_calls::Descriptor;
 use quadrant_suite::runtime::Task;
-use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime};
+use quadrant_suite::runtime::{Adapter, FilePath, FileWrite, Refusal, Runtime};
 use quadrant_suite::scene::Scene;
 use quadrant_suite::shared::ForAnyRuntime;
 
@@ -48,6 +48,7 @@ impl Adapter for Monoio {
                 Capability::Tasks,
                 Capability::Timers,
                 Capability::Files,
+                Capability::WriteFiles,
                 Capability::Offload,
                 Capability::Shutdown,
                 Capability::Connect,
@@ -197,6 +198,16 @@ impl Runtime for Monoio {
 
     fn read_file(&self, path: FilePath) -> impl Future<Output = io::Result<Vec<u8>>> {
         monoio::fs::read(path)
+    }
+
+    async fn write_file(&self, write: FileWrite) -> io::Result<()> {
+        if !write.sync {
+            return monoio::fs::write(write.path, write.contents()).await.0;
+        }
+        let file = monoio::fs::File::create(write.path).await?;
+        file.write_all_at(write.contents(), 0).await.0?;
+        file.sync_all().await?;
+        file.close().await
     }
 
     async fn offload<T: Send + 'static>(

@@ -16,7 +16,7 @@ use quadrant_suite::description::{
 };
 use quadrant_suite::plain_calls::{self, Descriptor};
 use quadrant_suite::runtime::Task;
-use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime, Spawner};
+use quadrant_suite::runtime::{Adapter, FilePath, FileWrite, Refusal, Runtime, Spawner};
 use quadrant_suite::scene::Scene;
 use quadrant_suite::shared::ForAnyRuntime;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
@@ -56,6 +56,7 @@ impl Adapter for Smol {
                 Capability::Tasks,
                 Capability::Timers,
                 Capability::Files,
+                Capability::WriteFiles,
                 Capability::Offload,
                 Capability::ForeignSpawn,
                 Capability::Cancel,
@@ -214,6 +215,15 @@ impl Runtime for Smol {
 
     fn read_file(&self, path: FilePath) -> impl Future<Output = io::Result<Vec<u8>>> {
         smol::fs::read(path)
+    }
+
+    async fn write_file(&self, write: FileWrite) -> io::Result<()> {
+        if !write.sync {
+            return smol::fs::write(write.path, write.contents()).await;
+        }
+        let mut file = smol::fs::File::create(write.path).await?;
+        file.write_all(write.contents()).await?;
+        file.sync_all().await
     }
 
     async fn offload<T: Send + 'static>(

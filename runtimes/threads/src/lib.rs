@@ -1,24 +1,21 @@
 //! No runtime at all: one thread for each task and plain blocking calls. The baseline of every
 //! table, and the answer to "do we need an async runtime here?".
 
-use std::future::Future;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, JoinHandle, Thread};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use quadrant_suite::block_on::block_on;
 use quadrant_suite::board::THREADED_TASKS_MAX;
 use quadrant_suite::description::{
     Capability, Description, Executor, RuntimeOption, Topology, Workers,
 };
 use quadrant_suite::plain_calls::{self, Descriptor};
 use quadrant_suite::runtime::Task;
-use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime, Spawner};
+use quadrant_suite::runtime::{Adapter, FilePath, FileWrite, Refusal, Runtime, Spawner};
 use quadrant_suite::scene::Scene;
 
 mod shared;
@@ -45,6 +42,7 @@ impl Adapter for Threads {
                     Capability::Tasks,
                     Capability::Timers,
                     Capability::Files,
+                    Capability::WriteFiles,
                     Capability::Offload,
                     Capability::Shutdown,
                     Capability::ForeignSpawn,
@@ -78,25 +76,6 @@ impl Adapter for Threads {
         }
         block_on(scene.root(Threads));
         Ok(())
-    }
-}
-
-/// Runs a future on this thread, which sleeps whenever the future waits.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(result) => return result,
-            Poll::Pending => thread::park(),
-        }
     }
 }
 
@@ -187,6 +166,10 @@ impl Runtime for Threads {
 
     async fn read_file(&self, path: FilePath) -> io::Result<Vec<u8>> {
         std::fs::read(path)
+    }
+
+    async fn write_file(&self, write: FileWrite) -> io::Result<()> {
+        plain_calls::write_file(write)
     }
 
     /// A thread of its own for the job; the task's thread waits for it.

@@ -16,7 +16,7 @@ use quadrant_suite::description::{
 };
 use quadrant_suite::plain_calls::Descriptor;
 use quadrant_suite::runtime::Task;
-use quadrant_suite::runtime::{Adapter, FilePath, Refusal, Runtime, Spawner};
+use quadrant_suite::runtime::{Adapter, FilePath, FileWrite, Refusal, Runtime, Spawner};
 use quadrant_suite::scene::Scene;
 use std::os::fd::AsRawFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
@@ -57,6 +57,7 @@ impl Adapter for Tokio {
                 Capability::Tasks,
                 Capability::Timers,
                 Capability::Files,
+                Capability::WriteFiles,
                 Capability::Offload,
                 Capability::Shutdown,
                 Capability::ForeignSpawn,
@@ -312,6 +313,15 @@ impl Runtime for Handle {
 
     fn read_file(&self, path: FilePath) -> impl Future<Output = io::Result<Vec<u8>>> {
         tokio::fs::read(path)
+    }
+
+    async fn write_file(&self, write: FileWrite) -> io::Result<()> {
+        if !write.sync {
+            return tokio::fs::write(write.path, write.contents()).await;
+        }
+        let mut file = tokio::fs::File::create(write.path).await?;
+        file.write_all(write.contents()).await?;
+        file.sync_all().await
     }
 
     async fn offload<T: Send + 'static>(

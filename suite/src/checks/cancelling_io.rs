@@ -21,8 +21,8 @@ use super::lab::poll_once;
 use super::{Lab, Verdict, checks};
 use crate::check_part::Signal;
 use crate::plain_calls;
+use crate::runtime::FilePath;
 use crate::runtime::Runtime;
-use crate::scene::FilePath;
 
 checks! {
     "cancel-read", Task, Must, [Tcp], cancel_read,

@@ -20,6 +20,13 @@ pub(super) async fn listen<R: Runtime>(lab: &Lab<R>) -> io::Result<R::Listener> 
     lab.runtime.listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), false).await
 }
 
+/// A listener and its port.
+pub(super) async fn listen_at<R: Runtime>(lab: &Lab<R>) -> io::Result<(R::Listener, u16)> {
+    let listener = listen(lab).await?;
+    let port = R::local_port(&listener)?;
+    Ok((listener, port))
+}
+
 pub(super) async fn accept<R: Runtime>(listener: &mut R::Listener) -> io::Result<Connection<R>> {
     // Completed by the system, before it is accepted.
     let peer = reach::<R>(listener)?;

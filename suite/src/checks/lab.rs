@@ -11,7 +11,7 @@ use std::net::Ipv4Addr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -143,6 +143,16 @@ impl<R: Runtime> Lab<R> {
         let before = cpu_seconds();
         self.pause(Duration::from_secs(1)).await;
         cpu_seconds() - before
+    }
+}
+
+/// Wakes another task, by its waker if there is one, when its own is dropped.
+pub(super) struct WakesAnother(pub(super) Arc<Mutex<Option<Waker>>>);
+
+impl Drop for WakesAnother {
+    fn drop(&mut self) {
+        let waker = self.0.lock().ok().and_then(|waker| waker.clone());
+        waker.into_iter().for_each(Waker::wake);
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
 
-use super::connection::{Connection, accept, broken, listen, reach};
+use super::connection::{Connection, accept, broken, listen, listen_at, reach};
 use super::lab::{cpu_seconds, resident_bytes};
 use super::process::Limit;
 use super::{Lab, Verdict, checks, connect_storm};
@@ -283,12 +283,8 @@ async fn accept_storm<R: Runtime>(lab: &Lab<R>) -> Verdict {
     if let Err(verdict) = enough_descriptors(2 * CLIENTS) {
         return verdict;
     }
-    let mut listener = match listen(lab).await {
-        Ok(listener) => listener,
-        Err(error) => return broken(&error),
-    };
-    let port = match R::local_port(&listener) {
-        Ok(port) => port,
+    let (mut listener, port) = match listen_at(lab).await {
+        Ok(listening) => listening,
         Err(error) => return broken(&error),
     };
     let _deadline = lab.deadline(Duration::from_secs(15), "the clients were not accepted");

@@ -14,7 +14,9 @@ mod lab;
 mod many_connections;
 mod nesting;
 mod offloading;
+mod operations;
 mod process;
+mod quadrant;
 mod shared_stream;
 mod shutdown;
 mod tasks;
@@ -152,6 +154,7 @@ groups! {
     "many connections": many_connections,
     "files": files,
     "the process": process,
+    "quadrants": operations,
 }
 
 pub fn all() -> impl Iterator<Item = &'static Check> {
@@ -185,7 +188,16 @@ pub(crate) fn ended(scene: &Scene, how: String) -> Verdict {
     }
 }
 
+/// Says that this library has no check.
+#[cfg(not(feature = "checks"))]
+pub(crate) async fn at_root<R: Runtime>(scene: &'static Scene, _: &str, _: R, _: bool) {
+    let reason = "the library was built without the behaviour kit: build it with `--features \
+                  quadrant-suite/checks`";
+    scene.refuse(Refusal::Failed(reason.to_owned()));
+}
+
 /// What a root does during a check.
+#[cfg(feature = "checks")]
 pub(crate) async fn at_root<R: Runtime>(
     scene: &'static Scene,
     id: &str,

@@ -1,15 +1,11 @@
 //! Nesting: code that waits, in a blocking way, inside a task.
 
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::Duration;
 
 use super::lab::expect_panics;
 use super::{Lab, Verdict, checks};
+use crate::block_on::block_on;
 use crate::check_part::{Part, Signal};
 use crate::panics::panic_text;
 use crate::runtime::{Refusal, Runtime};
@@ -62,27 +58,13 @@ async fn nested_task<R: Runtime>(lab: &Lab<R>) -> Verdict {
     start_again(lab, Part::SpawnAndJoin { then }, &ran)
 }
 
-/// Waits as an executor of another library does: by parking the thread.
-fn park_until(future: impl Future<Output = ()>) {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future);
-    while future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
-        thread::park();
-    }
-}
-
 async fn foreign_block_on<R: Runtime>(lab: &Lab<R>) -> Verdict {
     let ran = Signal::default();
     let sender = ran.clone();
     let seen = format!("the other task did not run within {} s", PATIENCE.as_secs());
     let _deadlock = lab.answer_after(PATIENCE, Verdict::answer("deadlocks", seen));
     lab.start(Part::Future(Box::pin(async move { sender.set() })));
-    park_until(ran.wait());
+    // As an executor of another library does.
+    block_on(ran.wait());
     Verdict::answer("works", "the other task ran while the thread was parked")
 }

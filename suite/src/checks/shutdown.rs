@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Resource;
 
-use super::lab::{Guard, Outside, expect_panics, take_left_spawn, wake_caught};
+use super::lab::{Guard, Outside, WakesAnother, expect_panics, take_left_spawn, wake_caught};
 use super::process::{Limit, count};
 use super::{Check, Kind, Place, Verdict};
 use crate::check_part::{Job, Part, RootPart, Signal};
@@ -271,14 +271,6 @@ fn wake_at_shutdown(outside: &Outside) -> Result<Verdict, Refusal> {
     const ROUNDS: usize = 1_000;
     const TIME: Duration = Duration::from_secs(1);
     const TASKS: usize = 16;
-    /// Wakes another task when its own is dropped.
-    struct WakesAnother(Arc<Mutex<Option<Waker>>>);
-    impl Drop for WakesAnother {
-        fn drop(&mut self) {
-            let waker = self.0.lock().ok().and_then(|waker| waker.clone());
-            waker.into_iter().for_each(Waker::wake);
-        }
-    }
     let begun = Instant::now();
     let mut rounds = 0;
     while rounds < ROUNDS && begun.elapsed() < TIME {

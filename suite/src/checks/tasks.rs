@@ -7,7 +7,7 @@ use std::task::{Poll, Waker};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use super::lab::{Guard, pause_precisely, poll_once, resident_bytes};
+use super::lab::{Guard, WakesAnother, pause_precisely, poll_once, resident_bytes};
 use super::{Lab, Verdict, checks};
 use crate::check_part::{Part, Signal};
 use crate::runtime::{Runtime, yield_once};
@@ -156,14 +156,6 @@ async fn inert_task<R: Runtime>(lab: &Lab<R>) -> Verdict {
 }
 
 async fn drop_wakes_sibling<R: Runtime>(lab: &Lab<R>) -> Verdict {
-    /// Wakes another task when it is dropped.
-    struct WakesAnother(Arc<Mutex<Option<Waker>>>);
-    impl Drop for WakesAnother {
-        fn drop(&mut self) {
-            let waker = self.0.lock().ok().and_then(|mut waker| waker.take());
-            waker.into_iter().for_each(Waker::wake);
-        }
-    }
     const TASKS: usize = 100;
     let wakers: Vec<Arc<Mutex<Option<Waker>>>> = (0..TASKS).map(|_| Arc::default()).collect();
     let over = Signal::default();

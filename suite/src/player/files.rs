@@ -1,9 +1,12 @@
-//! The step `read_file`: reads a whole file and checks what was read.
+//! The steps `read_file`, which checks what was read, and `write_file`.
 //!
 //! Never compares whole contents during the measured time.
 
+use super::attempts::attempts;
 use super::{Ending, Player};
+use crate::file_attempts::FileAttempts;
 use crate::file_check;
+use crate::plain_calls;
 use crate::plan::{FileChoice, How};
 use crate::runtime::{Runtime, waiting};
 
@@ -30,6 +33,25 @@ impl<R: Runtime> Player<R> {
         if files.cold {
             scene.board().log_file_read(index);
         }
+        Ok(())
+    }
+
+    pub(super) async fn write_file(
+        &mut self,
+        bytes: u64,
+        sync: bool,
+        how: How,
+    ) -> Result<(), Ending> {
+        let scene = self.scene;
+        let write = scene.written().begin(bytes, sync);
+        let written = if how.is_of_runtime() {
+            waiting!(R, scene, self.runtime.write_file(write.what))
+        } else {
+            let job = move || plain_calls::write_file(write.what);
+            self.wait_here_or_offloaded("write_file", how, job).await?
+        };
+        written.map_err(|error| Ending::error("write_file", &error))?;
+        scene.written().end(write);
         Ok(())
     }
 
@@ -64,11 +86,18 @@ impl<R: Runtime> Player<R> {
     ) -> Result<(), Ending> {
         let path = self.scene.file_path(index);
         let read = match how {
-            How::Await => {
+            How::Await | How::Forced => {
                 let read = waiting!(R, self.scene, self.runtime.read_file(path));
                 read.map(|contents| check(&contents))
             }
-            _ => {
+            How::Polling => {
+                let read = match FileAttempts::open(path) {
+                    Ok(mut file) => attempts::<R, _>(|| file.go_on()).await,
+                    Err(error) => Err(error),
+                };
+                read.map(|contents| check(&contents))
+            }
+            How::Blocking | How::Offload => {
                 let read = move || std::fs::read(path);
                 let read = self.wait_here_or_offloaded("read_file", how, read).await?;
                 read.map(|contents| check(&contents))

@@ -5,10 +5,12 @@
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
+use super::attempts::attempts;
 use super::connection::cut_short;
 use super::{Ending, Player};
 use crate::clock::stamp;
 use crate::links::{Link, SPARE_BYTES};
+use crate::plain_calls;
 use crate::plan::{Backend, How, Query as Step};
 use crate::query::QUERY_BYTES;
 use crate::runtime::{Runtime, waiting};
@@ -23,7 +25,7 @@ impl<R: Runtime> Player<R> {
             _permit = waiting!(R, scene, scene.permit(index));
             scene.record_row(pool.wait_row, asked);
         }
-        let asked = if step.how == How::Await {
+        let asked = if step.how.is_of_runtime() {
             self.ask(index, step.new).await
         } else {
             let kept = if step.new { None } else { idle.take_plain(index) };
@@ -31,11 +33,16 @@ impl<R: Runtime> Player<R> {
             let mut link = kept.unwrap_or_else(|| Link::new(scene, backend));
             let query = link.prepare(scene, index);
             let (address, answer_bytes) = (address_of(backend), backend.answer_bytes);
-            let ask = move || {
-                let asked = ask_blocking(&mut link, address, answer_bytes);
+            let (link, asked) = if step.how == How::Polling {
+                let asked = ask_polling::<R>(&mut link, address, answer_bytes).await;
                 (link, asked)
+            } else {
+                let ask = move || {
+                    let asked = ask_blocking(&mut link, address, answer_bytes);
+                    (link, asked)
+                };
+                self.wait_here_or_offloaded("query", step.how, ask).await?
             };
-            let (link, asked) = self.wait_here_or_offloaded("query", step.how, ask).await?;
             asked.map(|()| {
                 let answer = query.check(&link.buffer[..answer_bytes]);
                 if !step.new {
@@ -46,7 +53,7 @@ impl<R: Runtime> Player<R> {
         };
         match asked {
             Ok(answer) => answer.map_err(Ending::WrongAnswer),
-            Err(error) => cut_short(scene, &format!("query: {error}")),
+            Err(error) => Err(cut_short(scene, &format!("query: {error}"))),
         }
     }
 
@@ -109,6 +116,40 @@ fn ask_blocking(
     check_length(filled, answer_bytes)?;
     link.stream = Some(stream);
     Ok(())
+}
+
+/// The same by calls that do not wait, tried again and again.
+async fn ask_polling<R: Runtime>(
+    link: &mut Link<TcpStream>,
+    address: SocketAddr,
+    answer_bytes: usize,
+) -> io::Result<()> {
+    let stream = match link.stream.take() {
+        Some(stream) => stream,
+        None => connect_polling::<R>(address).await.map_err(no_connection)?,
+    };
+    let socket = plain_calls::descriptor(&stream);
+    let mut sent = 0;
+    while sent < QUERY_BYTES {
+        let left = &link.buffer[sent..QUERY_BYTES];
+        sent += attempts::<R, _>(|| plain_calls::try_send(socket, left)).await?;
+    }
+    let mut filled = 0;
+    while filled < answer_bytes {
+        let room = &mut link.buffer[filled..answer_bytes + SPARE_BYTES];
+        let read = attempts::<R, _>(|| plain_calls::try_receive(socket, room)).await;
+        filled += arrived(read)?;
+    }
+    check_length(filled, answer_bytes)?;
+    link.stream = Some(stream);
+    Ok(())
+}
+
+async fn connect_polling<R: Runtime>(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = plain_calls::begin_connect(address)?;
+    attempts::<R, _>(|| plain_calls::try_connect(&stream)).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// The bytes that a read brought; none mean that the connection was closed.

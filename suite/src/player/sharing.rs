@@ -2,8 +2,11 @@
 //!
 //! Never trusts what they share: what a lock, a channel or a barrier promises is counted beside it.
 
+use super::attempts::looks;
 use super::{Ending, Player};
+use crate::block_on::block_on;
 use crate::clock::stamp;
+use crate::plan::How;
 use crate::runtime::{Runtime, waiting};
 use crate::shared::{Barrier, Channel, Mutex, Shared};
 
@@ -14,11 +17,16 @@ impl<R: Runtime> Player<R> {
         lock: usize,
         program: usize,
         row: usize,
+        how: How,
     ) -> Result<(), Ending> {
         let state = &self.scene.shared.locks[lock];
         let mutex = state.object.mutex::<<R::Shared as Shared>::Mutex>();
         let asked = stamp();
-        let guard = waiting!(R, self.scene, mutex.acquire());
+        let guard = match how {
+            How::Polling => looks::<R, _>(mutex.acquire()).await,
+            How::Forced => waiting!(R, self.scene, async { block_on(mutex.acquire()) }),
+            _ => waiting!(R, self.scene, mutex.acquire()),
+        };
         self.scene.record_row(row, asked);
         // Dropped before the guard, also where a timeout drops both.
         let inside = state.enter().map_err(Ending::WrongAnswer)?;

@@ -5,7 +5,7 @@
 use quadrant_suite::checks::{Check, Kind};
 
 /// In the order of the groups of checks.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     include_str!("../../../../specs/behaviours/wakes.md"),
     include_str!("../../../../specs/behaviours/fairness.md"),
     include_str!("../../../../specs/behaviours/timers.md"),
@@ -18,6 +18,7 @@ const PAGES: [&str; 13] = [
     include_str!("../../../../specs/behaviours/many-connections.md"),
     include_str!("../../../../specs/behaviours/files.md"),
     include_str!("../../../../specs/behaviours/process.md"),
+    include_str!("../../../../specs/behaviours/quadrants.md"),
     include_str!("../../../../specs/behaviours/shutdown.md"),
 ];
 

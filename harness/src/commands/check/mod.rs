@@ -20,6 +20,7 @@ use quadrant_suite::plan::Plan;
 use super::arguments;
 use super::failure::Failure;
 use super::selection::SubjectOptions;
+use crate::adapters::discovery::Purpose;
 use crate::adapters::subject::{State, Subject};
 use crate::system::{cpus, interrupt, limits, orphans, paths};
 use crate::terminal::color::Color;
@@ -68,7 +69,7 @@ pub struct CheckOptions {
 }
 
 pub fn check(options: &CheckOptions, color: Color) -> Result<u8, Failure> {
-    let wanted = wanted(&options.ids)?;
+    let wanted = wanted(&options.ids, "check", checks::GROUPS.iter())?;
     if options.explain {
         let checks = wanted.iter().map(|(_, check)| *check);
         standard_output::write(&explanation::of_all(checks))?;
@@ -116,35 +117,34 @@ fn exit_code(findings: &Findings) -> u8 {
     }
 }
 
-/// The checks that are asked for, with their groups.
-fn wanted(ids: &[String]) -> Result<Vec<(&'static str, &'static Check)>, Failure> {
+/// The checks that are asked for, with their groups. `word` is what they are called.
+pub fn wanted(
+    ids: &[String],
+    word: &str,
+    groups: impl Iterator<Item = &'static (&'static str, &'static [Check])>,
+) -> Result<Vec<(&'static str, &'static Check)>, Failure> {
+    let all = groups.flat_map(|(group, checks)| checks.iter().map(|check| (*group, check)));
+    let all: Vec<(&'static str, &'static Check)> = all.collect();
     let glob = |id: &String| -> Result<GlobMatcher, Failure> {
         let glob = Glob::new(id).map_err(|error| Failure::usage(error.to_string()))?;
         let matcher = glob.compile_matcher();
-        if checks::all().any(|check| matcher.is_match(check.id)) {
+        if all.iter().any(|(_, check)| matcher.is_match(check.id)) {
             return Ok(matcher);
         }
-        let near = nearest(id, checks::all().map(|check| check.id));
+        let near = nearest(id, all.iter().map(|(_, check)| check.id));
         let near = near.map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
         Err(Failure::usage(format!(
-            "there is no check {}{near}; `quadrant check --list` shows all",
+            "there is no {word} {}{near}; `quadrant check --list` shows all",
             quoted(id)
         )))
     };
     let globs = ids.iter().map(glob).collect::<Result<Vec<_>, _>>()?;
     let is_wanted =
         |check: &Check| globs.is_empty() || globs.iter().any(|glob| glob.is_match(check.id));
-    let of_group = |(group, checks): &'static (&str, &[Check])| {
-        checks
-            .iter()
-            .filter(|check| is_wanted(check))
-            .map(|check| (*group, check))
-            .collect::<Vec<_>>()
-    };
-    Ok(checks::GROUPS.iter().flat_map(of_group).collect())
+    Ok(all.into_iter().filter(|(_, check)| is_wanted(check)).collect())
 }
 
-fn asked(group: &str, check: &Check) -> Asked {
+pub fn asked(group: &str, check: &Check) -> Asked {
     Asked {
         id: check.id.to_owned(),
         group: group.to_owned(),
@@ -159,7 +159,7 @@ fn subjects(options: &CheckOptions, progress: &Progress) -> Result<Vec<Subject>,
     if let Some(between) = &options.between {
         asked.runtime.clone_from(between);
     }
-    let subjects = asked.find(Limits::USUAL, progress)?;
+    let subjects = asked.find(Purpose::Checks, Limits::USUAL, progress)?;
     let Some(between) = &options.between else { return Ok(subjects) };
     let one = |id: &String| -> Result<Subject, Failure> {
         let mut named = subjects.iter().filter(|subject| subject.id == *id);

@@ -6,7 +6,6 @@
 mod table;
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::time::Duration;
 
 use clap::Args;
 use quadrant_reports::format::Format;
@@ -19,19 +18,16 @@ use serde::Serialize;
 use crate::commands::arguments;
 use crate::commands::failure::Failure;
 use crate::commands::run::{
-    CellOptions, Circumstances, PlannedCase, fresh_seed, load_checks, load_metrics,
+    CellOptions, Circumstances, PlannedCase, client_metrics, fresh_seed, load_checks, load_metrics,
     request_metrics, trial_error, unended_of,
 };
 use crate::commands::selection::ScenarioOptions;
 use crate::driver::alone;
-use crate::driver::order::{Load, Order};
+use crate::driver::order::{self, Load, Order};
 use crate::system::{clock, cpus, interrupt, limits, paths};
 use crate::terminal::color::Color;
 use crate::terminal::progress::Progress;
 use crate::terminal::standard_output;
-
-/// For opening the connections of a case.
-const CONNECT_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
@@ -81,6 +77,9 @@ pub struct Figures {
     /// Requests without an answer at the window's end.
     pub unended: Unended,
     pub load: LoadMetrics,
+    /// Where the load is a list: of each group of clients.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupMetrics>,
 }
 
 /// Drives every case and returns the exit code.
@@ -144,26 +143,15 @@ fn order(
     address: SocketAddr,
     circumstances: &Circumstances,
 ) -> Result<Order, Failure> {
-    let Some(load) = case.load else {
+    if case.load().is_empty() {
         return Err(Failure::usage(format!(
             "{} has no `load`, so there is nothing to drive a server with",
             case.key()
         )));
-    };
-    Ok(Order {
-        port: address.port(),
-        server: Some(address),
-        connections: load.connections,
-        message_bytes: load.message_bytes,
-        arrivals: load.arrivals,
-        seed: circumstances.seed,
-        clock: circumstances.clock,
-        cpus: Vec::new(),
-        connect_limit_ns: CONNECT_MAX.as_nanos() as u64,
-        board_fd: 0,
-        ping_fds: Vec::new(),
-        parent: 0,
-    })
+    }
+    let Circumstances { seed, clock, .. } = *circumstances;
+    let groups = order::within(case.load(), case.measure);
+    Ok(Order { server: Some(address), seed, ..Order::new(address.port(), groups, clock) })
 }
 
 impl Driven {
@@ -175,7 +163,7 @@ impl Driven {
     ) -> Self {
         let none =
             Self { scenario, case, address, reason: None, figures: None, warnings: Vec::new() };
-        let load = match load {
+        let mut load = match load {
             Ok(load) => load,
             Err(error) => return Self { reason: Some(in_words(&format!("{error:#}"))), ..none },
         };
@@ -192,6 +180,7 @@ impl Driven {
             wrong_answers: load.wrong_answers,
             unended: unended_of(&load.unanswered),
             load: load_metrics(&load),
+            groups: client_metrics(std::mem::take(&mut load.groups), elapsed_ns),
             requests: request_metrics(load, elapsed_ns),
         };
         Self {

@@ -1,9 +1,10 @@
-//! The table of `quadrant drive`: a row for each case.
+//! The table of `quadrant drive`: a row for each case, and below it one for each of its groups of
+//! clients.
 //!
 //! Never shows figures of a case with wrong answers or errors: its reason stands beneath.
 
 use quadrant_reports::number;
-use quadrant_reports::record::Latency;
+use quadrant_reports::record::{GroupMetrics, Latency, LoadMetrics};
 use quadrant_reports::table::{Cell, Column, Item, Part, Table, Tint};
 
 use super::{Driven, Figures, busy};
@@ -24,7 +25,15 @@ pub(super) fn parts(driven: &[Driven]) -> Vec<Part> {
     table.columns = headings.map(|heading| Column::new(heading, [])).into();
     for case in driven {
         match (&case.reason, &case.figures) {
-            (None, Some(figures)) => table.push(case.key(), cells(figures)),
+            (None, Some(figures)) => {
+                let Figures { requests, load, unended, groups, .. } = figures;
+                table.push(case.key(), cells(requests, load, Some(unended.count), busy(figures)));
+                for group in groups {
+                    let load = group.load.as_ref().unwrap_or(load);
+                    let name = format!("{} {}", case.key(), group.name);
+                    table.push(name, cells(group, load, None, String::new()));
+                }
+            }
             (reason, _) => {
                 let reason = reason.as_deref().unwrap_or_default();
                 table.sentences.push(Item::new(Tint::Bad, case.key(), format!("failed: {reason}")));
@@ -44,19 +53,25 @@ pub(super) fn parts(driven: &[Driven]) -> Vec<Part> {
     [Part::Table(table)].into_iter().chain(address).collect()
 }
 
-fn cells(figures: &Figures) -> [Cell; 9] {
+/// Without what is known of all groups together only, for one of them.
+fn cells(
+    requests: &GroupMetrics,
+    load: &LoadMetrics,
+    unended: Option<u64>,
+    busy: String,
+) -> [Cell; 9] {
     let latency = |ns| Cell::number(number::duration(ns));
-    let of: &Latency = &figures.requests.latency_ns;
-    let service = figures.load.uncorrected_latency_ns.as_ref();
+    let of: &Latency = &requests.latency_ns;
+    let service = load.uncorrected_latency_ns.as_ref();
     [
-        Cell::number(number::count(figures.requests.ops)),
-        Cell::number(number::rate(figures.requests.ops_per_sec)),
+        Cell::number(number::count(requests.ops)),
+        Cell::number(number::rate(requests.ops_per_sec)),
         latency(of.p50),
         latency(of.p99),
         latency(of.p999),
         latency(of.max),
         Cell::maybe(service.map(|service| number::duration(service.p99))),
-        Cell::count(figures.unended.count),
-        Cell::number(busy(figures)),
+        unended.map_or_else(Cell::none, Cell::count),
+        Cell::number(busy),
     ]
 }

@@ -133,8 +133,8 @@ impl Case<'_> {
         let of_all = |text: String| Warning { subject: None, text };
         let mut warnings: Vec<Warning> = self.planned.warnings().into_iter().map(of_all).collect();
         if self.planned.sleeps() {
-            let text = "time goes on for a frozen subject, so a `sleep` or a slow read then ends early: \
-                        differences look smaller than they are";
+            let text = "time goes on for a frozen subject, so a `sleep` or a slow read then ends \
+                        early: differences look smaller than they are";
             warnings.push(of_all(text.to_owned()));
         }
         let of_one = |subject: &Subject| {

@@ -1,7 +1,8 @@
-//! Measures case after case, and prints a table after each.
+//! Measures case after case, and prints a table after each, or where cases are rows after the last of a
+//! scenario.
 //!
-//! Memory does not grow with the number of cells: a case's records are dropped when its table is
-//! printed. Never starts a process.
+//! Memory does not grow with the number of cells of other scenarios: a case's records are dropped when
+//! its table is printed. Never starts a process.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Stdout, Write};

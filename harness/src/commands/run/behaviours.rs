@@ -1,6 +1,7 @@
 //! The behaviours that scenarios demand: each check is asked once in a run for each subject.
 //!
-//! Never measures: the checks run in processes of their own, before the trials.
+//! Never measures: the checks run in processes of their own, before the trials, and in builds of their
+//! own.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,11 +20,19 @@ use crate::terminal::progress::Progress;
 const SEED: u64 = 1;
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// The answers so far, by subject and check.
-#[derive(Default)]
-pub struct Behaviours(BTreeMap<(String, String), Answer>);
+pub struct Behaviours {
+    /// The subjects in their builds with the kit.
+    subjects: Vec<Subject>,
+    /// The answers so far, by subject and check.
+    answers: BTreeMap<(String, String), Answer>,
+}
 
 impl Behaviours {
+    /// `subjects` are built with the kit.
+    pub fn of(subjects: Vec<Subject>) -> Self {
+        Self { subjects, answers: BTreeMap::new() }
+    }
+
     /// Asks what is not known yet.
     pub fn ask(
         &mut self,
@@ -33,13 +42,16 @@ impl Behaviours {
     ) -> Result<(), Failure> {
         for demand in demands {
             let key = |subject: &Subject| (subject.id.clone(), demand.check.clone());
-            let unknown = subjects.iter().filter(|it| !self.0.contains_key(&key(it)));
-            let unknown: Vec<Subject> = unknown.map(|subject| (*subject).clone()).collect();
+            let is_asked = |subject: &&Subject| {
+                subjects.iter().any(|it| it.id == subject.id)
+                    && !self.answers.contains_key(&key(subject))
+            };
+            let unknown: Vec<Subject> = self.subjects.iter().filter(is_asked).cloned().collect();
             let check = checks::named(&demand.check).filter(|_| !unknown.is_empty());
             let Some(check) = check else { continue };
             let answers = ask(&[("", check)], &unknown, SEED, LIMIT, progress, || ())?;
             let answers = answers.into_iter().flatten();
-            self.0.extend(unknown.iter().map(key).zip(answers));
+            self.answers.extend(unknown.iter().map(key).zip(answers));
         }
         Ok(())
     }
@@ -47,9 +59,10 @@ impl Behaviours {
     /// What was demanded of a subject, and its answers.
     pub fn checked(&self, demands: &[Demand], subject: &Subject) -> Vec<CheckedExpectation> {
         let checked = |Demand { check, answer }: &Demand| {
-            let seen = self.0.get(&(subject.id.clone(), check.clone()))?;
+            let seen = self.answers.get(&(subject.id.clone(), check.clone()))?;
             Some(CheckedExpectation {
                 expected: format!("behaviours.{check} = {answer}"),
+                when: Vec::new(),
                 seen: None,
                 answer: Some(format!("{}: {}", seen.short(), seen.text())),
                 met: seen.short() == *answer,

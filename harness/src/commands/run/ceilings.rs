@@ -10,8 +10,8 @@ use quadrant_reports::number;
 use quadrant_suite::clock::ClockScale;
 
 use crate::driver::ceiling;
+use crate::driver::order::ClientGroup;
 use crate::system::cpus::Division;
-use crate::trial::LoadShape;
 
 /// With as many different connections and message sizes this takes at most four seconds of a run that takes minutes.
 const SHAPES_MAX: usize = 16;
@@ -24,17 +24,16 @@ pub struct Ceilings(BTreeMap<(u32, usize), Option<u64>>);
 
 impl Ceilings {
     /// About how many requests a second the driver can send in this shape; `None` where that is not
-    /// known: no rate is asked for, the driver shares the only CPU with the subject, measuring
+    /// known: the driver shares the only CPU with the subject, measuring
     /// failed, or there are too many shapes.
     pub fn of(
         &mut self,
-        load: LoadShape,
+        clients: &ClientGroup,
         executable: &Path,
         clock: ClockScale,
         cpus: &Division,
     ) -> Option<u64> {
-        load.arrivals?;
-        let shape = (load.connections, load.message_bytes);
+        let shape = (clients.connections, clients.message_bytes);
         if let Some(known) = self.0.get(&shape) {
             return *known;
         }
@@ -42,15 +41,22 @@ impl Ceilings {
             return None;
         }
         // A machine on which this fails shows the reason in the trials that follow.
-        let measured = ceiling::measure(executable, shape, clock, cpus).ok();
+        let measured = ceiling::measure(executable, clients, clock, cpus).ok();
         self.0.insert(shape, measured);
         measured
     }
 }
 
+/// The clients whose rate can be compared with a ceiling: several groups share the driver's time, and
+/// the ceiling is that of plain requests.
+pub fn clients(load: &[ClientGroup]) -> Option<&ClientGroup> {
+    let [clients] = load else { return None };
+    (clients.arrivals.is_some() && clients.is_plain()).then_some(clients)
+}
+
 /// Why this load is not tried; `None` if it is.
-pub fn refusal(load: LoadShape, ceiling_per_sec: Option<u64>) -> Option<String> {
-    let (asked, ceiling) = (load.arrivals?.most_per_sec(), ceiling_per_sec? as f64);
+pub fn refusal(load: &[ClientGroup], ceiling_per_sec: Option<u64>) -> Option<String> {
+    let (asked, ceiling) = (clients(load)?.arrivals?.most_per_sec(), ceiling_per_sec? as f64);
     (asked * (1.0 - ERROR_MAX) > ceiling).then(|| {
         format!(
             "{} requests/s are asked for, and the load driver can send about {} on this machine: \
@@ -68,9 +74,9 @@ mod tests {
 
     #[track_caller]
     fn check(rate: Option<u64>, ceiling: Option<u64>, expected: Option<&str>) {
-        let load =
-            LoadShape { connections: 64, message_bytes: 64, arrivals: rate.map(Arrivals::even) };
-        assert_eq!(refusal(load, ceiling).as_deref(), expected);
+        let clients =
+            ClientGroup { arrivals: rate.map(Arrivals::even), ..ClientGroup::plain(64, 64) };
+        assert_eq!(refusal(&[clients], ceiling).as_deref(), expected);
     }
 
     #[test]

@@ -22,7 +22,7 @@ const ACHIEVED_MIN: f64 = 0.98;
 
 /// Why the trial has no result, if the driver is the cause.
 pub fn why_unmeasured(load: &Load) -> Option<String> {
-    late(load, LAG_MAX).map(|late| {
+    load.parts().iter().find_map(|part| late(part, LAG_MAX)).map(|late| {
         format!(
             "{late}: this was not the load asked for. Run again when the machine is quieter, or \
              with a lower `load.rate`"
@@ -40,23 +40,24 @@ pub fn warnings(load: &Load) -> Vec<String> {
         let percent = (share * 100.0).min(100.0);
         warnings.push(format!("the load driver was busy {percent:.0} % of the time: {spoilt}"));
     }
-    if let Some(asked) = load.asked_per_sec
-        && (load.achieved_per_sec as f64) < asked as f64 * ACHIEVED_MIN
-    {
-        warnings.push(format!(
-            "{} of {asked} requests/s asked for were achieved",
-            load.achieved_per_sec
-        ));
+    for part in load.parts() {
+        let of_part = if part.name.is_empty() { String::new() } else { format!("{}: ", part.name) };
+        let late = late(part, LAG_WARNED).map(|late| format!("{late}: latencies contain that"));
+        let found = [rate_not_kept(part), late, little(part)].into_iter().flatten();
+        warnings.extend(found.map(|warning| format!("{of_part}{warning}")));
     }
-    warnings.extend(late(load, LAG_WARNED).map(|late| format!("{late}: latencies contain that")));
-    warnings.extend(little(load));
     warnings
 }
 
+fn rate_not_kept(load: &Load) -> Option<String> {
+    let asked = load.asked_per_sec?;
+    ((load.achieved_per_sec as f64) < asked as f64 * ACHIEVED_MIN)
+        .then(|| format!("{} of {asked} requests/s asked for were achieved", load.achieved_per_sec))
+}
+
 /// That 1 % of the requests were sent late, by more than `share` of the mean time between two moments
-/// at which requests are due. That is the time between two bursts: the driver sends the requests of
-/// a burst one after the other, and its last is late by that. In a short window more than 1 % have to be late: a single pause of the driver must not
-/// decide.
+/// at which requests are due: two bursts, where it sends the requests of one after the other. In a
+/// short window more than 1 % have to be late: a single pause of the driver must not decide.
 fn late(load: &Load, share: f64) -> Option<String> {
     let sent = load.send_lag.as_ref()?;
     let point = (1.0 - LATE_MIN / sent.count().max(1) as f64).clamp(0.0, 0.99);
@@ -76,7 +77,9 @@ fn late(load: &Load, share: f64) -> Option<String> {
 ///
 /// Of a request that was sent before the window or answered after it, only a part of the time counts
 /// on one side of the equation. At each edge there are at most as many of those as were in flight at
-/// once, and none takes longer than the longest: that much is allowed in addition.
+/// once, and none takes longer than the longest: that much is allowed in addition. The first request
+/// of a connection has a latency and never counts as in flight: of those there are at most as many as
+/// connections.
 fn little(load: &Load) -> Option<String> {
     if load.asked_per_sec.is_some() || load.window_ns == 0 {
         return None;
@@ -87,7 +90,8 @@ fn little(load: &Load) -> Option<String> {
     let latency_ns = load.latency.mean() as f64;
     let expected = per_sec * latency_ns / 1e9;
     let longest_ns = load.latency.max().max(load.unanswered.max()) as f64;
-    let at_edges = load.in_flight_peak as f64 * longest_ns / window;
+    let most = load.in_flight_peak.max(load.connections_served.into());
+    let at_edges = most as f64 * longest_ns / window;
     let allowed = LITTLE_MAX * in_flight.max(expected) + at_edges;
     ((in_flight - expected).abs() > allowed).then(|| {
         format!(
@@ -174,6 +178,19 @@ mod tests {
             ..closed()
         };
         assert_eq!(warnings(&stuck), Vec::<String>::new());
+    }
+
+    #[test]
+    fn first_requests_waiting_to_be_accepted_do_not_contradict() {
+        let accepted_late = Load {
+            requests: 2_000,
+            latency: histogram(80 * MS, 2_000),
+            connections_served: 2_000,
+            in_flight_peak: 120,
+            in_flight_mean_milli: 7_000,
+            ..closed()
+        };
+        assert_eq!(warnings(&accepted_late), Vec::<String>::new());
     }
 
     #[test]

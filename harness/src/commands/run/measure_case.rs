@@ -22,20 +22,30 @@ use crate::fixtures::{FixtureError, FixtureStore};
 use crate::system::features;
 use crate::trial::{self, Attention, Ended, Memory};
 
-/// The files of a case while a trial reads them.
+/// The files of a case during a trial.
 #[derive(Default)]
 pub struct FilesInPlace {
+    /// Of the files to read.
     pub directory: Option<String>,
+    /// The folder for the files that are written, empty.
+    written: Option<String>,
     /// That they cannot be cold.
     pub warning: Option<String>,
 }
 
 /// Makes and verifies the files of a case that reads files, and drops cold ones from the page cache.
+/// Empties the folder of one that writes files.
 pub fn place_files(case: &PlannedCase, store: &mut FixtureStore) -> Result<FilesInPlace, Stop> {
-    let Some(shape) = case.case.work.files else { return Ok(FilesInPlace::default()) };
+    let mut files = FilesInPlace::default();
+    let bytes = case.written_bytes();
+    if bytes > 0 {
+        files.written = Some(store.empty_folder(bytes)?.display().to_string());
+    }
+    let Some(shape) = case.case.work.files else { return Ok(files) };
     let set = store.files(shape.count, shape.bytes, shape.latency)?;
-    let warning = if shape.cold { set.drop_from_cache()?.warning() } else { None };
-    Ok(FilesInPlace { directory: Some(set.directory().display().to_string()), warning })
+    files.warning = if shape.cold { set.drop_from_cache()?.warning() } else { None };
+    files.directory = Some(set.directory().display().to_string());
+    Ok(files)
 }
 
 impl Run {
@@ -103,7 +113,7 @@ impl Run {
             false => BTreeMap::new(),
         };
         let ceiling_per_sec = self.ceiling(case);
-        let refusal = case.load.and_then(|load| ceilings::refusal(load, ceiling_per_sec));
+        let refusal = ceilings::refusal(case.load(), ceiling_per_sec);
         let key = case.key();
         for trial in 0..trials {
             if trial >= usual && self.is_decided(records) {
@@ -240,7 +250,7 @@ impl Run {
 
     /// The load driver's highest rate in this case, where it matters and is known.
     fn ceiling(&mut self, case: &PlannedCase) -> Option<u64> {
-        let load = case.load.filter(|load| load.arrivals.is_some())?;
+        let load = ceilings::clients(case.load())?;
         self.progress.say(format!("{}  the load driver's own ceiling", case.key()));
         self.ceilings.of(load, &self.executable, self.circumstances.clock, &case.division)
     }
@@ -273,13 +283,13 @@ impl Run {
     ) -> Result<(Ended, Option<String>), Stop> {
         let files = place_files(case, &mut self.fixtures)?;
         let mut plan = case.plan(subject, files.directory.as_deref());
+        plan.written = files.written;
         // Random arrivals differ between the trials of a subject, and are the same for all subjects.
         plan.seed = plan.seed.wrapping_add(number.into());
         let limits = self.options.limits();
         let mut order = case.trial(&self.executable, subject, &plan, attention, memory, limits);
         if attention == Attention::Evidence {
             (order.warmup, order.measure) = evidence_pass::times(case);
-            order.load = order.load.map(|load| load.within(order.measure));
         }
         Ok((trial::run(&order), files.warning))
     }
@@ -307,9 +317,11 @@ impl Run {
 /// Whether a subject has this trial by itself.
 fn is_done(records: &[Record], subject: &Subject, trial: u32) -> bool {
     records.iter().filter(|record| record.subject.id == subject.id).any(|record| {
-        // What is unsupported in one trial is unsupported in all.
+        // What is unsupported in one trial is unsupported in all, and a subject without an end in
+        // one has no figures any more: another trial would only wait as long again.
         (record.pass == Pass::Alone && record.trial == trial)
             || record.status == Status::Unsupported
+            || (record.pass == Pass::Alone && record.status == Status::TimedOut)
     })
 }
 

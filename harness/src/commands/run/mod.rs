@@ -26,7 +26,7 @@ pub use measure_case::place_files;
 pub use options::{CellOptions, RunOptions};
 pub use planned_case::{Circumstances, PlannedCase};
 pub use prepare::run;
-pub use record::{error as trial_error, load_metrics, request_metrics, unended_of};
+pub use record::{client_metrics, error as trial_error, load_metrics, request_metrics, unended_of};
 pub use results::{find_cases, next_case};
 pub use run_file::{fresh_seed, read_run};
 pub use stop::Stop;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use quadrant_reports::number::round_duration;
+use quadrant_reports::record::claim::Claim;
 use quadrant_reports::record::{AxisValue, Status};
 use quadrant_suite::clock::ClockScale;
 use quadrant_suite::plan::{self, Action, FileSet, Group, Pace, Plan};
@@ -13,12 +14,13 @@ use quadrant_suite::plan::{self, Action, FileSet, Group, Pace, Plan};
 use super::options::CellOptions;
 use crate::adapters::subject::{State, Subject};
 use crate::commands::selection::Selected;
+use crate::driver::order::ClientGroup;
 use crate::fixtures::slow_disk_works;
 use crate::responder::order::Backend;
 use crate::spec::{self, Case, Demand};
 use crate::system::allocator::Allocator;
 use crate::system::cpus::Division;
-use crate::trial::{Attention, Limits, LoadShape, Memory, Order};
+use crate::trial::{Attention, Limits, Memory, Order};
 
 /// What all cases of a run have in common.
 pub struct Circumstances {
@@ -33,6 +35,10 @@ pub struct PlannedCase<'a> {
     pub question: &'a str,
     /// What the behaviour kit has to find on each subject.
     pub demands: &'a [Demand],
+    /// What the scenario says of its cases together.
+    pub claim: Option<&'a Claim>,
+    /// The axis whose values are the rows of the scenario's tables.
+    pub rows_axis: Option<&'a str>,
     pub case: Case,
     pub division: Division,
     /// Workers of executors that can have several.
@@ -44,7 +50,6 @@ pub struct PlannedCase<'a> {
     pub measure: Duration,
     /// The scenario's measuring time, where `--quick` cut it.
     pub uncut: Option<Duration>,
-    pub load: Option<LoadShape>,
     /// What the responder plays.
     pub backends: Vec<Backend>,
     seed: u64,
@@ -60,13 +65,8 @@ impl<'a> PlannedCase<'a> {
     ) -> Self {
         let case = selected.scenario.case(index);
         let (warmup, measure) = options.times(case.work.warmup_ns, case.work.measure_ns);
-        let load = case.work.load.map(|load| LoadShape {
-            connections: load.connections,
-            message_bytes: load.message_bytes,
-            arrivals: load.arrivals.map(|arrivals| arrivals.within(measure.as_nanos() as u64)),
-        });
         // The responder has the driver's CPUs.
-        let is_divided = load.is_some() || !case.work.backends.is_empty();
+        let is_divided = !case.work.load.is_empty() || !case.work.backends.is_empty();
         let division = Division::of(&circumstances.cpus, is_divided);
         let backends = case.work.backends.iter().map(|backend| Backend {
             name: backend.name.clone(),
@@ -80,6 +80,8 @@ impl<'a> PlannedCase<'a> {
             scenario: &selected.name,
             question: &selected.scenario.question,
             demands: selected.scenario.behaviours(),
+            claim: selected.scenario.claim(),
+            rows_axis: selected.scenario.rows_axis(),
             division,
             workers,
             workers_asked,
@@ -87,7 +89,6 @@ impl<'a> PlannedCase<'a> {
             warmup,
             measure,
             uncut: Some(Duration::from_nanos(case.work.measure_ns)).filter(|it| *it > measure),
-            load,
             backends: backends.collect(),
             seed: circumstances.seed,
             clock: circumstances.clock,
@@ -122,12 +123,22 @@ impl<'a> PlannedCase<'a> {
                 cold: shape.cold,
                 latency_ns: shape.latency.map_or(0, |latency| latency.as_nanos() as u64),
             }),
+            written: None,
             backends: work.backends.iter().map(planned_backend).collect(),
             locks: work.locks.clone(),
             barriers: work.barriers.clone(),
             channels: work.channels.clone(),
             check: None,
         }
+    }
+
+    pub fn clock(&self) -> ClockScale {
+        self.clock
+    }
+
+    /// What the driver does; nothing without a load.
+    pub fn load(&self) -> &[ClientGroup] {
+        &self.case.work.load
     }
 
     /// `echo/connections connections=64`: the case's name in progress, records and random seeds.
@@ -142,10 +153,10 @@ impl<'a> PlannedCase<'a> {
 
     /// What one operation is: `request`, or the name of the first group of tasks.
     pub fn operation(&self) -> String {
-        match self.load {
-            Some(_) => "request".to_owned(),
-            None => self.case.work.groups.first().map_or_else(String::new, |it| it.name.clone()),
+        if !self.load().is_empty() {
+            return "request".to_owned();
         }
+        self.case.work.groups.first().map_or_else(String::new, |it| it.name.clone())
     }
 
     /// How there can be more measuring time.
@@ -170,6 +181,11 @@ impl<'a> PlannedCase<'a> {
         steps.any(|step| matches!(step.action, Action::Sleep { .. } | Action::Timeout { .. }))
     }
 
+    /// Of all files that can be written at once.
+    pub fn written_bytes(&self) -> u64 {
+        self.case.work.written_bytes
+    }
+
     /// Whether any step waits for a backend.
     pub fn queries(&self) -> bool {
         !self.backends.is_empty()
@@ -177,10 +193,20 @@ impl<'a> PlannedCase<'a> {
 
     /// Why the case cannot be measured in turns, and what to do instead; `None` if it can.
     pub fn no_turns(&self) -> Option<&'static str> {
-        if self.load.is_some_and(|load| load.arrivals.is_some()) {
+        if self.load().iter().any(|group| group.arrivals.is_some()) {
             return Some(
                 "its load comes at a fixed rate, which goes on while a subject is frozen: leave out \
                  `rate`, or use `run`",
+            );
+        }
+        let pauses = |group: &ClientGroup| {
+            let habits = &group.habits;
+            habits.think_ns.is_some() || habits.fragments.is_some() || habits.read.is_some()
+        };
+        if self.load().iter().any(pauses) {
+            return Some(
+                "its clients pause (`think`, `fragments`, `read`), and time passes while a subject is \
+                 frozen: use `run`",
             );
         }
         let groups = &self.case.work.groups;
@@ -193,6 +219,11 @@ impl<'a> PlannedCase<'a> {
         if self.queries() {
             return Some(
                 "it queries backends, which go on answering while a subject is frozen: use `run`",
+            );
+        }
+        if self.written_bytes() > 0 {
+            return Some(
+                "it writes files, and the system puts them on the disk while others run: use `run`",
             );
         }
         self.has_fixed_work().then_some(
@@ -228,7 +259,7 @@ impl<'a> PlannedCase<'a> {
             executable,
             library,
             plan,
-            load: self.load,
+            load: self.load(),
             backends: &self.backends,
             cpus: &self.division,
             warmup: self.warmup,
@@ -243,10 +274,10 @@ impl<'a> PlannedCase<'a> {
     /// What may distort every trial of this case.
     pub fn warnings(&self) -> Vec<String> {
         let shares = self.division.subject == self.division.driver;
-        let other = match (self.load, self.queries()) {
-            (Some(_), _) => "driver",
-            (None, true) => "responder",
-            (None, false) => return Vec::new(),
+        let other = match (self.load(), self.queries()) {
+            ([_, ..], _) => "driver",
+            ([], true) => "responder",
+            ([], false) => return Vec::new(),
         };
         let warning =
             || format!("subject and {other} share the only CPU: each measures the other as well");

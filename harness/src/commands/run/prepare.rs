@@ -42,6 +42,8 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
     let mut view = options.tables.view(options.format)?;
     // Specs first: an error there should not come after a build.
     let scenarios = options.scenarios.load()?;
+    let axes = scenarios.iter().flat_map(|selected| selected.scenario.axes());
+    options.tables.check_rows(axes.map(|axis| axis.name.as_str()))?;
     if resumed.as_ref().is_some_and(|run| run.specs != run_file::digests(&scenarios)) {
         let folder = options.resume.unwrap_or_default();
         return Err(Failure::usage(format!(
@@ -52,6 +54,7 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
     }
     let progress = Progress::new();
     let found = options.subjects.find_for(&scenarios, options.limits(), &progress)?;
+    let demanded = options.subjects.find_demanded(&scenarios, options.limits(), &progress)?;
     if interrupt::requested() || found.subjects.is_empty() {
         progress.end();
         report_nothing(options.format)?;
@@ -99,7 +102,7 @@ pub fn run(mut options: RunOptions, color: Color) -> Result<u8, Failure> {
         earlier,
         fixtures: FixtureStore::new(paths::temporary()),
         ceilings: Ceilings::default(),
-        behaviours: Behaviours::default(),
+        behaviours: Behaviours::of(demanded),
         executable,
         options,
         subjects: found.subjects.into(),

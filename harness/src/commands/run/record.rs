@@ -5,8 +5,9 @@
 use quadrant_reports::number::counted;
 use quadrant_reports::record::{
     BackendMetrics, Concurrency, Cpus, CutShort, GroupMetrics, Latency, LoadMetrics, Metrics, Pass,
-    Record, ResponderMetrics, SCHEMA, Status, Unended,
+    Record, ResponderMetrics, SCHEMA, Status, Threads, Unended,
 };
+use quadrant_suite::clock::ClockScale;
 use quadrant_suite::histogram::Histogram;
 use quadrant_suite::outcome::{Findings, GroupFindings, RowFindings};
 
@@ -36,13 +37,15 @@ pub fn new(
         workload: case.case.work.summary.clone(),
         case: case.case.values.clone(),
         crossovers: case.case.work.compares_backends,
+        rows_axis: case.rows_axis.map(str::to_owned),
+        claim: case.claim.cloned(),
         pass,
         trial,
         subject: subject.for_record(case.workers),
         workers_asked: case.workers_asked,
         cpus: Some(Cpus {
             subject: case.division.subject.clone(),
-            driver: match case.load.is_some() || case.queries() {
+            driver: match !case.load().is_empty() || case.queries() {
                 true => case.division.driver.clone(),
                 false => Vec::new(),
             },
@@ -103,12 +106,18 @@ pub fn complete(record: &mut Record, case: &PlannedCase, subject: &Subject) {
     if let Some(metrics) = &record.metrics {
         record.warnings.extend(warnings::workers(case, subject));
         record.warnings.extend(warnings::idle_workers(metrics, subject.workers(case.workers)));
+    }
+    // A claim cannot be told where a figure is missing that it needs.
+    let is_claim = case.claim.is_some_and(|claim| claim.sentence.is_some());
+    if record.metrics.is_some() || (is_claim && record.pass == Pass::Alone) {
         let all = case.case.expectations.iter();
         let applies = all.filter(|expected| {
             let pattern = expected.subjects.as_ref();
             pattern.is_none_or(|pattern| unmatched::matches(pattern, subject))
         });
-        record.expectations = applies.map(|it| it.expectation.check(metrics)).collect();
+        let metrics = record.metrics.as_ref();
+        let checked = applies.map(|it| it.expectation.check(metrics, &it.when));
+        record.expectations = checked.collect();
     }
 }
 
@@ -130,7 +139,7 @@ pub fn figures(
     if done.unwrap_or_default() == 0 {
         return Err((Status::Unmeasured, nothing_completed::why(&measured, case, advice)));
     }
-    let metrics = metrics(measured);
+    let metrics = metrics(measured, case.clock());
     Ok(metrics)
 }
 
@@ -155,17 +164,22 @@ pub fn error(findings: &Findings, load: Option<&Load>) -> Option<String> {
     Some(what + &first)
 }
 
-fn metrics(measured: Measured) -> Metrics {
+fn metrics(measured: Measured, clock: ClockScale) -> Metrics {
     let Measured { findings, load, observation, .. } = measured;
     let elapsed_ns = findings.finished_after_ns.unwrap_or(measured.window_ns).max(1);
     let mut unended = findings.groups.first().map(|group| unended_of(&group.unended));
     let mut groups: Vec<GroupMetrics> =
         findings.groups.into_iter().map(|group| group_metrics(group, elapsed_ns)).collect();
-    let load_metrics = load.as_ref().map(load_metrics);
     let responder = measured.answers.map(responder_metrics);
+    let accepted_at = findings.all_accepted_at;
+    let load_metrics = load.as_ref().map(|load| LoadMetrics {
+        all_accepted_ns: accepted_at.map(|at| clock.ns_between(load.connects_from, at)),
+        ..load_metrics(load)
+    });
     let primary = match load {
-        Some(load) => {
+        Some(mut load) => {
             unended = Some(unended_of(&load.unanswered));
+            groups.splice(..0, client_metrics(std::mem::take(&mut load.groups), elapsed_ns));
             request_metrics(load, elapsed_ns)
         }
         None if groups.is_empty() => group_metrics(GroupFindings::default(), elapsed_ns),
@@ -190,7 +204,10 @@ fn metrics(measured: Measured) -> Metrics {
         cancelled,
         shared_types: findings.shared_types,
         groups,
-        threads: observation.threads(measured.loops),
+        threads: Threads {
+            migrations: Some(measured.migrations),
+            ..observation.threads(measured.loops)
+        },
         stalls: measured.stalls,
         impact_ns: (!findings.impact.is_empty()).then(|| Latency::from(findings.impact)),
         cpu_ns: observation.cpu_ns(),
@@ -200,10 +217,10 @@ fn metrics(measured: Measured) -> Metrics {
     }
 }
 
-/// The requests are a group of the driver's.
+/// The requests of the driver's clients, or of a group of them.
 pub fn request_metrics(load: Load, elapsed_ns: u64) -> GroupMetrics {
     let requests = GroupFindings {
-        name: "request".to_owned(),
+        name: if load.name.is_empty() { "request".to_owned() } else { load.name },
         ops: load.requests,
         latency: load.latency,
         unended: load.unanswered,
@@ -211,6 +228,15 @@ pub fn request_metrics(load: Load, elapsed_ns: u64) -> GroupMetrics {
         in_flight_mean_milli: load.in_flight_mean_milli,
     };
     group_metrics(requests, elapsed_ns)
+}
+
+/// The groups of clients that have names.
+pub fn client_metrics(groups: Vec<Load>, elapsed_ns: u64) -> Vec<GroupMetrics> {
+    let metrics = |group: Load| GroupMetrics {
+        load: Some(load_metrics(&group)),
+        ..request_metrics(group, elapsed_ns)
+    };
+    groups.into_iter().map(metrics).collect()
 }
 
 fn group_metrics(group: GroupFindings, elapsed_ns: u64) -> GroupMetrics {
@@ -227,6 +253,7 @@ fn group_metrics(group: GroupFindings, elapsed_ns: u64) -> GroupMetrics {
             peak: group.in_flight_peak,
             mean: group.in_flight_mean_milli as f64 / 1_000.0,
         },
+        load: None,
     }
 }
 
@@ -248,15 +275,28 @@ pub fn unended_of(histogram: &Histogram) -> Unended {
     Unended { count: histogram.count(), longest_ns: histogram.max() }
 }
 
+/// Nothing of nothing.
+fn latency_if_any(histogram: Histogram) -> Option<Latency> {
+    (!histogram.is_empty()).then(|| Latency::from(histogram))
+}
+
 pub fn load_metrics(load: &Load) -> LoadMetrics {
     LoadMetrics {
         connections: u64::from(load.connections),
         connections_served: u64::from(load.connections_served),
+        connections_idle: u64::from(load.connections_idle),
         asked_per_sec: load.asked_per_sec,
-        backlog_peak: load.asked_per_sec.map(|_| load.backlog_peak),
+        // Several groups have no peak together.
+        backlog_peak: load
+            .asked_per_sec
+            .filter(|_| load.groups.len() < 2)
+            .map(|_| load.backlog_peak),
         busy_ns: load.busy_ns,
         ceiling_per_sec: None,
         uncorrected_latency_ns: load.uncorrected_latency.clone().map(Latency::from),
+        connect_ns: load.connect.clone().and_then(latency_if_any),
+        first_answer_ns: load.first_answer.clone().and_then(latency_if_any),
+        all_accepted_ns: None,
         send_lag_ns: load.send_lag.clone().map(Latency::from),
         ramp: load.ramp.clone(),
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use quadrant_reports::random::SplitMix;
+use quadrant_reports::record::claim::Claim;
 use quadrant_reports::record::turns::{Turn, sum};
 use quadrant_reports::record::{Layout, Noise, Record, Status, Turns};
 use quadrant_suite::plan::Plan;
@@ -59,13 +60,21 @@ pub struct Side<'a> {
 }
 
 /// Why a case is not measured in turns; `None` if it is. Time that passes while a subject is frozen
-/// would affect it.
+/// would affect it, or its table needs no subjects that are compared.
 pub fn refusal(case: &PlannedCase) -> Option<&'static str> {
     let cold = case.case.work.files.is_some_and(|files| files.cold);
+    let compares_cases = "its tables compare cases, of which each needs trials by itself";
     let sleeps = "its tasks sleep, and time passes while they are frozen";
+    let needs_trials = |claim: &Claim| {
+        let has_conditions = claim.sentence.is_some() && !case.case.expectations.is_empty();
+        has_conditions || !claim.suits_turns()
+    };
+    let is_compared = case.claim.is_some_and(needs_trials);
     case.no_turns()
         .or_else(|| case.sleeps().then_some(sleeps))
         .or_else(|| cold.then_some("its files are cold, and all subjects share one cache"))
+        .or_else(|| case.rows_axis.is_some().then_some(compares_cases))
+        .or_else(|| is_compared.then_some("its claim is about figures of trials by themselves"))
 }
 
 /// All subjects in as few groups as the machine can hold at once, each with the reference.

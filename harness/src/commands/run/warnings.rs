@@ -13,6 +13,7 @@ use super::planned_case::PlannedCase;
 use super::{load_checks, responder_checks};
 use crate::adapters::subject::Subject;
 use crate::commands::selection::Selected;
+use crate::driver::order::Load;
 use crate::trial::Measured;
 
 /// A window that was longer than asked by this factor was delayed by the machine.
@@ -60,7 +61,7 @@ pub fn of_trial(measured: &Measured, case: &PlannedCase) -> Vec<String> {
         ));
     }
     // A ramp asks for that.
-    if measured.load.as_ref().is_none_or(|load| load.ramp.is_empty()) {
+    if measured.load.iter().flat_map(Load::parts).all(|load| load.ramp.is_empty()) {
         warnings.extend(unsteady(&measured.progress));
     }
     if measured.loops_unmetered > 0 {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
+use crate::commands::arguments::{check_axis, unique};
 use crate::commands::failure::Failure;
 use crate::spec::{self, Scenario};
 use crate::system::paths;
@@ -191,18 +192,9 @@ fn keep_cases<'f>(scenarios: &mut [Selected], filter: &'f str) -> Result<&'f str
     };
     let wanted: Vec<&str> = values.split(',').map(str::trim).collect();
     let axes = || scenarios.iter().flat_map(|selected| selected.scenario.axes());
-    let names = unique(axes().map(|axis| axis.name.as_str()));
-    let known =
-        unique(axes().filter(|it| it.name == axis).flat_map(|it| &it.values).map(|it| &**it));
-    if names.is_empty() {
-        return Err(Failure::usage(format!(
-            "there is no axis `{axis}`: these scenarios have none"
-        )));
-    }
-    if !names.contains(&axis) {
-        let names = names.join(", ");
-        return Err(Failure::usage(format!("there is no axis `{axis}`; there is {names}")));
-    }
+    check_axis(axis, axes().map(|axis| axis.name.as_str()))?;
+    let known = axes().filter(|it| it.name == axis).flat_map(|it| &it.values);
+    let known = unique(known.map(String::as_str));
     if let Some(value) = wanted.iter().find(|value| !known.contains(value)) {
         let known = known.join(", ");
         return Err(Failure::usage(format!(
@@ -217,15 +209,4 @@ fn keep_cases<'f>(scenarios: &mut [Selected], filter: &'f str) -> Result<&'f str
         });
     }
     Ok(axis)
-}
-
-/// In the order of their first appearance.
-fn unique<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut unique = Vec::new();
-    for one in all {
-        if !unique.contains(&one) {
-            unique.push(one);
-        }
-    }
-    unique
 }

@@ -13,7 +13,7 @@ use super::scenarios::Selected;
 use super::unmatched;
 use crate::adapters::build::Profile;
 use crate::adapters::builds::Build;
-use crate::adapters::discovery::{self, Discovered, Source};
+use crate::adapters::discovery::{self, Discovered, Purpose, Source};
 use crate::adapters::filter::Filter;
 use crate::adapters::options;
 use crate::adapters::subject::Subject;
@@ -60,8 +60,13 @@ pub struct AdapterOptions {
 
 impl SubjectOptions {
     /// The selected subjects, broken ones included.
-    pub fn find(&self, limits: Limits, progress: &Progress) -> Result<Vec<Subject>, Failure> {
-        let found = self.discover(&[self.filter(&[])?], false, limits, progress)?;
+    pub fn find(
+        &self,
+        purpose: Purpose,
+        limits: Limits,
+        progress: &Progress,
+    ) -> Result<Vec<Subject>, Failure> {
+        let found = self.discover(&[self.filter(&[])?], purpose, limits, progress)?;
         self.warn_of_variants_left_out(&found.left_out, progress);
         Ok(found.subjects)
     }
@@ -70,7 +75,8 @@ impl SubjectOptions {
     pub fn find_all(&self, limits: Limits, progress: &Progress) -> Result<Vec<Subject>, Failure> {
         let all = ["**".to_owned()];
         let about = if self.runtime.is_empty() { &all[..] } else { &[] };
-        Ok(self.discover(&[self.filter(about)?], false, limits, progress)?.subjects)
+        let filter = self.filter(about)?;
+        Ok(self.discover(&[filter], Purpose::Subjects, limits, progress)?.subjects)
     }
 
     /// Those that run any of these scenarios, and references.
@@ -82,11 +88,27 @@ impl SubjectOptions {
     ) -> Result<Discovered, Failure> {
         let filters = scenarios.iter().map(|selected| self.filter_for(&selected.scenario));
         let filters = filters.collect::<Result<Vec<_>, _>>()?;
-        let found = self.discover(&filters, true, limits, progress)?;
+        let found = self.discover(&filters, Purpose::Run, limits, progress)?;
         if scenarios.iter().any(|selected| selected.scenario.subjects().is_empty()) {
             self.warn_of_variants_left_out(&found.left_out, progress);
         }
         Ok(found)
+    }
+
+    /// Those of which these scenarios demand behaviours, built with the kit.
+    pub fn find_demanded(
+        &self,
+        scenarios: &[Selected],
+        limits: Limits,
+        progress: &Progress,
+    ) -> Result<Vec<Subject>, Failure> {
+        let demanding = scenarios.iter().filter(|it| !it.scenario.behaviours().is_empty());
+        let filters = demanding.map(|selected| self.filter_for(&selected.scenario));
+        let filters = filters.collect::<Result<Vec<_>, _>>()?;
+        if filters.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(self.source.discover(&filters, Purpose::Checks, limits, progress)?.subjects)
     }
 
     /// Those that a scenario names, and of them those that the options select.
@@ -110,11 +132,11 @@ impl SubjectOptions {
     fn discover(
         &self,
         filters: &[Filter],
-        with_references: bool,
+        purpose: Purpose,
         limits: Limits,
         progress: &Progress,
     ) -> Result<Discovered, Failure> {
-        let found = self.source.discover(filters, with_references, limits, progress)?;
+        let found = self.source.discover(filters, purpose, limits, progress)?;
         let selected = self.runtime.iter().map(|pattern| ("-r", pattern));
         let excluded = self.exclude.iter().map(|pattern| ("-x", pattern));
         for (option, pattern) in selected.chain(excluded) {
@@ -148,18 +170,18 @@ impl AdapterOptions {
         limits: Limits,
         progress: &Progress,
     ) -> Result<Discovered, Failure> {
-        self.discover(filters, false, limits, progress)
+        self.discover(filters, Purpose::Subjects, limits, progress)
     }
 
     /// References that no filter selects are among those passed over.
     fn discover(
         &self,
         filters: &[Filter],
-        with_references: bool,
+        purpose: Purpose,
         limits: Limits,
         progress: &Progress,
     ) -> Result<Discovered, Failure> {
-        let sources = self.sources(with_references)?;
+        let sources = self.sources(purpose)?;
         let program = paths::own_program()?;
         let mut found = discovery::discover(&sources, filters, &program, limits, progress)?;
         let with_options = options::asked_for(&found.subjects, filters)
@@ -173,13 +195,13 @@ impl AdapterOptions {
 
     /// How the adapters are optimised; unknown for libraries that were built elsewhere.
     pub fn profile(&self) -> Option<Profile> {
-        let sources = self.sources(false).ok()?;
+        let sources = self.sources(Purpose::Subjects).ok()?;
         let built_here = |source: &Source| matches!(source, Source::Workspace { .. });
         sources.iter().all(built_here).then(Profile::of_adapters)
     }
 
     /// The folders of the command line, and beside them the adapters of the home.
-    fn sources(&self, with_references: bool) -> Result<Vec<Source>, Failure> {
+    fn sources(&self, purpose: Purpose) -> Result<Vec<Source>, Failure> {
         let mut sources: Vec<Source> = self.adapters.iter().cloned().map(Source::Folder).collect();
         if !sources.is_empty() && self.no_build {
             return Ok(sources);
@@ -190,7 +212,7 @@ impl AdapterOptions {
                 folder: home.folder,
                 build: !self.no_build,
                 with_test_adapters: self.with_test_adapters,
-                with_references,
+                purpose,
             },
         }));
         if sources.is_empty() {

@@ -19,14 +19,13 @@ use crate::commands::failure::Failure;
 use crate::commands::run::{fresh_seed, trial_error};
 use crate::commands::selection::SubjectOptions;
 use crate::driver::arrivals::Arrivals;
+use crate::driver::order::ClientGroup;
 use crate::system::clock;
 use crate::system::cpus::{self, Division};
 use crate::system::interrupt;
 use crate::system::paths;
 use crate::terminal::progress::Progress;
-use crate::trial::{
-    self, Attention, Ended, Freeze, LibraryFile, Limits, LoadShape, Measured, Memory, Order,
-};
+use crate::trial::{self, Attention, Ended, Freeze, LibraryFile, Limits, Measured, Memory, Order};
 
 const WARMUP: Duration = Duration::from_millis(50);
 
@@ -72,7 +71,7 @@ impl Rows {
 #[derive(Clone)]
 pub struct Trial {
     pub plan: Plan,
-    pub load: Option<LoadShape>,
+    pub load: Vec<ClientGroup>,
     /// Which CPUs the subject and the driver get.
     pub cpus: Division,
     /// The window, or for a fixed amount of work the longest time that it may take.
@@ -107,7 +106,7 @@ impl Prepared<'_> {
             executable: &self.bench.executable,
             library: self.library,
             plan: &self.plan,
-            load: self.trial.load,
+            load: &self.trial.load,
             backends: &[],
             cpus: &self.trial.cpus,
             warmup: WARMUP,
@@ -208,7 +207,13 @@ impl Bench {
     pub fn tasks(&self, programs: Vec<Program>, groups: Vec<Group>, measure: Duration) -> Trial {
         let clock = self.instrument_clock;
         let plan = Plan { clock, programs, groups, ..Plan::empty("", "", 2, self.seed) };
-        Trial { plan, load: None, cpus: Division::of(&self.cpus, false), measure, freeze: None }
+        Trial {
+            plan,
+            load: Vec::new(),
+            cpus: Division::of(&self.cpus, false),
+            measure,
+            freeze: None,
+        }
     }
 
     /// Plain echo, under an open loop where there is a rate, otherwise under a closed one.
@@ -217,9 +222,12 @@ impl Bench {
         let how = How::Await;
         let echo = vec![step(Action::Recv { how }), step(Action::Send { how })];
         let mut trial = self.tasks(vec![echo], Vec::new(), measure);
-        trial.plan.server = Some(Server { program: 0, message_bytes: MESSAGE_BYTES, connections });
-        let arrivals = rate.map(Arrivals::even);
-        trial.load = Some(LoadShape { connections, message_bytes: MESSAGE_BYTES, arrivals });
+        trial.plan.server =
+            Some(Server { message_bytes: MESSAGE_BYTES, connections, ..Server::default() });
+        trial.load = vec![ClientGroup {
+            arrivals: rate.map(Arrivals::even),
+            ..ClientGroup::plain(connections, MESSAGE_BYTES)
+        }];
         trial.cpus = Division::of(&self.cpus, true);
         trial
     }

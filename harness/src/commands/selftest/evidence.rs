@@ -7,6 +7,7 @@ use quadrant_reports::selftest::cases::Cases;
 use quadrant_reports::selftest::row::Row;
 
 use super::bench::{Bench, Interrupted, Rows, Unmeasured};
+use crate::adapters::discovery::Purpose;
 use crate::adapters::subject::{State, Subject};
 use crate::commands::run::{CellOptions, Circumstances, Gathered, PlannedCase, evidence_pass};
 use crate::commands::selection::AdapterOptions;
@@ -68,7 +69,7 @@ fn find_liar(bench: &Bench) -> Result<Subject, String> {
         exclude: Vec::new(),
         source: AdapterOptions { with_test_adapters: true, ..bench.options.source.clone() },
     };
-    let found = options.find(Limits::USUAL, &bench.progress).unwrap_or_default();
+    let found = options.find(Purpose::Subjects, Limits::USUAL, &bench.progress).unwrap_or_default();
     let mut problem = format!("the test adapter {LIAR} is not among these adapters");
     for subject in found {
         match &subject.state {
@@ -100,7 +101,7 @@ fn gather(bench: &Bench, subject: &Subject) -> Result<(Gathered, String), Unmeas
         executable: &bench.executable,
         library,
         plan: &plan,
-        load: case.load,
+        load: case.load(),
         backends: &case.backends,
         cpus: &case.division,
         warmup,

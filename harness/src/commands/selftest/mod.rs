@@ -26,6 +26,7 @@ use quadrant_reports::selftest::outcome::SelfTest;
 use quadrant_reports::selftest::report;
 use quadrant_reports::selftest::row::Missing;
 
+use crate::adapters::discovery::Purpose;
 use crate::adapters::subject::{State, Subject};
 use crate::commands::failure::Failure;
 use crate::system::interrupt;
@@ -45,7 +46,7 @@ pub fn selftest(options: &SelfTestOptions, color: Color) -> Result<u8, Failure> 
     limits::raise();
     cgroup::sweep();
     let progress = Progress::new();
-    let found = options.subjects.find(Limits::USUAL, &progress)?;
+    let found = options.subjects.find(Purpose::Subjects, Limits::USUAL, &progress)?;
     if found.is_empty() && !interrupt::requested() {
         progress.end();
         say!("no subject matches; `quadrant list subjects` shows what there is");

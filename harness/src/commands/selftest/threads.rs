@@ -102,7 +102,7 @@ fn children(bench: &Bench, rows: &mut Rows, subject: &Subject) -> Result<(), Unm
     let parent = vec![
         step(Action::Repeat { times: GENERATIONS, length: 2 }),
         step(Action::Spawn { program: 1, count: CHILDREN }),
-        step(Action::Join),
+        step(Action::Join { how: How::Await }),
     ];
     let measured = bench.run(subject, &trial(bench, vec![parent, vec![step(Action::Yield)]], 1))?;
     // The children and their parent.

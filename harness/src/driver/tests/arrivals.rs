@@ -11,7 +11,8 @@ fn measured(
     serve: fn(u64, TcpStream),
 ) -> Load {
     let port = server(serve);
-    let trial = Trial::start_with_pings(port, connections, 64, Some(arrivals), Vec::new());
+    let group = ClientGroup { arrivals: Some(arrivals), ..ClientGroup::plain(connections, 64) };
+    let trial = Trial::start_groups(port, vec![group], Vec::new());
     trial.connected();
     trial.enter(Phase::Warmup);
     std::thread::sleep(Duration::from_millis(50));

@@ -3,6 +3,7 @@
 mod answers;
 mod arrivals;
 mod connections;
+mod habits;
 mod open_loop;
 mod pace;
 
@@ -18,7 +19,7 @@ use quadrant_suite::clock::{ClockScale, stamp};
 
 use super::arrivals::Arrivals;
 use super::drive::drive;
-use super::order::{Load, Order, Report};
+use super::order::{ClientGroup, Load, Order, Report};
 use crate::system::board_memory::BoardMemory;
 
 const TOKEN: u64 = 0x0123_4567_89ab_cdef;
@@ -75,30 +76,19 @@ struct Trial {
 
 impl Trial {
     fn start(port: u16, connections: u32, message_bytes: usize, rate: Option<u64>) -> Self {
-        let arrivals = rate.map(Arrivals::even);
-        Self::start_with_pings(port, connections, message_bytes, arrivals, Vec::new())
+        let group = ClientGroup {
+            arrivals: rate.map(Arrivals::even),
+            ..ClientGroup::plain(connections, message_bytes)
+        };
+        Self::start_groups(port, vec![group], Vec::new())
     }
 
-    fn start_with_pings(
-        port: u16,
-        connections: u32,
-        message_bytes: usize,
-        arrivals: Option<Arrivals>,
-        ping_fds: Vec<i32>,
-    ) -> Self {
+    fn start_groups(port: u16, groups: Vec<ClientGroup>, ping_fds: Vec<i32>) -> Self {
         let order = Order {
-            port,
-            server: None,
-            connections,
-            message_bytes,
-            arrivals,
             seed: 5,
-            clock: ClockScale::MONOTONIC,
-            cpus: vec![],
             connect_limit_ns: 2_000_000_000,
-            board_fd: 0,
             ping_fds,
-            parent: 0,
+            ..Order::new(port, groups, ClockScale::MONOTONIC)
         };
         // For all tests of this process at once.
         super::allow_files(4_000).unwrap();

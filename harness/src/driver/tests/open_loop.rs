@@ -64,6 +64,40 @@ fn a_pause_until_the_end_shows_as_unanswered() {
     });
 }
 
+/// Two clients that send on at once, and 20 that speak now and then.
+#[test]
+fn groups_have_their_own_pace_and_figures() {
+    one_attempt_succeeds(|| {
+        let port = server(|_, stream| echo(stream, 64, |_, _| true));
+        let group = |name: &str, connections, rate: Option<u64>| ClientGroup {
+            name: name.to_owned(),
+            connections,
+            message_bytes: 64,
+            arrivals: rate.map(Arrivals::even),
+            ..ClientGroup::default()
+        };
+        let groups = vec![group("busy", 2, None), group("idle", 20, Some(100))];
+        let trial = Trial::start_groups(port, groups, Vec::new());
+        assert_eq!(trial.connected(), 22);
+        trial.enter(Phase::Warmup);
+        trial.enter(Phase::Measuring);
+        std::thread::sleep(Duration::from_millis(100));
+        let load = trial.end();
+        let [busy, idle] = &load.groups[..] else { panic!("{load:?}") };
+        assert_eq!((&*busy.name, &*idle.name), ("busy", "idle"));
+        assert_eq!((busy.connections, idle.connections, load.connections), (2, 20, 22));
+        assert_eq!((busy.asked_per_sec, idle.asked_per_sec), (None, Some(100)));
+        assert_eq!(load.requests, busy.requests + idle.requests);
+        assert_eq!(load.latency.count(), load.requests);
+        assert!((5..=11).contains(&idle.requests), "{}", idle.requests);
+        assert!(busy.requests > 10 * idle.requests, "{}", busy.requests);
+        assert_eq!((busy.in_flight_peak, load.asked_per_sec), (2, None));
+        let unserved = idle.connections - idle.connections_served;
+        assert_eq!((busy.connections_idle, idle.connections_idle), (0, unserved));
+        assert_eq!(load.errors, 0);
+    });
+}
+
 #[test]
 fn an_open_loop_uses_all_connections_in_turn() {
     one_attempt_succeeds(|| {

@@ -21,7 +21,8 @@ fn pings_go_out_before_and_within_the_window() {
     let sender = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (mut root, _) = listener.accept().unwrap();
     let begun = stamp();
-    let trial = Trial::start_with_pings(silent_server(), 1, 64, None, vec![sender.into_raw_fd()]);
+    let group = ClientGroup::plain(1, 64);
+    let trial = Trial::start_groups(silent_server(), vec![group], vec![sender.into_raw_fd()]);
     // No connection is opened before the subject answers this one.
     let mut canary = [0; MESSAGE_BYTES];
     root.read_exact(&mut canary).unwrap();

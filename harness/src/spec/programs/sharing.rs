@@ -2,7 +2,7 @@
 //!
 //! Never decides what they share, only where they stand.
 
-use quadrant_suite::plan::Action;
+use quadrant_suite::plan::{Action, How};
 
 use super::Programs;
 use crate::spec::draft::{Draft, Runner};
@@ -12,11 +12,16 @@ use crate::spec::names::check as check_name;
 use crate::spec::step::Step;
 
 impl<'a> Programs<'_, 'a> {
-    pub(super) fn sharing(&mut self, step: &Step<'a>, draft: &mut Draft) -> Result<(), SpecError> {
+    pub(super) fn sharing(
+        &mut self,
+        step: &Step<'a>,
+        how: How,
+        draft: &mut Draft,
+    ) -> Result<(), SpecError> {
         let row = self.row_or_word(step)?;
         match step.shape.word {
             "lock" => {
-                let action = self.lock(step, draft, row)?;
+                let action = self.lock(step, how, draft, row)?;
                 draft.push(action, None);
             }
             "barrier" => {
@@ -31,7 +36,13 @@ impl<'a> Programs<'_, 'a> {
         Ok(())
     }
 
-    fn lock(&mut self, step: &Step<'a>, draft: &Draft, row: usize) -> Result<Action, SpecError> {
+    fn lock(
+        &mut self,
+        step: &Step<'a>,
+        how: How,
+        draft: &Draft,
+        row: usize,
+    ) -> Result<Action, SpecError> {
         let name = step.fields.need("name")?.node.text()?;
         check_name(name)?;
         let lock = self.shared.lock(&name.text);
@@ -44,7 +55,7 @@ impl<'a> Programs<'_, 'a> {
         let mut inside = draft.inside(Runner::Inner("lock"));
         inside.around.locks.push(lock);
         let steps = step.fields.need("steps")?.node.list()?;
-        Ok(Action::Lock { lock, program: self.program(steps, inside, step.at), row })
+        Ok(Action::Lock { lock, program: self.program(steps, inside, step.at), row, how })
     }
 
     fn message(&mut self, step: &Step<'a>) -> Result<Action, SpecError> {

@@ -70,7 +70,8 @@ fn the_check_of_this_process_answers() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     let (id, rule) = asked.split_once(' ').unwrap();
     let rules = Rule::ALL.iter().chain(Rule::OTHER_WAYS).map(|(rule, _)| *rule);
-    let broken = rules.into_iter().find(|known| format!("{known:?}") == rule);
+    let mut rules = rules.chain(Rule::QUADRANTS.iter().filter_map(|(_, rule, _)| *rule));
+    let broken = rules.find(|known| format!("{known:?}") == rule);
     let check = Some(named(id).unwrap().planned());
     let plan = Plan { check, ..Plan::empty("tiny", "none", 2, 1) };
     let hand_in = |outcome: &Outcome| {
@@ -170,7 +171,25 @@ fn both_answers_come_out_where_runtimes_differ() {
     }
     let differing = all().filter(|check| check.kind == Kind::Differs);
     for check in differing {
-        let has_other = Rule::OTHER_WAYS.iter().any(|(_, id)| *id == check.id);
+        let others = Rule::QUADRANTS.iter().map(|(id, ..)| id);
+        let mut others = others.chain(Rule::OTHER_WAYS.iter().map(|(_, id)| id));
+        let has_other = others.any(|id| *id == check.id);
         assert!(has_other, "{} has one answer", check.id);
     }
+}
+
+#[test]
+fn each_operation_is_in_the_quadrant_it_was_built_for() {
+    let tests: Vec<_> = Rule::QUADRANTS
+        .iter()
+        .map(|(id, rule, word)| (*id, *rule, *word, thread::spawn(|| check(id, *rule))))
+        .collect();
+    let mut missed = Vec::new();
+    for (id, rule, expected, test) in tests {
+        let seen = test.join().unwrap();
+        if !matches!(&seen, Some(Verdict::Answer { word, .. }) if word == expected) {
+            missed.push(format!("{id} with {rule:?} is not {expected}: {seen:?}"));
+        }
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::executor::{Executor, lock, sleep};
 use super::on_cancel::OnCancel;
+use super::pool::offload;
 use super::rule::Rule;
 use crate::plain_calls::{self, Descriptor};
 use crate::runtime::yield_once;
@@ -100,7 +101,11 @@ impl Stream {
         if in_flight == 512 && executor.is(Rule::LosesReadsOfAFullRing) {
             pending::<()>().await;
         }
-        let result = retried(&executor, || (&self.socket).read(buffer)).await;
+        let result = if executor.is(Rule::ReadsOnAThread) {
+            read_on_a_thread(&executor, self.socket.try_clone()?, buffer).await
+        } else {
+            retried(&executor, || (&self.socket).read(buffer)).await
+        };
         executor.reads.fetch_sub(1, SeqCst);
         cancelled.completed();
         match result {
@@ -163,12 +168,34 @@ async fn retried<T>(
         }
         match call() {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                if executor.is(Rule::BlocksInSockets) {
+                    std::thread::sleep(Duration::from_millis(1));
+                    continue;
+                }
                 sleep(executor, time).await;
                 time = (2 * time).min(Duration::from_millis(16));
             }
             result => return result,
         }
     }
+}
+
+/// As if the system did it.
+async fn read_on_a_thread(
+    executor: &Arc<Executor>,
+    socket: TcpStream,
+    buffer: &mut [u8],
+) -> io::Result<usize> {
+    let length = buffer.len();
+    let job = move || {
+        let mut bytes = vec![0; length];
+        let count = plain_calls::receive(socket.as_raw_fd(), &mut bytes)?;
+        bytes.truncate(count);
+        io::Result::Ok(bytes)
+    };
+    let bytes = offload(executor, job).await??;
+    buffer[..bytes.len()].copy_from_slice(&bytes);
+    Ok(bytes.len())
 }
 
 /// The child ends all connections, which the parent shares with it.

@@ -20,8 +20,8 @@ use super::on_cancel::OnCancel;
 use super::pool::offload;
 use super::rule::Rule;
 use super::sockets::{Listener, Stream};
-use crate::plain_calls::Descriptor;
-use crate::runtime::{FilePath, Refusal, Runtime, Spawner, Task, yield_once};
+use crate::plain_calls::{self, Descriptor};
+use crate::runtime::{FilePath, FileWrite, Refusal, Runtime, Spawner, Task, yield_once};
 use crate::scene::Scene;
 use crate::shared::ForAnyRuntime;
 
@@ -216,7 +216,7 @@ impl Runtime for Tiny {
     }
 
     async fn read_file(&self, path: FilePath) -> io::Result<Vec<u8>> {
-        if self.0.is(Rule::ReadsInThePool) {
+        if self.0.is(Rule::FilesInThePool) {
             return offload(&self.0, move || std::fs::read(path)).await?;
         }
         let mut file = File::open(path)?;
@@ -230,6 +230,13 @@ impl Runtime for Tiny {
         let mut contents = Vec::new();
         file.read_to_end(&mut contents)?;
         Ok(contents)
+    }
+
+    async fn write_file(&self, write: FileWrite) -> io::Result<()> {
+        if self.0.is(Rule::FilesInThePool) {
+            return offload(&self.0, move || plain_calls::write_file(write)).await?;
+        }
+        plain_calls::write_file(write)
     }
 
     fn block_on(&self, task: Task<Self>) -> Result<(), Refusal> {

@@ -28,11 +28,11 @@ const UNITS: [(&str, Kind, f64); 10] = [
 
 /// What the values of one axis count.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Scale(Kind);
+pub(crate) struct Scale(Kind);
 
 impl Scale {
     /// `None` unless all values are numbers of one kind.
-    pub(super) fn of<'a>(values: impl Iterator<Item = &'a str>) -> Option<Self> {
+    pub(crate) fn of<'a>(values: impl Iterator<Item = &'a str>) -> Option<Self> {
         let mut scale = None;
         for value in values {
             let (kind, _) = read(value)?;
@@ -44,13 +44,13 @@ impl Scale {
         scale
     }
 
-    pub(super) fn position(&self, value: &str) -> f64 {
+    pub(crate) fn position(&self, value: &str) -> f64 {
         read(value).map_or(0.0, |(_, position)| position)
     }
 
     /// A place strictly between two values of the axis, rounded to what is known of it;
     /// `None` where rounding leaves nothing between them.
-    pub(super) fn place_between(&self, low: f64, high: f64, place: f64) -> Option<String> {
+    pub(crate) fn place_between(&self, low: f64, high: f64, place: f64) -> Option<String> {
         let digits = if high / low > 3.0 { 1.0 } else { 10.0 };
         let unit = 10_f64.powf(place.log10().floor()) / digits;
         let unit = if unit < 1.0 { 1.0 } else { unit };

@@ -1,0 +1,463 @@
+//! What a scenario says of its cases together, and whether it is so, subject by subject.
+//!
+//! Never keeps the records: of each it takes the figures that the scenario names.
+
+mod judge;
+mod place;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::effect::Effect;
+use crate::expectation_text::{expectation_text, symbol};
+use crate::number;
+use crate::prose::clean;
+use crate::record::claim::{Claim, FIGURES_IN_TURNS, PARTS, Ratio};
+use crate::record::expectation::{Expectation, metric_value};
+use crate::record::{AxisValue, CheckedExpectation, Pass, Record, Status};
+use crate::series::{Bases, Figure, Series};
+use crate::table::{self, Heading, Item, Part, Table, Tint};
+use judge::Answer;
+use place::Place;
+use verdict::Verdict;
+
+#[derive(Debug, Default)]
+pub(crate) struct Claims {
+    /// What is kept of scenarios that are not over yet, by run and scenario.
+    open: BTreeMap<(String, String), Kept>,
+    /// Of those that are over and have a sentence.
+    answers: Vec<ClaimAnswer>,
+    /// The verdicts of all that are over, for other programs.
+    verdicts: Vec<Value>,
+}
+
+#[derive(Debug)]
+struct ClaimAnswer {
+    scenario: String,
+    sentence: String,
+    /// One for each row, with what it is about.
+    verdicts: Vec<(String, Verdict)>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    claim: Claim,
+    cells: BTreeMap<Place, Cell>,
+    /// Those that can run some case. What they cannot run is a case without figures.
+    subjects: BTreeSet<Vec<AxisValue>>,
+    /// The conditions that are no ratios, in the scenario's order.
+    entries: Vec<Entry>,
+}
+
+/// What one subject reached in one case.
+#[derive(Debug, Default)]
+struct Cell {
+    /// The figures that ratios name, of all trials alone.
+    figures: BTreeMap<String, Vec<f64>>,
+    in_turns: BTreeMap<Figure, Series>,
+}
+
+/// What is expected of a figure in some cases.
+#[derive(Debug)]
+struct Entry {
+    expected: String,
+    when: Vec<AxisValue>,
+    /// The figures of all trials.
+    seen: BTreeMap<Place, Vec<f64>>,
+}
+
+/// A scenario's verdicts.
+#[derive(Debug, Default)]
+pub(crate) struct Judged {
+    pub(crate) parts: Vec<Part>,
+    /// Subjects for which a ratio is not as expected, or cannot be told. Of a claim, whose verdict is
+    /// an answer, there are none.
+    pub(crate) missed: u64,
+}
+
+/// What has to be so, and whether it is.
+#[derive(Debug)]
+struct Condition {
+    text: String,
+    findings: Vec<Finding>,
+}
+
+/// Whether a condition is met at one place.
+#[derive(Debug)]
+struct Finding {
+    place: Place,
+    answer: Answer,
+    /// The figure, or why there is none.
+    text: String,
+}
+
+impl Claims {
+    /// All records must be of one scenario case.
+    pub(crate) fn add(&mut self, records: &[Record]) {
+        let Some((first, claim)) = records.first().and_then(|it| Some((it, it.claim.as_ref()?)))
+        else {
+            return;
+        };
+        let kept = self.open.entry((first.run_id.clone(), first.scenario.clone()));
+        let kept = kept.or_insert_with(|| Kept {
+            claim: claim.clone(),
+            cells: BTreeMap::new(),
+            subjects: BTreeSet::new(),
+            entries: Vec::new(),
+        });
+        let alone = records.iter().filter(|record| record.pass == Pass::Alone);
+        alone.for_each(|record| kept.add(record));
+        if records.iter().any(|record| record.valid_turns().is_some()) {
+            kept.add_turns(records);
+        }
+    }
+
+    pub(crate) fn end(&mut self, run_id: &str, scenario: &str) -> Judged {
+        let kept = self.open.remove(&(run_id.to_owned(), scenario.to_owned()));
+        kept.map_or_else(Judged::default, |kept| self.judge(scenario, &kept))
+    }
+
+    /// Those of all scenarios that are left.
+    pub(crate) fn end_all(&mut self) -> Judged {
+        let mut all = Judged::default();
+        for ((_, scenario), kept) in std::mem::take(&mut self.open) {
+            let judged = self.judge(&scenario, &kept);
+            all.parts.extend(judged.parts);
+            all.missed += judged.missed;
+        }
+        all
+    }
+
+    /// All claims that are judged, if there are several: a single one has just been shown. On a page
+    /// there is room for the subjects, in a terminal they are counted.
+    pub(crate) fn summary(&self, names_subjects: bool) -> Vec<Part> {
+        if self.answers.len() < 2 {
+            return Vec::new();
+        }
+        let heading = Part::Heading(Heading::new("claims"));
+        if names_subjects {
+            return vec![heading, Part::Table(self.subjects())];
+        }
+        let items = self.answers.iter().map(|answer| Item {
+            details: vec![counts(&answer.verdicts)],
+            ..Item::new(Tint::Plain, clean(&answer.scenario), clean(&answer.sentence))
+        });
+        vec![heading, Part::List(items.collect())]
+    }
+
+    /// For each claim, the subjects by their verdicts.
+    fn subjects(&self) -> Table {
+        let mut table = Table::new(&["claim", "holds", "does not hold", "cannot tell"]);
+        for ClaimAnswer { sentence, verdicts, .. } in &self.answers {
+            let cell = |is: fn(&Verdict) -> bool| {
+                let subjects = verdicts.iter().filter(|(_, verdict)| is(verdict));
+                let names = subjects.map(|(subject, verdict)| match verdict {
+                    Verdict::InPart(_) => format!("{subject} ({})", verdict.place()),
+                    _ => subject.clone(),
+                });
+                table::Cell::words(clean(&names.collect::<Vec<_>>().join(", ")))
+            };
+            let cells = [
+                cell(|it| matches!(it, Verdict::Holds | Verdict::InPart(_))),
+                cell(|it| *it == Verdict::DoesNotHold),
+                cell(|it| *it == Verdict::CannotTell),
+            ];
+            table.push(clean(sentence).as_str(), cells);
+        }
+        table
+    }
+
+    /// A list with an object for each scenario and subject.
+    pub(crate) fn into_json(self) -> Value {
+        Value::Array(self.verdicts)
+    }
+
+    fn judge(&mut self, scenario: &str, kept: &Kept) -> Judged {
+        let conditions = kept.conditions();
+        let rows = rows(&conditions);
+        if rows.is_empty() {
+            return Judged::default();
+        }
+        let verdicts = rows.iter().map(|(_, places)| Verdict::of(places));
+        let verdicts: Vec<Verdict> = verdicts.collect();
+        let parts = parts(scenario, &kept.claim, &conditions, &rows, &verdicts);
+        for ((subject, places), verdict) in rows.iter().zip(&verdicts) {
+            self.verdicts.push(json!({
+                "scenario": scenario,
+                "claim": kept.claim.sentence,
+                "subject": subject,
+                "verdict": verdict.text(),
+                "conditions": conditions_json(&conditions, places),
+            }));
+        }
+        let mut missed = 0;
+        match kept.claim.sentence.clone() {
+            Some(sentence) => {
+                let scenario = scenario.to_owned();
+                let names = rows.iter().map(|(name, _)| name.clone());
+                let verdicts = names.zip(verdicts).collect();
+                self.answers.push(ClaimAnswer { scenario, sentence, verdicts });
+            }
+            None => missed = verdicts.iter().filter(|it| **it != Verdict::Holds).count() as u64,
+        }
+        Judged { parts, missed }
+    }
+}
+
+impl Kept {
+    fn add(&mut self, record: &Record) {
+        let place = Place::of(&record.subject, &record.case);
+        if record.status != Status::Unsupported {
+            self.subjects.insert(place.subject.clone());
+        }
+        let Cell { figures, .. } = self.cells.entry(place.clone()).or_default();
+        if let Some(metrics) = record.valid_metrics() {
+            let named = self.claim.ratios.iter().filter_map(Ratio::expectation);
+            let named: BTreeSet<String> = named.map(|it| it.metric).collect();
+            for figure in named {
+                if let Some(value) = metric_value(metrics, &figure) {
+                    figures.entry(figure).or_default().push(value);
+                }
+            }
+        }
+        for CheckedExpectation { expected, when, seen, .. } in record.conditions() {
+            let is_same = |it: &Entry| it.expected == *expected && it.when == *when;
+            let index = self.entries.iter().position(is_same).unwrap_or_else(|| {
+                let (expected, when) = (expected.clone(), when.clone());
+                self.entries.push(Entry { expected, when, seen: BTreeMap::new() });
+                self.entries.len() - 1
+            });
+            self.entries[index].seen.entry(place.clone()).or_default().extend(seen);
+        }
+    }
+
+    /// All records of one case.
+    fn add_turns(&mut self, records: &[Record]) {
+        let bases = Bases::new(records.iter());
+        let mut subjects: BTreeMap<Place, Vec<&Record>> = BTreeMap::new();
+        for record in records {
+            subjects.entry(Place::of(&record.subject, &record.case)).or_default().push(record);
+        }
+        for (place, records) in subjects {
+            // The reference may have taken part in the turns only.
+            let Some(cell) = self.cells.get_mut(&place) else { continue };
+            for figure in [Figure::Throughput, Figure::Cpu] {
+                let series = Series::new(records.iter().copied(), &bases, figure);
+                cell.in_turns.insert(figure, series);
+            }
+        }
+    }
+
+    fn conditions(&self) -> Vec<Condition> {
+        let ratios = self.claim.ratios.iter().filter_map(|ratio| self.ratio(ratio));
+        let entries = self.entries.iter().filter_map(|entry| self.entry(entry));
+        entries.chain(ratios).collect()
+    }
+
+    /// Judges a ratio for each subject that can run one side, at each value of the axes that it does
+    /// not name. Where it names parts of subjects, there have to be both sides.
+    fn ratio(&self, ratio: &Ratio) -> Option<Condition> {
+        let expected = ratio.expectation()?;
+        let mut pairs: BTreeMap<Place, [Option<&Cell>; 2]> = BTreeMap::new();
+        for (place, cell) in self.cells.iter().filter(|(place, _)| self.is_able(place)) {
+            let Some(side) = [&ratio.of, &ratio.to].iter().position(|side| place.has(side)) else {
+                continue;
+            };
+            let pair = pairs.entry(place.without(&ratio.of)).or_default();
+            pair[side] = Some(cell);
+        }
+        if ratio.is_of_subjects() {
+            pairs.retain(|_, pair| pair.iter().all(Option::is_some));
+        }
+        let findings = pairs.into_iter().map(|(place, pair)| {
+            let in_turns = if ratio.suits_turns() { Cell::in_turns(pair, &expected) } else { None };
+            let (answer, text) = match in_turns {
+                Some(effect) => judge::effect(effect, &expected),
+                None => judge::ratio(Cell::alone(pair, &expected), &expected),
+            };
+            Finding { place, answer, text }
+        });
+        let mut findings: Vec<Finding> = findings.collect();
+        let [of, to] = [&ratio.of, &ratio.to].map(|side| list(side));
+        if findings.is_empty() && ratio.is_of_subjects() {
+            let text = format!("no two of the subjects differ by {of} and {to} alone");
+            let (place, answer) = (Place::default(), Answer::CannotTell);
+            findings.push(Finding { place, answer, text });
+        }
+        let Expectation { metric, comparison, value } = &expected;
+        let (both, of): (Vec<_>, Vec<_>) =
+            ratio.of.iter().cloned().partition(|value| ratio.to.contains(value));
+        let is_other = |value: &&AxisValue| !both.contains(value);
+        let to: Vec<AxisValue> = ratio.to.iter().filter(is_other).cloned().collect();
+        let text = format!(
+            "{metric} of {} by that of {} {} {value}{}",
+            side(&of),
+            side(&to),
+            symbol(*comparison),
+            with(&both)
+        );
+        Some(Condition { text, findings })
+    }
+
+    fn entry(&self, entry: &Entry) -> Option<Condition> {
+        let expected = Expectation::parse(&entry.expected)?;
+        let seen = entry.seen.iter().filter(|(place, _)| self.is_able(place));
+        let findings = seen.map(|(place, values)| {
+            let (answer, text) = judge::figure(values, &expected);
+            Finding { place: place.without_axes(&entry.when), answer, text }
+        });
+        let text = expectation_text(&entry.expected) + &with(&entry.when);
+        Some(Condition { text, findings: findings.collect() })
+    }
+
+    fn is_able(&self, place: &Place) -> bool {
+        self.subjects.contains(&place.subject)
+    }
+}
+
+impl Cell {
+    /// The ratio of a figure of two subjects that were measured in turns.
+    fn in_turns(pair: [Option<&Self>; 2], expected: &Expectation) -> Option<Effect> {
+        let index = FIGURES_IN_TURNS.iter().position(|it| *it == expected.metric)?;
+        let figure = [Figure::Throughput, Figure::Cpu][index];
+        let [of, to] = pair.map(|cell| cell?.in_turns.get(&figure));
+        of?.against(to?)
+    }
+
+    fn alone<'a>(pair: [Option<&'a Self>; 2], expected: &Expectation) -> [&'a [f64]; 2] {
+        pair.map(|cell| cell?.figures.get(&expected.metric))
+            .map(|it| it.map_or(&[][..], Vec::as_slice))
+    }
+}
+
+/// The places of each subject, and whether all conditions are met there.
+type Row = (String, Vec<(Place, Answer)>);
+
+/// A heading, and a verdict for each row with the findings beneath.
+fn parts(
+    scenario: &str,
+    claim: &Claim,
+    conditions: &[Condition],
+    rows: &[Row],
+    verdicts: &[Verdict],
+) -> Vec<Part> {
+    let items = rows.iter().zip(verdicts).map(|((name, places), verdict)| {
+        let (text, tint) = (verdict.text(), verdict.tint());
+        match details(conditions, places).as_slice() {
+            [(only, _)] if conditions.len() == 1 => {
+                Item::new(tint, clean(name), clean(&format!("{text}: {only}")))
+            }
+            all => Item {
+                details: all.iter().map(|(_, detail)| clean(detail)).collect(),
+                ..Item::new(tint, clean(name), text)
+            },
+        }
+    });
+    let facts = match conditions {
+        [only] => vec![clean(&only.text)],
+        // They stand with the findings.
+        _ => Vec::new(),
+    };
+    let heading = Heading {
+        labels: vec![clean(scenario)],
+        facts,
+        text: claim.sentence.as_deref().map(clean).unwrap_or_default(),
+        ..Heading::new(if claim.sentence.is_some() { "claim" } else { "ratios" })
+    };
+    vec![Part::Heading(heading), Part::List(items.collect())]
+}
+
+/// `holds: 3 subjects, holds in part: 1 subject`; a row for several subjects counts as one.
+fn counts(verdicts: &[(String, Verdict)]) -> String {
+    let count = |is: fn(&Verdict) -> bool| verdicts.iter().filter(|(_, it)| is(it)).count() as u64;
+    let counts = [
+        ("holds", count(|it| *it == Verdict::Holds)),
+        ("holds in part", count(|it| matches!(it, Verdict::InPart(_)))),
+        ("does not hold", count(|it| *it == Verdict::DoesNotHold)),
+        ("cannot tell", count(|it| *it == Verdict::CannotTell)),
+    ];
+    let counted = counts.iter().filter(|(_, count)| *count > 0);
+    let counted: Vec<String> = counted
+        .map(|(what, count)| format!("{what}: {}", number::counted(*count, "subject")))
+        .collect();
+    counted.join(", ")
+}
+
+/// For each subject, whether all conditions are met at its places. A finding counts at every place
+/// that lies within its own: what fixes fewer axes is a condition at all of their values.
+fn rows(conditions: &[Condition]) -> Vec<Row> {
+    let findings = || conditions.iter().flat_map(|condition| &condition.findings);
+    let places: BTreeSet<&Place> = findings().map(|finding| &finding.place).collect();
+    let is_split = |place: &Place| places.iter().any(|it| *it != place && it.is_within(place));
+    let mut rows: BTreeMap<String, Vec<(Place, Answer)>> = BTreeMap::new();
+    for place in places.iter().filter(|place| !is_split(place)) {
+        let answers = findings().filter(|it| place.is_within(&it.place)).map(|it| it.answer);
+        let answer = answers.reduce(Answer::and).unwrap_or(Answer::CannotTell);
+        rows.entry(place.subject_name()).or_default().push(((*place).clone(), answer));
+    }
+    rows.values_mut().for_each(|places| place::sort(places, |(place, _)| place));
+    rows.into_iter().collect()
+}
+
+/// The findings that count at some of these places: where and what, and with the condition.
+fn details(conditions: &[Condition], places: &[(Place, Answer)]) -> Vec<(String, String)> {
+    let counts = |it: &&Finding| places.iter().any(|(place, _)| place.is_within(&it.place));
+    let mut details = Vec::new();
+    for condition in conditions {
+        let mut findings: Vec<&Finding> = condition.findings.iter().filter(counts).collect();
+        place::sort(&mut findings, |finding| &finding.place);
+        for Finding { place, answer, text } in findings {
+            let at = list(&place.axes);
+            let short = if at.is_empty() { text.clone() } else { format!("{at}: {text}") };
+            let what = match (conditions.len(), at.is_empty()) {
+                (1, _) => String::new(),
+                (_, true) => format!("{}: ", condition.text),
+                (_, false) => format!("{} at ", condition.text),
+            };
+            let detail = format!("{}: {what}{short}", answer.word());
+            details.push((short, detail));
+        }
+    }
+    details
+}
+
+/// The findings that count at some of these places, for other programs.
+fn conditions_json(conditions: &[Condition], places: &[(Place, Answer)]) -> Vec<Value> {
+    let all = conditions
+        .iter()
+        .flat_map(|condition| condition.findings.iter().map(move |finding| (condition, finding)));
+    let counted = all.filter(|(_, it)| places.iter().any(|(place, _)| place.is_within(&it.place)));
+    let json = |(condition, Finding { place, answer, text }): (&Condition, &Finding)| {
+        let case: BTreeMap<&str, &str> =
+            place.axes.iter().map(|it| (it.axis.as_str(), it.value.as_str())).collect();
+        json!({"condition": condition.text, "case": case, "answer": answer.word(), "figure": text})
+    };
+    counted.map(json).collect()
+}
+
+/// `how=await`; `tokio/local/epoll` where it is one subject.
+fn side(values: &[AxisValue]) -> String {
+    let is_part = |value: &AxisValue| PARTS.contains(&value.axis.as_str());
+    let (parts, axes): (Vec<_>, Vec<_>) = values.iter().cloned().partition(is_part);
+    if parts.len() < PARTS.len() {
+        return list(values);
+    }
+    let subject =
+        PARTS.map(|part| parts.iter().find(|it| it.axis == part).map(|it| it.value.clone()));
+    subject.into_iter().flatten().collect::<Vec<_>>().join("/") + &with(&axes)
+}
+
+/// ` with how=await`, or nothing.
+fn with(values: &[AxisValue]) -> String {
+    if values.is_empty() { String::new() } else { format!(" with {}", list(values)) }
+}
+
+/// `connections=64, how=await`
+fn list(values: &[AxisValue]) -> String {
+    values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

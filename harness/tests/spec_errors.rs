@@ -296,6 +296,7 @@ fn wrong_steps_are_explained() {
                 "[{ repeat: { times: 9, steps: [{ spawn: { count: 1, steps: [yield] } }] } }, join]",
             ),
             ("an impossible how", "[{ hash: { rounds: 1, how: polling } }]"),
+            ("an unknown function", "[{ hash: { rounds: 1, function: pbkdf } }]"),
             ("forced computing", "[{ cpu: { for: 1ms, how: forced } }]"),
             ("no how at all", "[{ sleep: { for: 1ms, how: bloking } }]"),
             ("read_file without files", "[{ read_file: next }]"),
@@ -424,6 +425,10 @@ fn wrong_quantities_are_explained() {
             (
                 "a cache of a slow disk",
                 "files: { count: 10, size: 1B, cache: hot, latency: 1s }\ntasks: [{ name: t, steps: [read_file] }]\n",
+            ),
+            (
+                "too many rounds of an expensive function",
+                "tasks: [{ name: t, steps: [{ hash: { rounds: 2000001, function: pbkdf2 } }] }]\n",
             ),
             (
                 "too many different hashes",

@@ -7,7 +7,7 @@ use quadrant::driver::arrivals::{Arrivals, Rate};
 use quadrant::driver::order::{Habits, Parts};
 use quadrant::spec::{self, Case, Scenario};
 use quadrant_reports::record::expectation::Comparison;
-use quadrant_suite::hash;
+use quadrant_suite::hash::{Function, Hash};
 use quadrant_suite::plan::{Action, FileChoice, How, Pace, PlannedChannel, Program};
 
 fn valid(text: &str) -> Scenario {
@@ -52,11 +52,16 @@ fn every_example_of_the_page_is_valid() {
 fn every_step_becomes_its_action() {
     use How::*;
     let ns = 10_000_000;
+    let hash = |function| {
+        let hash = Hash { function, rounds: 7 };
+        Action::Hash { hash, expected: hash.answer(), how: Blocking }
+    };
     for (steps, expected) in [
         ("[{ sleep: 10ms }]", Action::Sleep { ns, how: Await }),
         ("[{ sleep: { for: 10ms, how: offload } }]", Action::Sleep { ns, how: Offload }),
         ("[{ cpu: 10ms }]", Action::Cpu { ns, how: Blocking }),
-        ("[{ hash: 7 }]", Action::Hash { rounds: 7, expected: hash::chain(7), how: Blocking }),
+        ("[{ hash: 7 }]", hash(Function::Chain)),
+        ("[{ hash: { rounds: 7, function: pbkdf2 } }]", hash(Function::Pbkdf2)),
         ("[read_file]", Action::ReadFile { file: FileChoice::Next, how: Await }),
         ("[{ read_file: random }]", Action::ReadFile { file: FileChoice::Random, how: Await }),
         ("[{ read_file: 2 }]", Action::ReadFile { file: FileChoice::Index(2), how: Await }),
@@ -472,7 +477,7 @@ proptest! {
                     Action::Gather { programs } | Action::Race { programs, .. } => {
                         programs.iter().for_each(|program| assert!(referred.insert(*program)));
                     }
-                    Action::Hash { rounds, expected, .. } => assert_eq!(*expected, hash::chain(*rounds)),
+                    Action::Hash { hash, expected, .. } => assert_eq!(*expected, hash.answer()),
                     _ => {}
                 }
             }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::ClockScale;
 use crate::description::Capability;
+use crate::hash::Hash;
 
 /// One trial's work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -213,8 +214,8 @@ pub enum Action {
     Sleep { ns: u64, how: How },
     /// Use this much CPU time of one thread.
     Cpu { ns: u64, how: How },
-    /// Compute `hash::chain(rounds)` and compare it with `expected`.
-    Hash { rounds: u64, expected: u64, how: How },
+    /// Compute a hash and compare it with `expected`.
+    Hash { hash: Hash, expected: u64, how: How },
     /// Read one whole file and compare some of its contents; all of them after the window.
     ReadFile { file: FileChoice, how: How },
     /// Write one whole file, and with `sync` wait until it is on the disk. Compared after the window.

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use crate::block_on::block_on;
 use crate::clock::{Stamp, stamp};
-use crate::hash;
+use crate::hash::Hash;
 use crate::injection;
 use crate::links::Idle;
 use crate::ping_pong::{Exchange, Side};
@@ -198,7 +198,7 @@ impl<R: Runtime> Player<R> {
                 let time = Duration::from_nanos(*ns);
                 self.here_or_offloaded("cpu", *how, move || plain_calls::use_cpu(time)).await
             }
-            Action::Hash { rounds, expected, how } => self.hash(*rounds, *expected, *how).await,
+            Action::Hash { hash, expected, how } => self.hash(*hash, *expected, *how).await,
             Action::ReadFile { file, how } => self.read_file(*file, *how).await,
             Action::WriteFile { bytes, sync, how } => self.write_file(*bytes, *sync, *how).await,
             Action::Query(query) => self.query(query).await,
@@ -323,9 +323,10 @@ impl<R: Runtime> Player<R> {
         Ok(())
     }
 
-    async fn hash(&mut self, rounds: u64, expected: u64, how: How) -> Result<(), Ending> {
-        let seen = self.here_or_offloaded("hash", how, move || hash::chain(rounds)).await?;
+    async fn hash(&mut self, hash: Hash, expected: u64, how: How) -> Result<(), Ending> {
+        let seen = self.here_or_offloaded("hash", how, move || hash.answer()).await?;
         if seen != expected {
+            let rounds = hash.rounds;
             return Err(Ending::WrongAnswer(format!(
                 "hash: {rounds} rounds gave {seen:016x} instead of {expected:016x}"
             )));

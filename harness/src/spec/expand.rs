@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use quadrant_reports::number::grouped;
+use quadrant_suite::hash::Hash;
 use quadrant_suite::peak;
 use quadrant_suite::plan::{Group, Pace, Program, Server};
 
@@ -45,7 +46,7 @@ pub(super) struct Expanded {
     pub(super) case: Case,
     /// Which axes it took a value of.
     pub(super) used: Vec<bool>,
-    pub(super) hashes: Vec<(u64, Place)>,
+    pub(super) hashes: Vec<(Hash, Place)>,
     pub(super) reads_files: bool,
     /// Which of its backends it queries.
     pub(super) queried: Vec<bool>,
@@ -156,13 +157,13 @@ fn read_files(fields: &Fields<'_>, values: &mut CaseValues<'_>) -> Files {
     Files { count, bytes, cold: cold.unwrap_or(false), latency: latency.map(Duration::from_nanos) }
 }
 
-/// The steps of the server and of every group of tasks. Returns the rounds of all hashes, and which
-/// backends are queried.
+/// The steps of the server and of every group of tasks. Returns all hashes, and which backends are
+/// queried.
 fn add_programs<'a>(
     work: &mut Work,
     scenario: &Fields<'a>,
     values: &mut CaseValues<'a>,
-) -> (Vec<(u64, Place)>, Vec<bool>) {
+) -> (Vec<(Hash, Place)>, Vec<bool>) {
     let server = fields_in(scenario, "server", "steps", values);
     let groups = read_groups(scenario, values);
     // Where their number cannot be read, any file can be.

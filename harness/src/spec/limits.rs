@@ -46,8 +46,10 @@ pub(super) const QUERIES: u64 = 10_000;
 pub(super) const FILES_BYTES: u64 = 4 * GIB;
 /// Producers times consumers of a channel: the order of messages is checked for each pair.
 pub(super) const CHANNEL_PAIRS: u64 = 4_000_000;
-/// Every different number of rounds is computed once when the scenario is loaded.
+/// Every different hash is computed once when the scenario is loaded.
 pub(super) const HASH_ROUNDS_TOGETHER: u64 = 20_000_000;
+/// What a round of `pbkdf2` takes, in rounds of `chain`.
+pub(super) const PBKDF2_COST: u64 = 10;
 
 /// Groups of clients; each has figures of its own.
 pub(super) const CLIENT_GROUPS: usize = 8;

@@ -8,6 +8,7 @@ mod sharing;
 use std::collections::BTreeSet;
 
 use quadrant_reports::number::grouped;
+use quadrant_suite::hash::{Function, Hash};
 use quadrant_suite::plan::{Action, FileChoice, How, Pool, Program, Query};
 
 use super::axes::CaseValues;
@@ -40,7 +41,7 @@ pub(super) struct Programs<'v, 'a> {
     /// What the tasks share.
     pub(super) shared: Shared,
     /// Every `hash`, so that its answer can be computed once for all cases.
-    pub(super) hashes: Vec<(u64, Place)>,
+    pub(super) hashes: Vec<(Hash, Place)>,
     steps_written: usize,
 }
 
@@ -167,9 +168,12 @@ impl<'v, 'a> Programs<'v, 'a> {
             "cpu" => Action::Cpu { ns: values.quantity(fields, "for", limits::CPU), how },
             "hash" => {
                 let rounds = values.quantity(fields, "rounds", limits::HASH_ROUNDS);
-                self.hashes.push((rounds, *at));
+                let words = [("chain", Function::Chain), ("pbkdf2", Function::Pbkdf2)];
+                let function = values.one_of(fields.get("function"), words).unwrap_or_default();
+                let hash = Hash { function, rounds };
+                self.hashes.push((hash, *at));
                 // The answer is put in when a case is taken from the scenario.
-                Action::Hash { rounds, expected: 0, how }
+                Action::Hash { hash, expected: 0, how }
             }
             "read_file" => Action::ReadFile { file: self.file(&step)?, how },
             "write_file" => {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use quadrant_reports::number::grouped;
 use quadrant_reports::record::AxisValue;
 use quadrant_reports::record::claim::Claim;
-use quadrant_suite::hash;
+use quadrant_suite::hash::{Function, Hash};
 use quadrant_suite::plan::Action;
 
 use super::axes::{self, Axis, CaseValues};
@@ -39,8 +39,8 @@ pub struct Scenario {
     source: String,
     root: Node,
     axes: Vec<Axis>,
-    /// The answers of all `hash` steps, by their rounds.
-    hashes: BTreeMap<u64, u64>,
+    /// The answers of all `hash` steps, once each.
+    hashes: BTreeMap<Hash, u64>,
 }
 
 impl Scenario {
@@ -87,7 +87,7 @@ impl Scenario {
         let workers = workers.map(|workers| workers.text.clone());
         let mut hashes = check_cases(&fields, axes.as_deref(), mistakes);
         if mistakes.is_empty() {
-            hashes.iter_mut().for_each(|(rounds, answer)| *answer = hash::chain(*rounds));
+            hashes.iter_mut().for_each(|(hash, answer)| *answer = hash.answer());
         }
         Some(Self {
             name: name?,
@@ -168,21 +168,21 @@ impl Scenario {
         let fields = Fields::of_any(&self.root, "").expect("a scenario is a map");
         let mut case = expand(&fields, Some(&self.axes), index).case;
         for step in case.work.programs.iter_mut().flatten() {
-            if let Action::Hash { rounds, expected, .. } = &mut step.action {
-                *expected = self.hashes[rounds];
+            if let Action::Hash { hash, expected, .. } = &mut step.action {
+                *expected = self.hashes[hash];
             }
         }
         case
     }
 }
 
-/// Derives every case once, and finds what no case makes use of. Returns the rounds of all hashes,
-/// whose answers are to be computed.
+/// Derives every case once, and finds what no case makes use of. Returns all hashes, whose
+/// answers are to be computed.
 fn check_cases(
     scenario: &Fields<'_>,
     axes: Option<&[Axis]>,
     mistakes: &mut Mistakes,
-) -> BTreeMap<u64, u64> {
+) -> BTreeMap<Hash, u64> {
     let mut hashes = BTreeMap::new();
     let mut rounds_together = 0_u64;
     let axes_or_none = axes.unwrap_or_default();
@@ -216,16 +216,18 @@ fn check_cases(
         for (all, one) in queried.iter_mut().zip(expanded.queried) {
             *all |= one;
         }
-        for (rounds, at) in expanded.hashes {
-            if hashes.insert(rounds, 0).is_some() {
+        for (hash, at) in expanded.hashes {
+            if hashes.insert(hash, 0).is_some() {
                 continue;
             }
-            rounds_together = rounds_together.saturating_add(rounds);
+            let cost = if hash.function == Function::Pbkdf2 { limits::PBKDF2_COST } else { 1 };
+            rounds_together = rounds_together.saturating_add(u64::from(hash.rounds) * cost);
             if rounds_together > limits::HASH_ROUNDS_TOGETHER {
                 mistakes.add(error!(
                     at,
-                    "with this step, the different `rounds` of all `hash` steps add up to {}; {} are possible, since each answer is computed beforehand",
+                    "with this step, the different `rounds` of all `hash` steps add up to {} (one of `pbkdf2` counts as {}); {} are possible, since each answer is computed beforehand",
                     grouped(rounds_together),
+                    limits::PBKDF2_COST,
                     grouped(limits::HASH_ROUNDS_TOGETHER)
                 ));
                 return hashes;

@@ -36,7 +36,7 @@ const SHAPES: &[Shape] = &[
     shape("echo", "how", "how as", ALL, ""),
     shape("sleep", "for", "for how as", ALL, "- sleep: 10ms"),
     shape("cpu", "for", "for how as", COMPUTE, "- cpu: 1ms"),
-    shape("hash", "rounds", "rounds how as", COMPUTE, "- hash: 20000"),
+    shape("hash", "rounds", "rounds function how as", COMPUTE, "- hash: 20000"),
     shape("read_file", "file", "file how as", ALL, ""),
     shape("write_file", "size", "size sync how as", WRITE, "- write_file: 4KiB"),
     shape("query", "backend", "backend new how as", ALL, ""),

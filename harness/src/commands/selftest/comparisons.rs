@@ -10,7 +10,7 @@ use quadrant_reports::selftest::cases::Cases;
 use quadrant_reports::selftest::comparisons::{Cost, Power, cost_of_places, power};
 use quadrant_reports::selftest::row::Row;
 use quadrant_suite::description::Workers;
-use quadrant_suite::hash;
+use quadrant_suite::hash::{Function, Hash};
 use quadrant_suite::plan::{Action, How};
 
 use super::bench::{Bench, Interrupted, Rows, Trial, Unmeasured, step};
@@ -209,7 +209,8 @@ fn planted(bench: &Bench, rows: &mut Rows, subject: &Subject) -> Result<(), Unme
 /// Echo with a step that computes nothing, repeated `times` times per request.
 fn with_steps(bench: &Bench, times: u64) -> Trial {
     let mut trial = saturating(bench, [500, 200]);
-    let nothing = Action::Hash { rounds: 0, expected: hash::chain(0), how: How::Blocking };
+    let hash = Hash { function: Function::Chain, rounds: 0 };
+    let nothing = Action::Hash { hash, expected: hash.answer(), how: How::Blocking };
     let steps = [Action::Repeat { times, length: 1 }, nothing].map(step);
     trial.plan.programs[0].splice(1..1, steps);
     trial

@@ -9,7 +9,7 @@ use std::time::Duration;
 use quadrant_reports::selftest::alarms::{Alarms, count};
 use quadrant_reports::selftest::cases::Cases;
 use quadrant_suite::board::Stall;
-use quadrant_suite::hash;
+use quadrant_suite::hash::{Function, Hash};
 use quadrant_suite::plan::{Action, FileChoice, How, Pace};
 
 use super::bench::{Bench, Interrupted, Rows, Trial, Unmeasured, group, step};
@@ -96,12 +96,12 @@ pub fn nested(bench: &Bench, rows: &mut Rows) -> Result<(), Interrupted> {
     const PARENTS: u32 = 2;
     const CPU_MS: u64 = 10;
     /// They take about ten milliseconds as well.
-    const ROUNDS: u64 = 150_000;
+    const HASH: Hash = Hash { function: Function::Chain, rounds: 150_000 };
     let how = How::Await;
     let programs = vec![
         vec![step(Action::Gather { programs: vec![1, 2] })],
         vec![step(Action::Cpu { ns: CPU_MS * MS, how })],
-        vec![step(Action::Hash { rounds: ROUNDS, expected: hash::chain(ROUNDS), how })],
+        vec![step(Action::Hash { hash: HASH, expected: HASH.answer(), how })],
     ];
     let parents = group("parents", PARENTS, 0, Pace::BackToBack);
     // Each child is a stall by itself where it has a poll of its own.

@@ -65,7 +65,7 @@ pub fn compare(options: &CompareOptions, color: Color) -> Result<u8, Failure> {
         new: options.new.display().to_string(),
         unlike,
     };
-    let comparison = Comparison::of(&base, &new, wanted);
+    let comparison = Comparison::of(base, new, wanted);
     let mut output = io::BufWriter::new(io::stdout());
     let written =
         comparison.write(&mut output, options.format, &names, standard_output::style(color));

@@ -1,11 +1,13 @@
 //! Options of runtimes: described by their adapters, set behind a subject's pattern, and in effect.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::time::Duration;
 
-use quadrant_reports::record::{Record, Status};
+use quadrant_reports::record::{Metrics, Record, Status};
 use serde_json::Value;
 
+use crate::skip::{Need, skip};
 use crate::stage::{Stage, build_kit};
 
 /// 40 tasks that wait on the pool for blocking work, in executors with one worker.
@@ -60,9 +62,10 @@ time: { warmup: 50ms, measure: 200ms }
 name: receive
 question: Does another worker look for events while this one waits for a request?
 workers: 2
-server: { steps: [recv: forced, send] }
-load: { connections: 1, send: 64B, think: 5ms }
-time: { warmup: 50ms, measure: 300ms }
+# The sleep ends on the worker that looks for events. The next request comes later.
+server: { steps: [sleep: 2ms, recv: forced, send] }
+load: { connections: 1, send: 64B, think: 20ms }
+time: { warmup: 50ms, measure: 1s }
 ",
     ),
 ];
@@ -81,6 +84,122 @@ pub fn options_of_a_scheduler_decide_over_forced_waits() {
             assert_eq!(is_ok, has_option, "{}: {:?}", record.subject.id, record.reason);
         }
     }
+}
+
+/// An option that changes a figure by this factor at least.
+struct Effect {
+    subject: &'static str,
+    option: &'static str,
+    text: &'static str,
+    figure: fn(&Metrics) -> f64,
+    factor: f64,
+}
+
+const EFFECTS: &[Effect] = &[
+    // What the pool hands back waits in the queue of all workers, while this one polls its own tasks.
+    Effect {
+        subject: "tokio/multi-thread",
+        option: "global-queue-interval=3000",
+        text: "\
+name: queues
+question: How long does a task wait that another thread has woken?
+workers: 1
+tasks:
+  - { name: caller, count: 1, steps: [{ sleep: { for: 100us, how: offload } }] }
+  - { name: busy, count: 4, steps: [{ ping_pong: 1000 }] }
+time: { warmup: 100ms, measure: 500ms }
+",
+        figure: |metrics| metrics.latency_ns.mean as f64,
+        factor: 3.0,
+    },
+    // One thread empties the queues by turns; new work in the first ones keeps it from the last.
+    Effect {
+        subject: "tokio/multi-thread?blocking-threads=1",
+        option: "sharded-blocking-queue=on",
+        text: "\
+name: pool
+question: Does the pool serve everybody alike?
+workers: 1
+tasks:
+  - { name: caller, count: 64, steps: [{ cpu: { for: 100us, how: offload } }] }
+time: { warmup: 100ms, measure: 1s }
+",
+        figure: |metrics| metrics.latency_ns.p999 as f64 / metrics.latency_ns.p50 as f64,
+        factor: 3.0,
+    },
+    // Each worker has the timers of its own tasks, so that it wakes while the other computes.
+    Effect {
+        subject: "tokio@epoll+unstable/multi-thread",
+        option: "alt-timer=on",
+        text: "\
+name: timers
+question: Who looks for events while one worker computes?
+workers: 2
+tasks:
+  - { name: sleeper, count: 200, steps: [{ sleep: 1ms }] }
+  - { name: busy, count: 1, steps: [{ cpu: 20ms }, sleep: 5ms] }
+time: { warmup: 100ms, measure: 1s }
+",
+        figure: |metrics| {
+            1.0 / metrics.impact_ns.as_ref().map_or(f64::INFINITY, |it| it.p90 as f64)
+        },
+        factor: 3.0,
+    },
+    Effect {
+        subject: "glommio",
+        option: "spin=10000",
+        text: "\
+name: spinning
+question: What does a loop do that has nothing to do?
+workers: 1
+tasks:
+  - { name: waiter, count: 1, steps: [{ sleep: 2ms }] }
+time: { warmup: 100ms, measure: 300ms }
+",
+        figure: |metrics| metrics.cpu_ns as f64,
+        factor: 3.0,
+    },
+];
+
+pub fn options_change_what_they_name() {
+    let stage = Stage::new();
+    for effect in EFFECTS {
+        let Effect { subject, option, .. } = effect;
+        let separator = if subject.contains('?') { '&' } else { '?' };
+        let with_option = format!("{subject}{separator}{option}");
+        let spec = stage.write("effect.yaml", effect.text);
+        let words = [&*spec, "-r", subject, "-r", &with_option, "--trials", "1"];
+        let (_, records) = stage.measure(&words, &[], Duration::from_secs(120));
+        let (with, without): (Vec<_>, Vec<_>) =
+            records.iter().partition(|record| record.subject.id.contains(option));
+        let [with, without] = [with, without].map(|records| match records.as_slice() {
+            [record] => (effect.figure)(record.metrics.as_ref().expect("figures")),
+            _ => panic!("{option}: {records:?}"),
+        });
+        eprintln!("{option}: {with} instead of {without}");
+        assert!(with >= without * effect.factor, "{option}: {with} instead of {without}");
+    }
+}
+
+/// 256 tasks, each with a thread, in 64 GiB of address space.
+pub fn threads_have_the_stack_they_ask_for() {
+    let stage = Stage::new();
+    let wrapper = ["prlimit", "--as=68719476736"];
+    if !Command::new(wrapper[0]).args([wrapper[1], "true"]).status().is_ok_and(|it| it.success()) {
+        return skip(Need::Other, "there is no `prlimit` here");
+    }
+    let text = "name: many\nquestion: Is there room?\ntasks: [{ name: t, count: 256, steps: [sleep: 5ms] }]\n\
+                time: { warmup: 100ms, measure: 200ms }\n";
+    let spec = stage.write("many.yaml", text);
+    let call = stage.call_through(&wrapper).args(["run", "--no-build", "--format", "json", &spec]);
+    let call = call.args(["-r", "threads", "-r", "threads?stack=1073741824", "--trials", "1"]);
+    let records = call.args(["--out", &stage.named("results")]).run().records();
+    let has_room =
+        |record: &Record| (record.subject.id.contains("stack="), record.status == Status::Ok);
+    let mut seen: Vec<_> = records.iter().map(has_room).collect();
+    seen.sort();
+    assert_eq!(seen, [(false, true), (true, false)], "{records:?}");
+    stage.assert_empty();
 }
 
 pub fn options_are_listed_with_values_and_default() {

@@ -11,6 +11,7 @@ mod order;
 mod outcome;
 mod side;
 mod table;
+mod versions;
 
 use std::io::{self, Write};
 
@@ -44,7 +45,8 @@ pub struct Comparison {
 
 impl Comparison {
     /// Both sides must come from [`Options::side`] of the same options.
-    pub fn of(base: &Side, new: &Side, options: Options) -> Self {
+    pub fn of(mut base: Side, mut new: Side, options: Options) -> Self {
+        versions::pair(&mut base, &mut new);
         let mut pairs: Vec<(&CellKey, Option<&SideCell>, Option<&SideCell>)> =
             base.cells.iter().map(|(key, cell)| (key, Some(cell), new.cell(key))).collect();
         let only_new = new.cells.iter().filter(|(key, _)| base.cell(key).is_none());
@@ -62,7 +64,7 @@ impl Comparison {
                 judge::judge(&all, cell, base, new, &options);
             }
         }
-        Self { options, cells, pairs: base.pairs(new) }
+        Self { options, cells, pairs: base.pairs(&new) }
     }
 
     pub fn cells(&self) -> &[ComparedCell] {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::change::Values;
 use super::metric::{CPU, Options, P99, THROUGHPUT};
 use super::order::{Order, Pairs};
+use super::versions::Version;
 use crate::figures::{Cell, Outcome};
 use crate::record::driver_limit::BUSY_MAX;
 use crate::record::expectation::metric_value;
@@ -43,6 +44,7 @@ pub struct Side {
 
 #[derive(Debug, Default)]
 pub(super) struct SideCell {
+    pub version: Version,
     /// One for each case that has this cell, since a folder may hold several runs.
     states: Vec<State>,
     pub operation: String,
@@ -100,6 +102,7 @@ impl Side {
             });
             let side = &mut self.cells[index].1;
             side.add(&cell, &self.metrics);
+            side.version = Version::of(cell.subject);
             side.is_reference = cell.is_reference;
             side.reference.clone_from(&reference);
         }
@@ -114,6 +117,14 @@ impl Side {
             }
         }
         pairs
+    }
+
+    /// Gives the subject of a cell another name.
+    pub(super) fn rename(&mut self, index: usize, subject: &str) {
+        let key = &mut self.cells[index].0;
+        self.found.remove(key);
+        subject.clone_into(&mut key.subject);
+        self.found.insert(key.clone(), index);
     }
 
     pub(super) fn cell(&self, key: &CellKey) -> Option<&SideCell> {

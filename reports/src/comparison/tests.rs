@@ -12,7 +12,7 @@ fn side(options: &Options, records: &[Record]) -> Side {
 
 fn comparison(base: &[Record], new: &[Record]) -> Comparison {
     let options = Options::default();
-    Comparison::of(&side(&options, base), &side(&options, new), options)
+    Comparison::of(side(&options, base), side(&options, new), options)
 }
 
 fn trials(id: &str, ops_per_sec: f64, latency_us: u64) -> Vec<Record> {
@@ -186,7 +186,7 @@ fn another_metric_decides_when_asked() {
     let options = Options { metric: Some("latency.p99".into()), ..Options::default() };
     let base = trials("a/b/c", 1_000.0, 500);
     let new = trials("a/b/c", 1_000.0, 600);
-    let comparison = Comparison::of(&side(&options, &base), &side(&options, &new), options);
+    let comparison = Comparison::of(side(&options, &base), side(&options, &new), options);
     assert_eq!(comparison.cells()[0].verdict, Some(Verdict::Regressed));
     let text = written(&comparison, Format::Table);
     assert!(text.contains("latency.p99"), "{text}");
@@ -318,7 +318,7 @@ fn a_change_that_noise_may_explain_is_no_verdict() {
     assert_eq!(cell(0.2, 0.60), (Verdict::Regressed, None));
     let options = Options { metric: Some(THROUGHPUT.into()), ..Options::default() };
     let of_throughput =
-        Comparison::of(&side(&options, &base), &side(&options, &noisy(0.2, 0.15, &base)), options);
+        Comparison::of(side(&options, &base), side(&options, &noisy(0.2, 0.15, &base)), options);
     let cell = &of_throughput.cells()[1];
     assert_eq!((cell.verdict, cell.doubt), (Some(Verdict::CannotTell), Some(Doubt::Noise)));
 }
@@ -367,4 +367,28 @@ fn a_busy_driver_takes_throughput_out_of_a_verdict() {
         let one_side = comparison(&of(100_000.0, 0.3), &of(80_000.0, 0.95));
         assert_eq!(one_side.cells()[0].verdict, Some(Verdict::Same), "{asked:?}");
     }
+}
+
+/// What is told apart by its version in one run is one subject in the other.
+#[test]
+fn two_versions_of_a_subject_are_one_cell() {
+    let versioned = |version: &str, ops_per_sec| {
+        let runtime = format!("tokio@{version}");
+        let mut records =
+            trials(&format!("{runtime}/multi-thread/epoll?lifo=off"), ops_per_sec, 350);
+        records.iter_mut().for_each(|record| record.subject.runtime.clone_from(&runtime));
+        records
+    };
+    let names = |base: &[Record], new: &[Record]| {
+        let comparison = comparison(base, new);
+        let cells = comparison.cells.iter();
+        cells.map(|cell| (cell.key.subject.clone(), cell.verdict)).collect::<Vec<_>>()
+    };
+    let [old, path] = [versioned("1.51.0", 180_000.0), versioned("path:../tokio", 90_000.0)];
+    let found = names(&old, &path);
+    let name = "tokio@1.51.0→path:../tokio/multi-thread/epoll?lifo=off";
+    assert_eq!(found, [(name.to_owned(), Some(Verdict::Regressed))]);
+    // Which of the two would it be?
+    let both = [old, path].concat();
+    assert!(names(&both, &versioned("1.52.2", 1.0)).iter().all(|(_, verdict)| verdict.is_none()));
 }

@@ -37,11 +37,12 @@ fn assert_reported(records: &[Record]) {
         assert_plain(&reporter.finish().unwrap().0);
     }
     let options = || Options { metric: None, threshold: 0.02 };
-    let mut sides = [options().side(), options().side()];
-    for side in &mut sides {
+    let side = || {
+        let mut side = options().side();
         cases.iter().for_each(|case| side.add(case));
-    }
-    let comparison = Comparison::of(&sides[0], &sides[1], options());
+        side
+    };
+    let comparison = Comparison::of(side(), side(), options());
     for format in [Format::Table, Format::Json, Format::Markdown] {
         let mut output = Vec::new();
         comparison.write(&mut output, format, &Names::default(), Style::PLAIN).unwrap();

@@ -14,7 +14,8 @@ use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
 use glommio::io::{BufferedFile, ReadResult};
 use glommio::net::{TcpListener, TcpStream};
 use glommio::{
-    BuilderErrorKind, GlommioError, LocalExecutorBuilder, LocalExecutorPoolBuilder, PoolPlacement,
+    BuilderErrorKind, CpuSet, GlommioError, LocalExecutorBuilder, LocalExecutorPoolBuilder,
+    PoolPlacement,
 };
 use quadrant_suite::description::{
     Capability, Description, Executor, RuntimeOption, Topology, Workers,
@@ -76,16 +77,19 @@ impl Adapter for Glommio {
             return Err(scene.unknown_executor());
         }
         let workers = scene.plan().workers as usize;
-        // Unbound: the harness pins the process from outside.
         let roots = Arc::new(AtomicUsize::new(0));
         let next = Arc::clone(&roots);
         let refusal = |error| refusal(error, roots.load(Ordering::Relaxed) > 0);
-        let mut builder =
-            LocalExecutorPoolBuilder::new(PoolPlacement::Unbound(workers)).name("glommio");
+        // Unbound: the harness pins the process from outside.
+        let mut builder = LocalExecutorPoolBuilder::new(PoolPlacement::Unbound(workers));
         if let Some(micros) = scene.plan().number("spin") {
-            builder = builder.spin_before_park(Duration::from_micros(micros));
+            // An unbound executor never spins.
+            let placement = PoolPlacement::Fenced(workers, allowed_cpus().map_err(refusal)?);
+            builder = LocalExecutorPoolBuilder::new(placement)
+                .spin_before_park(Duration::from_micros(micros));
         }
         let pool = builder
+            .name("glommio")
             .on_all_shards(move || {
                 // Those that have started so far.
                 let root = next.fetch_add(1, Ordering::Relaxed);
@@ -95,6 +99,12 @@ impl Adapter for Glommio {
         pool.join_all().into_iter().collect::<Result<Vec<()>, _>>().map_err(refusal)?;
         Ok(())
     }
+}
+
+/// Those that the harness has pinned the process to.
+fn allowed_cpus() -> Result<CpuSet, GlommioError<()>> {
+    let allowed = rustix::thread::sched_getaffinity(None).map_err(io::Error::from)?;
+    Ok(CpuSet::online()?.filter(|location| allowed.is_set(location.cpu)))
 }
 
 fn refusal(error: GlommioError<()>, has_begun: bool) -> Refusal {

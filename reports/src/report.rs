@@ -13,7 +13,7 @@ use crate::crossover::Crossovers;
 use crate::figures::Cell;
 use crate::format::Format;
 use crate::prose::clean;
-use crate::record::Record;
+use crate::record::{Record, Subject};
 use crate::shared_remarks::{self, SharedRemarks};
 use crate::style::Style;
 use crate::summary::Summary;
@@ -246,7 +246,9 @@ fn json(record: &Record) -> serde_json::Result<String> {
 
 /// `tokio 1.47.1`; a runtime that has no version (plain threads) goes by its name.
 fn version(record: &Record) -> String {
-    clean(&format!("{} {}", record.subject.runtime, record.subject.version))
+    let Subject { runtime, version, .. } = &record.subject;
+    let runtime = runtime.strip_suffix(&format!("@{version}")).unwrap_or(runtime);
+    clean(&format!("{runtime} {version}"))
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //!
 //! Never takes what cannot be told for a yes: an interval that holds the bound leaves it open.
 
+use std::convert::identity;
+
 use crate::effect::Effect;
 use crate::expectation_text::in_unit;
 use crate::interval::{Estimate, Interval, estimate, estimate_difference};
@@ -29,20 +31,28 @@ impl Answer {
     }
 }
 
-/// Whether the mean of a figure is as expected, and the mean or why there is none.
+/// Whether the mean of a figure is as expected, and the mean or why there is none. It is the geometric
+/// mean, as in ratios, unless some values are 0.
 pub(super) fn figure(values: &[f64], expected: &Expectation) -> (Answer, String) {
     let write = |value| in_unit(&expected.metric, value);
-    let Some(Estimate { value, half_width }) = estimate(values) else {
+    let is_even = values.windows(2).all(|pair| pair[0] == pair[1]);
+    let estimated = match is_positive(values) && !is_even {
+        true => estimate(&logarithms(values)).map(|it| (it, f64::exp as fn(f64) -> f64)),
+        false => estimate(values).map(|it| (it, identity as fn(f64) -> f64)),
+    };
+    let Some((Estimate { value, half_width }, from_scale)) = estimated else {
         return (Answer::CannotTell, "there are no figures".to_owned());
     };
+    let mean = write(from_scale(value));
     let Some(half_width) = half_width else {
-        return (Answer::CannotTell, format!("{}, of one trial only", write(value)));
+        return (Answer::CannotTell, format!("{mean}, of one trial only"));
     };
     // No figure is negative.
-    let interval = Interval { low: (value - half_width).max(0.0), high: value + half_width };
+    let low = from_scale(value - half_width).max(0.0);
+    let interval = Interval { low, high: from_scale(value + half_width) };
     let text = match half_width {
-        0.0 => write(value),
-        _ => format!("{} ({}…{})", write(value), write(interval.low), write(interval.high)),
+        0.0 => mean,
+        _ => format!("{mean} ({}…{})", write(interval.low), write(interval.high)),
     };
     (within(interval, expected), text)
 }
@@ -53,7 +63,6 @@ pub(super) fn ratio([of, to]: [&[f64]; 2], expected: &Expectation) -> (Answer, S
         return (Answer::CannotTell, "there are no figures on both sides".to_owned());
     }
     let is_zero = |values: &[f64]| values.iter().all(|value| *value == 0.0);
-    let is_positive = |values: &[f64]| values.iter().all(|value| *value > 0.0);
     if is_zero(of) && is_positive(to) {
         let answer =
             if expected.comparison.holds(0.0, expected.value) { Answer::Yes } else { Answer::No };
@@ -62,7 +71,6 @@ pub(super) fn ratio([of, to]: [&[f64]; 2], expected: &Expectation) -> (Answer, S
     if !is_positive(of) || !is_positive(to) {
         return (Answer::CannotTell, "some of the figures are 0".to_owned());
     }
-    let logarithms = |values: &[f64]| values.iter().map(|value| value.ln()).collect::<Vec<_>>();
     let Some(difference) = estimate_difference(&logarithms(of), &logarithms(to)) else {
         return (Answer::CannotTell, "there are no figures on both sides".to_owned());
     };
@@ -80,6 +88,14 @@ pub(super) fn effect(effect: Effect, expected: &Expectation) -> (Answer, String)
             (within(interval, expected), text)
         }
     }
+}
+
+fn is_positive(values: &[f64]) -> bool {
+    values.iter().all(|value| *value > 0.0)
+}
+
+fn logarithms(values: &[f64]) -> Vec<f64> {
+    values.iter().map(|value| value.ln()).collect()
 }
 
 /// Whether all of an interval is as expected, or nothing of it.
@@ -137,7 +153,8 @@ mod tests {
             (&[0.0, 0.0], "threads.peak = 2", Answer::No, "0"),
             (&[2.0], "threads.peak <= 4", Answer::CannotTell, "2, of one trial only"),
             (&[], "threads.peak <= 4", Answer::CannotTell, "there are no figures"),
-            (&[1.0, 3.0], "threads.peak = 2", Answer::CannotTell, "2 (0…65.7)"),
+            (&[3.0, 2.0, 2.0], "threads.peak = 2", Answer::CannotTell, "2.29 (0.60…8.76)"),
+            (&[2.0, 0.0], "stalls.count <= 3", Answer::CannotTell, "1 (0…64.7)"),
             (&[5e6, 5e6], "latency.p50 <= 4000000", Answer::No, "5 ms"),
         ] {
             assert_eq!(figure(values, &expected(is)), (answer, text.to_owned()), "{values:?} {is}");

@@ -156,15 +156,15 @@ impl Claims {
         for ClaimAnswer { sentence, verdicts, .. } in &self.answers {
             let cell = |is: fn(&Verdict) -> bool| {
                 let subjects = verdicts.iter().filter(|(_, verdict)| is(verdict));
-                let names = subjects.map(|(subject, verdict)| match verdict {
-                    Verdict::InPart(_) => format!("{subject} ({})", verdict.place()),
-                    _ => subject.clone(),
+                let names = subjects.map(|(subject, verdict)| match verdict.place() {
+                    Some(place) => format!("{subject} ({place})"),
+                    None => subject.clone(),
                 });
                 table::Cell::words(clean(&names.collect::<Vec<_>>().join(", ")))
             };
             let cells = [
                 cell(|it| matches!(it, Verdict::Holds | Verdict::InPart(_))),
-                cell(|it| *it == Verdict::DoesNotHold),
+                cell(|it| matches!(it, Verdict::DoesNotHold(_))),
                 cell(|it| *it == Verdict::CannotTell),
             ];
             table.push(clean(sentence).as_str(), cells);
@@ -378,7 +378,7 @@ fn counts(verdicts: &[(String, Verdict)]) -> String {
     let counts = [
         ("holds", count(|it| *it == Verdict::Holds)),
         ("holds in part", count(|it| matches!(it, Verdict::InPart(_)))),
-        ("does not hold", count(|it| *it == Verdict::DoesNotHold)),
+        ("does not hold", count(|it| matches!(it, Verdict::DoesNotHold(_)))),
         ("cannot tell", count(|it| *it == Verdict::CannotTell)),
     ];
     let counted = counts.iter().filter(|(_, count)| *count > 0);

@@ -66,21 +66,31 @@ fn a_claim_needs_all_of_its_ratios() {
     }
 }
 
-#[test]
-fn along_an_axis_it_holds_from_some_value_on() {
+/// `speeds` are those of the ratio's sides, by the value of an axis of numbers.
+fn along_an_axis(speeds: [(&str, f64); 3]) -> Judged {
     let claim = claim(None, "ops_per_sec > 1.5");
     let at = |connections, order, rate| {
         case(&claim, &[("connections", connections), ("order", order)], "a/b/c", rate)
     };
-    let cases: Vec<Vec<Record>> = [("512", 4.0), ("1", 1.0), ("64", 2.0)]
-        .into_iter()
-        .flat_map(|(connections, speed)| {
-            [at(connections, "in-turn", 100.0), at(connections, "together", 100.0 * speed)]
-        })
-        .collect();
-    let judged = judged(&cases);
+    let pair = |(connections, speed)| {
+        [at(connections, "in-turn", 100.0), at(connections, "together", 100.0 * speed)]
+    };
+    judged(&speeds.into_iter().flat_map(pair).collect::<Vec<_>>())
+}
+
+#[test]
+fn along_an_axis_it_holds_from_some_value_on() {
+    let judged = along_an_axis([("512", 4.0), ("1", 1.0), ("64", 2.0)]);
     assert_eq!(judged.missed, 1);
     insta::assert_snapshot!(terminal::draw(&judged.parts, Style::PLAIN));
+}
+
+/// What cannot be told at one place is no answer there.
+#[test]
+fn along_an_axis_it_does_not_hold_from_some_value_on() {
+    let judged = along_an_axis([("512", 1.0), ("1", 1.5), ("64", 1.0)]);
+    let text = terminal::draw(&judged.parts, Style::PLAIN);
+    assert!(text.contains("does not hold from connections=64 on\n"), "{text}");
 }
 
 /// What is expected of a case, and the figures seen in its trials.
@@ -140,8 +150,10 @@ fn a_condition_of_one_value_counts_at_all() {
         ];
         terminal::draw(&judged(&cases).parts, Style::PLAIN)
     };
-    assert!(verdict(1.0).contains(" a/b/c            holds up to 8\n"), "{}", verdict(1.0));
-    assert!(verdict(9.0).contains(" a/b/c            does not hold\n"), "{}", verdict(9.0));
+    for (one, expected) in [(1.0, "holds up to tasks=8"), (9.0, "does not hold")] {
+        let text = verdict(one);
+        assert!(text.contains(&format!(" a/b/c            {expected}\n")), "{text}");
+    }
 }
 
 #[test]

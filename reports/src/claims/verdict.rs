@@ -11,48 +11,39 @@ pub(super) enum Verdict {
     Holds,
     /// At some places. Where these are, if they are the upper or lower ones along one axis.
     InPart(Option<String>),
-    DoesNotHold,
+    /// Nowhere, as far as can be told. Where this is certain, if it cannot be told elsewhere.
+    DoesNotHold(Option<String>),
     CannotTell,
 }
 
 impl Verdict {
     /// `places` are in the order of their axis, if they have only one.
     pub(super) fn of(places: &[(Place, Answer)]) -> Self {
-        let is_yes = |(_, answer): &(Place, Answer)| *answer == Answer::Yes;
-        let first_and_last = places.iter().position(is_yes).zip(places.iter().rposition(is_yes));
-        let Some((first, last)) = first_and_last else {
-            let is_no = |(_, answer): &(Place, Answer)| *answer == Answer::No;
-            return if places.iter().any(is_no) { Self::DoesNotHold } else { Self::CannotTell };
-        };
-        let is_all_yes = places[first..=last].iter().all(is_yes);
-        let (from_first, to_last) = (first == 0, last + 1 == places.len());
-        if is_all_yes && from_first && to_last {
-            return Self::Holds;
+        match (side(places, Answer::Yes), side(places, Answer::No)) {
+            (Side::All, _) => Self::Holds,
+            (Side::Part(place), _) => Self::InPart(place),
+            (Side::None, Side::All) => Self::DoesNotHold(None),
+            (Side::None, Side::Part(place)) => Self::DoesNotHold(place),
+            (Side::None, Side::None) => Self::CannotTell,
         }
-        let is_one_side = single_scale(places.iter().map(|(place, _)| place)).is_some()
-            && is_all_yes
-            && (from_first || to_last);
-        let at = |index: usize| &places[index].0.axes[0].value;
-        Self::InPart(is_one_side.then(|| match to_last {
-            true => format!("from {} on", at(first)),
-            false => format!("up to {}", at(last)),
-        }))
     }
 
     pub(super) fn text(&self) -> String {
         match self {
             Self::Holds => "holds".to_owned(),
-            Self::InPart(_) => format!("holds {}", self.place()),
-            Self::DoesNotHold => "does not hold".to_owned(),
+            Self::InPart(place) => format!("holds {}", place.as_deref().unwrap_or("in part")),
+            Self::DoesNotHold(None) => "does not hold".to_owned(),
+            Self::DoesNotHold(Some(place)) => format!("does not hold {place}"),
             Self::CannotTell => "cannot tell".to_owned(),
         }
     }
 
-    /// Where it holds, if not everywhere.
-    pub(super) fn place(&self) -> &str {
+    /// Where it is so, if not everywhere.
+    pub(super) fn place(&self) -> Option<&str> {
         match self {
-            Self::InPart(place) => place.as_deref().unwrap_or("in part"),
-            _ => "",
+            Self::InPart(place) => Some(place.as_deref().unwrap_or("in part")),
+            Self::DoesNotHold(place) => place.as_deref(),
+            Self::Holds | Self::CannotTell => None,
         }
     }
 
@@ -60,7 +51,34 @@ impl Verdict {
         match self {
             Self::Holds => Tint::Good,
             Self::InPart(_) | Self::CannotTell => Tint::Doubtful,
-            Self::DoesNotHold => Tint::Bad,
+            Self::DoesNotHold(_) => Tint::Bad,
         }
     }
+}
+
+/// The places that have one answer.
+enum Side {
+    All,
+    /// `from connections=64 on`, if they are the upper or lower ones along one axis.
+    Part(Option<String>),
+    None,
+}
+
+fn side(places: &[(Place, Answer)], wanted: Answer) -> Side {
+    let is_so = |(_, answer): &(Place, Answer)| *answer == wanted;
+    let first_and_last = places.iter().position(is_so).zip(places.iter().rposition(is_so));
+    let Some((first, last)) = first_and_last else { return Side::None };
+    let is_unbroken = places[first..=last].iter().all(is_so);
+    let (from_first, to_last) = (first == 0, last + 1 == places.len());
+    if is_unbroken && from_first && to_last {
+        return Side::All;
+    }
+    let is_one_side = single_scale(places.iter().map(|(place, _)| place)).is_some()
+        && is_unbroken
+        && (from_first || to_last);
+    let at = |index: usize| &places[index].0.axes[0];
+    Side::Part(is_one_side.then(|| match to_last {
+        true => format!("from {} on", at(first)),
+        false => format!("up to {}", at(last)),
+    }))
 }

@@ -154,7 +154,7 @@ fn metric(name: &str) -> Option<(Unit, ReadNamed<'_>)> {
 
 type Read = fn(&Metrics) -> Option<f64>;
 
-const METRICS: [(&str, Unit, Read); 35] = {
+const METRICS: [(&str, Unit, Read); 36] = {
     use Unit::{Bytes, Count, Nanoseconds, PerSecond};
     [
         ("ops", Count, |m| Some(m.ops as f64)),
@@ -184,6 +184,7 @@ const METRICS: [(&str, Unit, Read); 35] = {
         ("stalls.blocked_ns", Nanoseconds, |m| Some(m.stalls.blocked_ns as f64)),
         ("impact.p50", Nanoseconds, |m| Some(m.impact_ns.as_ref()?.p50 as f64)),
         ("impact.p99", Nanoseconds, |m| Some(m.impact_ns.as_ref()?.p99 as f64)),
+        ("impact.mean", Nanoseconds, |m| Some(m.impact_ns.as_ref()?.mean as f64)),
         ("impact.max", Nanoseconds, |m| Some(m.impact_ns.as_ref()?.max as f64)),
         ("stalls.polls", Count, |m| Some(m.stalls.polls as f64)),
         ("cpu_ns_per_op", Nanoseconds, |m| (m.ops > 0).then(|| m.cpu_ns as f64 / m.ops as f64)),

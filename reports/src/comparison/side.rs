@@ -8,13 +8,12 @@ use std::collections::{BTreeMap, HashMap};
 use super::change::Values;
 use super::metric::{CPU, Options, P99, THROUGHPUT};
 use super::order::{Order, Pairs};
-use super::versions::Version;
 use crate::figures::{Cell, Outcome};
 use crate::record::driver_limit::BUSY_MAX;
 use crate::record::expectation::metric_value;
 use crate::record::noise;
 use crate::record::turns::sum;
-use crate::record::{AxisValue, Pass, Record, Status};
+use crate::record::{AxisValue, Pass, Record, Status, Subject};
 use crate::series::Figure;
 use crate::statistics::mean;
 
@@ -62,6 +61,28 @@ pub(super) struct SideCell {
     /// The share of its figures that noise may explain, as a mean over starts or trials.
     pub noise: f64,
     pub warned: u64,
+}
+
+/// A version of a subject.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Version {
+    /// Of its runtime, without the version.
+    pub runtime: String,
+    pub version: String,
+    /// The rest of its id.
+    pub rest: String,
+}
+
+impl Version {
+    fn of(subject: &Subject) -> Self {
+        let (runtime, version) =
+            subject.runtime.split_once('@').unwrap_or((&subject.runtime, &subject.version));
+        Self {
+            runtime: runtime.to_owned(),
+            version: version.to_owned(),
+            rest: subject.id.strip_prefix(&subject.runtime).unwrap_or_default().to_owned(),
+        }
+    }
 }
 
 /// What a cell came to in one run.

@@ -4,29 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::side::{CellKey, Side};
-
-/// A version of a subject.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Version {
-    /// Of its runtime, without the version.
-    runtime: String,
-    version: String,
-    /// The rest of its id.
-    rest: String,
-}
-
-impl Version {
-    pub(super) fn of(subject: &crate::record::Subject) -> Self {
-        let (runtime, version) =
-            subject.runtime.split_once('@').unwrap_or((&subject.runtime, &subject.version));
-        Self {
-            runtime: runtime.to_owned(),
-            version: version.to_owned(),
-            rest: subject.id.strip_prefix(&subject.runtime).unwrap_or_default().to_owned(),
-        }
-    }
-}
+use super::side::{CellKey, Side, Version};
 
 /// Gives both versions of a subject one name, if each run has one that the other has not.
 pub(super) fn pair(base: &mut Side, new: &mut Side) {

@@ -35,8 +35,8 @@ impl Answer {
 /// mean, as in ratios, unless some values are 0.
 pub(super) fn figure(values: &[f64], expected: &Expectation) -> (Answer, String) {
     let write = |value| in_unit(&expected.metric, value);
-    let is_even = values.windows(2).all(|pair| pair[0] == pair[1]);
-    let estimated = match is_positive(values) && !is_even {
+    let are_equal = values.windows(2).all(|pair| pair[0] == pair[1]);
+    let estimated = match is_positive(values) && !are_equal {
         true => estimate(&logarithms(values)).map(|it| (it, f64::exp as fn(f64) -> f64)),
         false => estimate(values).map(|it| (it, identity as fn(f64) -> f64)),
     };

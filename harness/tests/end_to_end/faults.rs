@@ -122,7 +122,7 @@ pub fn every_fault_becomes_a_record_with_a_reason() {
         let reason = reason.replace("the subject reset a", "the subject closed a");
         reasons.push_str(&format!("{fault}: {}\n", redacted(&reason)));
     }
-    insta::assert_snapshot!(reasons);
+    insta::assert_snapshot!("every_fault_becomes_a_record_with_a_reason", reasons);
 }
 
 pub fn every_fault_of_the_adapter_is_tested() {

@@ -104,7 +104,7 @@ pub fn each_unusable_library_is_reported_with_its_reason() {
         let reason = record.reason.unwrap().replace(&folder, "DIR");
         reasons.push_str(&format!("{}: {}\n", record.subject.id, redacted(&reason)));
     }
-    insta::assert_snapshot!(reasons);
+    insta::assert_snapshot!("each_unusable_library_is_reported_with_its_reason", reasons);
 }
 
 pub fn a_hanging_adapter_can_be_interrupted() {
@@ -209,7 +209,7 @@ pub fn build_failures_are_reported_with_the_compilers_error() {
         })
         .collect();
     let reasons: String = reasons.iter().map(|(id, why)| format!("{id}: {why}\n")).collect();
-    insta::assert_snapshot!(reasons);
+    insta::assert_snapshot!("build_failures_are_reported_with_the_compilers_error", reasons);
 }
 
 pub fn a_folder_without_adapters_is_an_error() {

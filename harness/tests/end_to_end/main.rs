@@ -113,7 +113,8 @@ fn main() {
 }
 
 /// Most tests measure, and a busy machine may disturb them: what fails is run once more. A mistake fails
-/// twice. What failed first is printed in any case.
+/// twice. What failed first is printed in any case. Snapshots need names for it: unnamed ones are
+/// counted.
 fn twice_at_most(test: fn()) -> Completion {
     catch_unwind(|| skip::run(test)).unwrap_or_else(|_| {
         eprintln!("a test has failed, and is run a second time");

@@ -162,7 +162,10 @@ pub fn typical_mistakes_give_one_clear_error_each() {
     let mut errors: Vec<String> = ran.records().iter().map(error_of).collect();
     errors.sort();
     let errors = errors.join("\n").replace(env!("CARGO_TARGET_TMPDIR"), "DIR");
-    insta::assert_snapshot!(redacted(&format!("{}\n{errors}", nothing.stderr.trim())));
+    insta::assert_snapshot!(
+        "typical_mistakes_give_one_clear_error_each",
+        redacted(&format!("{}\n{errors}", nothing.stderr.trim()))
+    );
 }
 
 fn error_of(record: &Record) -> String {

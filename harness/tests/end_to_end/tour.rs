@@ -23,7 +23,7 @@ pub fn the_tour_prints_its_tables() {
             // The columns of the summary depend on the order; the reports crate tests them.
             let (tables, summary) = ended.stdout.split_once("\nsummary ").unwrap();
             assert!(summary.contains("7 cases of 4 scenarios"), "{summary}");
-            insta::assert_snapshot!(shape(tables, &SUBJECTS));
+            insta::assert_snapshot!("the_tour_prints_its_tables", shape(tables, &SUBJECTS));
             return;
         }
     }

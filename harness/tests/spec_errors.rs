@@ -558,6 +558,7 @@ fn wrong_claims_are_explained() {
             ("different axes", &of("{ how: offload }", "{ n: 1 }")),
             ("the same cases", &of("{ how: offload }", "{ how: offload }")),
             ("no case", &of("{}", "{}")),
+            ("no other side", &ratio(&format!("{{ of: {{ runtime: threads }}, {figure} }}"))),
             ("another key", &with("expect:\n  - { ratio: {}, when: {} }\n")),
         ]),
     );

@@ -5,7 +5,7 @@
 mod axis_table;
 pub mod behaviour;
 mod case_table;
-mod claims;
+pub mod claims;
 mod columns;
 pub mod comparison;
 mod crossover;

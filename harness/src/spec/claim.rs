@@ -55,14 +55,16 @@ fn read_ratio(entry: &Node, axes: &[Axis], mistakes: &mut Mistakes) -> Result<Ra
     let entry = Fields::of(entry, "expect", "ratio", mistakes)?;
     let fields = Fields::of(entry.need("ratio")?.node, "ratio", "of to figure is", mistakes)?;
     let of = values(fields.need("of")?.node, axes)?;
-    let to = values(fields.need("to")?.node, axes)?;
-    let names = |values: &[AxisValue]| -> Vec<String> {
-        values.iter().map(|value| value.axis.clone()).collect()
+    let to = match fields.get("to") {
+        Some(to) => other_side(to.node, &of, axes)?,
+        None if names(&of).eq(PARTS) => Vec::new(),
+        None => {
+            return Err(error!(fields.at, "the key `to` is missing here").help(
+                "without it, `of` names one subject to compare with each other: `{ runtime: …, \
+                 executor: …, backend: … }`",
+            ));
+        }
     };
-    if names(&of) != names(&to) || of == to {
-        let at = fields.need("to")?.node.at;
-        return Err(error!(at, "`of` and `to` have to name the same axes, with different values"));
-    }
     let figure = fields.need("figure")?.node.text()?;
     if metric_unit(&figure.text).is_none() {
         return Err(error!(figure.at, "there is no figure {}", quoted(&figure.text))
@@ -77,6 +79,19 @@ fn read_ratio(entry: &Node, axes: &[Axis], mistakes: &mut Mistakes) -> Result<Ra
     let value = number(value).map_err(|error| error.moved(is.at, ""))?;
     let is = Expectation { metric: figure.text.clone(), comparison, value }.to_string();
     Ok(Ratio { of, to, is })
+}
+
+fn names(values: &[AxisValue]) -> impl Iterator<Item = &str> {
+    values.iter().map(|value| value.axis.as_str())
+}
+
+fn other_side(node: &Node, of: &[AxisValue], axes: &[Axis]) -> Result<Vec<AxisValue>, SpecError> {
+    let to = values(node, axes)?;
+    if !names(of).eq(names(&to)) || of == to {
+        let problem = "`of` and `to` have to name the same axes, with different values";
+        return Err(error!(node.at, "{problem}"));
+    }
+    Ok(to)
 }
 
 /// One value for each of some axes and parts of subjects' names, in the axes' order.

@@ -56,6 +56,12 @@ impl Progress {
         }
     }
 
+    pub fn more_trials(&self, count: u64) {
+        if let Some(bar) = &self.bar {
+            bar.inc_length(count);
+        }
+    }
+
     /// From now on the bar shows how much of an expected time has passed.
     pub fn milliseconds(&self, count: u64) {
         if let Some(bar) = &self.bar {

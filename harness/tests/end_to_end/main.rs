@@ -17,6 +17,7 @@ mod stage;
 mod attacks;
 mod backends;
 mod check;
+mod claims;
 mod clients;
 mod drive;
 mod duel;
@@ -75,6 +76,7 @@ fn main() {
         attacks: by_surroundings, by_libraries, by_results_folders, by_options, by_large_inputs;
         backends: a_pool_limits_the_queries_at_once;
         check: every_check_has_an_answer_on_each_kind_of_executor, a_hang_and_an_early_end_are_answers, moving_shows_only_what_changes, operations_are_in_their_quadrants, known_failures_do_not_count_until_they_expire, our_list_of_known_failures_holds_and_explains, a_scenario_may_demand_behaviours;
+        claims: only_undecided_subjects_get_more_trials;
         clients: each_group_of_clients_has_its_own_figures;
         drive: any_server_that_echoes_can_be_driven, wrong_answers_and_other_machines_are_refused, a_delay_between_two_networks_shows;
         duel: three_subjects_take_turns_with_or_without_load, tables_name_each_subject_and_the_ratios_base, ambiguous_subjects_and_unsuitable_scenarios_are_refused, a_wrong_answer_or_crash_gives_no_ratio, an_interrupted_duel_leaves_no_frozen_process, a_killed_duel_leaves_no_frozen_process;

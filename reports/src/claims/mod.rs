@@ -4,7 +4,9 @@
 
 mod judge;
 mod place;
+mod undecided;
 mod verdict;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -14,17 +16,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::effect::Effect;
-use crate::expectation_text::{expectation_text, symbol};
-use crate::number;
+use crate::expectation_text::expectation_text;
 use crate::prose::clean;
-use crate::record::claim::{Claim, FIGURES_IN_TURNS, PARTS, Ratio};
+use crate::record::claim::{Claim, FIGURES_IN_TURNS, Ratio};
 use crate::record::expectation::{Expectation, metric_value};
 use crate::record::{AxisValue, CheckedExpectation, Pass, Record, Status};
 use crate::series::{Bases, Figure, Series};
 use crate::table::{self, Heading, Item, Part, Table, Tint};
 use judge::Answer;
 use place::Place;
+pub use undecided::undecided;
 use verdict::Verdict;
+use words::{conditions_json, counts, parts, with};
 
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
@@ -259,22 +262,9 @@ impl Kept {
         entries.chain(ratios).collect()
     }
 
-    /// Judges a ratio for each subject that can run one side, at each value of the axes that it does
-    /// not name. Where it names parts of subjects, there have to be both sides.
     fn ratio(&self, ratio: &Ratio) -> Option<Condition> {
         let expected = ratio.expectation()?;
-        let mut pairs: BTreeMap<Place, [Option<&Cell>; 2]> = BTreeMap::new();
-        for (place, cell) in self.cells.iter().filter(|(place, _)| self.is_able(place)) {
-            let Some(side) = [&ratio.of, &ratio.to].iter().position(|side| place.has(side)) else {
-                continue;
-            };
-            let pair = pairs.entry(place.without(&ratio.of)).or_default();
-            pair[side] = Some(cell);
-        }
-        if ratio.is_of_subjects() {
-            pairs.retain(|_, pair| pair.iter().all(Option::is_some));
-        }
-        let findings = pairs.into_iter().map(|(place, pair)| {
+        let findings = self.pairs(ratio).into_iter().map(|(place, pair)| {
             let in_turns = if ratio.suits_turns() { Cell::in_turns(pair, &expected) } else { None };
             let (answer, text) = match in_turns {
                 Some(effect) => judge::effect(effect, &expected),
@@ -283,25 +273,33 @@ impl Kept {
             Finding { place, answer, text }
         });
         let mut findings: Vec<Finding> = findings.collect();
-        let [of, to] = [&ratio.of, &ratio.to].map(|side| list(side));
         if findings.is_empty() && ratio.is_of_subjects() {
-            let text = format!("no two of the subjects differ by {of} and {to} alone");
+            let text = words::no_pairs(ratio);
             let (place, answer) = (Place::default(), Answer::CannotTell);
             findings.push(Finding { place, answer, text });
         }
-        let Expectation { metric, comparison, value } = &expected;
-        let (both, of): (Vec<_>, Vec<_>) =
-            ratio.of.iter().cloned().partition(|value| ratio.to.contains(value));
-        let is_other = |value: &&AxisValue| !both.contains(value);
-        let to: Vec<AxisValue> = ratio.to.iter().filter(is_other).cloned().collect();
-        let text = format!(
-            "{metric} of {} by that of {} {} {value}{}",
-            side(&of),
-            side(&to),
-            symbol(*comparison),
-            with(&both)
-        );
-        Some(Condition { text, findings })
+        Some(Condition { text: words::ratio(ratio, &expected), findings })
+    }
+
+    /// Both sides of a ratio for each subject that can run one of them, at each value of the axes that
+    /// it does not name. Where it names parts of subjects, there have to be both sides; without `to`,
+    /// each subject is the other side of the one that `of` names.
+    fn pairs(&self, ratio: &Ratio) -> BTreeMap<Place, [Option<&Cell>; 2]> {
+        let mut pairs: BTreeMap<Place, [Option<&Cell>; 2]> = BTreeMap::new();
+        for (place, cell) in self.cells.iter().filter(|(place, _)| self.is_able(place)) {
+            if ratio.to.is_empty() {
+                let of = Place { subject: ratio.of.clone(), axes: place.axes.clone() };
+                if *place != of {
+                    pairs.insert(place.clone(), [self.cells.get(&of), Some(cell)]);
+                }
+            } else if let Some(side) = [&ratio.of, &ratio.to].iter().position(|it| place.has(it)) {
+                pairs.entry(place.without(&ratio.of)).or_default()[side] = Some(cell);
+            }
+        }
+        if ratio.is_of_subjects() {
+            pairs.retain(|_, pair| pair.iter().all(Option::is_some));
+        }
+        pairs
     }
 
     fn entry(&self, entry: &Entry) -> Option<Condition> {
@@ -338,56 +336,6 @@ impl Cell {
 /// The places of each subject, and whether all conditions are met there.
 type Row = (String, Vec<(Place, Answer)>);
 
-/// A heading, and a verdict for each row with the findings beneath.
-fn parts(
-    scenario: &str,
-    claim: &Claim,
-    conditions: &[Condition],
-    rows: &[Row],
-    verdicts: &[Verdict],
-) -> Vec<Part> {
-    let items = rows.iter().zip(verdicts).map(|((name, places), verdict)| {
-        let (text, tint) = (verdict.text(), verdict.tint());
-        match details(conditions, places).as_slice() {
-            [(only, _)] if conditions.len() == 1 => {
-                Item::new(tint, clean(name), clean(&format!("{text}: {only}")))
-            }
-            all => Item {
-                details: all.iter().map(|(_, detail)| clean(detail)).collect(),
-                ..Item::new(tint, clean(name), text)
-            },
-        }
-    });
-    let facts = match conditions {
-        [only] => vec![clean(&only.text)],
-        // They stand with the findings.
-        _ => Vec::new(),
-    };
-    let heading = Heading {
-        labels: vec![clean(scenario)],
-        facts,
-        text: claim.sentence.as_deref().map(clean).unwrap_or_default(),
-        ..Heading::new(if claim.sentence.is_some() { "claim" } else { "ratios" })
-    };
-    vec![Part::Heading(heading), Part::List(items.collect())]
-}
-
-/// `holds: 3 subjects, holds in part: 1 subject`; a row for several subjects counts as one.
-fn counts(verdicts: &[(String, Verdict)]) -> String {
-    let count = |is: fn(&Verdict) -> bool| verdicts.iter().filter(|(_, it)| is(it)).count() as u64;
-    let counts = [
-        ("holds", count(|it| *it == Verdict::Holds)),
-        ("holds in part", count(|it| matches!(it, Verdict::InPart(_)))),
-        ("does not hold", count(|it| matches!(it, Verdict::DoesNotHold(_)))),
-        ("cannot tell", count(|it| *it == Verdict::CannotTell)),
-    ];
-    let counted = counts.iter().filter(|(_, count)| *count > 0);
-    let counted: Vec<String> = counted
-        .map(|(what, count)| format!("{what}: {}", number::counted(*count, "subject")))
-        .collect();
-    counted.join(", ")
-}
-
 /// For each subject, whether all conditions are met at its places. A finding counts at every place
 /// that lies within its own: what fixes fewer axes is a condition at all of their values.
 fn rows(conditions: &[Condition]) -> Vec<Row> {
@@ -402,62 +350,4 @@ fn rows(conditions: &[Condition]) -> Vec<Row> {
     }
     rows.values_mut().for_each(|places| place::sort(places, |(place, _)| place));
     rows.into_iter().collect()
-}
-
-/// The findings that count at some of these places: where and what, and with the condition.
-fn details(conditions: &[Condition], places: &[(Place, Answer)]) -> Vec<(String, String)> {
-    let counts = |it: &&Finding| places.iter().any(|(place, _)| place.is_within(&it.place));
-    let mut details = Vec::new();
-    for condition in conditions {
-        let mut findings: Vec<&Finding> = condition.findings.iter().filter(counts).collect();
-        place::sort(&mut findings, |finding| &finding.place);
-        for Finding { place, answer, text } in findings {
-            let at = list(&place.axes);
-            let short = if at.is_empty() { text.clone() } else { format!("{at}: {text}") };
-            let what = match (conditions.len(), at.is_empty()) {
-                (1, _) => String::new(),
-                (_, true) => format!("{}: ", condition.text),
-                (_, false) => format!("{} at ", condition.text),
-            };
-            let detail = format!("{}: {what}{short}", answer.word());
-            details.push((short, detail));
-        }
-    }
-    details
-}
-
-/// The findings that count at some of these places, for other programs.
-fn conditions_json(conditions: &[Condition], places: &[(Place, Answer)]) -> Vec<Value> {
-    let all = conditions
-        .iter()
-        .flat_map(|condition| condition.findings.iter().map(move |finding| (condition, finding)));
-    let counted = all.filter(|(_, it)| places.iter().any(|(place, _)| place.is_within(&it.place)));
-    let json = |(condition, Finding { place, answer, text }): (&Condition, &Finding)| {
-        let case: BTreeMap<&str, &str> =
-            place.axes.iter().map(|it| (it.axis.as_str(), it.value.as_str())).collect();
-        json!({"condition": condition.text, "case": case, "answer": answer.word(), "figure": text})
-    };
-    counted.map(json).collect()
-}
-
-/// `how=await`; `tokio/local/epoll` where it is one subject.
-fn side(values: &[AxisValue]) -> String {
-    let is_part = |value: &AxisValue| PARTS.contains(&value.axis.as_str());
-    let (parts, axes): (Vec<_>, Vec<_>) = values.iter().cloned().partition(is_part);
-    if parts.len() < PARTS.len() {
-        return list(values);
-    }
-    let subject =
-        PARTS.map(|part| parts.iter().find(|it| it.axis == part).map(|it| it.value.clone()));
-    subject.into_iter().flatten().collect::<Vec<_>>().join("/") + &with(&axes)
-}
-
-/// ` with how=await`, or nothing.
-fn with(values: &[AxisValue]) -> String {
-    if values.is_empty() { String::new() } else { format!(" with {}", list(values)) }
-}
-
-/// `connections=64, how=await`
-fn list(values: &[AxisValue]) -> String {
-    values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

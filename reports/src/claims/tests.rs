@@ -275,9 +275,12 @@ fn what_a_subject_cannot_run_is_told() {
 #[test]
 fn a_side_of_all_parts_is_a_subject() {
     let parts = [value("executor", "b"), value("runtime", "a"), value("backend", "c")];
-    assert_eq!(side(&parts), "a/b/c");
-    assert_eq!(side(&[&[value("how", "await")][..], &parts].concat()), "a/b/c with how=await");
-    assert_eq!(side(&parts[1..]), "runtime=a, backend=c");
+    assert_eq!(words::side(&parts), "a/b/c");
+    assert_eq!(
+        words::side(&[&[value("how", "await")][..], &parts].concat()),
+        "a/b/c with how=await"
+    );
+    assert_eq!(words::side(&parts[1..]), "runtime=a, backend=c");
 }
 
 #[test]
@@ -337,4 +340,35 @@ fn other_programs_read_verdicts_as_json() {
     let condition = &verdict["conditions"][0];
     assert_eq!(condition["answer"], "no");
     assert!(condition["figure"].as_str().unwrap().starts_with("1.1"), "{condition}");
+}
+
+#[test]
+fn without_another_side_each_other_subject_is_compared() {
+    let mut claim =
+        claim(Some("a/b/c is at least half as fast as any other."), "ops_per_sec >= 0.5");
+    let parts = [("runtime", "a"), ("executor", "b"), ("backend", "c")];
+    claim.ratios[0].of = parts.map(|(part, name)| value(part, name)).to_vec();
+    claim.ratios[0].to.clear();
+    let of = |tasks, subject, rate| case(&claim, &[("tasks", tasks)], subject, rate);
+    let cases = [
+        [of("1", "a/b/c", 100.0), of("1", "d/e/f", 150.0), of("1", "g/h/i", 900.0)].concat(),
+        [of("64", "a/b/c", 100.0), of("64", "d/e/f", 400.0), of("64", "g/h/i", 200.0)].concat(),
+    ];
+    insta::assert_snapshot!(terminal::draw(&judged(&cases).parts, Style::PLAIN));
+    // Of g/h/i at 64 more trials may decide, and those of a/b/c count as much.
+    assert_eq!(undecided(&cases).into_iter().collect::<Vec<_>>(), ["a/b/c", "g/h/i"]);
+}
+
+#[test]
+fn more_trials_are_for_what_they_can_decide() {
+    let claim = claim(Some("Together is at least twice as fast."), "ops_per_sec >= 2");
+    let of = |order, subject, rate| case(&claim, &[("order", order)], subject, rate);
+    let in_turn = ["a/b/c", "d/e/f", "g/h/i"].map(|subject| of("in-turn", subject, 100.0)).concat();
+    let mut failed = of("together", "g/h/i", 200.0);
+    for record in &mut failed {
+        (record.status, record.metrics) = (Status::Failed, None);
+    }
+    let together = [of("together", "a/b/c", 300.0), of("together", "d/e/f", 200.0), failed];
+    let undecided = undecided(&[in_turn, together.concat()]);
+    assert_eq!(undecided.into_iter().collect::<Vec<_>>(), ["d/e/f"]);
 }

@@ -28,6 +28,8 @@ pub struct Claim {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ratio {
     pub of: Vec<AxisValue>,
+    /// Empty if `of` names one subject, which is compared with each other one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub to: Vec<AxisValue>,
     /// The figure, and what its ratio has to be: `latency.mean <= 0.5`.
     pub is: String,

@@ -1,11 +1,12 @@
 //! Measures case after case, and prints a table after each, or where cases are rows after the last of a
-//! scenario.
+//! scenario. The cases of a claim are measured together.
 //!
 //! Memory does not grow with the number of cells of other scenarios: a case's records are dropped when
 //! its table is printed. Never starts a process.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Stdout, Write};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -68,13 +69,18 @@ impl Run {
         self.announce(scenarios);
         for selected in scenarios {
             let filter = self.filter_for(selected);
-            for &index in &selected.cases {
-                let case = self.plan(selected, index);
-                let mut records = Vec::new();
-                let measured = self.measure_case(&case, &filter, &mut records);
-                let is_last = selected.cases.last() == Some(&index);
+            let trials = self.trials_until_decided(selected);
+            let together = if trials.is_some() { selected.cases.len() } else { 1 };
+            for indices in selected.cases.chunks(together.max(1)) {
+                let cases: Vec<PlannedCase> =
+                    indices.iter().map(|&index| self.plan(selected, index)).collect();
+                let mut records = vec![Vec::new(); cases.len()];
+                let measured = self.measure(&cases, trials.as_ref(), &filter, &mut records);
+                let is_last = selected.cases.last() == indices.last();
                 let reported = self.progress.aside(|| {
-                    reporter.case(&records)?;
+                    for records in &records {
+                        reporter.case(records)?;
+                    }
                     match is_last {
                         true => reporter.end_scenario(&self.run_id, &selected.name),
                         false => Ok(()),
@@ -105,6 +111,15 @@ impl Run {
         PlannedCase::new(selected, index, &self.options.cells, &self.circumstances)
     }
 
+    /// The fewest and the most trials of each cell, if the scenario's cases are measured together until
+    /// its claim is decided.
+    fn trials_until_decided(&self, selected: &Selected) -> Option<RangeInclusive<u32>> {
+        selected.scenario.claim()?;
+        let takes_turns = |&index| turns::refusal(&self.plan(selected, index)).is_none();
+        let trials = self.options.cells.trials_until_decided()?;
+        (!selected.cases.iter().any(takes_turns)).then_some(trials)
+    }
+
     /// Prints how many trials there are to do, and how long they take.
     fn announce(&mut self, scenarios: &[Selected]) {
         let options = &self.options.cells;
@@ -112,13 +127,15 @@ impl Run {
         let (mut cases, mut planned, mut time) = (0, 0, Duration::ZERO);
         for selected in scenarios {
             let filter = self.filter_for(selected);
+            let until_decided = self.trials_until_decided(selected);
             for &index in &selected.cases {
                 let case = self.plan(selected, index);
                 let is_run = |it: &&Subject| filter.selects(it) && case.refusal(it).is_none();
                 let cells = self.subjects.iter().filter(is_run).count() as u32;
                 let takes_turns = turns::refusal(&case).is_none();
                 let starts = if takes_turns { options.start_count() } else { 0 };
-                let trials = options.trial_count(starts > 0);
+                let usual = || options.trial_count(starts > 0);
+                let trials = until_decided.as_ref().map_or_else(usual, |trials| *trials.start());
                 let of_trial = |(warmup, measure)| warmup + measure + TRIAL_OVERHEAD;
                 let mut of_cell = of_trial((case.warmup, case.measure)) * trials;
                 if self.options.evidence {

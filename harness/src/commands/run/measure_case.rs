@@ -4,9 +4,11 @@
 //! decides which cases there are.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::time::Instant;
 
+use quadrant_reports::claims;
 use quadrant_reports::random::SplitMix;
 use quadrant_reports::ranking::widest_interval;
 use quadrant_reports::record::{Pass, Record, Status};
@@ -49,8 +51,52 @@ pub fn place_files(case: &PlannedCase, store: &mut FixtureStore) -> Result<Files
 }
 
 impl Run {
-    /// Adds the records of the case to `records`; an interruption or an error leaves some out.
-    pub(super) fn measure_case(
+    /// Measures cases, with `trials` together until the claim of their scenario is decided. Adds the
+    /// records of each case to its part of `records`; an interruption or an error leaves some out.
+    pub(super) fn measure(
+        &mut self,
+        cases: &[PlannedCase],
+        trials: Option<&RangeInclusive<u32>>,
+        filter: &Filter,
+        records: &mut [Vec<Record>],
+    ) -> Result<(), Stop> {
+        for (case, records) in cases.iter().zip(&mut *records) {
+            self.recall(case, filter, records)?;
+        }
+        let subjects = Rc::clone(&self.subjects);
+        let mut left: Vec<&Subject> = subjects.iter().filter(|it| filter.selects(it)).collect();
+        let Some(trials) = trials else {
+            for (case, records) in cases.iter().zip(records) {
+                self.measure_case(case, &left, None, records)?;
+            }
+            return Ok(());
+        };
+        let all = records.iter().flatten();
+        let is_further = |it: &&Record| it.pass == Pass::Alone && it.trial >= *trials.start();
+        self.plan_more(all.filter(is_further).count());
+        for count in 1..=*trials.end() {
+            if count > *trials.start() {
+                let undecided = claims::undecided(records);
+                left.retain(|subject| undecided.contains(&subject.id));
+                let cells = cases.iter().zip(&*records);
+                let missing = cells.map(|(case, records)| {
+                    let is_missing = |it: &&&Subject| {
+                        case.refusal(it).is_none() && !is_done(records, it, count - 1)
+                    };
+                    left.iter().filter(is_missing).count()
+                });
+                self.plan_more(missing.sum());
+            }
+            for (case, records) in cases.iter().zip(&mut *records) {
+                self.measure_case(case, &left, Some(count), records)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the records that the case has before it is measured: those of an interrupted run, and one
+    /// for each subject that cannot run it.
+    fn recall(
         &mut self,
         case: &PlannedCase,
         filter: &Filter,
@@ -67,19 +113,28 @@ impl Run {
         self.progress.advance(records.len() as u64);
 
         let subjects = Rc::clone(&self.subjects);
-        let mut runnable = Vec::new();
         for subject in subjects.iter().filter(|subject| filter.selects(subject)) {
-            match case.refusal(subject) {
-                None => runnable.push(subject),
-                Some((status, reason)) if records.iter().all(|it| it.subject.id != subject.id) => {
-                    let mut record = self.record(case, subject, Pass::Alone, 0);
-                    (record.status, record.reason) = (status, Some(reason));
-                    record::complete(&mut record, case, subject);
-                    self.keep(record, records)?;
-                }
-                Some(_) => {}
+            let Some((status, reason)) = case.refusal(subject) else { continue };
+            if records.iter().all(|it| it.subject.id != subject.id) {
+                let mut record = self.record(case, subject, Pass::Alone, 0);
+                (record.status, record.reason) = (status, Some(reason));
+                record::complete(&mut record, case, subject);
+                self.keep(record, records)?;
             }
         }
+        Ok(())
+    }
+
+    /// `trials` are those of each subject by itself; without it, as many as usual.
+    fn measure_case(
+        &mut self,
+        case: &PlannedCase,
+        subjects: &[&Subject],
+        trials: Option<u32>,
+        records: &mut Vec<Record>,
+    ) -> Result<(), Stop> {
+        let mut runnable = subjects.to_vec();
+        runnable.retain(|subject| case.refusal(subject).is_none());
         if runnable.is_empty() {
             return Ok(());
         }
@@ -89,34 +144,35 @@ impl Run {
             self.progress.say("making and verifying the files to read");
         }
         place_files(case, &mut self.fixtures)?;
-        let takes_turns = self.measure_in_turns(case, &runnable, records)?;
-        self.measure_alone(case, &runnable, takes_turns, records)
+        let takes_turns = trials.is_none() && self.measure_in_turns(case, &runnable, records)?;
+        let usual = trials.unwrap_or_else(|| self.options.cells.trial_count(takes_turns));
+        // Where there are turns, they decide the ranking.
+        let most = if takes_turns { usual } else { self.options.cells.at_most(usual) };
+        self.measure_alone(case, &runnable, usual..=most, records)
     }
 
-    /// Every subject by itself, trial by trial, in an order drawn anew for each.
+    /// Every subject by itself, trial by trial, in an order drawn anew for each: the first number of
+    /// `trials`, and up to the last until all is decided.
     fn measure_alone(
         &mut self,
         case: &PlannedCase,
         subjects: &[&Subject],
-        takes_turns: bool,
+        trials: RangeInclusive<u32>,
         records: &mut Vec<Record>,
     ) -> Result<(), Stop> {
-        let usual = self.options.cells.trial_count(takes_turns);
-        // Where there are turns, they decide the ranking.
-        let trials = if takes_turns { usual } else { self.options.cells.at_most(usual) };
-        let are_done = |subject| (0..trials).all(|it| is_done(records, subject, it));
+        let are_done = |subject| (0..*trials.end()).all(|it| is_done(records, subject, it));
         if subjects.iter().all(|subject| are_done(subject)) {
             return Ok(());
         }
         let evidence = match self.options.evidence {
-            true => self.gather_evidence(case, subjects)?,
+            true => self.gather_evidence(case, subjects, records)?,
             false => BTreeMap::new(),
         };
         let ceiling_per_sec = self.ceiling(case);
         let refusal = ceilings::refusal(case.load(), ceiling_per_sec);
         let key = case.key();
-        for trial in 0..trials {
-            if trial >= usual && self.is_decided(records) {
+        for trial in 0..*trials.end() {
+            if trial >= *trials.start() && self.is_decided(records) {
                 break;
             }
             let mut order = subjects.to_vec();
@@ -243,6 +299,11 @@ impl Run {
         Memory::draw(&mut self.chance(&purpose), case.allocator)
     }
 
+    fn plan_more(&mut self, trials: usize) {
+        self.planned += trials as u64;
+        self.progress.more_trials(trials as u64);
+    }
+
     fn advance(&mut self, trials: u32) {
         self.done += u64::from(trials);
         self.progress.advance(trials.into());
@@ -255,14 +316,19 @@ impl Run {
         self.ceilings.of(load, &self.executable, self.circumstances.clock, &case.division)
     }
 
-    /// The evidence of each subject's backend.
+    /// The evidence of the backend of each subject, unless an earlier trial of the case has it.
     fn gather_evidence(
         &mut self,
         case: &PlannedCase,
         subjects: &[&Subject],
+        records: &[Record],
     ) -> Result<BTreeMap<String, Gathered>, Stop> {
         let mut evidence = BTreeMap::new();
         for subject in subjects {
+            let mut earlier = records.iter().filter(|record| record.subject.id == subject.id);
+            if earlier.any(|record| record.evidence.is_some()) {
+                continue;
+            }
             Stop::check()?;
             self.progress.say(format!("{}  {}: counting system calls", case.key(), subject.id));
             let memory = self.draw_memory(case, &subject.id);

@@ -2,6 +2,7 @@
 //!
 //! Never reads a scenario: what it leaves open is decided case by case.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ const QUICK_MEASURE: Duration = Duration::from_millis(200);
 const TRIALS: u32 = 1;
 /// Where a case has no turns, its trials decide the ranking as well.
 const TRIALS_WITHOUT_TURNS: u32 = 5;
+/// Where trials decide a claim: at least as many as an interval needs to be narrow.
+const TRIALS_UNTIL_DECIDED: RangeInclusive<u32> = 3..=10;
 const STARTS: u32 = 10;
 /// The most trials or starts with `--until`, in multiples of the default.
 const UNTIL_MAX: u32 = 10;
@@ -32,7 +35,8 @@ const MEMORY_LIMIT_MAX: u64 = 1 << 30;
 #[derive(Debug, Clone, Default, Args, Serialize)]
 pub struct CellOptions {
     /// Trials of each cell by itself [default: 1; 5 where subjects cannot take turns: rates,
-    /// schedules, sleeping, a fixed amount of work, cold files; with --quick always 1]
+    /// schedules, sleeping, a fixed amount of work, cold files; 3 to 10, until its verdict is known,
+    /// where they decide a claim; with --quick always 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub trials: Option<u32>,
     /// How often the subjects of a case are started anew to take turns [default: 10, with --quick
@@ -221,6 +225,12 @@ impl CellOptions {
             (false, false) => TRIALS_WITHOUT_TURNS,
         };
         self.trials.unwrap_or(usual)
+    }
+
+    /// The fewest and the most trials of each cell that decide a claim, unless options say otherwise.
+    pub fn trials_until_decided(&self) -> Option<RangeInclusive<u32>> {
+        let is_given = self.quick || self.trials.is_some() || self.until.is_some();
+        (!is_given).then_some(TRIALS_UNTIL_DECIDED)
     }
 
     pub fn start_count(&self) -> u32 {

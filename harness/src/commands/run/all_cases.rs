@@ -6,7 +6,6 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Stdout, Write};
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -107,17 +106,8 @@ impl Run {
         filter.expect("its patterns were read when the subjects were found")
     }
 
-    fn plan<'s>(&self, selected: &'s Selected, index: usize) -> PlannedCase<'s> {
+    pub(super) fn plan<'s>(&self, selected: &'s Selected, index: usize) -> PlannedCase<'s> {
         PlannedCase::new(selected, index, &self.options.cells, &self.circumstances)
-    }
-
-    /// The fewest and the most trials of each cell, if the scenario's cases are measured together until
-    /// its claim is decided.
-    fn trials_until_decided(&self, selected: &Selected) -> Option<RangeInclusive<u32>> {
-        selected.scenario.claim()?;
-        let takes_turns = |&index| turns::refusal(&self.plan(selected, index)).is_none();
-        let trials = self.options.cells.trials_until_decided()?;
-        (!selected.cases.iter().any(takes_turns)).then_some(trials)
     }
 
     /// Prints how many trials there are to do, and how long they take.

@@ -8,7 +8,6 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::time::Instant;
 
-use quadrant_reports::claims;
 use quadrant_reports::random::SplitMix;
 use quadrant_reports::ranking::widest_interval;
 use quadrant_reports::record::{Pass, Record, Status};
@@ -64,32 +63,12 @@ impl Run {
             self.recall(case, filter, records)?;
         }
         let subjects = Rc::clone(&self.subjects);
-        let mut left: Vec<&Subject> = subjects.iter().filter(|it| filter.selects(it)).collect();
-        let Some(trials) = trials else {
-            for (case, records) in cases.iter().zip(records) {
-                self.measure_case(case, &left, None, records)?;
-            }
-            return Ok(());
-        };
-        let all = records.iter().flatten();
-        let is_further = |it: &&Record| it.pass == Pass::Alone && it.trial >= *trials.start();
-        self.plan_more(all.filter(is_further).count());
-        for count in 1..=*trials.end() {
-            if count > *trials.start() {
-                let undecided = claims::undecided(records);
-                left.retain(|subject| undecided.contains(&subject.id));
-                let cells = cases.iter().zip(&*records);
-                let missing = cells.map(|(case, records)| {
-                    let is_missing = |it: &&&Subject| {
-                        case.refusal(it).is_none() && !is_done(records, it, count - 1)
-                    };
-                    left.iter().filter(is_missing).count()
-                });
-                self.plan_more(missing.sum());
-            }
-            for (case, records) in cases.iter().zip(&mut *records) {
-                self.measure_case(case, &left, Some(count), records)?;
-            }
+        let selected: Vec<&Subject> = subjects.iter().filter(|it| filter.selects(it)).collect();
+        if let Some(trials) = trials {
+            return self.measure_until_decided(cases, trials, &selected, records);
+        }
+        for (case, records) in cases.iter().zip(records) {
+            self.measure_case(case, &selected, None, records)?;
         }
         Ok(())
     }
@@ -126,7 +105,7 @@ impl Run {
     }
 
     /// `trials` are those of each subject by itself; without it, as many as usual.
-    fn measure_case(
+    pub(super) fn measure_case(
         &mut self,
         case: &PlannedCase,
         subjects: &[&Subject],
@@ -299,11 +278,6 @@ impl Run {
         Memory::draw(&mut self.chance(&purpose), case.allocator)
     }
 
-    fn plan_more(&mut self, trials: usize) {
-        self.planned += trials as u64;
-        self.progress.more_trials(trials as u64);
-    }
-
     fn advance(&mut self, trials: u32) {
         self.done += u64::from(trials);
         self.progress.advance(trials.into());
@@ -381,7 +355,7 @@ impl Run {
 }
 
 /// Whether a subject has this trial by itself.
-fn is_done(records: &[Record], subject: &Subject, trial: u32) -> bool {
+pub(super) fn is_done(records: &[Record], subject: &Subject, trial: u32) -> bool {
     records.iter().filter(|record| record.subject.id == subject.id).any(|record| {
         // What is unsupported in one trial is unsupported in all, and a subject without an end in
         // one has no figures any more: another trial would only wait as long again.

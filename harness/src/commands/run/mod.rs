@@ -19,6 +19,7 @@ mod results;
 mod run_file;
 mod stop;
 mod turns;
+mod until_decided;
 pub mod warnings;
 
 pub use evidence_pass::Gathered;

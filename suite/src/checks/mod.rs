@@ -96,9 +96,9 @@ enum Place {
 }
 
 /// Declares the checks of a file, and the function that runs one of them. `Differs` has the possible
-/// answers behind it.
+/// answers behind it; a function that several checks use has its further arguments behind it.
 macro_rules! checks {
-    ($($id:literal, $place:ident, $kind:ident $(($($word:literal),+))?, [$($need:ident),*], $run:ident, $question:literal, $why:literal;)+) => {
+    ($($id:literal, $place:ident, $kind:ident $(($($word:literal),+))?, [$($need:ident),*], $run:ident $(($($argument:expr),+))?, $question:literal, $why:literal;)+) => {
         pub(super) const CHECKS: &[super::Check] = &[$(super::Check {
             id: $id,
             question: $question,
@@ -116,7 +116,7 @@ macro_rules! checks {
         ) -> Option<super::Verdict> {
             // Boxed, so that a task is not as large as the largest of all checks.
             Some(match id {
-                $($id => Box::pin($run(lab)).await,)+
+                $($id => Box::pin($run(lab $($(, $argument)+)?)).await,)+
                 _ => return None,
             })
         }

@@ -29,30 +29,30 @@ use crate::runtime::{Place, Runtime};
 
 /// Checks in a task, whose answers are quadrants.
 macro_rules! operations {
-    ($($id:literal, [$($need:ident),*], $run:ident, $question:literal, $why:literal;)+) => {
+    ($($id:literal, [$($need:ident),*], $run:ident $(($($argument:expr),+))?, $question:literal, $why:literal;)+) => {
         checks! {$(
             $id, Task, Differs(
                 "sync blocking", "sync non-blocking", "async blocking", "async non-blocking", "mixed",
                 "deadlocks"
-            ), [$($need),*], $run, $question, $why;
+            ), [$($need),*], $run $(($($argument),+))?, $question, $why;
         )+}
     };
 }
 
 operations! {
-    "recv-await", [Tcp], recv_await,
+    "recv-await", [Tcp], receive(How::Await),
         "In which quadrant is receiving by the runtime's own operation?",
         "Readiness leaves the call itself to the task; completion has it done meanwhile.";
-    "recv-blocking", [Tcp], recv_blocking,
+    "recv-blocking", [Tcp], receive(How::Blocking),
         "In which quadrant is receiving by the blocking call?",
         "It holds the thread, and with it all other tasks of this thread.";
-    "recv-polling", [Tcp], recv_polling,
+    "recv-polling", [Tcp], receive(How::Polling),
         "In which quadrant is receiving by attempts and yields?",
         "Control is always back at once, and each attempt costs CPU time.";
-    "recv-forced", [Tcp], recv_forced,
+    "recv-forced", [Tcp], receive(How::Forced),
         "In which quadrant is receiving by the runtime's own operation, waited for on the spot?",
         "Async in shape, but it holds its thread like a blocking call; where only this thread could complete it, for ever.";
-    "recv-offload", [Tcp, Offload], recv_offload,
+    "recv-offload", [Tcp, Offload], receive(How::Offload),
         "In which quadrant is receiving by the blocking call on the pool?",
         "It frees the loop, and costs a thread and two hand-overs.";
     "send-await", [Tcp], send_await,
@@ -61,109 +61,45 @@ operations! {
     "accept-await", [Tcp], accept_await,
         "In which quadrant is accepting a connection?",
         "A ring accepts while the loop is busy; elsewhere the connection waits for the task.";
-    "sleep-await", [Timers], sleep_await,
+    "sleep-await", [Timers], sleep(How::Await),
         "In which quadrant is a sleep by the runtime's timer?",
         "Where timers are run by the loop, none ends while a task holds it.";
-    "sleep-blocking", [], sleep_blocking,
+    "sleep-blocking", [], sleep(How::Blocking),
         "In which quadrant is a sleep of the thread?",
         "The classic mistake: everything else on this thread sleeps too.";
-    "sleep-polling", [], sleep_polling,
+    "sleep-polling", [], sleep(How::Polling),
         "In which quadrant is looking at the clock and yielding?",
         "Control is always back at once, and each look costs CPU time.";
-    "sleep-forced", [Timers], sleep_forced,
+    "sleep-forced", [Timers], sleep(How::Forced),
         "In which quadrant is the runtime's timer, waited for on the spot?",
         "Where the thread that waits would have to run the timer, it waits for ever.";
-    "sleep-offload", [Offload], sleep_offload,
+    "sleep-offload", [Offload], offload(|| thread::sleep(SLEEP)),
         "In which quadrant is a sleep on the pool?",
         "It frees the loop, and costs a thread for the whole time.";
-    "read-file-await", [Files], read_file_await,
+    "read-file-await", [Files], read_file(How::Await),
         "In which quadrant is reading a file by the runtime's own function?",
         "Few systems can read a file without holding a thread: a pool hides it, a ring does it.";
-    "read-file-blocking", [], read_file_blocking,
+    "read-file-blocking", [], read_file(How::Blocking),
         "In which quadrant is reading a file by the blocking call?",
         "It holds the loop as long as the disk takes.";
-    "read-file-forced", [Files], read_file_forced,
+    "read-file-forced", [Files], read_file(How::Forced),
         "In which quadrant is the runtime's own read of a file, waited for on the spot?",
         "A pool completes it, so it ends; the loop stands still meanwhile.";
-    "read-file-offload", [Offload], read_file_offload,
+    "read-file-offload", [Offload], read_file(How::Offload),
         "In which quadrant is reading a file on the pool?",
         "What most runtimes do inside.";
     "write-file-await", [WriteFiles], write_file_await,
         "In which quadrant is writing a file by the runtime's own function?",
         "Few systems can write a file without holding a thread.";
-    "join-await", [], join_await,
+    "join-await", [], join(How::Await),
         "In which quadrant is waiting for another task?",
         "With one thread, the other task cannot run while this one holds it.";
-    "join-forced", [], join_forced,
+    "join-forced", [], join(How::Forced),
         "In which quadrant is waiting for another task on the spot?",
         "With one thread, the other task never runs.";
-    "offload-await", [Offload], offload_await,
+    "offload-await", [Offload], offload(|| ()),
         "In which quadrant is a job on the pool for blocking work?",
         "The pool is there to go on while the loop is held.";
-}
-
-async fn recv_await<R: Runtime>(lab: &Lab<R>) -> Verdict {
-    receive(lab, How::Await).await
-}
-
-async fn recv_blocking<R: Runtime>(lab: &Lab<R>) -> Verdict {
-    receive(lab, How::Blocking).await
-}
-
-async fn recv_polling<R: Runtime>(lab: &Lab<R>) -> Verdict {
-    receive(lab, How::Polling).await
-}
-
-async fn recv_forced<R: Runtime>(lab: &Lab<R>) -> Verdict {
-    receive(lab, How::Forced).await
-}
-
-async fn recv_offload<R: Runtime>(lab: &Lab<R>) -> Verdict {
-    receive(lab, How::Offload).await
-}
-
-async fn sleep_await<R: Runtime>(lab: &Lab<R>) -> Verdict {
-    sleep(lab, How::Await).await
-}
-
-async fn sleep_blocking<R: Runtime>(lab: &Lab<R>) -> Verdict {
-    sleep(lab, How::Blocking).await
-}
-
-async fn sleep_polling<R: Runtime>(lab: &Lab<R>) -> Verdict {
-    sleep(lab, How::Polling).await
-}
-
-async fn sleep_forced<R: Runtime>(lab: &Lab<R>) -> Verdict {
-    sleep(lab, How::Forced).await
-}
-
-async fn sleep_offload<R: Runtime>(lab: &Lab<R>) -> Verdict {
-    offload(lab, || thread::sleep(SLEEP)).await
-}
-
-async fn read_file_await<R: Runtime>(lab: &Lab<R>) -> Verdict {
-    read_file(lab, How::Await).await
-}
-
-async fn read_file_blocking<R: Runtime>(lab: &Lab<R>) -> Verdict {
-    read_file(lab, How::Blocking).await
-}
-
-async fn read_file_forced<R: Runtime>(lab: &Lab<R>) -> Verdict {
-    read_file(lab, How::Forced).await
-}
-
-async fn read_file_offload<R: Runtime>(lab: &Lab<R>) -> Verdict {
-    read_file(lab, How::Offload).await
-}
-
-async fn join_await<R: Runtime>(lab: &Lab<R>) -> Verdict {
-    join(lab, How::Await).await
-}
-
-async fn join_forced<R: Runtime>(lab: &Lab<R>) -> Verdict {
-    join(lab, How::Forced).await
 }
 
 /// Whether the bytes leave the socket shows whether they are read.
@@ -429,10 +365,6 @@ async fn join<R: Runtime>(lab: &Lab<R>, how: How) -> Verdict {
             return verdict;
         }
     }
-}
-
-async fn offload_await<R: Runtime>(lab: &Lab<R>) -> Verdict {
-    offload(lab, || ()).await
 }
 
 /// Whether the job ends shows whether it runs.

@@ -121,11 +121,13 @@ impl<R: Runtime> Player<R> {
 }
 
 /// Whether a whole request is in the buffer.
-fn has_arrived(scene: &Scene, requests: &mut Requests) -> Result<bool, Ending> {
+#[inline]
+pub(super) fn has_arrived(scene: &Scene, requests: &mut Requests) -> Result<bool, Ending> {
     requests.advance().map_err(|error| cut_short(scene, error))
 }
 
-fn received_some(
+#[inline]
+pub(super) fn received_some(
     scene: &Scene,
     requests: &mut Requests,
     received: io::Result<usize>,
@@ -141,7 +143,8 @@ fn received_some(
     }
 }
 
-fn sent_some(
+#[inline]
+pub(super) fn sent_some(
     scene: &Scene,
     left: &mut Range<usize>,
     sent: io::Result<usize>,

@@ -4,7 +4,7 @@
 //! step and with a smaller future. Never used for any other program.
 
 use super::Ending;
-use super::connection::cut_short;
+use super::connection::{has_arrived, received_some, sent_some};
 use super::requests::Requests;
 use crate::plan::Server;
 use crate::runtime::{Runtime, waiting};
@@ -18,27 +18,16 @@ pub(crate) async fn echo<R: Runtime>(
 ) -> Result<(), Ending> {
     let mut requests = Requests::of(server);
     loop {
-        loop {
-            match requests.advance() {
-                Ok(true) => break,
-                Ok(false) => {}
-                Err(error) => return Err(cut_short(scene, error)),
-            }
+        while !has_arrived(scene, &mut requests)? {
             let room = requests.room();
-            match waiting!(R, scene, R::read(&mut stream, &mut requests.buffer, room)) {
-                Ok(0) if requests.is_at_end() => return Err(Ending::Closed),
-                Ok(0) => return Err(cut_short(scene, "recv: the peer closed in mid-request")),
-                Ok(count) => requests.add(count),
-                Err(error) => return Err(cut_short(scene, &format!("recv: {error}"))),
-            }
+            let received = waiting!(R, scene, R::read(&mut stream, &mut requests.buffer, room));
+            received_some(scene, &mut requests, received)?;
         }
         let mut left = requests.current();
         while !left.is_empty() {
-            match waiting!(R, scene, R::write(&mut stream, &mut requests.buffer, left.clone())) {
-                Ok(0) => return Err(cut_short(scene, "send: nothing more could be written")),
-                Ok(count) => left.start += count,
-                Err(error) => return Err(cut_short(scene, &format!("send: {error}"))),
-            }
+            let sent =
+                waiting!(R, scene, R::write(&mut stream, &mut requests.buffer, left.clone()));
+            sent_some(scene, &mut left, sent)?;
         }
     }
 }

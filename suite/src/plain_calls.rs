@@ -1,5 +1,5 @@
 //! Direct system calls on a runtime's own sockets, for `how: blocking` and `how: polling`. Also
-//! listening and CPU time.
+//! connecting, listening and CPU time.
 //!
 //! Never changes a descriptor's mode, because the runtime continues to use it.
 
@@ -62,18 +62,28 @@ fn hold(
     }
 }
 
-/// Begins to connect, and does not wait for it.
+/// A socket for connecting to such an address, in non-blocking mode.
 #[cfg(unix)]
-pub(crate) fn begin_connect(address: SocketAddr) -> io::Result<TcpStream> {
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
-    let family = match address {
-        SocketAddr::V4(_) => AddressFamily::INET,
-        SocketAddr::V6(_) => AddressFamily::INET6,
-    };
+pub fn stream_socket(address: SocketAddr) -> io::Result<TcpStream> {
+    use rustix::net::{SocketFlags, SocketType, socket_with};
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
-    match connect(&socket, &address) {
-        Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(socket.into()),
+    Ok(socket_with(family_of(address), SocketType::STREAM, flags, None)?.into())
+}
+
+#[cfg(unix)]
+fn family_of(address: SocketAddr) -> rustix::net::AddressFamily {
+    match address {
+        SocketAddr::V4(_) => rustix::net::AddressFamily::INET,
+        SocketAddr::V6(_) => rustix::net::AddressFamily::INET6,
+    }
+}
+
+/// Begins to connect a non-blocking socket and does not wait for it. The socket becomes writable when
+/// that has succeeded or failed.
+#[cfg(unix)]
+pub fn begin_connect(stream: &TcpStream, address: SocketAddr) -> io::Result<()> {
+    match rustix::net::connect(stream, &address) {
+        Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
@@ -156,7 +166,11 @@ mod elsewhere {
         unsupported()
     }
 
-    pub fn begin_connect(_: SocketAddr) -> io::Result<TcpStream> {
+    pub fn stream_socket(_: SocketAddr) -> io::Result<TcpStream> {
+        unsupported()
+    }
+
+    pub fn begin_connect(_: &TcpStream, _: SocketAddr) -> io::Result<()> {
         unsupported()
     }
 
@@ -173,9 +187,9 @@ mod elsewhere {
     }
 }
 #[cfg(not(unix))]
-pub(crate) use elsewhere::{begin_connect, descriptor, try_connect};
+pub use elsewhere::{begin_connect, peer_port, stream_socket, try_receive, try_send, wait_ready};
 #[cfg(not(unix))]
-pub use elsewhere::{peer_port, try_receive, try_send, wait_ready};
+pub(crate) use elsewhere::{descriptor, try_connect};
 
 /// Backlog: connections that a listener holds until they are accepted.
 #[cfg(unix)]
@@ -198,11 +212,8 @@ pub fn listen_shared(address: SocketAddr, reuse_port: bool) -> io::Result<TcpLis
     }
     #[cfg(unix)]
     {
-        use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
-        let family = match address {
-            SocketAddr::V4(_) => AddressFamily::INET,
-            SocketAddr::V6(_) => AddressFamily::INET6,
-        };
+        use rustix::net::{SocketFlags, SocketType, bind, socket_with, sockopt};
+        let family = family_of(address);
         let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         sockopt::set_socket_reuseaddr(&socket, true)?;
         sockopt::set_socket_reuseport(&socket, true)?;

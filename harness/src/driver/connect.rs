@@ -9,9 +9,9 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::time::{Duration, Instant};
 
 use quadrant_suite::board::TOKEN_BYTES;
+use quadrant_suite::plain_calls;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+use rustix::net::sockopt;
 
 use super::order::Order;
 
@@ -44,14 +44,9 @@ impl Target {
     /// Begins to connect; the socket becomes writable when that has succeeded or failed. Client
     /// number `number` of the load has its source address.
     pub(super) fn begin(&self, number: usize, reads_slowly: bool) -> io::Result<TcpStream> {
-        let family = match self.address {
-            SocketAddr::V4(_) => AddressFamily::INET,
-            SocketAddr::V6(_) => AddressFamily::INET6,
-        };
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+        let socket = plain_calls::stream_socket(self.address)?;
         // With Nagle's algorithm a request might wait for the acknowledgement of the one before.
-        sockopt::set_tcp_nodelay(&socket, true)?;
+        socket.set_nodelay(true)?;
         if reads_slowly {
             sockopt::set_socket_recv_buffer_size(&socket, SMALL_RECEIVE_BUFFER)?;
         }
@@ -60,10 +55,8 @@ impl Target {
             let source = Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + source);
             rustix::net::bind(&socket, &SocketAddrV4::new(source, 0))?;
         }
-        match rustix::net::connect(&socket, &self.address) {
-            Ok(()) | Err(Errno::INPROGRESS) => Ok(socket.into()),
-            Err(error) => Err(error.into()),
-        }
+        plain_calls::begin_connect(&socket, self.address)?;
+        Ok(socket)
     }
 
     fn connect(&self, number: usize, reads_slowly: bool) -> io::Result<TcpStream> {

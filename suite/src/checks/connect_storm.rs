@@ -2,18 +2,15 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU16, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::sockopt::socket_error;
-use rustix::net::{
-    AddressFamily, SocketFlags, SocketType, bind, connect, getsockname, socket_with,
-};
+use rustix::net::{bind, connect};
 
 use super::lab::percentile;
+use crate::plain_calls::{begin_connect, stream_socket};
 
 pub(super) struct Storm {
     /// Time from the call to the connection. A client that is refused counts with its end.
@@ -25,16 +22,15 @@ pub(super) struct Storm {
 pub(super) fn run(port: u16, clients: usize, last: &AtomicU16) -> io::Result<Storm> {
     const LIMIT: Duration = Duration::from_secs(10);
     const LOOK_EVERY: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
-    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let begun = Instant::now();
     let mut waiting = Vec::with_capacity(clients);
     let (mut connected, mut times, mut refused) = (Vec::new(), Vec::new(), 0);
     for _ in 0..clients {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
+        let socket = stream_socket(address)?;
         let called = Instant::now();
-        match connect(&socket, &address) {
-            Ok(()) | Err(Errno::INPROGRESS) => waiting.push((socket, called)),
+        match begin_connect(&socket, address) {
+            Ok(()) => waiting.push((socket, called)),
             Err(_) => refused += 1,
         }
     }
@@ -47,15 +43,15 @@ pub(super) fn run(port: u16, clients: usize, last: &AtomicU16) -> io::Result<Sto
         }
         let is_ready: Vec<bool> = looked_at.iter().map(|it| !it.revents().is_empty()).collect();
         let now = Instant::now();
-        let all: Vec<(OwnedFd, Instant)> = std::mem::take(&mut waiting);
+        let all: Vec<(TcpStream, Instant)> = std::mem::take(&mut waiting);
         for ((socket, called), is_ready) in all.into_iter().zip(is_ready) {
             if !is_ready {
                 waiting.push((socket, called));
                 continue;
             }
             times.push(now - called);
-            match socket_error(&socket) {
-                Ok(Ok(())) => connected.push(socket),
+            match socket.take_error() {
+                Ok(None) => connected.push(socket),
                 _ => refused += 1,
             }
         }
@@ -64,11 +60,11 @@ pub(super) fn run(port: u16, clients: usize, last: &AtomicU16) -> io::Result<Sto
     times.extend(waiting.iter().map(|(_, called)| called.elapsed()));
     let p99 = percentile(times, 99);
     // By calls of the system, because std does not bind before it connects.
-    let flags = SocketFlags::CLOEXEC;
-    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
+    let socket = stream_socket(address)?;
+    socket.set_nonblocking(false)?;
     bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
-    last.store(SocketAddr::try_from(getsockname(&socket)?)?.port(), SeqCst);
+    last.store(socket.local_addr()?.port(), SeqCst);
     connect(&socket, &address)?;
-    drop((connected, TcpStream::from(socket)));
+    drop((connected, socket));
     Ok(Storm { p99, refused })
 }

@@ -146,7 +146,8 @@ async fn ask_polling<R: Runtime>(
 }
 
 async fn connect_polling<R: Runtime>(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = plain_calls::begin_connect(address)?;
+    let stream = plain_calls::stream_socket(address)?;
+    plain_calls::begin_connect(&stream, address)?;
     attempts::<R, _>(|| plain_calls::try_connect(&stream)).await?;
     stream.set_nodelay(true)?;
     Ok(stream)

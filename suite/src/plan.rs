@@ -298,7 +298,8 @@ pub enum How {
     Blocking,
     /// Non-blocking attempts, with a yield after each that would block.
     Polling,
-    /// The runtime's own asynchronous operation, but the task's thread waits for it on the spot.
+    /// The runtime's own asynchronous operation, but the task's thread waits for it on the spot, by
+    /// `Runtime::wait_here`.
     Forced,
     /// The blocking call on the runtime's blocking pool, awaited.
     Offload,

@@ -19,7 +19,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::block_on::block_on;
 use crate::clock::{Stamp, stamp};
 use crate::hash::Hash;
 use crate::injection;
@@ -178,7 +177,9 @@ impl<R: Runtime> Player<R> {
             Action::Recv { how } if how.is_direct() => self.receive(*how).await,
             Action::Send { how } if how.is_direct() => self.send(*how).await,
             Action::Yield => self.yield_now().await,
-            action if action.how() == Some(How::Forced) => block_on(Box::pin(self.perform(action))),
+            action if action.how() == Some(How::Forced) => {
+                R::wait_here(Box::pin(self.perform(action)))
+            }
             action => Box::pin(self.perform(action)).await,
         }
     }

@@ -17,6 +17,7 @@ use std::time::Duration;
 pub use crate::file_path::{FilePath, FileWrite};
 pub use crate::outcome::Refusal;
 
+use crate::block_on::block_on;
 use crate::check_part::{ByteReader, Part, SharedStream};
 use crate::description::{Description, RuntimeOption};
 use crate::links::Idle;
@@ -134,6 +135,13 @@ pub trait Runtime: Clone + 'static {
     fn block_on(&self, _task: Task<Self>) -> Result<(), Refusal> {
         let reason = "the adapter has no `block_on`, so it cannot be nested";
         Err(Refusal::Unsupported(reason.to_owned()))
+    }
+
+    /// Waits for a future inside a task, on the spot, for `how: forced`. To be overridden where the
+    /// runtime's own `block_on` may be called inside its tasks, without running others meanwhile.
+    /// Elsewhere the thread is parked, as executors of other libraries do.
+    fn wait_here<T>(future: impl Future<Output = T>) -> T {
+        block_on(future)
     }
 
     fn sleep(&self, _time: Duration) -> impl Future<Output = ()> {

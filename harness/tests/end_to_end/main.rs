@@ -99,7 +99,7 @@ fn main() {
         redact: numbers_become_marks;
         resuming: unmeasured_trials_are_repeated_and_no_others, a_subject_that_failed_in_turns_is_not_repeated, a_relative_spec_is_found_from_another_folder, a_results_folder_removed_in_mid_run_is_an_error;
         selftest: every_row_has_a_figure_or_a_reason, a_wrong_clock_and_claim_are_detected, an_interruption_leaves_nothing_behind, a_watcher_records_its_own_standstill, unknown_subjects_parts_and_formats_are_errors;
-        sharing: tasks_wait_for_each_other_in_the_runtimes_own_way, a_forced_wait_ends_only_where_another_thread_helps, cancelled_work_is_counted_and_gone;
+        sharing: tasks_wait_for_each_other_in_the_runtimes_own_way, forced_waits_end_only_where_something_completes_them, cancelled_work_is_counted_and_gone;
         slow_disk: reads_together_wait_once, a_killed_harness_leaves_no_mount, without_fuse_the_case_is_unsupported;
         subjects: every_subject_has_a_record_of_every_case, a_subject_runs_exactly_what_it_claims, fixed_work_is_done_exactly, figures_are_consistent, operations_in_flight_match_the_scenario, sleeps_and_ticks_are_never_too_early, tasks_beside_requests_are_counted_too, stall_time_never_exceeds_the_loops_time, every_loop_is_metered, threads_and_loops_match_the_executor;
         threads: two_thousand_threads_are_counted_exactly, as_many_workers_run_tasks_as_asked, short_lived_threads_are_counted_or_sampled;

@@ -163,6 +163,10 @@ impl Runtime for AsyncStd {
         Ok(())
     }
 
+    fn wait_here<T>(future: impl Future<Output = T>) -> T {
+        task::block_on(future)
+    }
+
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> {
         task::sleep(time)
     }

@@ -209,6 +209,10 @@ impl Runtime for Smol {
         Ok(())
     }
 
+    fn wait_here<T>(future: impl Future<Output = T>) -> T {
+        smol::block_on(future)
+    }
+
     async fn sleep(&self, time: Duration) {
         smol::Timer::after(time).await;
     }

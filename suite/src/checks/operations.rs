@@ -4,6 +4,7 @@
 //! the end of a wait.
 
 use std::fs::{self, File};
+use std::future::Future;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
@@ -16,9 +17,8 @@ use std::time::Duration;
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 
 use super::connection::{Connection, broken, connect, listen_at};
-use super::quadrant::{Other, Report, Seen, experiment};
+use super::quadrant::{Other, Report, Seen, experiment, wait_here};
 use super::{Lab, Verdict, checks};
-use crate::block_on::block_on;
 use crate::check_part::Signal;
 use crate::control::MESSAGE_BYTES;
 use crate::file_path::{FilePath, FileWrite};
@@ -115,7 +115,8 @@ async fn receive<R: Runtime>(lab: &Lab<R>, how: How) -> Verdict {
         let act = move || drop((&*sender).write_all(&[b'x'; MESSAGE_BYTES]));
         let is_done = move || plain_calls::unread(socket).is_ok_and(|bytes| bytes == 0);
         let mut player = Player::of_control(lab.scene(), lab.runtime.clone(), ours);
-        let step = player.step(leaked(Action::Recv { how }));
+        let step = player.step(leaked(Action::Recv { how: unforced(how) }));
+        let step = in_its_way::<R, _>(how, step);
         let (seen, received) = experiment(step, Other::new(act, is_done), report.hold()).await;
         if received.is_err() {
             return Verdict::fail("what the peer had sent was not received");
@@ -124,6 +125,15 @@ async fn receive<R: Runtime>(lab: &Lab<R>, how: How) -> Verdict {
             return verdict;
         }
     }
+}
+
+/// How an operation is begun that is waited for on the spot: it is the runtime's own.
+fn unforced(how: How) -> How {
+    if how == How::Forced { How::Await } else { how }
+}
+
+async fn in_its_way<R: Runtime, T>(how: How, operation: impl Future<Output = T>) -> T {
+    if how == How::Forced { wait_here::<R, T>(operation).await } else { operation.await }
 }
 
 /// Steps live as long as their plan, which is the process's own.
@@ -221,7 +231,9 @@ async fn sleep<R: Runtime>(lab: &Lab<R>, how: How) -> Verdict {
     let mut report = Report::begin(lab);
     loop {
         let mut player = Player::new(lab.scene(), lab.runtime.clone(), Place::CONNECTION, None);
-        let step = player.step(leaked(Action::Sleep { ns: SLEEP.as_nanos() as u64, how }));
+        let ns = SLEEP.as_nanos() as u64;
+        let step = player.step(leaked(Action::Sleep { ns, how: unforced(how) }));
+        let step = in_its_way::<R, _>(how, step);
         let other = Other { act: Box::new(|| ()), is_done: None, hold: 2 * SLEEP };
         let (seen, slept) = experiment(step, other, report.hold()).await;
         if slept.is_err() {
@@ -290,12 +302,12 @@ async fn read_file<R: Runtime>(lab: &Lab<R>, how: How) -> Verdict {
         };
         let read = async {
             match how {
-                How::Await => lab.runtime.read_file(path).await.map(drop),
-                How::Forced => block_on(lab.runtime.read_file(path)).map(drop),
+                How::Await | How::Forced => lab.runtime.read_file(path).await.map(drop),
                 How::Offload => lab.runtime.offload(move || fs::read(path)).await?.map(drop),
                 _ => fs::read(path).map(drop),
             }
         };
+        let read = in_its_way::<R, _>(how, read);
         let (seen, read) = experiment(read, Other::new(|| (), is_done), report.hold()).await;
         if let (Seen::TooEarly, Err(error)) = (&seen, read) {
             return no_fifo(&error);
@@ -349,12 +361,7 @@ async fn join<R: Runtime>(lab: &Lab<R>, how: How) -> Verdict {
             begin.await;
             end.store(true, SeqCst);
         });
-        let join = async {
-            match how {
-                How::Forced => block_on(R::join(task)),
-                _ => R::join(task).await,
-            }
-        };
+        let join = in_its_way::<R, _>(how, R::join(task));
         let is_done = move || has_ended.load(SeqCst);
         let (seen, joined) =
             experiment(join, Other::new(move || go.set(), is_done), report.hold()).await;

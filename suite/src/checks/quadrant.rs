@@ -9,7 +9,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread;
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use super::lab::Deadline;
@@ -65,8 +65,8 @@ pub(super) enum Hold {
 
 /// One experiment's result.
 pub(super) enum Seen {
-    /// Control came back with the result. Where the thread was meanwhile.
-    Blocked { back_after: Duration, is_parked: Option<bool> },
+    /// Control came back with the result. Whether another thread had to wake this one, if it is known.
+    Blocked { back_after: Duration, by_another: Option<bool> },
     /// Control came back at once. When the work was done while the thread was held, and which thread
     /// woke the task.
     Returned { back_after: Duration, done: Option<(Duration, Option<String>)> },
@@ -85,6 +85,8 @@ struct State {
     has_ended: bool,
     /// The name of the thread that woke the task first.
     woken_by: Option<String>,
+    /// Whether that which woke it last was another one than the task's.
+    woken_by_another: Option<bool>,
     /// Whether the task's thread slept for another to wake it, as long as control was not back.
     is_parked: Option<bool>,
     done_after: Option<Duration>,
@@ -118,16 +120,45 @@ impl Shared {
 struct Noting {
     shared: Arc<Shared>,
     task: Waker,
+    thread: ThreadId,
 }
 
 impl Wake for Noting {
     fn wake(self: Arc<Self>) {
-        let name = thread::current().name().unwrap_or("without a name").to_owned();
+        let thread = thread::current();
+        let name = thread.name().unwrap_or("without a name").to_owned();
         self.shared.change(|state| {
             state.woken_by.get_or_insert(name);
+            state.woken_by_another = Some(thread.id() != self.thread);
         });
         self.task.wake_by_ref();
     }
+}
+
+/// Wakes a task, and the thread that waits inside it.
+struct Both {
+    task: Waker,
+    thread: Waker,
+}
+
+impl Wake for Both {
+    fn wake(self: Arc<Self>) {
+        self.task.wake_by_ref();
+        self.thread.wake_by_ref();
+    }
+}
+
+/// Waits on the spot. The task is woken too, so that an experiment notes by which thread.
+pub(super) async fn wait_here<R: Runtime, T>(operation: impl Future<Output = T>) -> T {
+    let mut operation = pin!(operation);
+    poll_fn(|outer| {
+        let wait = poll_fn(|inner| {
+            let both = Both { task: outer.waker().clone(), thread: inner.waker().clone() };
+            operation.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::new(both))))
+        });
+        Poll::Ready(R::wait_here(wait))
+    })
+    .await
 }
 
 /// Runs an operation whose other side is a thread of the system.
@@ -142,16 +173,18 @@ pub(super) async fn experiment<T>(
     let mut operation = pin!(operation);
     let begun = Instant::now();
     let first = poll_fn(|context| {
-        let noting = Noting { shared: Arc::clone(&shared), task: context.waker().clone() };
+        let (shared, task) = (Arc::clone(&shared), context.waker().clone());
+        let noting = Noting { shared, task, thread: thread::current().id() };
         let waker = Waker::from(Arc::new(noting));
         Poll::Ready(operation.as_mut().poll(&mut Context::from_waker(&waker)))
     })
     .await;
     let back_after = begun.elapsed();
-    let (acted_before, is_parked) = {
+    let (acted_before, by_another) = {
         let mut state = shared.lock();
         state.is_back = true;
-        (state.has_acted, state.is_parked)
+        // A thread that waits for events may be woken by another one, or by itself.
+        (state.has_acted, state.woken_by_another.or(state.is_parked))
     };
     shared.changed.notify_all();
     let is_early = first.is_ready() && !acted_before;
@@ -171,7 +204,7 @@ pub(super) async fn experiment<T>(
     let seen = if is_early {
         Seen::TooEarly
     } else if acted_before {
-        Seen::Blocked { back_after, is_parked }
+        Seen::Blocked { back_after, by_another }
     } else {
         let woken_by = state.woken_by.take();
         Seen::Returned { back_after, done: state.done_after.map(|after| (after, woken_by)) }
@@ -276,8 +309,8 @@ impl Report {
                 let reason = "it was complete before the other side had acted".to_owned();
                 return Some(Verdict::Unsupported { reason });
             }
-            Seen::Blocked { back_after, is_parked } => {
-                return Some(blocked(back_after, is_parked));
+            Seen::Blocked { back_after, by_another } => {
+                return Some(blocked(back_after, by_another));
             }
             Seen::Returned { back_after, done } => (back_after, done),
         };
@@ -309,9 +342,9 @@ impl Report {
     }
 }
 
-fn blocked(back_after: Duration, is_parked: Option<bool>) -> Verdict {
+fn blocked(back_after: Duration, by_another: Option<bool>) -> Verdict {
     let back = format!("control back with the result, after {}", text(back_after));
-    match is_parked {
+    match by_another {
         Some(true) => {
             let seen = format!("{back}; its thread slept until another one woke it");
             Verdict::answer(ASYNC_BLOCKING, seen)

@@ -4,7 +4,6 @@
 
 use super::attempts::looks;
 use super::{Ending, Player};
-use crate::block_on::block_on;
 use crate::clock::stamp;
 use crate::plan::How;
 use crate::runtime::{Runtime, waiting};
@@ -24,7 +23,7 @@ impl<R: Runtime> Player<R> {
         let asked = stamp();
         let guard = match how {
             How::Polling => looks::<R, _>(mutex.acquire()).await,
-            How::Forced => waiting!(R, self.scene, async { block_on(mutex.acquire()) }),
+            How::Forced => waiting!(R, self.scene, async { R::wait_here(mutex.acquire()) }),
             _ => waiting!(R, self.scene, mutex.acquire()),
         };
         self.scene.record_row(row, asked);

@@ -636,6 +636,16 @@ fn wrong_backends_are_explained() {
         ("falling", "[query]", "backends: { latency: { quantiles: { p50: 2ms, p99: 1ms } } }"),
         ("no point", "[query]", "backends: { latency: { quantiles: { p98: 2ms } } }"),
         ("new and pool", "[query: { new: true }]", "backends: { latency: 1ms, pool: 2 }"),
+        ("nothing to connect to", "[connect]", ""),
+        (
+            "connect to which one",
+            "[connect]",
+            "backends: { a: { latency: 1ms }, b: { latency: 1ms } }",
+        ),
+        ("connect to another name", "[connect: bb]", "backends: { b: { latency: 1ms } }"),
+        ("connect beside a pool", "[query, connect]", "backends: { latency: 1ms, pool: 2 }"),
+        ("connect anew", "[connect: { new: true }]", "backends: { latency: 1ms }"),
+        ("an impossible how", "[connect: { how: pooling }]", "backends: { latency: 1ms }"),
         (
             "a taken row",
             "[{ yield: { as: db-wait } }, query]",
@@ -644,6 +654,11 @@ fn wrong_backends_are_explained() {
         (
             "too many at once",
             "[{ spawn: { count: 10001, steps: [query] } }, join]",
+            "backends: { latency: 1ms }",
+        ),
+        (
+            "too many connects at once",
+            "[{ spawn: { count: 10001, steps: [connect] } }, join]",
             "backends: { latency: 1ms }",
         ),
     ];

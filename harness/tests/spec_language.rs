@@ -555,6 +555,24 @@ fn queries_name_their_backend_and_pools_have_rows() {
 }
 
 #[test]
+fn connections_name_their_backend_as_queries_do() {
+    let case = valid(
+        "name: x\nquestion: q?\nbackends: { db: { latency: 1ms, pool: 3 }, other: { latency: 1ms } }\n\
+         tasks:\n  - name: t\n    steps:\n      - query: db\n      - connect: other\n      \
+         - connect: { backend: other, how: polling, as: c }\n",
+    )
+    .case(0);
+    let connect = |how, row| Action::Connect { backend: 1, how, row };
+    assert_eq!(actions(&case)[1..], [connect(How::Await, None), connect(How::Polling, Some(1))]);
+    assert_eq!(case.work.rows, ["db-wait", "c"]);
+    let alone = valid(
+        "name: x\nquestion: q?\nbackends: { latency: 1ms }\ntasks: [{ name: t, steps: [connect] }]\n",
+    );
+    let connect = Action::Connect { backend: 0, how: How::Await, row: None };
+    assert_eq!(actions(&alone.case(0)), [connect]);
+}
+
+#[test]
 fn a_backend_may_stand_alone() {
     let case = valid(
         "name: x\nquestion: q?\nbackends: { latency: 10ms, pool: 1 }\n\

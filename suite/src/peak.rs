@@ -2,7 +2,7 @@
 //!
 //! Never overflows: counts saturate.
 
-use crate::plan::{Action, Plan, Program};
+use crate::plan::{Action, Plan, Program, Query};
 
 impl Plan {
     /// The most tasks that can be alive at once, to be compared with a subject's limit.
@@ -42,18 +42,21 @@ pub fn written_bytes(programs: &[Program], program: usize) -> u64 {
     peak(programs, program, largest, 0)
 }
 
-/// Only those that query a backend for which `counts` is true.
-pub fn queriers(
+/// Only those that open connections to a backend for which `counts` is true.
+pub fn connecting(
     programs: &[Program],
     program: usize,
     counts: impl Fn(usize) -> bool + Copy,
 ) -> u64 {
-    let queries = |program: &Program| {
-        let query =
-            |action: &Action| matches!(action, Action::Query(query) if counts(query.backend));
-        u64::from(program.iter().any(|step| query(&step.action)))
+    let connects = |program: &Program| {
+        u64::from(program.iter().any(|step| match &step.action {
+            Action::Query(Query { backend, .. }) | Action::Connect { backend, .. } => {
+                counts(*backend)
+            }
+            _ => false,
+        }))
     };
-    peak(programs, program, queries, 0)
+    peak(programs, program, connects, 0)
 }
 
 /// Every program occurs once in the tree of programs, so this visits each once. `partner` is what a

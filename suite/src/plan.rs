@@ -45,7 +45,7 @@ pub struct Plan {
     /// The folder for the files that steps write, if any do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written: Option<String>,
-    /// What `query` steps ask; they refer to them by index.
+    /// What `query` and `connect` steps use; they refer to them by index.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub backends: Vec<Backend>,
     /// The names of the locks; `Action::Lock` refers to them by index.
@@ -222,6 +222,8 @@ pub enum Action {
     WriteFile { bytes: u64, sync: bool, how: How },
     /// Send a request to a backend, receive the whole answer and check it.
     Query(Query),
+    /// Open a connection to a backend and close it. The time until it is open goes to `row`.
+    Connect { backend: usize, how: How, row: Option<usize> },
     /// Let others run.
     Yield,
     /// Start `count` tasks that each run `program` once.
@@ -453,7 +455,8 @@ impl Action {
             | Action::ReadFile { how, .. }
             | Action::WriteFile { how, .. }
             | Action::Join { how }
-            | Action::Query(Query { how, .. }) => Some(*how),
+            | Action::Query(Query { how, .. })
+            | Action::Connect { how, .. } => Some(*how),
             _ => None,
         }
     }
@@ -480,7 +483,11 @@ impl Action {
             | Action::Inject { .. } => vec![Capability::Timers],
             Action::ReadFile { how, .. } if how.is_of_runtime() => vec![Capability::Files],
             Action::WriteFile { how, .. } if how.is_of_runtime() => vec![Capability::WriteFiles],
-            Action::Query(query) if query.how.is_of_runtime() => vec![Capability::Connect],
+            Action::Query(Query { how, .. }) | Action::Connect { how, .. }
+                if how.is_of_runtime() =>
+            {
+                vec![Capability::Connect]
+            }
             Action::Spawn { .. } | Action::Gather { .. } | Action::PingPong { .. } => {
                 vec![Capability::Tasks]
             }

@@ -203,6 +203,7 @@ impl<R: Runtime> Player<R> {
             Action::ReadFile { file, how } => self.read_file(*file, *how).await,
             Action::WriteFile { bytes, sync, how } => self.write_file(*bytes, *sync, *how).await,
             Action::Query(query) => self.query(query).await,
+            Action::Connect { backend, how, row } => self.connect(*backend, *how, *row).await,
             Action::Spawn { program, count } => {
                 self.spawned.reserve(*count as usize);
                 for index in 0..*count {

@@ -298,20 +298,20 @@ fn check_together(
         ));
     }
     let unpooled = |backend: usize| work.backends[backend].pool.is_none();
-    let queries = roots.iter().fold(0_u64, |sum, (count, program)| {
-        let queriers = peak::queriers(&work.programs, *program, unpooled);
-        sum.saturating_add(queriers.saturating_mul(*count))
+    let connections = roots.iter().fold(0_u64, |sum, (count, program)| {
+        let connecting = peak::connecting(&work.programs, *program, unpooled);
+        sum.saturating_add(connecting.saturating_mul(*count))
     });
-    if queries > limits::QUERIES {
+    if connections > limits::QUERIES {
         let at = scenario.get("backends").map_or(scenario.at, |backends| backends.node.at);
         return Err(error!(
             at,
-            "{} queries could wait at once{}, each on a connection of its own; {} are possible",
-            grouped(queries),
+            "{} connections to backends could be open at once{}; {} are possible",
+            grouped(connections),
             values.in_case(),
             grouped(limits::QUERIES)
         )
-        .help("limit the connections: `pool: 100`"));
+        .help("use them in fewer tasks, or limit the connections of queries: `pool: 100`"));
     }
     let readers = together(peak::readers);
     let buffers = readers.saturating_mul(work.files.map_or(0, |files| files.bytes));

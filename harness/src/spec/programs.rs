@@ -182,6 +182,11 @@ impl<'v, 'a> Programs<'v, 'a> {
                 Action::WriteFile { bytes, sync: sync.unwrap_or(false), how }
             }
             "query" => Action::Query(self.query(&step, how)?),
+            "connect" => {
+                let (backend, row) = (self.connected(&step)?, self.row(fields));
+                draft.push(Action::Connect { backend, how, row }, None);
+                return Ok(());
+            }
             "yield" => Action::Yield,
             "spawn" => {
                 let count = values.quantity(fields, "count", limits::SPAWNED);
@@ -265,23 +270,45 @@ impl<'v, 'a> Programs<'v, 'a> {
         }
     }
 
-    fn query(&mut self, step: &Step<'a>, how: How) -> Result<Query, SpecError> {
-        let names: Vec<String> = self.backends.iter().map(|it| it.name.clone()).collect();
-        let words = names.iter().enumerate().map(|(index, name)| (name.as_str(), index));
-        let backend = match (step.fields.get("backend"), names.len()) {
-            (_, 0) => {
-                return Err(error!(step.at, "there is no backend to query")
+    /// The backend of a `query` or a `connect`.
+    fn backend(&mut self, step: &Step<'a>) -> Result<usize, SpecError> {
+        let names: Vec<&str> = self.backends.iter().map(|it| it.name.as_str()).collect();
+        let words = names.iter().enumerate().map(|(index, name)| (*name, index));
+        let word = step.shape.word;
+        let backend = match (step.fields.get("backend"), names.as_slice()) {
+            (_, []) => {
+                return Err(error!(step.at, "there is no backend for `{word}`")
                     .help("add one: `backends: { latency: 10ms }`")
                     .consequence_if(!self.values.mistakes.is_empty()));
             }
-            (None, 1) => 0,
-            (None, _) => {
+            (None, [_]) => 0,
+            (None, [first, ..]) => {
                 return Err(error!(step.at, "there are several backends: which one?")
-                    .help(format!("write it like `- query: {}`", names[0])));
+                    .help(format!("write it like `- {word}: {first}`")));
             }
             (named, _) => self.values.one_of(named, words).unwrap_or(0),
         };
         self.queried[backend] = true;
+        Ok(backend)
+    }
+
+    /// That of a `connect`, which opens a connection beside those of a pool.
+    fn connected(&mut self, step: &Step<'a>) -> Result<usize, SpecError> {
+        let backend = self.backend(step)?;
+        let Backend { name, pool: Some(_), .. } = &self.backends[backend] else {
+            return Ok(backend);
+        };
+        Err(error!(
+            step.at,
+            "`connect` opens a connection of its own, and the `pool` of `{name}` keeps them{}",
+            self.values.in_case()
+        )
+        .help("connect to a backend without `pool`"))
+    }
+
+    fn query(&mut self, step: &Step<'a>, how: How) -> Result<Query, SpecError> {
+        let backend = self.backend(step)?;
+        let name = self.backends[backend].name.clone();
         let new = self.values.one_of(step.fields.get("new"), [("true", true), ("false", false)]);
         let new = new.unwrap_or(false);
         if let Some(pool) = self.backends[backend].pool {
@@ -289,13 +316,13 @@ impl<'v, 'a> Programs<'v, 'a> {
                 return Err(error!(
                     step.at,
                     "`new` opens a connection for each query, and the `pool` of `{}` keeps them{}",
-                    names[backend],
+                    name,
                     self.values.in_case()
                 )
                 .help("leave out one of the two"));
             }
             if pool.wait_row == NO_ROW {
-                let wait_row = self.add_row(&format!("{}-wait", names[backend]), step.at)?;
+                let wait_row = self.add_row(&format!("{name}-wait"), step.at)?;
                 self.backends[backend].pool = Some(Pool { wait_row, ..pool });
             }
         }

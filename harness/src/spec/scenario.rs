@@ -245,8 +245,8 @@ fn check_cases(
         }
         if let Some(backends) = scenario.get("backends").filter(|_| queried.contains(&false)) {
             mistakes.add(
-                error!(backends.node.at, "no step queries one of these backends")
-                    .help("ask it with the step `query`, or leave it out"),
+                error!(backends.node.at, "no step uses one of these backends")
+                    .help("use it with the step `query` or `connect`, or leave it out"),
             );
         }
     }

@@ -40,6 +40,7 @@ const SHAPES: &[Shape] = &[
     shape("read_file", "file", "file how as", ALL, ""),
     shape("write_file", "size", "size sync how as", WRITE, "- write_file: 4KiB"),
     shape("query", "backend", "backend new how as", ALL, ""),
+    shape("connect", "backend", "backend how as", ALL, ""),
     shape("yield", "", "as", &[], ""),
     shape("spawn", "", "count steps as", &[], "- spawn: { count: 10, steps: [yield] }"),
     shape("join", "how", "how as", MEET, ""),

@@ -66,10 +66,11 @@ fn needs(record: &Record) -> Vec<&'static str> {
         "echo-how" => vec!["tcp"],
         "beside" => vec!["tcp", "tasks", "timers"],
         "files" if how == "await" => vec!["tasks", "files"],
+        "connect" if how == "await" => vec!["tasks", "connect"],
         "steps" if step == "sleep-await" => vec!["tasks", "timers"],
         "waiting" | "every" => vec!["tasks", "timers"],
         _ if how == "offload" || step.ends_with("-offload") => vec!["tasks", "offload"],
-        "steps" | "files" | "spawning" | "nested" => vec!["tasks"],
+        "steps" | "files" | "connect" | "spawning" | "nested" => vec!["tasks"],
         other => panic!("what does `{other}` need?"),
     }
 }
@@ -137,6 +138,7 @@ pub fn fixed_work_is_done_exactly() {
                 _ => (20, &[("step", 20)]),
             },
             "files" => (48, &[("step", 48)]),
+            "connect" => (20, &[("step", 20)]),
             "waiting" => (200, &[("step", 200)]),
             "spawning" if value(record, "children") == "1000" => {
                 (2, &[("step", 2), ("inner", 2_000)])

@@ -16,7 +16,7 @@ question: Does each way give right answers?
 axes:
   how: [await, blocking, polling, offload]
   new: [false, true]
-server: { steps: [recv: $how, query: { how: $how, new: $new }, send: $how] }
+server: { steps: [recv: $how, query: { how: $how, new: $new }, connect: { how: $how }, send: $how] }
 load: { connections: 3, send: 64B }
 backends: { latency: 1ms }
 time: { warmup: 20ms, measure: 100ms }

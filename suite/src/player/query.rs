@@ -1,4 +1,5 @@
-//! The step `query`: asks a backend outside of the subject and awaits the whole answer.
+//! The step `query`: asks a backend outside of the subject and awaits the whole answer. Also the step
+//! `connect`, which only opens a connection.
 //!
 //! Never uses a connection again after an error.
 
@@ -57,6 +58,36 @@ impl<R: Runtime> Player<R> {
         }
     }
 
+    /// Opens a connection and closes it. Its time ends when the connection is open.
+    pub(super) async fn connect(
+        &mut self,
+        backend: usize,
+        how: How,
+        row: Option<usize>,
+    ) -> Result<(), Ending> {
+        let scene = self.scene;
+        let address = address_of(&scene.plan().backends[backend]);
+        let begun = stamp();
+        let record = || {
+            if let Some(row) = row {
+                scene.record_row(row, begun);
+            }
+        };
+        // Each `_open` is closed after the time is recorded.
+        let connected = match how {
+            How::Await | How::Forced => {
+                waiting!(R, scene, self.runtime.connect(address)).map(|_open| record())
+            }
+            How::Polling => connect_polling::<R>(address).await.map(|_open| record()),
+            How::Blocking | How::Offload => {
+                let connect = move || connect_blocking(address);
+                let connected = self.wait_here_or_offloaded("connect", how, connect).await?;
+                connected.map(|_open| record())
+            }
+        };
+        connected.map_err(|error| cut_short(scene, &format!("connect: {error}")))
+    }
+
     /// Asks by the runtime's own operations. Returns whether the answer was right.
     async fn ask(&mut self, index: usize, new: bool) -> io::Result<Result<(), String>> {
         let (scene, idle) = (self.scene, self.idle);
@@ -101,9 +132,7 @@ fn ask_blocking(
 ) -> io::Result<()> {
     let mut stream = match link.stream.take() {
         Some(stream) => stream,
-        None => TcpStream::connect(address)
-            .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
-            .map_err(no_connection)?,
+        None => connect_blocking(address).map_err(no_connection)?,
     };
     stream.write_all(&link.buffer[..QUERY_BYTES])?;
     let mut filled = 0;
@@ -143,6 +172,12 @@ async fn ask_polling<R: Runtime>(
     check_length(filled, answer_bytes)?;
     link.stream = Some(stream);
     Ok(())
+}
+
+fn connect_blocking(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 async fn connect_polling<R: Runtime>(address: SocketAddr) -> io::Result<TcpStream> {

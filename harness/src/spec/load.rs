@@ -15,9 +15,8 @@ use super::quantity::SIZE;
 use super::yaml::{Node, Scalar, Value};
 use crate::driver::order::{ClientGroup, Habits, Parts, Size, connections, need_lengths};
 
+/// A group has a `name` besides.
 const KEYS: &str = "connections send rate arrivals fragments read think pipeline requests";
-const KEYS_OF_A_GROUP: &str =
-    "name connections send rate arrivals fragments read think pipeline requests";
 /// Keys of which a group has one at most, with the reason.
 const EITHER: [(&str, &str, &str); 6] = [
     ("rate", "think", OPEN_LOOP),
@@ -75,8 +74,8 @@ fn read_group(
     measure_ns: u64,
     values: &mut CaseValues<'_>,
 ) -> Option<ClientGroup> {
-    let known = if is_named { KEYS_OF_A_GROUP } else { KEYS };
-    let fields = Fields::of(node, "load", known, &mut values.mistakes);
+    let known = if is_named { format!("name {KEYS}") } else { KEYS.to_owned() };
+    let fields = Fields::of(node, "load", &known, &mut values.mistakes);
     let fields = values.mistakes.keep(fields)?;
     let name = if is_named {
         let name = fields.need("name").and_then(|name| name.node.text());

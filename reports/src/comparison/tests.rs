@@ -369,7 +369,8 @@ fn a_busy_driver_takes_throughput_out_of_a_verdict() {
     }
 }
 
-/// What is told apart by its version in one run is one subject in the other.
+/// Where each run has one version of a subject, the two are compared as one subject. Where a run has two
+/// versions, it is unknown which of them to compare with the other run.
 #[test]
 fn two_versions_of_a_subject_are_one_cell() {
     let versioned = |version: &str, ops_per_sec| {

@@ -83,7 +83,7 @@ impl Requests {
         self.filled..self.buffer.len()
     }
 
-    /// So many bytes were read into the room.
+    /// Counts bytes that were read into the room.
     pub(super) fn add(&mut self, bytes: usize) {
         self.filled += bytes;
     }

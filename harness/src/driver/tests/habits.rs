@@ -15,7 +15,8 @@ fn echo_at_once(mut stream: TcpStream) {
     let _ = std::io::copy(&mut reader, &mut stream);
 }
 
-/// The load of a window at whose end so many requests were answered, a quarter of them before it.
+/// What the driver measured in a trial that ends after `answers` answers. The window begins after a
+/// quarter of them.
 fn load_of(port: u16, group: ClientGroup, answers: u64) -> Load {
     let trial = Trial::start_groups(port, vec![group], Vec::new());
     trial.connected();

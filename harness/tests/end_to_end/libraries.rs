@@ -28,8 +28,8 @@ const FAULTS: [&str; 8] = [
     "describe-hangs",
 ];
 
-/// Only the leaf package differs, so each build is one small compilation. The library is copied,
-/// because the next build overwrites it.
+/// Only the leaf package differs, so each build is one small compilation, without optimization. The
+/// library is copied, because the next build overwrites it.
 pub fn build_faulty(feature: &str, folder: &Path) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -40,6 +40,7 @@ pub fn build_faulty(feature: &str, folder: &Path) {
         .arg(workspace().join("Cargo.toml"))
         .arg("--target-dir")
         .arg(&target)
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -155,7 +156,7 @@ pub fn the_memory_limit_holds_for_all_processes_together() {
         let words = [SLOW, "--time-limit", "60", "--memory-limit", "64", "--starts", "0"];
         let call = stage.call().args(["run"]).args(words);
         let call = match process {
-            "__describe" => call.args(["--adapters", "."]),
+            "__describe" => call.args(["--no-build", "--adapters", "."]),
             _ => call
                 .args(["--no-build", "-r", "threads", "--trials", "1"])
                 .env("LD_PRELOAD", stage.path(&library_name("c"))),

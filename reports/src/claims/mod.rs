@@ -3,6 +3,7 @@
 //! Never keeps the records: of each it takes the figures that the scenario names.
 
 mod judge;
+mod page;
 mod place;
 mod undecided;
 mod verdict;
@@ -22,7 +23,7 @@ use crate::record::claim::{Claim, FIGURES_IN_TURNS, Ratio};
 use crate::record::expectation::{Expectation, metric_value};
 use crate::record::{AxisValue, CheckedExpectation, Pass, Record, Status};
 use crate::series::{Bases, Figure, Series};
-use crate::table::{self, Heading, Item, Part, Table, Tint};
+use crate::table::{Heading, Item, Part, Tint};
 use judge::Answer;
 use place::Place;
 pub use undecided::undecided;
@@ -144,35 +145,13 @@ impl Claims {
         }
         let heading = Part::Heading(Heading::new("claims"));
         if names_subjects {
-            return vec![heading, Part::Table(self.subjects())];
+            return vec![heading, Part::Table(page::subjects(&self.answers))];
         }
         let items = self.answers.iter().map(|answer| Item {
             details: vec![counts(&answer.verdicts)],
             ..Item::new(Tint::Plain, clean(&answer.scenario), clean(&answer.sentence))
         });
         vec![heading, Part::List(items.collect())]
-    }
-
-    /// For each claim, the subjects by their verdicts.
-    fn subjects(&self) -> Table {
-        let mut table = Table::new(&["claim", "holds", "does not hold", "cannot tell"]);
-        for ClaimAnswer { sentence, verdicts, .. } in &self.answers {
-            let cell = |is: fn(&Verdict) -> bool| {
-                let subjects = verdicts.iter().filter(|(_, verdict)| is(verdict));
-                let names = subjects.map(|(subject, verdict)| match verdict.place() {
-                    Some(place) => format!("{subject} ({place})"),
-                    None => subject.clone(),
-                });
-                table::Cell::words(clean(&names.collect::<Vec<_>>().join(", ")))
-            };
-            let cells = [
-                cell(|it| matches!(it, Verdict::Holds | Verdict::InPart(_))),
-                cell(|it| matches!(it, Verdict::DoesNotHold(_))),
-                cell(|it| *it == Verdict::CannotTell),
-            ];
-            table.push(clean(sentence).as_str(), cells);
-        }
-        table
     }
 
     /// A list with an object for each scenario and subject.

@@ -249,6 +249,26 @@ fn several_claims_end_in_a_summary() {
 }
 
 #[test]
+fn a_page_counts_the_subjects_of_the_usual_verdict() {
+    let verdicts = |verdicts: &[(&str, Verdict)]| {
+        let named = verdicts.iter().map(|(name, verdict)| ((*name).to_owned(), verdict.clone()));
+        ClaimAnswer {
+            scenario: String::new(),
+            sentence: "It is so.".into(),
+            verdicts: named.collect(),
+        }
+    };
+    let names = ["a", "b", "c", "d", "e"];
+    let up_to = |value: &str| Verdict::InPart(Some(format!("up to tasks={value}")));
+    let all = names.map(|name| (name, Verdict::Holds));
+    let most = [&[("f", up_to("8")), ("g", Verdict::DoesNotHold(None))], &all[..]].concat();
+    let parts = names.map(|name| (name, up_to("1")));
+    let in_parts = [&parts[..], &[("f", up_to("8")), ("g", up_to("8"))]].concat();
+    let answers = [&all[..4], &all, &most, &in_parts].map(verdicts);
+    insta::assert_snapshot!(markdown::write(&[Part::Table(page::subjects(&answers))]));
+}
+
+#[test]
 fn what_a_subject_cannot_run_is_told() {
     let claim = sentence("It is so.");
     let of = |tasks, id, status| {

@@ -30,7 +30,7 @@ pub(super) fn subjects(answers: &[ClaimAnswer]) -> Table {
         let text = |group: (usize, Option<&str>), names: &[&str]| {
             let subjects = match counted {
                 Some(it) if it == group && groups.len() == 1 => format!("all {}", names.len()),
-                Some(it) if it == group => format!("{} others", names.len()),
+                Some(it) if it == group => format!("all {} others", names.len()),
                 _ => names.join(", "),
             };
             group.1.map_or_else(|| subjects.clone(), |place| format!("{subjects} ({place})"))

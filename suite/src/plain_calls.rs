@@ -99,6 +99,12 @@ pub(crate) fn try_connect(stream: &TcpStream) -> io::Result<()> {
     stream.take_error()?.map_or_else(|| stream.set_nonblocking(false), Err)
 }
 
+/// Lets the closing of a connection reset it, so that its port is free at once.
+#[cfg(unix)]
+pub(crate) fn reset_on_close(socket: Descriptor) -> io::Result<()> {
+    Ok(rustix::net::sockopt::set_socket_linger(borrow(socket), Some(Duration::ZERO))?)
+}
+
 /// How many bytes have arrived and were not read.
 #[cfg(unix)]
 pub(crate) fn unread(socket: Descriptor) -> io::Result<u64> {
@@ -182,6 +188,10 @@ mod elsewhere {
         unsupported()
     }
 
+    pub fn reset_on_close(_: Descriptor) -> io::Result<()> {
+        unsupported()
+    }
+
     pub fn peer_port(_: Descriptor) -> Option<u16> {
         None
     }
@@ -189,7 +199,7 @@ mod elsewhere {
 #[cfg(not(unix))]
 pub use elsewhere::{begin_connect, peer_port, stream_socket, try_receive, try_send, wait_ready};
 #[cfg(not(unix))]
-pub(crate) use elsewhere::{descriptor, try_connect};
+pub(crate) use elsewhere::{descriptor, reset_on_close, try_connect};
 
 /// Backlog: connections that a listener holds until they are accepted.
 #[cfg(unix)]

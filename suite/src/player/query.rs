@@ -58,7 +58,8 @@ impl<R: Runtime> Player<R> {
         }
     }
 
-    /// Opens a connection and closes it. Its time ends when the connection is open.
+    /// Opens a connection and closes it. Its time ends when the connection is open. It is closed by a
+    /// reset: otherwise its port would be taken for a second, and all ports soon be.
     pub(super) async fn connect(
         &mut self,
         backend: usize,
@@ -68,21 +69,25 @@ impl<R: Runtime> Player<R> {
         let scene = self.scene;
         let address = address_of(&scene.plan().backends[backend]);
         let begun = stamp();
-        let record = || {
+        let end = |socket| {
             if let Some(row) = row {
                 scene.record_row(row, begun);
             }
+            plain_calls::reset_on_close(socket)
         };
-        // Each `_open` is closed after the time is recorded.
         let connected = match how {
             How::Await | How::Forced => {
-                waiting!(R, scene, self.runtime.connect(address)).map(|_open| record())
+                let connected = waiting!(R, scene, self.runtime.connect(address));
+                connected.and_then(|stream| end(R::descriptor(&stream)))
             }
-            How::Polling => connect_polling::<R>(address).await.map(|_open| record()),
+            How::Polling => {
+                let connected = connect_polling::<R>(address).await;
+                connected.and_then(|stream| end(plain_calls::descriptor(&stream)))
+            }
             How::Blocking | How::Offload => {
                 let connect = move || connect_blocking(address);
                 let connected = self.wait_here_or_offloaded("connect", how, connect).await?;
-                connected.map(|_open| record())
+                connected.and_then(|stream| end(plain_calls::descriptor(&stream)))
             }
         };
         connected.map_err(|error| cut_short(scene, &format!("connect: {error}")))

@@ -9,6 +9,9 @@ pub mod claim;
 pub mod driver_limit;
 pub mod evidence;
 pub mod expectation;
+mod latency;
+mod load;
+mod metrics;
 pub mod noise;
 pub mod read;
 pub mod turns;
@@ -16,10 +19,13 @@ pub mod turns;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use quadrant_suite::histogram::Histogram;
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
+pub use latency::Latency;
+pub use load::{BackendMetrics, LoadMetrics, RampSlice, ResponderMetrics};
+pub use metrics::{
+    Concurrency, ContextSwitches, CutShort, GroupMetrics, Metrics, Rss, Stalls, Threads, Unended,
+};
 use turns::Turn;
 
 /// The version of this format.
@@ -253,174 +259,6 @@ pub enum Status {
     Unmeasured,
 }
 
-/// What was measured while the window was open.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Metrics {
-    /// What one operation is: `request`, or the name of the first group of tasks.
-    pub operation: String,
-    pub ops: u64,
-    pub errors: u64,
-    pub elapsed_ns: u64,
-    /// Requests at some twenty moments of the window: nanoseconds since it opened, and how many
-    /// the subject had answered since then, by its own count. Empty where there is no server, and
-    /// where the work is of a fixed amount.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub progress: Vec<(u64, u64)>,
-    pub ops_per_sec: f64,
-    /// Those that had taken longer than 99 of 100 when the window closed, and were not over then,
-    /// are in it with the time they had taken: a lower bound, but not nothing.
-    pub latency_ns: Latency,
-    /// What was not over when the window closed.
-    #[serde(default)]
-    pub unended: Unended,
-    /// Present when a driver made the load.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub load: Option<LoadMetrics>,
-    /// Present when tasks queried backends.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub responder: Option<ResponderMetrics>,
-    pub concurrency: Concurrency,
-    /// Named steps.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub steps: BTreeMap<String, Latency>,
-    /// For the named steps that cancel: how many of their programs were dropped before their end.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub cancelled: BTreeMap<String, u64>,
-    /// The types of the objects that tasks share: those of `lock`, `channel` and `barrier`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub shared_types: BTreeMap<String, String>,
-    /// The groups of clients where they have names, then those of tasks beside the one that
-    /// `operation` names.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub groups: Vec<GroupMetrics>,
-    pub threads: Threads,
-    pub stalls: Stalls,
-    /// How late the loop answered pings from outside, sent at a steady pace.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub impact_ns: Option<Latency>,
-    /// CPU time of the subject, all its threads, kernel work included.
-    pub cpu_ns: u64,
-    /// Pages that the subject touched for the first time, or again after giving them back.
-    #[serde(default)]
-    pub page_faults: u64,
-    pub context_switches: ContextSwitches,
-    pub rss_bytes: Rss,
-}
-
-impl Metrics {
-    /// How much the memory had grown when the window opened, for each connection. `None` where it had
-    /// shrunk.
-    pub fn rss_per_connection(&self) -> Option<u64> {
-        let grown = self.rss_bytes.with_load?.checked_sub(self.rss_bytes.before_load?)?;
-        grown.checked_div(self.load.as_ref()?.connections)
-    }
-}
-
-/// Operations in flight at the window's end, and the longest time one had taken until then.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unended {
-    pub count: u64,
-    pub longest_ns: u64,
-}
-
-/// What the driver reports beside latency.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LoadMetrics {
-    pub connections: u64,
-    /// Answered at least once within the window.
-    pub connections_served: u64,
-    /// Not answered within the window because they had asked nothing in its first half.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub connections_idle: u64,
-    /// Open loop: the rate asked for, of several groups where all have one. `latency_ns` then is the
-    /// *response* latency: it counts from when a request was due.
-    pub asked_per_sec: Option<u64>,
-    /// Open loop: the most requests that were due with no connection free for them.
-    pub backlog_peak: Option<u64>,
-    /// CPU time of the driver within the window, without what it spent waiting awake.
-    #[serde(default)]
-    pub busy_ns: u64,
-    /// Open loop: requests a second that the driver can about carry, a forecast: a second by the
-    /// CPU time that it needed for one against a server that only echoes, with as many connections
-    /// and messages as large, measured before the trials. `None` where it was not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ceiling_per_sec: Option<u64>,
-    /// Open loop: the *service* latency, from when a request was really sent.
-    pub uncorrected_latency_ns: Option<Latency>,
-    /// Clients that reconnect: the time to connect, and from beginning to connect to the first
-    /// answer on that connection.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub connect_ns: Option<Latency>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub first_answer_ns: Option<Latency>,
-    /// From the first connect of the load until the subject had accepted all connections.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub all_accepted_ns: Option<u64>,
-    /// Open loop: how late requests were sent that were due and had a connection free.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub send_lag_ns: Option<Latency>,
-    /// Of a rate that changes within the window: what became of the requests, by when they were
-    /// due.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ramp: Vec<RampSlice>,
-}
-
-/// The requests that were due in one part of the window of a ramp.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RampSlice {
-    /// In the middle of that part.
-    pub asked_per_sec: u64,
-    pub due: u64,
-    /// Of them, by the end of the window.
-    pub answered: u64,
-    /// From when they were due. One without an answer counts with its age at the window's end where
-    /// that is longer than 99 of 100 others; without any of either the figures are 0.
-    pub p50_ns: u64,
-    pub p99_ns: u64,
-    /// The most requests in that part of the window that were due with no connection free for them.
-    pub backlog_peak: u64,
-}
-
-/// What the load of a trial had shown when its subject ended before its time. Never ranked: the trial
-/// has no result.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CutShort {
-    /// From the opening of the window until the end was noticed.
-    pub elapsed_ns: u64,
-    /// The requests answered in that time.
-    pub requests: GroupMetrics,
-    /// Connections lost, by the end of the subject too.
-    pub errors: u64,
-    pub wrong_answers: u64,
-    pub load: LoadMetrics,
-}
-
-/// What the process that plays the backends reports.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ResponderMetrics {
-    pub backends: Vec<BackendMetrics>,
-    /// How late the sending of answers began, which is no latency of the subject's.
-    pub lateness_ns: Latency,
-    /// CPU time of the responder within the window.
-    pub busy_ns: u64,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct BackendMetrics {
-    pub name: String,
-    /// Sent within the window.
-    pub answers: u64,
-    /// How long it took for them, as drawn from the scenario's latency.
-    pub delay_ns: Latency,
-    /// The most queries that waited at once, during the whole trial.
-    pub in_flight_peak: u64,
-}
-
-fn is_zero(count: &u64) -> bool {
-    *count == 0
-}
-
 /// System calls of the subject, counted in a pass that is not timed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
@@ -462,127 +300,6 @@ pub enum FilesSeen {
     Inline,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct GroupMetrics {
-    pub name: String,
-    pub ops: u64,
-    pub ops_per_sec: f64,
-    pub latency_ns: Latency,
-    pub concurrency: Concurrency,
-    /// Where it is a group of clients, and not of tasks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub load: Option<LoadMetrics>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Latency {
-    pub min: u64,
-    pub p50: u64,
-    pub p90: u64,
-    pub p99: u64,
-    pub p999: u64,
-    pub max: u64,
-    pub mean: u64,
-    #[serde(deserialize_with = "ordered")]
-    pub histogram: Histogram,
-}
-
-/// Quantiles lie between the least and the largest value.
-fn ordered<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Histogram, D::Error> {
-    let histogram = Histogram::deserialize(deserializer)?;
-    match histogram.is_empty() || histogram.min() <= histogram.max() {
-        true => Ok(histogram),
-        false => Err(D::Error::custom("the least value of a histogram is above its largest")),
-    }
-}
-
-impl From<Histogram> for Latency {
-    fn from(histogram: Histogram) -> Self {
-        Self {
-            min: histogram.min(),
-            p50: histogram.quantile(0.5),
-            p90: histogram.quantile(0.9),
-            p99: histogram.quantile(0.99),
-            p999: histogram.quantile(0.999),
-            max: histogram.max(),
-            mean: histogram.mean(),
-            histogram,
-        }
-    }
-}
-
-/// Operations in flight.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Concurrency {
-    pub peak: u64,
-    pub mean: f64,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Threads {
-    pub peak: u64,
-    pub mean: f64,
-    /// Threads that polled tasks.
-    pub loops: u64,
-    /// io_uring's kernel workers at most.
-    pub kernel: u64,
-    /// How `peak` was found: `pids cgroup` is exact over the window, other processes that the
-    /// subject started in it included; `sampled` may miss a thread that lived for a moment.
-    pub method: String,
-    /// Threads created in the window, those of the kernel not among them; not known everywhere.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub created: Option<u64>,
-    /// How often a task went on in another thread than the one that had polled it before, since the
-    /// trial began; not in older records.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub migrations: Option<u64>,
-    /// When the number of threads changed, in milliseconds since the window opened, and to what,
-    /// as sampled; in a restless window the highest of neighbouring numbers stands for them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub timeline: Vec<(u64, u64)>,
-    /// The most threads seen under each name; digits at a name's end are left out.
-    pub names: BTreeMap<String, u64>,
-}
-
-/// Polls that lasted at least `threshold_ns`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stalls {
-    pub threshold_ns: u64,
-    pub count: u64,
-    pub longest_ns: u64,
-    pub total_ns: u64,
-    /// Of `total_ns`: stalls that had not ended with the window, whose causes are not known.
-    #[serde(default)]
-    pub unfinished_ns: u64,
-    /// Of `total_ns`: the thread was running.
-    #[serde(default)]
-    pub cpu_ns: u64,
-    /// Of `total_ns`: it could have run, but others had the CPU.
-    #[serde(default)]
-    pub run_queue_ns: u64,
-    /// Of `total_ns`: it waited for something, in the middle of a poll.
-    #[serde(default)]
-    pub blocked_ns: u64,
-    /// Time during which every loop stood still; unknown when there were too many stalls to keep.
-    #[serde(default)]
-    pub all_loops_ns: Option<u64>,
-    /// What the stalled threads were doing when they were looked at from outside: the system
-    /// call, or `running`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub seen_in: BTreeMap<String, u64>,
-    /// Polls of at least 1 ms.
-    pub count_1ms: u64,
-    /// Polls of at least 100 ms.
-    pub count_100ms: u64,
-    pub polls: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContextSwitches {
-    pub voluntary: u64,
-    pub involuntary: u64,
-}
-
 /// The noise of a trial: what the machine did beside it, on the CPUs that the trial used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Noise {
@@ -600,16 +317,4 @@ pub struct Noise {
     /// What sets the CPUs' frequency; `None` where nothing does, as in most virtual machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub governor: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rss {
-    pub start: u64,
-    pub peak: u64,
-    /// Before the load's connections were opened.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before_load: Option<u64>,
-    /// When the window opened, under the load.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub with_load: Option<u64>,
 }

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use quadrant_suite::board::TOKEN_BYTES;
 use quadrant_suite::plain_calls;
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::sockopt;
 
 use super::order::Order;
+use crate::system::connecting::wait_until_connected;
 
 /// On loopback a connect takes microseconds: one that takes this long was dropped.
 const CONNECT_MAX: Duration = Duration::from_millis(20);
@@ -63,14 +63,7 @@ impl Target {
         let mut socket = self.begin(number, reads_slowly)?;
         let is_near = self.address.ip().is_loopback();
         let limit = if is_near { CONNECT_MAX } else { REMOTE_CONNECT_MAX };
-        let limit = Timespec { tv_sec: limit.as_secs() as _, tv_nsec: limit.subsec_nanos() as _ };
-        let mut ready = [PollFd::new(&socket, PollFlags::OUT)];
-        if rustix::event::poll(&mut ready, Some(&limit))? == 0 {
-            return Err(ErrorKind::TimedOut.into());
-        }
-        if let Some(error) = socket.take_error()? {
-            return Err(error);
-        }
+        wait_until_connected(&socket, limit)?;
         if let Some(token) = &self.token {
             socket.write_all(token)?;
         }

@@ -8,6 +8,7 @@ pub mod bpf;
 pub mod cgroup;
 pub mod child;
 pub mod clock;
+pub mod connecting;
 pub mod cpus;
 pub mod date;
 mod deadly_calls;

@@ -16,6 +16,7 @@ use quadrant_suite::board::{Board, Phase};
 use quadrant_suite::clock::stamp;
 use quadrant_suite::control::Message;
 use quadrant_suite::outcome::{Findings, Outcome};
+use quadrant_suite::plain_calls;
 use quadrant_suite::plan::Plan;
 
 use super::adapter_process::{AdapterProcess, within};
@@ -30,6 +31,7 @@ use crate::responder::order::{Answers, Order as ResponderOrder};
 use crate::responder::process::Responder;
 use crate::system::board_memory::BoardMemory;
 use crate::system::child::{ending, wait_for_output};
+use crate::system::connecting::wait_until_connected;
 use crate::system::cpus;
 use crate::system::interrupt;
 use crate::system::process::{self, StarvationCheck};
@@ -537,18 +539,15 @@ fn start_responder<'o>(
 
 /// Connects from a port that is published on the board first: the root serves no other.
 fn connect_to_root(board: &Board, root: usize, port: u16) -> std::io::Result<TcpStream> {
-    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
-
-    let stream: TcpStream = socket(AddressFamily::INET, SocketType::STREAM, None)?.into();
-    rustix::io::ioctl_fioclex(&stream)?;
-    bind(&stream, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    // Non-blocking: a subject that does not read must not hold up its parent.
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let stream = plain_calls::stream_socket(address)?;
+    rustix::net::bind(&stream, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
     board.publish_parent(root, stream.local_addr()?.port());
+    plain_calls::begin_connect(&stream, address)?;
     // Where other processes fill the listener's queue, connecting would last for minutes.
-    stream.set_write_timeout(Some(CONNECT_LIMIT))?;
-    connect(&stream, &SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    wait_until_connected(&stream, CONNECT_LIMIT)?;
     stream.set_nodelay(true)?;
-    // A subject that does not read must not hold up its parent.
-    stream.set_nonblocking(true)?;
     Ok(stream)
 }
 

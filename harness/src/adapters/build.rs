@@ -49,13 +49,11 @@ pub fn target_folder(workspace: &Path) -> PathBuf {
 }
 
 /// A folder for each set of flags: otherwise cargo would build everything again whenever they change,
-/// and the library has the same name in all builds of an adapter. Other versions have their own too:
-/// `--adapters` with the folder of the usual builds would otherwise find subjects twice.
-pub fn folder_of(workspace: &Path, build: &Build, recipe: &Recipe) -> PathBuf {
-    let versions = build.version.as_ref().map(|_| "versions".to_owned());
+/// and the library has the same name in all builds of an adapter.
+pub fn folder_of(workspace: &Path, recipe: &Recipe) -> PathBuf {
     let cfg = recipe.cfg.iter().map(|name| format!("cfg-{name}"));
     let features = recipe.features.iter().map(|name| format!("feature-{}", name.replace('/', "-")));
-    let flags: Vec<String> = versions.into_iter().chain(cfg).chain(features).collect();
+    let flags: Vec<String> = cfg.chain(features).collect();
     match flags.is_empty() {
         true => target_folder(workspace),
         false => target_folder(workspace).join(flags.join("-")),
@@ -65,12 +63,12 @@ pub fn folder_of(workspace: &Path, build: &Build, recipe: &Recipe) -> PathBuf {
 /// Where the library lies, once it is built.
 pub fn library_path(workspace: &Path, build: &Build, recipe: &Recipe) -> PathBuf {
     let file = library_file(&library_package(build, recipe));
-    folder_of(workspace, build, recipe).join("release").join(file)
+    folder_of(workspace, recipe).join("release").join(file)
 }
 
 fn stamp_path(workspace: &Path, build: &Build, recipe: &Recipe) -> PathBuf {
     let file = format!("{}.stamp", library_package(build, recipe));
-    folder_of(workspace, build, recipe).join("release").join(file)
+    folder_of(workspace, recipe).join("release").join(file)
 }
 
 /// The package that the library is named for.
@@ -182,7 +180,7 @@ impl Builder {
             .args(["--package", &recipe.package, "--manifest-path"])
             .arg(self.workspace_of(build).join("Cargo.toml"))
             .arg("--target-dir")
-            .arg(folder_of(&self.workspace, build, recipe))
+            .arg(folder_of(&self.workspace, recipe))
             // The workspace's configuration and toolchain decide, wherever this is called.
             .current_dir(&self.workspace)
             .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", profile.opt_level)

@@ -271,10 +271,7 @@ fn build_all(
     let (count, begun) = (wanted.len(), AtomicUsize::new(0));
     let mut folders: BTreeMap<PathBuf, Vec<(Build, Recipe)>> = BTreeMap::new();
     for (build, recipe) in wanted {
-        folders
-            .entry(build::folder_of(workspace, &build, &recipe))
-            .or_default()
-            .push((build, recipe));
+        folders.entry(build::folder_of(workspace, &recipe)).or_default().push((build, recipe));
     }
     // The first folder is that of the usual builds, which are the most.
     let folders = Mutex::new(folders.into_values());

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::command::{Ended, read};
 use crate::skip::{Need, skip};
-use crate::stage::{Stage, Subject, workspace};
+use crate::stage::{Stage, Subject, adapters_folder, workspace};
 
 /// Compiling a small adapter several times on a busy machine.
 const LIMIT: Duration = Duration::from_secs(900);
@@ -171,6 +171,12 @@ pub fn a_version_comes_from_the_registry() {
     assert_eq!((&*found.version, found.available), ("1.1.0", true));
     let (again, printed) = list(&["-r", "mio@1.1.0/*/epoll", "--no-build"]);
     assert_eq!((again.len(), &*printed), (2, ""));
+    // Tests that name the folder of all libraries would find `mio` in it twice.
+    for file in fs::read_dir(adapters_folder()).unwrap().flatten() {
+        if file.file_name().to_string_lossy().starts_with("libquadrant_mio_1_1_0_") {
+            fs::remove_file(file.path()).unwrap();
+        }
+    }
 }
 
 pub fn wrong_versions_are_refused_before_anything_is_built() {

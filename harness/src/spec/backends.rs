@@ -1,4 +1,5 @@
-//! The backends that `query` steps ask and `connect` steps open connections to: how long they take, what they answer, and their pools.
+//! The backends that `query` and `connect` steps use: how long they take, what they answer, and their
+//! pools.
 //!
 //! Never keeps them apart by their order: a step names one, or there is only one.
 

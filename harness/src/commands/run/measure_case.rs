@@ -59,28 +59,29 @@ impl Run {
         filter: &Filter,
         records: &mut [Vec<Record>],
     ) -> Result<(), Stop> {
-        for (case, records) in cases.iter().zip(&mut *records) {
-            self.recall(case, filter, records)?;
-        }
         let subjects = Rc::clone(&self.subjects);
         let selected: Vec<&Subject> = subjects.iter().filter(|it| filter.selects(it)).collect();
-        if let Some(trials) = trials {
-            return self.measure_until_decided(cases, trials, &selected, records);
+        let mut runnable = Vec::with_capacity(cases.len());
+        for (case, records) in cases.iter().zip(&mut *records) {
+            runnable.push(self.recall(case, &selected, records)?);
         }
-        for (case, records) in cases.iter().zip(records) {
-            self.measure_case(case, &selected, None, records)?;
+        if let Some(trials) = trials {
+            return self.measure_until_decided(cases, trials, runnable, records);
+        }
+        for ((case, subjects), records) in cases.iter().zip(&runnable).zip(records) {
+            self.measure_case(case, subjects, None, records)?;
         }
         Ok(())
     }
 
     /// Adds the records that the case has before it is measured: those of an interrupted run, and one
-    /// for each subject that cannot run it.
-    fn recall(
+    /// for each subject that cannot run it. Returns the other subjects.
+    fn recall<'s>(
         &mut self,
         case: &PlannedCase,
-        filter: &Filter,
+        subjects: &[&'s Subject],
         records: &mut Vec<Record>,
-    ) -> Result<(), Stop> {
+    ) -> Result<Vec<&'s Subject>, Stop> {
         if let Some(earlier) = &mut self.earlier {
             let of_case = earlier.of(&self.run_id, case.scenario, &case.case.values);
             let of_case = of_case.map_err(anyhow::Error::new)?.into_iter();
@@ -91,20 +92,23 @@ impl Run {
             records.iter().filter(|record| record.status != Status::Unsupported).count() as u64;
         self.progress.advance(records.len() as u64);
 
-        let subjects = Rc::clone(&self.subjects);
-        for subject in subjects.iter().filter(|subject| filter.selects(subject)) {
-            let Some((status, reason)) = case.refusal(subject) else { continue };
-            if records.iter().all(|it| it.subject.id != subject.id) {
-                let mut record = self.record(case, subject, Pass::Alone, 0);
-                (record.status, record.reason) = (status, Some(reason));
-                record::complete(&mut record, case, subject);
-                self.keep(record, records)?;
+        let mut runnable = Vec::new();
+        for &subject in subjects {
+            match case.refusal(subject) {
+                None => runnable.push(subject),
+                Some((status, reason)) if records.iter().all(|it| it.subject.id != subject.id) => {
+                    let mut record = self.record(case, subject, Pass::Alone, 0);
+                    (record.status, record.reason) = (status, Some(reason));
+                    record::complete(&mut record, case, subject);
+                    self.keep(record, records)?;
+                }
+                Some(_) => {}
             }
         }
-        Ok(())
+        Ok(runnable)
     }
 
-    /// `trials` are those of each subject by itself; without it, as many as usual.
+    /// `subjects` can run the case. `trials` are those of each by itself; without it, as many as usual.
     pub(super) fn measure_case(
         &mut self,
         case: &PlannedCase,
@@ -112,22 +116,20 @@ impl Run {
         trials: Option<u32>,
         records: &mut Vec<Record>,
     ) -> Result<(), Stop> {
-        let mut runnable = subjects.to_vec();
-        runnable.retain(|subject| case.refusal(subject).is_none());
-        if runnable.is_empty() {
+        if subjects.is_empty() {
             return Ok(());
         }
-        self.behaviours.ask(case.demands, &runnable, &self.progress)?;
+        self.behaviours.ask(case.demands, subjects, &self.progress)?;
         Stop::check()?;
         if case.case.work.files.is_some() {
             self.progress.say("making and verifying the files to read");
         }
         place_files(case, &mut self.fixtures)?;
-        let takes_turns = trials.is_none() && self.measure_in_turns(case, &runnable, records)?;
+        let takes_turns = trials.is_none() && self.measure_in_turns(case, subjects, records)?;
         let usual = trials.unwrap_or_else(|| self.options.cells.trial_count(takes_turns));
         // Where there are turns, they decide the ranking.
         let most = if takes_turns { usual } else { self.options.cells.at_most(usual) };
-        self.measure_alone(case, &runnable, usual..=most, records)
+        self.measure_alone(case, subjects, usual..=most, records)
     }
 
     /// Every subject by itself, trial by trial, in an order drawn anew for each: the first number of

@@ -24,28 +24,27 @@ impl Run {
         (!selected.cases.iter().any(takes_turns)).then_some(trials)
     }
 
-    /// Adds the records of each case to its part of `records`.
+    /// Adds the records of each case to its part of `records`. `subjects` are those that can run it.
     pub(super) fn measure_until_decided(
         &mut self,
         cases: &[PlannedCase],
         trials: &RangeInclusive<u32>,
-        subjects: &[&Subject],
+        mut subjects: Vec<Vec<&Subject>>,
         records: &mut [Vec<Record>],
     ) -> Result<(), Stop> {
         let is_further = |it: &&Record| it.pass == Pass::Alone && it.trial >= *trials.start();
         self.plan_more(records.iter().flatten().filter(is_further).count());
-        let mut left = subjects.to_vec();
         for count in 1..=*trials.end() {
             if count > *trials.start() {
                 let undecided = claims::undecided(records);
-                left.retain(|subject| undecided.contains(&subject.id));
-                let cells = cases.iter().zip(&*records);
-                self.plan_more(
-                    cells.map(|(case, of_case)| missing(case, &left, of_case, count)).sum(),
-                );
+                for (left, of_case) in subjects.iter_mut().zip(&*records) {
+                    left.retain(|subject| undecided.contains(&subject.id));
+                    let is_missing = |subject: &&&Subject| !is_done(of_case, subject, count - 1);
+                    self.plan_more(left.iter().filter(is_missing).count());
+                }
             }
-            for (case, of_case) in cases.iter().zip(&mut *records) {
-                self.measure_case(case, &left, Some(count), of_case)?;
+            for ((case, left), of_case) in cases.iter().zip(&subjects).zip(&mut *records) {
+                self.measure_case(case, left, Some(count), of_case)?;
             }
         }
         Ok(())
@@ -55,12 +54,4 @@ impl Run {
         self.planned += trials as u64;
         self.progress.more_trials(trials as u64);
     }
-}
-
-/// How many subjects have one trial too few.
-fn missing(case: &PlannedCase, subjects: &[&Subject], records: &[Record], trials: u32) -> usize {
-    let is_missing = |subject: &&&Subject| {
-        case.refusal(subject).is_none() && !is_done(records, subject, trials - 1)
-    };
-    subjects.iter().filter(is_missing).count()
 }
